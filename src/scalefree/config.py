@@ -1,0 +1,242 @@
+"""What a run is: its typed configuration, checked before any work starts.
+
+A run is a pure function of the *scientific* keys of this configuration. The machine keys (`device`, `runner`,
+`tracking`, `results_dir` and `dataset.root`) say where and how it is computed, are no part of its identity
+and never change its result beyond floating-point rounding.
+
+Hydra composes the YAML groups under `configs/` onto these dataclasses, so a misspelt key or a value of the
+wrong type is refused by OmegaConf; `validate` refuses the values that have the right type and no meaning.
+This module imports neither torch nor Hydra: `train.py --help` and the figures need only this.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalefree.depths import check_densenet_depth, check_resnet_depth
+
+DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
+OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox")
+SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("fp32", "tf32", "bf16")
+DEVICES = ("auto", "cpu", "cuda")
+RUNNERS = ("auto", "plain", "fast")
+TRACKING_MODES = ("offline", "online", "none")
+INITIALIZATIONS = ("kaiming", "zero_last", "fixup")
+
+# Where and how a run is computed, as dotted keys: excluded from its identity.
+MACHINE_KEYS = ("device", "runner", "results_dir", "tracking", "dataset.root")
+
+
+class ConfigError(ValueError):
+    """A configuration that no run can have; the message names the key, the value and what to do."""
+
+
+@dataclass
+class DatasetConfig:
+    name: str = "digits"
+    root: str | None = None
+    # Pixels of zero padding before the random crop; 0 switches the crop off.
+    crop_padding: int = 1
+    horizontal_flip: bool = False
+    # Share of the train split held out, class by class, for choosing hyperparameters.
+    validation_fraction: float = 0.0
+    # Keep this many training images of every class; the test split stays whole.
+    per_class: int | None = None
+    # Only for image_folder: which images these are. Filled in when they are read, checked when it is given.
+    fingerprint: str | None = None
+
+
+@dataclass
+class ModelConfig:
+    name: str
+    depth: int
+    batch_norm: bool
+
+
+@dataclass
+class ResNetConfig(ModelConfig):
+    name: str = "resnet"
+    depth: int = 20
+    batch_norm: bool = True
+    width: int = 16
+    initialization: str = "kaiming"
+
+
+@dataclass
+class DenseNetConfig(ModelConfig):
+    name: str = "densenet"
+    depth: int = 100
+    batch_norm: bool = True
+    growth_rate: int = 12
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = "adamw"
+    # alpha, the initial step size.
+    lr: float = 1e-3
+    # lambda, the paper's decay, not multiplied by alpha in AdamW and AdamProx.
+    weight_decay: float = 0.0
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1e-8
+
+
+@dataclass
+class ScheduleConfig:
+    name: str = "constant"
+
+
+@dataclass
+class TrainingConfig:
+    epochs: int = 300
+    batch_size: int = 128
+    loss_multiplier: float = 1.0
+    # Epochs (1 is the first) after which the update scales are measured; the last is always added.
+    histogram_epochs: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 50, 100, 200])
+
+
+@dataclass
+class TrackingConfig:
+    mode: str = "offline"
+    project: str = "scalefree"
+    entity: str | None = None
+    # wandb's group; an experiment's name when an experiment asked for the run.
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class RunConfig:
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    # A ResNetConfig or a DenseNetConfig.
+    model: ModelConfig = field(default_factory=ResNetConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    seed: int = 0
+    precision: str = "fp32"
+    device: str = "auto"
+    runner: str = "auto"
+    results_dir: str = "results"
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}={value} is unknown; choose one of {', '.join(allowed)}")
+
+
+def _at_least(key: str, value: float, least: float) -> None:
+    if not (math.isfinite(value) and value >= least):
+        raise ConfigError(f"{key}={value:g} is impossible; it must be a finite number of at least {least:g}")
+
+
+def _positive(key: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(f"{key}={value:g} is impossible; it must be a finite number above 0")
+
+
+def _validate_dataset(dataset: DatasetConfig) -> None:
+    _one_of("dataset.name", dataset.name, DATASETS)
+    _at_least("dataset.crop_padding", dataset.crop_padding, 0)
+    if not 0 <= dataset.validation_fraction < 1:
+        raise ConfigError(
+            f"dataset.validation_fraction={dataset.validation_fraction:g} is impossible; "
+            "it must be in [0, 1), 0 meaning no validation split"
+        )
+    if dataset.per_class is not None:
+        _at_least("dataset.per_class", dataset.per_class, 1)
+    if dataset.name == "image_folder" and dataset.root is None:
+        raise ConfigError(
+            "dataset=image_folder needs dataset.root=DIR, a folder that holds train/<class>/*.png and "
+            "test/<class>/*.png"
+        )
+    if dataset.fingerprint is not None and dataset.name != "image_folder":
+        raise ConfigError(
+            f"dataset.fingerprint is only for dataset=image_folder; {dataset.name} has a fixed one already"
+        )
+
+
+def _validate_model(model: ModelConfig) -> None:
+    try:
+        if isinstance(model, ResNetConfig):
+            check_resnet_depth(model.depth)
+        else:
+            check_densenet_depth(model.depth)
+    except ValueError as error:
+        raise ConfigError(f"model.{error}") from None
+    if isinstance(model, ResNetConfig):
+        _at_least("model.width", model.width, 1)
+        _one_of("model.initialization", model.initialization, INITIALIZATIONS)
+        if model.initialization == "fixup" and model.batch_norm:
+            raise ConfigError("model.initialization=fixup is for networks without normalisation; set model.batch_norm=false")
+    if isinstance(model, DenseNetConfig):
+        _at_least("model.growth_rate", model.growth_rate, 1)
+
+
+def _validate_optimizer(optimizer: OptimizerConfig) -> None:
+    _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
+    _positive("optimizer.lr", optimizer.lr)
+    _at_least("optimizer.weight_decay", optimizer.weight_decay, 0)
+    _at_least("optimizer.eps", optimizer.eps, 0)
+    if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
+        raise ConfigError(f"optimizer.betas={optimizer.betas} is impossible; give two numbers in [0, 1)")
+
+
+def validate(config: RunConfig) -> None:
+    """Refuse what no run can be, naming the key.
+
+    Raises:
+        ConfigError: one line saying which key is wrong and what is allowed.
+    """
+    _validate_dataset(config.dataset)
+    _validate_model(config.model)
+    _validate_optimizer(config.optimizer)
+    _one_of("schedule", config.schedule.name, SCHEDULES)
+    _at_least("training.epochs", config.training.epochs, 1)
+    _at_least("training.batch_size", config.training.batch_size, 1)
+    _positive("training.loss_multiplier", config.training.loss_multiplier)
+    if any(epoch < 1 for epoch in config.training.histogram_epochs):
+        raise ConfigError("training.histogram_epochs counts epochs from 1; leave it empty to measure only the last")
+    _at_least("seed", config.seed, 0)
+    _one_of("precision", config.precision, PRECISIONS)
+    _one_of("device", config.device, DEVICES)
+    _one_of("runner", config.runner, RUNNERS)
+    _one_of("tracking", config.tracking.mode, TRACKING_MODES)
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """The whole configuration as plain JSON values."""
+    return dataclasses.asdict(config)
+
+
+def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """A copy of `config` with dotted keys replaced, e.g. {"optimizer.lr": 1e-3}; ints become floats where declared.
+
+    Raises:
+        ConfigError: an unknown key or a value of the wrong type.
+    """
+    copy = dataclasses.replace(
+        config,
+        **{
+            name: dataclasses.replace(getattr(config, name))
+            for name in ("dataset", "model", "optimizer", "schedule", "training", "tracking")
+        },
+    )
+    for key, value in values.items():
+        *parents, leaf = key.split(".")
+        node: Any = copy
+        for parent in parents:
+            node = getattr(node, parent, None)
+        kinds = {f.name: f.type for f in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
+        if leaf not in kinds:
+            raise ConfigError(f"{key} is no key of a run; {type(node).__name__} has {', '.join(kinds) or 'none'}")
+        if kinds[leaf] is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(kinds[leaf], type) and type(value) is not kinds[leaf]:
+            raise ConfigError(f"{key}={value!r} has the wrong type; expected {kinds[leaf].__name__}")
+        setattr(node, leaf, value)
+    return copy

@@ -1,0 +1,72 @@
+"""Flip and padded crop of whole batches, from randomness that is drawn once an epoch."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scalefree.seeds import generator
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What chance decides in one epoch: the order of the images and, place by place in it, their crops and flips.
+
+    Attributes:
+        order: (N,) indices into the train split.
+        top, left: (N,) corners of the crop in the padded image, 0 .. 2 padding.
+        flip: (N,) whether the image is mirrored.
+    """
+
+    order: Tensor
+    top: Tensor
+    left: Tensor
+    flip: Tensor
+
+    def to(self, device: torch.device) -> "EpochPlan":
+        """The same plan on another device."""
+        return EpochPlan(*(t.to(device) for t in (self.order, self.top, self.left, self.flip)))
+
+
+def epoch_plan(seed: int, epoch: int, images: int, crop_padding: int, horizontal_flip: bool) -> EpochPlan:
+    """The plan of one epoch: a function of its arguments alone, drawn on the CPU whatever the device."""
+    order = torch.randperm(images, generator=generator(seed, "order", epoch))
+    corners = torch.randint(2 * crop_padding + 1, (2, images), generator=generator(seed, "crop", epoch))
+    flip = torch.rand(images, generator=generator(seed, "flip", epoch)) < 0.5
+    return EpochPlan(order, corners[0], corners[1], flip if horizontal_flip else torch.zeros_like(flip))
+
+
+class Augmentation:
+    """Crops and flips batches of uint8 images (N, C, H, W) on their device.
+
+    The images are padded with zero pixels *before* normalisation, as in the authors' code, so the border is black and
+    not the mean colour. One gather a batch: no loop over images, no host synchronisation, static shapes.
+    """
+
+    def __init__(self, images: Tensor, crop_padding: int) -> None:
+        _, self.channels, self.height, self.width = images.shape
+        self.padded = F.pad(images, [crop_padding] * 4)
+        device = images.device
+        self.rows = torch.arange(self.height, device=device).view(1, 1, -1, 1)
+        self.columns = torch.arange(self.width, device=device).view(1, 1, 1, -1)
+        self.planes = torch.arange(self.channels, device=device).view(1, -1, 1, 1)
+
+    def __call__(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
+        """The images `index` (B,) as uint8 (B, C, H, W), cropped at (top, left) and mirrored where `flip`."""
+        image, top, left, flip = (t.view(-1, 1, 1, 1) for t in (index, top, left, flip))
+        columns = torch.where(flip, self.width - 1 - self.columns, self.columns)
+        return self.padded[image, self.planes, top + self.rows, left + columns]
+
+
+class Normalization:
+    """uint8 (B, C, H, W) -> float32: (x / 255 - mean) / std, channel by channel."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+        means = torch.tensor(mean, dtype=torch.float64).view(1, -1, 1, 1)
+        stds = torch.tensor(std, dtype=torch.float64).view(1, -1, 1, 1)
+        self.scale = (1 / (255 * stds)).to(device, torch.float32)
+        self.shift = (-means / stds).to(device, torch.float32)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, images.to(torch.float32), self.scale)

@@ -1,0 +1,54 @@
+"""Batches of an epoch, made on the device from the resident tensors."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from scalefree.data.augmentation import Augmentation, EpochPlan, Normalization, epoch_plan
+from scalefree.data.dataset import Dataset, Split
+
+Batch = tuple[Tensor, Tensor]
+
+
+class TrainBatches:
+    """The training batches of any epoch, from any step on; the short last batch is kept."""
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int, crop_padding: int, horizontal_flip: bool, seed: int
+    ) -> None:
+        self.split = dataset.train
+        self.batch_size = batch_size
+        self.crop_padding = crop_padding
+        self.horizontal_flip = horizontal_flip
+        self.seed = seed
+        self.augmentation = Augmentation(self.split.images, crop_padding)
+        self.normalization = Normalization(dataset.mean, dataset.std, self.split.images.device)
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return -(-len(self.split) // self.batch_size)
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Order, crops and flips of an epoch (counted from 0), on the data's device."""
+        plan = epoch_plan(self.seed, epoch, len(self.split), self.crop_padding, self.horizontal_flip)
+        return plan.to(self.split.images.device)
+
+    def make(self, plan: EpochPlan, step: int) -> Batch:
+        """The batch of a step of the plan: normalised float32 images (B, C, H, W) and labels (B,)."""
+        part = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        index = plan.order[part]
+        images = self.augmentation(index, plan.top[part], plan.left[part], plan.flip[part])
+        return self.normalization(images), self.split.labels[index]
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from a step on: what a resumed run needs to go on exactly."""
+        plan = self.plan(epoch)
+        for step in range(start_step, len(self)):
+            yield self.make(plan, step)
+
+
+def evaluation_batches(split: Split, normalization: Normalization, batch_size: int) -> Iterator[Batch]:
+    """The whole split in order and without augmentation."""
+    for start in range(0, len(split), batch_size):
+        part = slice(start, start + batch_size)
+        yield normalization(split.images[part]), split.labels[part]

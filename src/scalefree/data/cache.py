@@ -1,0 +1,108 @@
+"""Decoded images beside their source, so that a data set is decoded once and not at every start."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from scalefree.data.dataset import RawSplit, canonical
+
+Decoded = tuple[RawSplit, RawSplit, tuple[str, ...]]
+Prepared = tuple[RawSplit, RawSplit, tuple[str, ...], dict[str, str]]
+log = logging.getLogger(__name__)
+
+
+def listing_key(root: Path, files: list[Path]) -> str:
+    """Changes when a file is added, removed, resized or touched."""
+    state = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        state.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return state.hexdigest()[:16]
+
+
+def user_cache() -> Path:
+    """The user's cache folder, for downloads and for caches of read-only data sets."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalefree"
+
+
+def prepared(decoded: Decoded) -> Prepared:
+    """Both splits in canonical order with their fingerprints."""
+    train, test, names = decoded
+    (train, train_print), (test, test_print) = canonical(train), canonical(test)
+    return train, test, names, {"train": train_print, "test": test_print}
+
+
+def _read(path: Path) -> Prepared | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            splits = [RawSplit(file[f"{split}_images"], file[f"{split}_labels"]) for split in ("train", "test")]
+            found = prepared((splits[0], splits[1], tuple(str(name) for name in file["class_names"])))
+            told = {split: str(file[f"{split}_fingerprint"]) for split in ("train", "test")}
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # truncated or foreign in whatever way: it is only a cache
+        log.warning("the image cache %s is damaged (%s) and will be made again", path, error)
+        return None
+    if found[3] != told:
+        log.warning("the image cache %s does not hold what it says and will be made again", path)
+        return None
+    return found
+
+
+def _write(path: Path, content: Prepared) -> None:
+    train, test, names, prints = content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(
+                file,
+                allow_pickle=False,
+                train_images=train.images,
+                train_labels=train.labels,
+                train_fingerprint=np.array(prints["train"]),
+                test_images=test.images,
+                test_labels=test.labels,
+                test_fingerprint=np.array(prints["test"]),
+                class_names=np.array(names),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def cached(root: Path, key: str, decode: Callable[[], Decoded]) -> Prepared:
+    """What `decode` gives, prepared, from `root/.scalefree_cache/<key>.npz` or the user's cache if it is there.
+
+    Any number of processes may do this at once: each writes a file of its own and renames it. A cache that cannot be
+    read is made again, one that cannot be written is done without.
+
+    Raises:
+        DatasetError: what `decode` raises.
+    """
+    places = [root / ".scalefree_cache" / f"{key}.npz", user_cache() / f"{key}.npz"]
+    for path in places:
+        content = _read(path)
+        if content is not None:
+            return content
+    content = prepared(decode())
+    for path in places:
+        try:
+            _write(path, content)
+        except OSError as error:
+            log.info("no image cache at %s: %s", path, error)
+        else:
+            break
+    return content
+
+

@@ -1,0 +1,94 @@
+"""From a name and a folder to a checked, resident data set."""
+
+from pathlib import Path
+
+import numpy as np
+
+from scalefree.data.cache import Prepared, cached, listing_key, prepared
+from scalefree.data.cifar import MEAN_STD, read_cifar
+from scalefree.data.dataset import Dataset, DatasetError, RawSplit, Split, canonical, resident
+from scalefree.data.digits import read_digits
+from scalefree.data.image_folder import list_images, read_image_folder
+from scalefree.data.splitting import first_per_class, held_out
+
+# Fixed, so that every run of a data set holds out the same images.
+VALIDATION_SEED = 2022
+
+
+def _read(name: str, root: Path | None) -> Prepared:
+    if name == "digits":
+        return prepared(read_digits())
+    if name in MEAN_STD:
+        return read_cifar(name, root)
+    if name == "image_folder" and root is not None:
+        files = [file for classes in list_images(root).values() for group in classes.values() for file in group]
+        return cached(root, listing_key(root, files), lambda: read_image_folder(root))
+    raise DatasetError(f"dataset={name} with root={root} is unknown; use digits, cifar10, cifar100 or image_folder")
+
+
+def _statistics(name: str, train: RawSplit) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The authors' constants for CIFAR, else mean and standard deviation of every channel in [0, 1] units."""
+    if name in MEAN_STD:
+        return MEAN_STD[name]
+    counts = [np.bincount(train.images[..., c].ravel(), minlength=256) for c in range(train.images.shape[3])]
+    levels = np.arange(256) / 255
+    means = [float(count @ levels / count.sum()) for count in counts]
+    stds = [
+        float(np.sqrt(count @ (levels - mean) ** 2 / count.sum()))
+        for count, mean in zip(counts, means, strict=True)
+    ]
+    if min(stds) == 0:
+        raise DatasetError(f"dataset={name}: all training images are one colour; nothing can be learnt from them")
+    return tuple(means), tuple(stds)
+
+
+def _split(raw: RawSplit) -> Split:
+    return resident(*canonical(raw))
+
+
+def load_dataset(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    validation_fraction: float = 0.0,
+    per_class: int | None = None,
+) -> Dataset:
+    """A data set on the CPU, in an order that depends only on its content.
+
+    Args:
+        name: digits, cifar10, cifar100 or image_folder.
+        root: where the images are or go; None is the user's cache folder (CIFAR).
+        validation_fraction: share of every training class that is held out, the same images for every run.
+        per_class: keep this many training images of every class (before holding out); the test split stays whole.
+
+    The statistics for normalisation are those of the whole kept train split, held-out part included, so that they
+    do not change with the share.
+
+    Raises:
+        DatasetError: anything missing, empty, unreadable, of different sizes, mislabelled or too small.
+    """
+    train, test, class_names, fingerprints = _read(name, Path(root).expanduser() if root is not None else None)
+    if per_class is not None:
+        try:
+            train = first_per_class(train, per_class)
+        except ValueError as error:
+            raise DatasetError(f"dataset.{error}") from None
+    mean, std = _statistics(name, train)
+    validation = None
+    if validation_fraction > 0:
+        chosen = held_out(train.labels, validation_fraction, VALIDATION_SEED)
+        if not chosen.any() or chosen.all():
+            raise DatasetError(
+                f"dataset.validation_fraction={validation_fraction:g} of {len(train.labels)} images leaves a split empty"
+            )
+        validation = _split(RawSplit(train.images[chosen], train.labels[chosen]))
+        train = RawSplit(train.images[~chosen], train.labels[~chosen])
+    return Dataset(
+        name=name,
+        train=_split(train),
+        test=resident(test, fingerprints["test"]),
+        validation=validation,
+        class_names=class_names,
+        mean=mean,
+        std=std,
+    )

@@ -1,0 +1,31 @@
+"""Which depths the CIFAR architectures have; free of torch so that a configuration is checked at once."""
+
+
+def _nearest(depth: int, per_n: int, offset: int) -> str:
+    n = max(1, (depth - offset) // per_n)
+    lower, upper = per_n * n + offset, per_n * (n + 1) + offset
+    return f"{lower}, {upper}" if depth > lower else f"{lower}"
+
+
+def check_resnet_depth(depth: int) -> int:
+    """The n of depth 6n + 2: residual blocks of two convolutions in each of the three stages.
+
+    Raises:
+        ValueError: another depth, naming the nearest possible ones.
+    """
+    n, remainder = divmod(depth - 2, 6)
+    if remainder or n < 1:
+        raise ValueError(f"depth={depth} is no CIFAR ResNet: depths are 6n+2; nearest: {_nearest(depth, 6, 2)}")
+    return n
+
+
+def check_densenet_depth(depth: int) -> int:
+    """The n of depth 6n + 4: bottleneck layers of two convolutions in each of the three dense blocks.
+
+    Raises:
+        ValueError: another depth, naming the nearest possible ones.
+    """
+    n, remainder = divmod(depth - 4, 6)
+    if remainder or n < 1:
+        raise ValueError(f"depth={depth} is no DenseNet-BC: depths are 6n+4; nearest: {_nearest(depth, 6, 4)}")
+    return n

@@ -1,0 +1,124 @@
+"""DenseNet-BC (Huang et al. 2017) for CIFAR, with or without BatchNorm.
+
+    depth 6n + 4      output size        layers
+    stem              H x W              3x3 convolution, 2k channels
+    block 1           H x W              n layers, each 1x1 convolution to 4k and 3x3 convolution to k new channels
+    transition 1      H/2 x W/2          1x1 convolution to half the channels, 2x2 average pool
+    block 2           H/2 x W/2          n layers
+    transition 2      H/4 x W/4          1x1 convolution to half the channels, 2x2 average pool
+    block 3           H/4 x W/4          n layers
+    head              1                  ReLU, global average pool, linear layer
+
+Growth rate k; bottleneck 4x, compression 2, both part of "BC". Pre-activation: BatchNorm and ReLU come before each
+convolution. "Without BN" deletes every BatchNorm. Parameters at k = 12, 3 input channels:
+
+    depth   classes   with BN   without BN
+    100     10        769,162   745,174
+    100     100       800,032   776,044
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scalefree.depths import check_densenet_depth
+from scalefree.models.initialization import kaiming_normal, linear_bias, normal_over_outputs
+
+BOTTLENECK = 4
+COMPRESSION = 2
+
+
+def _norm(channels: int, batch_norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+
+
+class DenseLayer(nn.Module):
+    """(B, c, H, W) -> (B, c + growth_rate, H, W): appends its new channels to its input."""
+
+    def __init__(self, channels: int, growth_rate: int, batch_norm: bool) -> None:
+        super().__init__()
+        inner = BOTTLENECK * growth_rate
+        self.norm1 = _norm(channels, batch_norm)
+        self.conv1 = nn.Conv2d(channels, inner, 1, bias=False)
+        self.norm2 = _norm(inner, batch_norm)
+        self.conv2 = nn.Conv2d(inner, growth_rate, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(F.relu(self.norm1(x)))
+        y = self.conv2(F.relu(self.norm2(y)))
+        return torch.cat((x, y), dim=1)
+
+
+class Transition(nn.Module):
+    """(B, c, H, W) -> (B, c / 2, H / 2, W / 2)."""
+
+    def __init__(self, channels: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.norm = _norm(channels, batch_norm)
+        self.conv = nn.Conv2d(channels, channels // COMPRESSION, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(self.conv(F.relu(self.norm(x))), 2)
+
+
+class DenseNet(nn.Module):
+    """Images (B, C, H, W), at least 8 pixels a side, to logits (B, num_classes). Built by `densenet_bc`."""
+
+    def __init__(self, n: int, growth_rate: int, num_classes: int, batch_norm: bool, in_channels: int) -> None:
+        super().__init__()
+        channels = 2 * growth_rate
+        self.conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        for number in (1, 2, 3):
+            layers = [DenseLayer(channels + i * growth_rate, growth_rate, batch_norm) for i in range(n)]
+            self.add_module(f"block{number}", nn.Sequential(*layers))
+            channels += n * growth_rate
+            if number < 3:
+                self.add_module(f"transition{number}", Transition(channels, batch_norm))
+                channels //= COMPRESSION
+        self.norm = _norm(channels, batch_norm)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.transition1(self.block1(self.conv(x)))
+        x = self.transition2(self.block2(x))
+        x = F.relu(self.norm(self.block3(x)))
+        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        return logits
+
+
+def densenet_bc(
+    depth: int = 100,
+    growth_rate: int = 12,
+    num_classes: int = 100,
+    batch_norm: bool = True,
+    *,
+    in_channels: int = 3,
+    generator: torch.Generator | None = None,
+) -> DenseNet:
+    """DenseNet-BC of depth 6n + 4.
+
+    Args:
+        depth: weighted layers, 6n + 4.
+        growth_rate: k, the channels that each layer adds.
+        num_classes: width of the output.
+        batch_norm: False deletes every BatchNorm and changes nothing else, the initial weights included.
+        in_channels: channels of the images.
+        generator: source of the initial weights; None is torch's global stream.
+
+    Convolutions are normal with variance 2 / (k k out), the linear layer is Kaiming-normal as in the ResNet.
+
+    Raises:
+        ValueError: an impossible depth (naming the nearest) or size.
+    """
+    n = check_densenet_depth(depth)
+    if min(num_classes, growth_rate, in_channels) < 1:
+        raise ValueError(
+            f"num_classes={num_classes}, growth_rate={growth_rate} and in_channels={in_channels} must be at least 1"
+        )
+    model = DenseNet(n, growth_rate, num_classes, batch_norm, in_channels)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            normal_over_outputs(module.weight, generator)
+    kaiming_normal(model.linear.weight, generator)
+    linear_bias(model.linear, generator)
+    return model

@@ -1,0 +1,23 @@
+"""Initial weights, drawn from a generator of one's own."""
+
+import math
+
+import torch
+from torch import nn
+
+
+def kaiming_normal(weight: torch.Tensor, generator: torch.Generator | None) -> None:
+    """Normal with variance 2 / fan_in (He et al. 2015), for convolutions and linear layers."""
+    nn.init.kaiming_normal_(weight, generator=generator)
+
+
+def normal_over_outputs(weight: torch.Tensor, generator: torch.Generator | None) -> None:
+    """Normal with variance 2 / (k k out): the DenseNet authors' convolutions."""
+    out_channels, _, height, width = weight.shape
+    nn.init.normal_(weight, std=math.sqrt(2 / (height * width * out_channels)), generator=generator)
+
+
+def linear_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    """torch's default, uniform in +-1 / sqrt(fan_in), which the authors' code leaves as it is."""
+    bound = 1 / math.sqrt(linear.in_features)
+    nn.init.uniform_(linear.bias, -bound, bound, generator=generator)

@@ -1,0 +1,28 @@
+"""The dimensionless schedule eta in [0, 1], constant within an epoch, and how it enters an optimizer."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def constant(epoch: int, epochs: int) -> float:
+    """eta = 1: the paper's main protocol."""
+    return 1.0
+
+
+def cosine(epoch: int, epochs: int) -> float:
+    """eta = (1 + cos(pi epoch / epochs)) / 2 for epoch = 0 .. epochs - 1 (authors' per-epoch option)."""
+    return (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine}
+
+
+def set_eta(optimizer: torch.optim.Optimizer, eta: float) -> None:
+    """lr <- eta * initial_lr in every group, in place where lr is a tensor (so that a captured step sees it)."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].copy_(group["initial_lr"] * eta)
+        else:
+            group["lr"] = group["initial_lr"] * eta

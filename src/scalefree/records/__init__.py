@@ -1,0 +1,17 @@
+"""Records of runs and the store that holds them. Knows nothing of training."""
+
+from scalefree.records.identity import model_label, run_identity, run_label, run_name, scientific_config
+from scalefree.records.record import Outcome, Record, RecordError
+from scalefree.records.store import Store
+
+__all__ = [
+    "Outcome",
+    "Record",
+    "RecordError",
+    "Store",
+    "model_label",
+    "run_identity",
+    "run_label",
+    "run_name",
+    "scientific_config",
+]

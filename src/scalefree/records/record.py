@@ -1,0 +1,102 @@
+"""What a run leaves behind: one JSON document and a few arrays, readable without torch.
+
+`record.json` holds everything that is not an array. `curves.npz` has arrays with one row an epoch,
+`histograms.npz` one row a measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), `counts/<group>` (E, bins).
+Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
+trainings of one run on the same device and build.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from scalefree.records.identity import identity_of_values
+
+RECORD_FORMAT = 1
+
+Status = Literal["completed", "diverged", "failed"]
+
+
+class RecordError(ValueError):
+    """A record that is damaged, foreign or mislabelled; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. Divergence (a loss that is not finite) is a result; failure is not."""
+
+    status: Status
+    # Optimizer steps taken; for a diverged run the first step (counted from 1) whose loss was not finite.
+    step: int
+    reason: str = ""
+
+    @property
+    def is_result(self) -> bool:
+        """True when training the same run again could only give the same."""
+        return self.status in ("completed", "diverged")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run's result.
+
+    Attributes:
+        config: the scientific configuration, as plain values.
+        outcome: completed, diverged at a step, or failed with a reason.
+        environment: versions, commit, device, threads.
+        fingerprints: of each data split, independent of the order of its images.
+        final_metrics: scalars of the last epoch; `final_test_error` in [0, 1], None unless completed.
+        update_scale: scalars of the last measured update scales by layer group (`network` is all of them).
+        timing: `wall_seconds`, `images_per_second` (training images over the time spent in training steps).
+        parameters: number of trained coordinates.
+    """
+
+    identity: str
+    name: str
+    config: dict[str, Any]
+    outcome: Outcome
+    environment: dict[str, Any]
+    fingerprints: dict[str, str]
+    final_metrics: dict[str, float | None]
+    update_scale: dict[str, dict[str, float]] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
+    parameters: int = 0
+
+    @property
+    def test_error(self) -> float:
+        """Final test error; above 1 for a run that diverged, as the paper counts it."""
+        error = self.final_metrics.get("final_test_error")
+        return 2.0 if error is None else error
+
+    @property
+    def validation_error(self) -> float | None:
+        """Final validation error, None where no validation split was held out; above 1 for a diverged run."""
+        if not self.config["dataset"]["validation_fraction"]:
+            return None
+        error = self.final_metrics.get("final_validation_error")
+        return 2.0 if error is None else error
+
+    def document(self) -> dict[str, Any]:
+        """The content of record.json."""
+        return {"format": RECORD_FORMAT, **asdict(self)}
+
+
+def from_document(document: dict[str, Any], where: str) -> Record:
+    """The record that a document describes, checked against its own identity.
+
+    Raises:
+        RecordError: a document of another format, with missing keys, or whose identity is not its config's.
+    """
+    if document.get("format") != RECORD_FORMAT:
+        raise RecordError(f"{where} has format {document.get('format')}; this version reads {RECORD_FORMAT}")
+    try:
+        fields = {key: value for key, value in document.items() if key != "format"}
+        record = Record(**{**fields, "outcome": Outcome(**fields["outcome"])})
+    except (TypeError, KeyError) as error:
+        raise RecordError(f"{where} is no record of this project ({error}); remove it and train the run again") from None
+    expected = identity_of_values(record.config)
+    if record.identity != expected:
+        raise RecordError(
+            f"{where} says identity {record.identity}, but its config has {expected}: it was edited or "
+            "mislabelled; remove it and train the run again"
+        )
+    return record

@@ -1,0 +1,127 @@
+"""The store: one directory a run under `RESULTS/runs/`, written atomically, readable by anything.
+
+A run is done when its `record.json` is there: the arrays are written before it, each file whole or absent.
+Any number of processes may read and write one store; `claim` gives a run to one of them at a time.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scalefree.records.files import atomic_write
+from scalefree.records.record import Record, RecordError, from_document
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """Records by name and by identity below `root` (the RESULTS directory, which need not exist yet)."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def directory(self, name: str) -> Path:
+        """Where the run of that name lies, whether it exists or not."""
+        return self.root / "runs" / name
+
+    def write(self, record: Record, curves: Arrays, histograms: Arrays) -> Path:
+        """Add a record, the JSON document last; returns its directory.
+
+        Raises:
+            OSError: a full disk or a read-only directory; then no record.json exists.
+        """
+        directory = self.directory(record.name)
+        for stem, arrays in (("curves", curves), ("histograms", histograms)):
+            with atomic_write(directory / f"{stem}.npz") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+        with atomic_write(directory / "record.json") as file:
+            file.write(json.dumps(record.document(), indent=1, allow_nan=False).encode() + b"\n")
+        return directory
+
+    def read(self, name: str) -> Record | None:
+        """The record of that name, None if there is none.
+
+        Raises:
+            RecordError: a truncated, foreign or mislabelled document.
+        """
+        path = self.directory(name) / "record.json"
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            return None
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise RecordError(f"{path} is damaged ({error}); remove it and train the run again") from None
+        record = from_document(document, str(path))
+        if record.name != name:
+            raise RecordError(f"{path} is the record of {record.name}; move it to the directory of that name")
+        return record
+
+    def records(self) -> dict[str, Record]:
+        """All readable records by identity; a damaged one is reported and left out, never guessed."""
+        found = {}
+        for path in sorted(self.root.glob("runs/*/record.json")):
+            try:
+                record = self.read(path.parent.name)
+            except RecordError as error:
+                log.warning("left out: %s", error)
+                continue
+            if record is not None:
+                found[record.identity] = record
+        return found
+
+    def _arrays(self, name: str, stem: str) -> dict[str, npt.NDArray[Any]]:
+        path = self.directory(name) / f"{stem}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RecordError(f"{path} is damaged or missing ({error}); remove the directory and train again") from None
+
+    def curves(self, record: Record) -> dict[str, npt.NDArray[Any]]:
+        """Arrays with one row an epoch."""
+        return self._arrays(record.name, "curves")
+
+    def histograms(self, record: Record) -> dict[str, npt.NDArray[Any]]:
+        """Update-scale histograms, one row a measured epoch."""
+        return self._arrays(record.name, "histograms")
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Own a run while the block lasts; yields False when another live process owns it.
+
+        A kernel lock on `RESULTS/locks/<name>`: it ends with its process however that dies, so no stale lock
+        exists.
+        """
+        path = self.root / "locks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                yield False
+                return
+            # Between opening and locking, the owner before us may have removed the file: then this lock is void.
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                    break
+            os.close(descriptor)
+        try:
+            yield True
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            os.close(descriptor)
