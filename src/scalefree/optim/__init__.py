@@ -9,28 +9,24 @@ schedule and `lambda` for the weight decay. The four rules differ only in where 
     AdamMetricProx   x <- (x - eta alpha p) / (1 + lambda eta alpha / (sqrt(v_hat) + eps))    scale-free: no
 
 *Scale-free* means that multiplying each coordinate of every gradient by its own positive constant leaves the
-iterates as they are. With eps = 0 the direction p has this property: m scales by the constant, sqrt(v) too. AdamW and
-AdamProx keep it, because their decay never meets a gradient. Adam-l2 loses it, because lambda x is added to a gradient
-whose scale is arbitrary: where gradients are tiny the decay dominates, where they are huge it vanishes. In a
-deep network without BatchNorm the layers' gradients differ by orders of magnitude; the paper's hypothesis is
-that this is why AdamW beats Adam-l2 there, and not with BatchNorm.
+iterates as they are. With eps = 0 the direction p has this property: m scales by the constant, sqrt(v) too.
+AdamW and AdamProx keep it, because their decay never meets a gradient. Adam-l2 loses it, because lambda x is
+added to a gradient whose scale is arbitrary: where gradients are tiny the decay dominates, where they are
+huge it vanishes. In a deep network without BatchNorm the layers' gradients differ by orders of magnitude; the
+paper's hypothesis is that this is why AdamW beats Adam-l2 there, and not with BatchNorm.
 
-*Proximal* means that lambda/2 |x|^2 is not linearised but minimised together with the step: AdamProx is the step
-argmin_y  lambda/2 |y|^2 + <p alpha, y> + |y - x|^2 / (2 eta), and 1 / (1 + lambda eta) = 1 - lambda eta + O((lambda eta)^2)
-makes AdamW its first-order expansion. AdamMetricProx takes the same step in Adam's own metric D: proximal but not
-scale-free, so it separates the two ideas.
+*Proximal* means that lambda/2 |x|^2 is not linearised but minimised together with the step. AdamProx goes
+to argmin_y  lambda/2 |y|^2 + <alpha p, y> + |y - x|^2 / (2 eta), and AdamW is its first-order expansion in eta, as
+1 / (1 + lambda eta) = 1 - lambda eta + O(eta^2). AdamMetricProx takes the same step in Adam's own metric
+D = sqrt(v_hat) + eps: proximal but not scale-free, so it separates the two ideas.
 
-At lambda = 0 the four are one algorithm, bit for bit.
+At lambda = 0 the four are one algorithm, bit for bit. Read on in `rules` (the equations), `adam_family` (what
+makes them torch optimizers) and `schedules` (eta).
 """
 
-from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.adam_l2 import AdamL2
 from scalefree.optim.adam_metric_prox import AdamMetricProx
 from scalefree.optim.adamprox import AdamProx
 from scalefree.optim.adamw import AdamW
 
-OPTIMIZERS: dict[str, type[AdamFamily]] = {
-    optimizer.rule: optimizer for optimizer in (AdamL2, AdamW, AdamProx, AdamMetricProx)
-}
-
-__all__ = ["OPTIMIZERS", "AdamFamily", "AdamL2", "AdamMetricProx", "AdamProx", "AdamW"]
+__all__ = ["AdamL2", "AdamMetricProx", "AdamProx", "AdamW"]

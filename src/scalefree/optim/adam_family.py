@@ -1,55 +1,45 @@
 """The torch side of the four optimizers: groups, state and checks. What they do is in `rules.py`."""
 
-from collections.abc import Callable
+import copy
+import math
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
+from torch.optim.optimizer import Optimizer, ParamsT
 
-from scalefree.optim import rules
-from scalefree.optim.rules import Scalar, Tensors
+from scalefree.optim.rules import Hyperparameters, Rule, Scalar, Tensors
 
-
-def _refuse_bad_group(group: dict[str, Any]) -> None:
-    lr, (beta1, beta2), eps, weight_decay = (group[key] for key in ("lr", "betas", "eps", "weight_decay"))
-    if isinstance(lr, Tensor) and lr.dim() or isinstance(weight_decay, Tensor) and weight_decay.dim():
-        raise ValueError("lr and weight_decay must be numbers or 0-dimensional tensors")
-    if not 0 < float(lr) < float("inf"):
-        raise ValueError(f"lr={float(lr):g} must be above 0 and finite: the schedule is the ratio lr / initial_lr")
-    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise ValueError(f"betas={group['betas']} must both be in [0, 1)")
-    if not 0 <= eps < float("inf"):
-        raise ValueError(f"eps={eps:g} must be 0 or above and finite")
-    if not 0 <= float(weight_decay) < float("inf"):
-        raise ValueError(f"weight_decay={float(weight_decay):g} must be 0 or above and finite")
+Lists = tuple[Tensors, Tensors, Tensors, Tensors, Tensors]  # x, g, m, v, t
 
 
-def _as_real(tensors: Tensors) -> Tensors:
-    """Complex tensors as pairs of reals, so that real and imaginary parts are coordinates of their own."""
-    return [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
-
-
-class AdamFamily(torch.optim.Optimizer):
-    """What Adam-l2, AdamW, AdamProx and AdamMetricProx share; a subclass gives its `rule` and its `_update`.
+class AdamFamily(Optimizer):
+    """What Adam-l2, AdamW, AdamProx and AdamMetricProx share; a subclass names its `rule`.
 
     Args:
-        params: parameters or groups of them.
-        lr: alpha, the initial step size, above 0; a number or a 0-dimensional tensor. The first value is kept as
-            `initial_lr` (the key that torch's schedulers use), and eta = lr / initial_lr is the schedule.
+        params: parameters, named parameters or groups of them; a group may set any of the arguments below.
+        lr: alpha, the initial step size, above 0. It is kept in `group["initial_lr"]`, the key that torch's
+            schedulers use; schedules change `group["lr"]`, and eta = lr / initial_lr.
         betas: decay rates of the two moments.
         eps: added to sqrt(v_hat); 0 makes AdamW and AdamProx exactly scale-free.
-        weight_decay: the paper's lambda; a number or a 0-dimensional tensor. Applied to every parameter.
+        weight_decay: the paper's lambda, applied to every parameter of the group.
 
-    State of a parameter: `step` (0-dimensional float64, because 1 - 0.999**t at t = 1 is off by 6e-5 in float32),
-    `exp_avg` (m), `exp_avg_sq` (v). Everything else that shapes the update is in the groups, so in `state_dict`.
+    `lr` and `weight_decay` are numbers or 0-dim tensors on the parameters' device. Changing such a tensor in
+    place reaches a compiled or captured step. Load a state before compiling or capturing.
+
+    State of a parameter: `step` (0-dim float64 on its device: 1 - 0.999**t at t = 1 is off by 6e-5 in
+    float32), `exp_avg` (m) and `exp_avg_sq` (v), like the parameter in shape and dtype. (In float16 the
+    default eps rounds to 0 and a dead coordinate becomes NaN, as in torch.optim.Adam.) All else that shapes
+    the update is in the groups, the rule's name included, and so in `state_dict()`. A parameter without a
+    gradient is skipped, its counter too; a complex one counts as pairs of reals.
 
     Raises:
-        ValueError: an argument outside its range, or another rule's state.
-        RuntimeError: a sparse gradient.
+        ValueError: an argument outside its range; in `load_state_dict`, another rule's state.
+        RuntimeError: in `step`, a sparse gradient.
     """
 
-    rule: ClassVar[str]
+    rule: ClassVar[Rule]
 
     def __init__(
         self,
@@ -59,61 +49,37 @@ class AdamFamily(torch.optim.Optimizer):
         eps: float = 1e-8,
         weight_decay: Scalar = 0.0,
     ) -> None:
-        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "rule": self.rule}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "rule": self.rule.__name__,
+        }
         _refuse_bad_group(defaults)
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with settings of their own; `initial_lr` is set to the group's `lr`."""
-        super().add_param_group(param_group)
-        group = self.param_groups[-1]
-        try:
-            _refuse_bad_group(group)
-        except ValueError:
-            self.param_groups.pop()
-            raise
+        """Add parameters with settings of their own; the constructor's arguments fill what is left out."""
+        group = {**self.defaults, **param_group}
         lr = group["lr"]
         group.setdefault("initial_lr", lr.detach().clone() if isinstance(lr, Tensor) else lr)
+        _refuse_bad_group(group)
+        if group["rule"] != self.rule.__name__:
+            raise ValueError(f"rule={group['rule']!r} in a group of {type(self).__name__}: leave `rule` out")
+        super().add_param_group(group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but another optimizer's state is refused: its moments may hold lambda x."""
+        """As torch's, but tensors are copied, and another rule's state is refused (its moments may hold decay)."""
         for group in state_dict["param_groups"]:
-            if group.get("rule") != self.rule:
+            kind = group.get("rule", "another optimizer")
+            if kind != self.rule.__name__:
                 raise ValueError(
-                    f"this state belongs to {group.get('rule', 'another optimizer')}, not to {self.rule}; "
-                    "build the optimizer that wrote it"
+                    f"this state was saved by {kind}, not by {self.rule.__name__}: build the optimizer that saved it"
                 )
-        super().load_state_dict(state_dict)
-        # torch casts state to the parameter's dtype, which would round the counters to it.
-        saved = state_dict["state"]
-        order = [i for group in state_dict["param_groups"] for i in group["params"]]
-        params = [p for group in self.param_groups for p in group["params"]]
-        for i, param in zip(order, params, strict=True):
-            if i in saved:
-                self.state[param]["step"] = saved[i]["step"].detach().to(param.device, torch.float64, copy=True)
-
-    def _state_of(self, group: dict[str, Any]) -> tuple[Tensors, Tensors, Tensors, Tensors, list[Tensor]]:
-        """x, g, m, v and the counters of the group's parameters that have a gradient."""
-        params = [param for param in group["params"] if param.grad is not None]
-        for param in params:
-            if param.grad.is_sparse:
-                raise RuntimeError(
-                    f"{type(self).__name__} needs dense gradients: decay moves every coordinate at every step; "
-                    "use sparse=False in the embedding"
-                )
-            state = self.state[param]
-            if not state:
-                state["step"] = torch.zeros((), dtype=torch.float64, device=param.device)
-                state["exp_avg"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-                state["exp_avg_sq"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-        states = [self.state[param] for param in params]
-        return (
-            _as_real(params),
-            _as_real([param.grad for param in params]),
-            _as_real([state["exp_avg"] for state in states]),
-            _as_real([state["exp_avg_sq"] for state in states]),
-            [state["step"] for state in states],
-        )
+        super().load_state_dict(copy.deepcopy(state_dict))
+        for param, state in self.state.items():  # torch leaves `step` on the device where it was saved
+            state["step"] = state["step"].to(param.device, torch.float64)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -127,42 +93,63 @@ class AdamFamily(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            x, g, m, v, steps = self._state_of(group)
-            if x:
-                self._group_step(group, x, g, m, v, steps)
+            h = Hyperparameters(*(group[name] for name in Hyperparameters._fields))
+            lists: Lists = ([], [], [], [], [])
+            self._init_group(group, *lists)
+            for x, g, m, v, t in _by_device_and_dtype(lists):
+                torch._foreach_add_(t, 1)
+                self.rule(x, g, m, v, t, h)
         return loss
 
-    def _group_step(
-        self, group: dict[str, Any], x: Tensors, g: Tensors, m: Tensors, v: Tensors, steps: list[Tensor]
+    def _init_group(
+        self, group: dict[str, Any], x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors
     ) -> None:
-        beta1, beta2 = group["betas"]
-        torch._foreach_add_(steps, 1)
-        rules.update_moments(m, v, self._gradient(group, x, g), beta1, beta2)
-        d = rules.denominator(v, steps, beta2, group["eps"])
-        p = rules.direction(m, d, steps, beta1, group["eps"])
-        self._update(group, x, p, d)
+        """Fill the five lists from the parameters that have a gradient, making their state if it is missing.
 
-    def _gradient(self, group: dict[str, Any], x: Tensors, g: Tensors) -> Tensors:
-        """The gradient that enters the moments."""
-        return g
-
-    def _update(self, group: dict[str, Any], x: Tensors, p: Tensors, d: Tensors) -> None:
-        """Move x along the direction p, D being its denominator; may overwrite both."""
-        raise NotImplementedError
-
-    @torch.no_grad()
-    def directions(self) -> dict[Tensor, Tensor]:
-        """p = m_hat / (sqrt(v_hat) + eps) of every parameter that has taken a step, from the state as it is.
-
-        |p| is the paper's update scale |update| / alpha, in units of the current step size: without the decay of
-        AdamW and the two prox rules, and with Adam-l2's, whose moments contain it.
+        torch.compile knows this name and signature: it runs the method once instead of tracing it.
         """
-        found = {}
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            for param in group["params"]:
-                if state := self.state.get(param):
-                    steps = [state["step"]]
-                    d = rules.denominator([state["exp_avg_sq"]], steps, beta2, group["eps"])
-                    found[param] = rules.direction([state["exp_avg"]], d, steps, beta1, group["eps"])[0]
-        return found
+        for param in group["params"]:
+            if param.grad is None:
+                continue
+            if param.grad.layout != torch.strided:
+                raise RuntimeError(
+                    f"{type(self).__name__} needs dense gradients, but a parameter of shape {tuple(param.shape)} "
+                    f"has a {param.grad.layout} one: use Embedding(sparse=False), or param.grad.to_dense()"
+                )
+            state = self.state[param]
+            if not state:
+                state["step"] = torch.zeros((), dtype=torch.float64, device=param.device)
+                state["exp_avg"] = torch.zeros_like(param, memory_format=torch.preserve_format)
+                state["exp_avg_sq"] = torch.zeros_like(param, memory_format=torch.preserve_format)
+            of_param = (param, param.grad, state["exp_avg"], state["exp_avg_sq"])
+            for collected, tensor in zip((x, g, m, v), of_param, strict=True):
+                collected.append(torch.view_as_real(tensor) if tensor.is_complex() else tensor)
+            t.append(state["step"])
+
+
+def _by_device_and_dtype(lists: Lists) -> Iterable[Lists]:
+    """Split the five lists into parts that each hold one device and one dtype; none if they are empty."""
+    kinds = dict.fromkeys((param.device, param.dtype) for param in lists[0])
+    if len(kinds) == 1:
+        return [lists]
+    parts: list[Lists] = []
+    for kind in kinds:
+        chosen = [i for i, param in enumerate(lists[0]) if (param.device, param.dtype) == kind]
+        x, g, m, v, t = ([tensors[i] for i in chosen] for tensors in lists)
+        parts.append((x, g, m, v, t))
+    return parts
+
+
+def _refuse_bad_group(group: dict[str, Any]) -> None:
+    for name in ("lr", "initial_lr", "weight_decay"):
+        value = group.get(name)
+        if isinstance(value, Tensor) and value.dim() != 0:
+            raise ValueError(f"{name} must be a number or a 0-dim tensor, not of shape {tuple(value.shape)}")
+    for name in ("lr", "initial_lr"):
+        if name in group and not 0 < group[name] < math.inf:
+            raise ValueError(f"{name}={group[name]} must be above 0 and finite")
+    if not (len(group["betas"]) == 2 and all(0 <= beta < 1 for beta in group["betas"])):
+        raise ValueError(f"betas={group['betas']} must be two numbers in [0, 1)")
+    for name in ("eps", "weight_decay"):
+        if not 0 <= group[name] < math.inf:
+            raise ValueError(f"{name}={group[name]} must be 0 or above and finite")

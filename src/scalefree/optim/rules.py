@@ -1,16 +1,24 @@
 """The paper's update rules as plain functions: section 1 of the specification, an equation a line.
 
-Symbols: `x` parameters, `g` gradients, `m` and `v` Adam's moments, `alpha` the initial step size, `eta` in [0, 1] the
-schedule (`lr = alpha * eta`), `lambda` the weight decay, all decay being multiplied by `eta` and never by
-`alpha` (Loshchilov and Hutter's form). `p = m_hat / (sqrt(v_hat) + eps)` is the scale-free direction that all four
-rules share; they differ only in how lambda enters.
+Symbols: `x` parameters, `g` gradients, `m` and `v` Adam's moments, `t` steps taken (this one included), alpha
+the initial step size, eta in [0, 1] the schedule (lr = eta alpha), lambda the weight decay, and
 
-Every function works in place on lists of tensors by torch's multi-tensor operations, so that one line of code serves
-a list of layers and a single flat buffer alike. Step sizes, decays and counters may be tensors: nothing here reads
-a value back from the device, so that a step can be captured or compiled once for all values.
+    m_hat = m / (1 - beta1^t)    v_hat = v / (1 - beta2^t)    D = sqrt(v_hat) + eps    p = m_hat / D
+
+The decay of AdamW and AdamProx is lambda eta; it is not multiplied by alpha (Loshchilov and Hutter's form).
+
+`x`, `g`, `m`, `v` and `t` are lists of real tensors on one device; the first four share a dtype, `t` holds a
+0-dim float64 counter for each parameter. `x`, `m` and `v` are updated in place by torch's multi-tensor
+operations, so one line serves a list of layers and a single flat buffer alike, with the same numbers element
+by element. Nothing reads a value back from the device: a step can be compiled or captured once for all values
+of a tensor lr or lambda. lambda = 0 takes no short cut and needs none: on finite parameters the four rules
+are then bit-identical.
+
+At eps = 0, D can be 0: the gradient was always 0, or v underflowed. Then p is 0, whatever m is.
 """
 
-from collections.abc import Sequence
+import math
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,78 +27,126 @@ Tensors = list[Tensor]
 Scalar = float | Tensor
 
 
+class Hyperparameters(NamedTuple):
+    """What a parameter group says about its update; tensors among it are 0-dim and on the group's device."""
+
+    lr: Scalar
+    initial_lr: Scalar
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: Scalar
+
+    @property
+    def eta(self) -> Scalar:
+        """The schedule, eta = lr / alpha."""
+        return self.lr / self.initial_lr
+
+
+class Rule(Protocol):
+    """The signature that the four rules share."""
+
+    __name__: str
+
+    def __call__(
+        self, x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters
+    ) -> None: ...
+
+
+def adaml2(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> None:
+    """Adam-l2: g <- g + lambda x before both moments; x <- x - eta alpha p."""
+    update_moments(m, v, add_l2_gradient(x, g, h.weight_decay), h.betas)  # g <- g + lambda x
+    descend(x, m, inverse_metric(v, t, h.betas[1], h.eps), t, h)  # x <- x - eta alpha p
+
+
+def adamw(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> None:
+    """AdamW: x <- (1 - lambda eta) x - eta alpha p."""
+    update_moments(m, v, g, h.betas)
+    torch._foreach_mul_(x, 1 - h.weight_decay * h.eta)  # x <- (1 - lambda eta) x
+    descend(x, m, inverse_metric(v, t, h.betas[1], h.eps), t, h)  # x <- x - eta alpha p
+
+
+def adamprox(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> None:
+    """AdamProx: x <- (x - eta alpha p) / (1 + lambda eta).
+
+    The minimiser over y of eta lambda/2 |y|^2 + 1/2 |y - (x - eta alpha p)|^2.
+    """
+    update_moments(m, v, g, h.betas)
+    descend(x, m, inverse_metric(v, t, h.betas[1], h.eps), t, h)  # x <- x - eta alpha p
+    torch._foreach_div_(x, 1 + h.weight_decay * h.eta)  # x <- x / (1 + lambda eta)
+
+
+def adam_metric_prox(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> None:
+    """The prox in Adam's own metric: x <- (x - eta alpha p) / (1 + eta alpha lambda / D).
+
+    The minimiser over y of eta alpha lambda/2 |y|^2 + 1/2 |y - (x - eta alpha p)|_D^2 (Schaipp 2023, "Decay
+    No More", calls it AdamP). Where D = 0 the limit is taken: moving costs nothing, so x becomes 0 for
+    eta alpha lambda > 0 and stays for eta alpha lambda = 0.
+    """
+    update_moments(m, v, g, h.betas)
+    inverse = inverse_metric(v, t, h.betas[1], h.eps)
+    shrink = list(torch._foreach_mul(inverse, h.lr * h.weight_decay))
+    torch._foreach_add_(shrink, 1)  # 1 + eta alpha lambda / D
+    if h.eps == 0:
+        for factor in shrink:
+            factor.nan_to_num_(nan=1.0, posinf=math.inf)  # 1 + 0 / 0 becomes 1; 1 + lambda / 0 stays inf
+    descend(x, m, inverse, t, h)  # x <- x - eta alpha p
+    torch._foreach_div_(x, shrink)  # x <- x / (1 + eta alpha lambda / D)
+
+
 def add_l2_gradient(x: Tensors, g: Tensors, weight_decay: Scalar) -> Tensors:
-    """Adam-l2's gradient of f(x) + lambda/2 |x|^2: returns g + lambda x, leaving `g` as it is."""
-    decay = torch._foreach_mul(x, weight_decay)
-    torch._foreach_add_(decay, g)
-    return list(decay)
+    """Gradient of f(x) + lambda/2 |x|^2: g + lambda x in fresh tensors."""
+    decayed = list(torch._foreach_mul(x, weight_decay))
+    torch._foreach_add_(decayed, g)
+    return decayed
 
 
-def update_moments(m: Tensors, v: Tensors, g: Tensors, beta1: float, beta2: float) -> None:
+def update_moments(m: Tensors, v: Tensors, g: Tensors, betas: tuple[float, float]) -> None:
     """m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2."""
+    beta1, beta2 = betas
     torch._foreach_lerp_(m, g, 1 - beta1)
     torch._foreach_mul_(v, beta2)
     torch._foreach_addcmul_(v, g, g, value=1 - beta2)
 
 
-def denominator(v: Tensors, steps: Sequence[Tensor], beta2: float, eps: float) -> Tensors:
-    """D = sqrt(v_hat) + eps with v_hat = v / (1 - beta2^t), in fresh tensors."""
-    correction = [(1 - beta2**step) ** 0.5 for step in steps]
-    d = list(torch._foreach_sqrt(v))
-    torch._foreach_div_(d, correction)
-    if eps:
-        torch._foreach_add_(d, eps)
-    return d
+def inverse_metric(v: Tensors, t: Tensors, beta2: float, eps: float) -> Tensors:
+    """1 / D = 1 / (sqrt(v_hat) + eps) in fresh tensors, the only ones of most rules; inf where D = 0."""
+    inverse = list(torch._foreach_sqrt(v))
+    torch._foreach_mul_(inverse, _scalars((1 - beta2 ** torch.stack(t)).rsqrt(), v))  # sqrt(v_hat)
+    torch._foreach_add_(inverse, eps)  # D
+    torch._foreach_reciprocal_(inverse)  # in place, where m / D would take as much memory again
+    return inverse
 
 
-def direction(m: Tensors, d: Tensors, steps: Sequence[Tensor], beta1: float, eps: float) -> Tensors:
-    """p = m_hat / D with m_hat = m / (1 - beta1^t), in fresh tensors.
+def descend(x: Tensors, m: Tensors, inverse: Tensors, t: Tensors, h: Hyperparameters) -> None:
+    """x <- x - eta alpha p, given 1 / D, which is overwritten."""
+    _multiply_by_moment(inverse, m, h.eps)  # m / D
+    step_size = h.lr / (1 - h.betas[0] ** torch.stack(t))  # eta alpha / (1 - beta1^t)
+    torch._foreach_addcmul_(x, inverse, _scalars(step_size, x), value=-1)  # x <- x - eta alpha m_hat / D
 
-    At eps = 0 the direction is 0 where D is 0: such a coordinate has never had a gradient whose square is a
-    positive number, so nothing says how far to go.
+
+def direction(m: Tensors, v: Tensors, t: Tensors, betas: tuple[float, float], eps: float) -> Tensors:
+    """p = m_hat / (sqrt(v_hat) + eps), the update without its step size, in fresh tensors shaped like `m`.
+
+    From an optimizer's state after a step (`exp_avg`, `exp_avg_sq`, `step`) this is the p of that step to
+    rounding; |eta p| is the |update|/alpha of the paper's histograms. Every counter must be at least 1.
+    Complex moments are passed as `torch.view_as_real` of them.
     """
-    correction = [1 - beta1**step for step in steps]
-    p = list(torch._foreach_div(m, correction))
-    torch._foreach_div_(p, d)
-    if eps == 0:
-        for p_i, d_i in zip(p, d, strict=True):
-            p_i.masked_fill_(d_i == 0, 0)
+    p = inverse_metric(v, t, betas[1], eps)
+    _multiply_by_moment(p, m, eps)  # m / D
+    torch._foreach_mul_(p, _scalars(1 / (1 - betas[0] ** torch.stack(t)), m))  # m_hat / D
     return p
 
 
-def descend(x: Tensors, p: Tensors, lr: Scalar) -> None:
-    """x <- x - eta alpha p; overwrites p."""
-    torch._foreach_mul_(p, lr)
-    torch._foreach_sub_(x, p)
-
-
-def adam(x: Tensors, p: Tensors, lr: Scalar) -> None:
-    """Adam-l2, whose decay has gone through the gradient already: x <- x - eta alpha p."""
-    descend(x, p, lr)
-
-
-def adamw(x: Tensors, p: Tensors, lr: Scalar, eta: Scalar, weight_decay: Scalar) -> None:
-    """AdamW: x <- (1 - lambda eta) x - eta alpha p."""
-    torch._foreach_mul_(x, 1 - weight_decay * eta)
-    descend(x, p, lr)
-
-
-def adamprox(x: Tensors, p: Tensors, lr: Scalar, eta: Scalar, weight_decay: Scalar) -> None:
-    """AdamProx, the proximal step in the metric eta I: x <- (x - eta alpha p) / (1 + lambda eta)."""
-    descend(x, p, lr)
-    torch._foreach_div_(x, 1 + weight_decay * eta)
-
-
-def adam_metric_prox(x: Tensors, p: Tensors, d: Tensors, lr: Scalar, weight_decay: Scalar, eps: float) -> None:
-    """The prox in Adam's own metric: x <- (x - eta alpha p) / (1 + eta alpha lambda / D); overwrites D.
-
-    Where D = 0 (only at eps = 0) the metric charges nothing for moving, and the prox of lambda/2 x^2 is 0 for
-    lambda > 0 and x for lambda = 0: the smallest positive number in place of D gives both.
-    """
-    descend(x, p, lr)
+def _multiply_by_moment(inverse: Tensors, m: Tensors, eps: float) -> None:
+    """m / D in place of 1 / D, and 0 where D = 0."""
     if eps == 0:
-        torch._foreach_clamp_min_(d, torch.finfo(d[0].dtype).tiny)
-    torch._foreach_reciprocal_(d)
-    torch._foreach_mul_(d, weight_decay * lr)
-    torch._foreach_add_(d, 1.0)
-    torch._foreach_div_(x, d)
+        for factor in inverse:
+            factor.masked_fill_(
+                factor == math.inf, 0
+            )  # D = 0, as no positive sqrt(v) has an infinite inverse
+    torch._foreach_mul_(inverse, m)
+
+
+def _scalars(values: Tensor, like: Tensors) -> Tensors:
+    """A 1-d float64 tensor as 0-dim tensors of the dtype that they multiply: one conversion for all."""
+    return list(values.to(like[0].dtype).unbind())

@@ -16,13 +16,12 @@ def cosine(epoch: int, epochs: int) -> float:
     return (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine}
-
-
+@torch.no_grad()
 def set_eta(optimizer: torch.optim.Optimizer, eta: float) -> None:
-    """lr <- eta * initial_lr in every group, in place where lr is a tensor (so that a captured step sees it)."""
+    """lr <- eta * initial_lr in every group, in place where it is a tensor, so that a captured step sees it."""
     for group in optimizer.param_groups:
+        lr = group["initial_lr"] * eta
         if isinstance(group["lr"], Tensor):
-            group["lr"].copy_(group["initial_lr"] * eta)
+            group["lr"].fill_(lr)
         else:
-            group["lr"] = group["initial_lr"] * eta
+            group["lr"] = lr

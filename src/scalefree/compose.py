@@ -1,0 +1,88 @@
+"""From Hydra's configuration tree under `configs/` to typed run configurations."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
+
+CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
+# Keys that choose a file of a config group; all others set a value.
+GROUPS = ("dataset", "model", "optimizer", "schedule", "tracking")
+
+
+def register_schemas() -> None:
+    """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types."""
+    store = ConfigStore.instance()
+    # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
+    store.store(name="run_schema", node=RunConfig(model=MISSING))
+    store.store(group="model", name="resnet_schema", node=ResNetConfig)
+    store.store(group="model", name="densenet_schema", node=DenseNetConfig)
+
+
+def one_line(error: Exception) -> str:
+    """Hydra's and OmegaConf's messages without their technical tails."""
+    noise = ("full_key:", "object_type=", "reference_type=", "To append", "Config search path", "provider=")
+    lines = [line.strip() for line in str(error).splitlines()]
+    useful = [line for line in lines if line and not line.startswith(noise) and not line.endswith("_schema")]
+    cause = error.__cause__
+    if cause is not None and isinstance(cause, OmegaConfBaseException):
+        useful.append(str(cause).splitlines()[0])
+    return " ".join(dict.fromkeys(useful)) or type(error).__name__
+
+
+def to_run_config(composed: DictConfig) -> RunConfig:
+    """The typed, validated configuration of a composed one.
+
+    Raises:
+        ConfigError: naming the key that is wrong.
+    """
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from None
+    assert isinstance(config, RunConfig)
+    validate(config)
+    return config
+
+
+def compose_tree(name: str, overrides: Iterable[str]) -> DictConfig:
+    """A root configuration (`config`, `reproduce`) with command-line style overrides.
+
+    Raises:
+        ConfigError: an override that names no key or no choice.
+    """
+    register_schemas()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            return compose(name, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from None
+
+
+@functools.cache
+def _base(choices: tuple[str, ...]) -> RunConfig:
+    return to_run_config(compose_tree("config", choices))
+
+
+def run_config(values: Mapping[str, Any]) -> RunConfig:
+    """A run's configuration from a flat mapping such as {"model": "resnet", "optimizer.lr": 1e-3}.
+
+    Composing is slow and there are few combinations of group choices, so each is composed once.
+
+    Raises:
+        ConfigError: an unknown key or choice, a wrong type or an impossible value.
+    """
+    choices = tuple(f"{key}={value}" for key, value in values.items() if key in GROUPS)
+    config = with_values(_base(choices), {key: value for key, value in values.items() if key not in GROUPS})
+    validate(config)
+    return config

@@ -1,0 +1,135 @@
+"""Cells with their records, and what one may ask of them: points over seeds, settings, best cells."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from scalefree.config import RunConfig
+from scalefree.experiments.grid import Cell, Experiment
+from scalefree.records import Record
+
+Criterion = Literal["test", "validation"]
+Status = Literal["missing", "partial", "diverged", "completed"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A cell and its record; None where the run is not in the store or failed."""
+
+    cell: Cell
+    record: Record | None
+
+    @property
+    def config(self) -> RunConfig:
+        """What the cell asks for."""
+        return self.cell.config
+
+    def error(self, criterion: Criterion) -> float | None:
+        """Final error in [0, 1]; 2 for a diverged run, as it counts as above 1; None where there is none."""
+        if self.record is None:
+            return None
+        return self.record.test_error if criterion == "test" else self.record.validation_error
+
+
+@dataclass(frozen=True)
+class Point:
+    """One (optimizer, lr, weight_decay) of a setting, over its seeds."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def optimizer(self) -> str:
+        return self.results[0].config.optimizer.name
+
+    @property
+    def lr(self) -> float:
+        return self.results[0].config.optimizer.lr
+
+    @property
+    def weight_decay(self) -> float:
+        return self.results[0].config.optimizer.weight_decay
+
+    @property
+    def records(self) -> dict[int, Record]:
+        """Records by seed, those that exist."""
+        return {r.config.seed: r.record for r in self.results if r.record is not None}
+
+    @property
+    def status(self) -> Status:
+        """`partial` while seeds are missing, `diverged` when any seed diverged."""
+        records = self.records.values()
+        if not records:
+            return "missing"
+        if len(records) < len(self.results):
+            return "partial"
+        return "diverged" if any(r.outcome.status == "diverged" for r in records) else "completed"
+
+    def errors(self, criterion: Criterion = "test") -> dict[int, float]:
+        """Final errors by seed, those that exist; 2 for a diverged run."""
+        found = {r.config.seed: r.error(criterion) for r in self.results}
+        return {seed: error for seed, error in found.items() if error is not None}
+
+    def mean_error(self, criterion: Criterion = "test") -> float | None:
+        """Mean over the seeds that exist, a diverged one counting as 2; None without any."""
+        errors = list(self.errors(criterion).values())
+        return sum(errors) / len(errors) if errors else None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What stays the same while optimizer, step size, decay and seed vary: one heatmap an optimizer.
+
+    Attributes:
+        config: of any of its cells; optimizer's name, lr, weight_decay and the seed mean nothing here.
+    """
+
+    config: RunConfig
+    points: tuple[Point, ...]
+
+    def of(self, optimizer: str) -> tuple[Point, ...]:
+        """The points of one optimizer."""
+        return tuple(point for point in self.points if point.optimizer == optimizer)
+
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """In the order of the grid."""
+        return tuple(dict.fromkeys(point.optimizer for point in self.points))
+
+    def best(self, optimizer: str, criterion: Criterion = "test") -> Point | None:
+        """The point of lowest mean error, chosen by test error as the paper does or by held-out validation.
+
+        Only points with all their seeds compete, so that a lucky half-finished cell does not win; None without any,
+        or without a validation split where that is the criterion. The smaller decay wins a tie.
+        """
+        complete = [point for point in self.of(optimizer) if point.status in ("diverged", "completed")]
+        judged = [(point.mean_error(criterion), point) for point in complete]
+        known = [(error, point.weight_decay, point.lr, point) for error, point in judged if error is not None]
+        return min(known, key=lambda item: item[:3])[3] if known else None
+
+
+def with_records(experiment: Experiment, records: Mapping[str, Record]) -> list[Result]:
+    """The experiment's cells with their records by identity; a failed run counts as missing."""
+    results = []
+    for cell in experiment.cells:
+        record = records.get(cell.identity)
+        results.append(Result(cell, record if record is not None and record.outcome.is_result else None))
+    return results
+
+
+def settings(results: Iterable[Result]) -> list[Setting]:
+    """Results by setting, in the order of the grid."""
+    groups: dict[str, dict[tuple[str, float, float], list[Result]]] = {}
+    for result in results:
+        optimizer = dataclasses.replace(result.config.optimizer, name="", lr=0.0, weight_decay=0.0)
+        setting = repr(dataclasses.replace(result.config, optimizer=optimizer, seed=0))
+        chosen = result.config.optimizer
+        point = (chosen.name, chosen.lr, chosen.weight_decay)
+        groups.setdefault(setting, {}).setdefault(point, []).append(result)
+    return [
+        Setting(
+            config=next(iter(points.values()))[0].config,
+            points=tuple(Point(tuple(of_point)) for of_point in points.values()),
+        )
+        for points in groups.values()
+    ]

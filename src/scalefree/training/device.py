@@ -1,0 +1,66 @@
+"""Which device computes, and in which precision."""
+
+import contextlib
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scalefree.config import ConfigError
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` is CUDA where there is one.
+
+    Raises:
+        ConfigError: `cuda` without a CUDA device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but torch sees no CUDA device; use device=auto or device=cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def set_precision(precision: str, device: torch.device) -> None:
+    """fp32 means IEEE float32 everywhere, tf32 lets convolutions and products use it, bf16 is autocast.
+
+    Raises:
+        ConfigError: tf32 on a device that has none; the record would claim what was not computed.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
+    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """The context of a forward pass: bfloat16 convolutions and products for bf16, nothing otherwise."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device, so that a clock read next tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """The device as the record names it."""
+    if device.type == "cuda":
+        return {
+            "device": torch.cuda.get_device_name(device),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+        }
+    return {"device": f"cpu: {_processor()}", "threads": torch.get_num_threads()}

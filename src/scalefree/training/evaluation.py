@@ -1,0 +1,45 @@
+"""Loss and error of a model over whole splits."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scalefree.data import Split, evaluation_batches
+from scalefree.data.augmentation import Normalization
+from scalefree.training.device import autocast
+
+# Large batches cost less per image; activations of this many 32x32 images fit any device.
+BATCH_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean cross-entropy in nats, and the share of wrong answers in [0, 1]."""
+
+    loss: float
+    error: float
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, normalization: Normalization, precision: str) -> Evaluation:
+    """Evaluate on a whole split without augmentation, BatchNorm using its running statistics.
+
+    Sums are accumulated on the device in float64 and read once, at the end. Logits that are not finite count as
+    wrong answers.
+    """
+    device = split.images.device
+    was_training = model.training
+    model.eval()
+    totals: Tensor = torch.zeros(2, dtype=torch.float64, device=device)
+    for inputs, labels in evaluation_batches(split, normalization, BATCH_SIZE):
+        with autocast(precision, device):
+            logits = model(inputs)
+        logits = logits.float()
+        right = (logits.argmax(1) == labels) & torch.isfinite(logits).all(1)
+        totals[0] += F.cross_entropy(logits, labels, reduction="sum")
+        totals[1] += (~right).sum()
+    model.train(was_training)
+    loss, wrong = (totals / len(split)).tolist()
+    return Evaluation(loss, wrong)

@@ -1,0 +1,42 @@
+"""What a person sees of a run: a bar in a terminal, a few plain lines elsewhere."""
+
+import logging
+import sys
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+# Lines for a whole run where there is no terminal.
+PLAIN_LINES = 5
+
+
+class Reporter:
+    """Told of every epoch of one run; a context manager that closes the bar."""
+
+    def __init__(self, name: str, epochs: int) -> None:
+        self.name = name
+        self.epochs = epochs
+        self.bar: tqdm[None] | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self.bar = tqdm(total=self.epochs, desc=self.name, unit="epoch", leave=False, dynamic_ncols=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def __call__(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Show the metrics of an epoch, counted from 1."""
+        text = f"train loss {metrics['train_loss']:.4g}, test error {metrics['test_error']:.4f}"
+        if self.bar is not None:
+            self.bar.update(epoch - self.bar.n)
+            self.bar.set_postfix_str(text)
+        elif epoch == self.epochs or epoch % max(1, self.epochs // PLAIN_LINES) == 0:
+            log.info("%s epoch %d/%d: %s", self.name, epoch, self.epochs, text)

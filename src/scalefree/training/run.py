@@ -1,0 +1,183 @@
+"""One run, from its configuration to its record in the store."""
+
+import dataclasses
+import logging
+import math
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scalefree.config import RunConfig, validate
+from scalefree.data import Dataset
+from scalefree.measure import BINS, EXPONENTS
+from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
+from scalefree.records.environment import versions
+from scalefree.tracking import start_tracker
+from scalefree.training.checkpoint import Progress
+from scalefree.training.device import choose_device, describe, set_precision
+from scalefree.training.interruption import Interrupted
+from scalefree.training.progress import Reporter
+from scalefree.training.task import build_task, load_data
+from scalefree.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+
+class RunBusy(Exception):
+    """Another process is training this run at this moment."""
+
+
+def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """The configuration with what only the data can tell: an image folder's fingerprint.
+
+    Raises:
+        ValueError: another fingerprint was asked for than the folder has.
+    """
+    if config.dataset.name != "image_folder":
+        return config
+    found = "-".join(dataset.fingerprints[split][:12] for split in ("train", "test"))
+    asked = config.dataset.fingerprint
+    if asked is not None and asked != found:
+        raise ValueError(
+            f"dataset.root={config.dataset.root} holds other images than dataset.fingerprint={asked}: "
+            f"its fingerprint is {found}"
+        )
+    return dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, fingerprint=found))
+
+
+def _final_metrics(outcome: Outcome, progress: Progress) -> dict[str, float | None]:
+    """The last epoch's metrics, and the best epoch's test error; None where the run did not complete."""
+    metrics: dict[str, float | None] = {}
+    for name, values in progress.curves.items():
+        if name.split("_")[-1] in ("loss", "error"):
+            metrics[f"final_{name}"] = values[-1] if outcome.status == "completed" else None
+    metrics.setdefault("final_test_error", None)
+    errors = progress.curves.get("test_error", [])
+    metrics["lowest_test_error"] = min(errors) if errors and outcome.status == "completed" else None
+    return metrics
+
+
+def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds: float) -> Record:
+    task, progress = trainer.task, trainer.progress
+    seconds = math.fsum(progress.curves.get("training_seconds", []))
+    images = progress.epoch * len(task.dataset.train)
+    return Record(
+        identity=run_identity(config),
+        name=run_name(config),
+        config=scientific_config(config),
+        outcome=outcome,
+        environment={
+            **versions(),
+            **describe(task.device),
+            "runner": "plain" if task.flat is None else "fast",
+            "dataset_root": None if config.dataset.root is None else Path(config.dataset.root).name,
+        },
+        fingerprints=task.dataset.fingerprints,
+        final_metrics=_final_metrics(outcome, progress),
+        update_scale=progress.update_scale,
+        timing={"wall_seconds": wall_seconds, "images_per_second": images / seconds if seconds else 0.0},
+        parameters=sum(p.numel() for p in task.model.parameters()),
+    )
+
+
+def _arrays(progress: Progress) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    curves = {name: np.array(values) for name, values in progress.curves.items()}
+    histograms = {
+        "epoch": np.array(progress.histogram_epochs, dtype=np.int64),
+        "log2_lower_edge": EXPONENTS.astype(np.int64),
+        **{f"counts/{group}": np.array(rows, dtype=np.int64).reshape(-1, BINS) for group, rows in progress.counts.items()},
+    }
+    return curves, histograms
+
+
+def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Record:
+    started = time.perf_counter()
+    device = choose_device(config.device)
+    set_precision(config.precision, device)
+    directory = store.directory(name)
+    with (
+        start_tracker(config, store.root, name) as tracker,
+        Reporter(name, config.training.epochs) as report,
+    ):
+        task = build_task(config, dataset, device)
+        trainer = Trainer(task, run_identity(config), directory / "checkpoint.pt", tracker, report)
+        if trainer.steps_taken:
+            log.info("%s goes on after step %d", name, trainer.steps_taken)
+        outcome = trainer.train()
+        record = _record(config, trainer, outcome, time.perf_counter() - started)
+        tracker.log_record(record)
+    store.write(record, *_arrays(trainer.progress))
+    (directory / "checkpoint.pt").unlink(missing_ok=True)
+    return record
+
+
+def _failure(config: RunConfig, dataset: Dataset, name: str, error: Exception) -> Record:
+    reason = "".join(traceback.format_exception(error))
+    return Record(
+        identity=run_identity(config),
+        name=name,
+        config=scientific_config(config),
+        outcome=Outcome("failed", 0, reason),
+        environment=versions(),
+        fingerprints=dataset.fingerprints,
+        final_metrics={"final_test_error": None},
+    )
+
+
+def run(config: RunConfig, load: Callable[..., Dataset] = load_data) -> Record:
+    """Train a run, or return its record if the store has it.
+
+    `load` gives the data set of a `DatasetConfig`; a process that trains many runs passes one that remembers.
+
+    Raises:
+        ConfigError, DatasetError: the run cannot be; nothing was written.
+        RunBusy: another process trains it.
+        Interrupted: SIGTERM or SIGINT; a checkpoint was saved, and the same command goes on from it.
+        Exception: whatever failed; a record with the outcome `failed` and the traceback was left if possible, and the
+            same command tries again.
+    """
+    validate(config)
+    choose_device(config.device)
+    dataset = load(config.dataset)
+    config = resolve(config, dataset)
+    name = run_name(config)
+    store = Store(config.results_dir)
+    done = store.read(name)
+    if done is not None and done.outcome.is_result:
+        log.info("%s is done already: %s", name, describe_outcome(done))
+        return done
+    with store.claim(name) as mine:
+        if not mine:
+            raise RunBusy(f"{name} is being trained by another process")
+        # It may have been finished between the look and the claim.
+        done = store.read(name)
+        if done is not None and done.outcome.is_result:
+            return done
+        try:
+            return _train(config, dataset, store, name)
+        except Interrupted:
+            log.warning("%s was interrupted and has a checkpoint; the same command goes on from it", name)
+            raise
+        except Exception as error:
+            log.error("%s failed: %s", name, error)
+            try:
+                store.write(_failure(config, dataset, name, error), {}, {})
+            except OSError as second:
+                log.error("%s: its failure could not be recorded either: %s", name, second)
+            raise
+        finally:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def describe_outcome(record: Record) -> str:
+    """`test error 0.1234` or `diverged at step 17`: a result in a few words."""
+    if record.outcome.status == "completed":
+        return f"test error {record.test_error:.4f}"
+    if record.outcome.status == "diverged":
+        return f"diverged at step {record.outcome.step}"
+    return f"failed: {record.outcome.reason.strip().splitlines()[-1]}"

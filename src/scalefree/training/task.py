@@ -1,0 +1,117 @@
+"""Everything that a run computes with, built from its configuration."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from scalefree.config import DatasetConfig, DenseNetConfig, ResNetConfig, RunConfig
+from scalefree.data import Dataset, TrainBatches, load_dataset
+from scalefree.models import densenet_bc, layer_groups, resnet
+from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.optim.rules import direction
+from scalefree.seeds import generator
+from scalefree.training.flat import FlatParameters
+
+OPTIMIZERS = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
+
+
+@dataclass
+class Task:
+    """A model on its device, its optimizer and its batches.
+
+    Attributes:
+        flat: the buffer that holds all parameters under the fast runner; None under the plain one, where the
+            optimizer works on the list of layers.
+    """
+
+    config: RunConfig
+    device: torch.device
+    dataset: Dataset
+    model: nn.Module
+    optimizer: AdamL2 | AdamW | AdamProx | AdamMetricProx
+    batches: TrainBatches
+    groups: dict[str, list[str]]
+    flat: FlatParameters | None
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the last step."""
+        if self.flat is None:
+            self.optimizer.zero_grad(set_to_none=True)
+        else:
+            self.flat.zero_grad()
+
+    @torch.no_grad()
+    def directions(self) -> dict[str, Tensor]:
+        """Adam's direction p of every parameter by name, from the optimizer's state after a step, under no_grad."""
+        group = self.optimizer.param_groups[0]
+        states = [self.optimizer.state[parameter] for parameter in group["params"]]
+        directions = direction(
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [state["step"] for state in states],
+            group["betas"],
+            group["eps"],
+        )
+        if self.flat is not None:
+            return self.flat.by_name(directions[0])
+        names = [name for name, _ in self.model.named_parameters()]
+        return dict(zip(names, directions, strict=True))
+
+
+def load_data(config: DatasetConfig) -> Dataset:
+    """The data set of a configuration, on the CPU.
+
+    Raises:
+        DatasetError: whatever is wrong with the images.
+    """
+    return load_dataset(
+        config.name, config.root, validation_fraction=config.validation_fraction, per_class=config.per_class
+    )
+
+
+def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:
+    """The configured network, its weights drawn from the run's seed."""
+    weights = generator(config.seed, "initialization")
+    model = config.model
+    if isinstance(model, ResNetConfig):
+        return resnet(
+            model.depth,
+            dataset.num_classes,
+            model.batch_norm,
+            model.width,
+            in_channels=dataset.in_channels,
+            initialization=model.initialization,
+            generator=weights,
+        )
+    assert isinstance(model, DenseNetConfig)
+    return densenet_bc(
+        model.depth,
+        model.growth_rate,
+        dataset.num_classes,
+        model.batch_norm,
+        in_channels=dataset.in_channels,
+        generator=weights,
+    )
+
+
+def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Task:
+    """All of a run's objects in their state before the first step."""
+    dataset = dataset.to(device)
+    model = build_model(config, dataset).to(device)
+    flat = None if config.runner == "plain" else FlatParameters(model)
+    optimizer = OPTIMIZERS[config.optimizer.name](
+        model.parameters() if flat is None else [flat.vector],
+        lr=config.optimizer.lr,
+        betas=(config.optimizer.betas[0], config.optimizer.betas[1]),
+        eps=config.optimizer.eps,
+        weight_decay=config.optimizer.weight_decay,
+    )
+    batches = TrainBatches(
+        dataset,
+        config.training.batch_size,
+        config.dataset.crop_padding,
+        config.dataset.horizontal_flip,
+        config.seed,
+    )
+    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat)

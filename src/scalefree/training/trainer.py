@@ -1,0 +1,146 @@
+"""The training loop: steps, then an evaluation, epoch by epoch, from wherever the run stands."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scalefree.measure import UpdateScale, measure
+from scalefree.optim.schedules import constant, cosine, set_eta
+from scalefree.records import Outcome
+from scalefree.tracking import Tracker
+from scalefree.training import checkpoint
+from scalefree.training.checkpoint import Progress
+from scalefree.training.device import autocast, synchronize
+from scalefree.training.evaluation import evaluate
+from scalefree.training.interruption import Interrupted, InterruptionRequest
+from scalefree.training.task import Task
+
+# A killed run loses at most this much work.
+CHECKPOINT_SECONDS = 120.0
+
+SCHEDULES = {"constant": constant, "cosine": cosine}
+
+Report = Callable[[int, dict[str, float]], None]
+
+
+def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
+    """The steps of one epoch from `start_step` on: takes one, yields its loss, times the multiplier."""
+    config = task.config
+    task.model.train()
+    for inputs, labels in task.batches.epoch(epoch, start_step):
+        task.zero_grad()
+        with autocast(config.precision, task.device):
+            logits = task.model(inputs)
+        loss = config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
+        loss.backward()
+        task.optimizer.step()
+        yield loss.detach()
+
+
+def evaluate_all(task: Task) -> dict[str, float]:
+    """Loss (times the multiplier on the training set, as the authors report it) and error of every split."""
+    values = {}
+    for name, split in task.dataset.splits.items():
+        result = evaluate(task.model, split, task.batches.normalization, task.config.precision)
+        multiplier = task.config.training.loss_multiplier if name == "train" else 1.0
+        values[f"{name}_loss"] = result.loss * multiplier
+        values[f"{name}_error"] = result.error
+    return values
+
+
+class Trainer:
+    """One run from its checkpoint, or its beginning, to its outcome."""
+
+    def __init__(self, task: Task, identity: str, checkpoint_path: Path, tracker: Tracker, report: Report) -> None:
+        """`report` is told of every epoch: its number, counted from 1, and its metrics."""
+        self.task = task
+        self.identity = identity
+        self.checkpoint_path = checkpoint_path
+        self.tracker = tracker
+        self.report = report
+        saved = checkpoint.load(checkpoint_path, identity, task)
+        self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
+        self.last_save = time.monotonic()
+
+    @property
+    def steps_taken(self) -> int:
+        """Optimizer steps since the beginning of the run."""
+        return self.progress.epoch * len(self.task.batches) + self.progress.step
+
+    def train(self) -> Outcome:
+        """Train to the last epoch or to divergence.
+
+        Raises:
+            Interrupted: SIGTERM or SIGINT came; a checkpoint was saved.
+            OSError: a checkpoint could not be written.
+        """
+        config = self.task.config
+        with InterruptionRequest() as interruption:
+            while self.progress.epoch < config.training.epochs:
+                eta = SCHEDULES[config.schedule.name](self.progress.epoch, config.training.epochs)
+                set_eta(self.task.optimizer, eta)
+                self._train_epoch(interruption)
+                outcome = self._end_epoch(eta)
+                if outcome is not None:
+                    return outcome
+        return Outcome("completed", self.steps_taken)
+
+    def _train_epoch(self, interruption: InterruptionRequest) -> None:
+        progress = self.progress
+        started = time.perf_counter()
+
+        def save() -> None:
+            nonlocal started
+            synchronize(self.task.device)
+            progress.training_seconds += time.perf_counter() - started
+            checkpoint.save(self.checkpoint_path, self.identity, self.task, progress)
+            self.last_save = time.monotonic()
+            started = time.perf_counter()
+
+        for loss in steps(self.task, progress.epoch, progress.step):
+            progress.losses[progress.step] = loss
+            progress.step += 1
+            if interruption.requested is not None:
+                save()
+                raise Interrupted(interruption.requested.name)
+            if time.monotonic() - self.last_save > CHECKPOINT_SECONDS:
+                save()
+        synchronize(self.task.device)
+        progress.training_seconds += time.perf_counter() - started
+
+    def _end_epoch(self, eta: float) -> Outcome | None:
+        """Evaluate, measure and log the epoch that is complete; the outcome if it diverged."""
+        progress, config = self.progress, self.task.config
+        losses = progress.losses.tolist()
+        first_step = progress.epoch * len(losses) + 1
+        for number, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                return Outcome("diverged", first_step + number, f"training loss {loss}")
+
+        started = time.perf_counter()
+        metrics = {"batch_loss": sum(losses) / len(losses), "eta": eta, **evaluate_all(self.task)}
+        if not math.isfinite(metrics["train_loss"]):
+            return Outcome("diverged", first_step + len(losses) - 1, f"training loss {metrics['train_loss']}")
+        metrics["training_seconds"] = progress.training_seconds
+        metrics["evaluation_seconds"] = time.perf_counter() - started
+        for name, value in metrics.items():
+            progress.curves.setdefault(name, []).append(value)
+
+        progress.epoch += 1
+        progress.step = 0
+        progress.training_seconds = 0.0
+        scales: dict[str, UpdateScale] = {}
+        if progress.epoch in config.training.histogram_epochs or progress.epoch == config.training.epochs:
+            scales = measure(self.task.directions(), self.task.groups)
+            progress.histogram_epochs.append(progress.epoch)
+            for group, scale in scales.items():
+                progress.counts.setdefault(group, []).append(scale.counts.tolist())
+                progress.update_scale[group] = scale.scalars
+        self.tracker.log_epoch(progress.epoch, metrics, scales)
+        self.report(progress.epoch, metrics)
+        return None
