@@ -10,14 +10,13 @@ import sys
 # Hydra shows its own errors at length; with this it raises them, and `main` says them in one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
 
-import hydra  # noqa: E402
-from hydra.core.hydra_config import HydraConfig  # noqa: E402
-from hydra.errors import HydraException  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
-from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config  # noqa: E402
-
+from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
 
 # What went wrong in this process, in the order in which it did.
 errors: list[Exception] = []
@@ -32,7 +31,7 @@ def train(composed: DictConfig) -> float | None:
 
         from scalefree.training import describe_outcome, run  # torch takes seconds; --help must not
 
-        record = run(config)
+        record, trained = run(config)
     except Exception as error:
         # A launcher in this process would print its own account and stop a sweep; `main` reports instead.
         if not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
@@ -40,7 +39,8 @@ def train(composed: DictConfig) -> float | None:
         errors.append(error)
         print(f"error: {one_line(error)}", file=sys.stderr)
         return None
-    print(f"{describe_outcome(record)}: {os.path.join(config.results_dir, 'runs', record.name)}")
+    said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
+    print(f"{said}: {os.path.join(config.results_dir, 'runs', record.name)}")
     return record.test_error
 
 

@@ -172,7 +172,9 @@ def _validate_model(model: ModelConfig) -> None:
         _at_least("model.width", model.width, 1)
         _one_of("model.initialization", model.initialization, INITIALIZATIONS)
         if model.initialization == "fixup" and model.batch_norm:
-            raise ConfigError("model.initialization=fixup is for networks without normalisation; set model.batch_norm=false")
+            raise ConfigError(
+                "model.initialization=fixup is for networks without normalisation; set model.batch_norm=false"
+            )
     if isinstance(model, DenseNetConfig):
         _at_least("model.growth_rate", model.growth_rate, 1)
 
@@ -231,7 +233,9 @@ def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         node: Any = copy
         for parent in parents:
             node = getattr(node, parent, None)
-        kinds = {f.name: f.type for f in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
+        kinds: dict[str, Any] = (
+            {f.name: f.type for f in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
+        )
         if leaf not in kinds:
             raise ConfigError(f"{key} is no key of a run; {type(node).__name__} has {', '.join(kinds) or 'none'}")
         if kinds[leaf] is float and isinstance(value, int) and not isinstance(value, bool):

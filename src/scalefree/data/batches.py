@@ -13,9 +13,7 @@ Batch = tuple[Tensor, Tensor]
 class TrainBatches:
     """The training batches of any epoch, from any step on; the short last batch is kept."""
 
-    def __init__(
-        self, dataset: Dataset, batch_size: int, crop_padding: int, horizontal_flip: bool, seed: int
-    ) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, crop_padding: int, horizontal_flip: bool, seed: int) -> None:
         self.split = dataset.train
         self.batch_size = batch_size
         self.crop_padding = crop_padding

@@ -104,5 +104,3 @@ def cached(root: Path, key: str, decode: Callable[[], Decoded]) -> Prepared:
         else:
             break
     return content
-
-

@@ -80,7 +80,8 @@ class Dataset:
 
     def to(self, device: torch.device) -> "Dataset":
         """The same data set on another device."""
-        return dataclasses.replace(self, **{name: split.to(device) for name, split in self.splits.items()})
+        validation = None if self.validation is None else self.validation.to(device)
+        return dataclasses.replace(self, train=self.train.to(device), test=self.test.to(device), validation=validation)
 
 
 def digests(raw: RawSplit) -> list[bytes]:

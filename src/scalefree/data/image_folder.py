@@ -30,9 +30,7 @@ def list_images(root: Path) -> Listing:
             raise DatasetError(f"dataset.root={root} has no {split}/ folder; {layout}")
         classes = {
             entry.name: sorted(
-                file
-                for file in entry.iterdir()
-                if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+                file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
             )
             for entry in sorted(folder.iterdir())
             if entry.is_dir() and not entry.name.startswith(".")

@@ -34,8 +34,7 @@ def _statistics(name: str, train: RawSplit) -> tuple[tuple[float, ...], tuple[fl
     levels = np.arange(256) / 255
     means = [float(count @ levels / count.sum()) for count in counts]
     stds = [
-        float(np.sqrt(count @ (levels - mean) ** 2 / count.sum()))
-        for count, mean in zip(counts, means, strict=True)
+        float(np.sqrt(count @ (levels - mean) ** 2 / count.sum())) for count, mean in zip(counts, means, strict=True)
     ]
     if min(stds) == 0:
         raise DatasetError(f"dataset={name}: all training images are one colour; nothing can be learnt from them")
@@ -79,7 +78,7 @@ def load_dataset(
         chosen = held_out(train.labels, validation_fraction, VALIDATION_SEED)
         if not chosen.any() or chosen.all():
             raise DatasetError(
-                f"dataset.validation_fraction={validation_fraction:g} of {len(train.labels)} images leaves a split empty"
+                f"dataset.validation_fraction={validation_fraction:g} of {len(train.labels)} images leaves a part empty"
             )
         validation = _split(RawSplit(train.images[chosen], train.labels[chosen]))
         train = RawSplit(train.images[~chosen], train.labels[~chosen])

@@ -65,7 +65,9 @@ def _cell(values: Mapping[str, Any]) -> Cell:
 
 def product(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All combinations of the listed values; a value that is no list stands for itself."""
-    axes = [[(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in grid.items()]
+    axes = [
+        [(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in grid.items()
+    ]
     return [dict(combination) for combination in itertools.product(*axes)]
 
 

@@ -68,13 +68,15 @@ class DenseNet(nn.Module):
         super().__init__()
         channels = 2 * growth_rate
         self.conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        for number in (1, 2, 3):
+        parts: list[nn.Module] = []
+        for block in range(3):
             layers = [DenseLayer(channels + i * growth_rate, growth_rate, batch_norm) for i in range(n)]
-            self.add_module(f"block{number}", nn.Sequential(*layers))
+            parts.append(nn.Sequential(*layers))
             channels += n * growth_rate
-            if number < 3:
-                self.add_module(f"transition{number}", Transition(channels, batch_norm))
+            if block < 2:
+                parts.append(Transition(channels, batch_norm))
                 channels //= COMPRESSION
+        self.block1, self.transition1, self.block2, self.transition2, self.block3 = parts
         self.norm = _norm(channels, batch_norm)
         self.linear = nn.Linear(channels, num_classes)
 

@@ -77,9 +77,7 @@ class FixupBlock(BasicBlock):
 class ResNet(nn.Module):
     """Images (B, C, H, W), at least 8 pixels a side, to logits (B, num_classes). Built by `resnet`."""
 
-    def __init__(
-        self, n: int, num_classes: int, batch_norm: bool, width: int, in_channels: int, fixup: bool
-    ) -> None:
+    def __init__(self, n: int, num_classes: int, batch_norm: bool, width: int, in_channels: int, fixup: bool) -> None:
         super().__init__()
         self.conv = _conv(in_channels, width)
         self.norm = _norm(width, batch_norm)

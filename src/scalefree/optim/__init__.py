@@ -15,9 +15,9 @@ added to a gradient whose scale is arbitrary: where gradients are tiny the decay
 huge it vanishes. In a deep network without BatchNorm the layers' gradients differ by orders of magnitude; the
 paper's hypothesis is that this is why AdamW beats Adam-l2 there, and not with BatchNorm.
 
-*Proximal* means that lambda/2 |x|^2 is not linearised but minimised together with the step. AdamProx goes
-to argmin_y  lambda/2 |y|^2 + <alpha p, y> + |y - x|^2 / (2 eta), and AdamW is its first-order expansion in eta, as
-1 / (1 + lambda eta) = 1 - lambda eta + O(eta^2). AdamMetricProx takes the same step in Adam's own metric
+*Proximal* means that lambda/2 |x|^2 is not linearised but minimised together with the step. AdamProx goes to
+argmin_y  lambda/2 |y|^2 + <alpha p, y> + |y - x|^2 / (2 eta). Since 1 / (1 + lambda eta) = 1 - lambda eta +
+O(eta^2), AdamW is its first-order expansion in eta. AdamMetricProx takes the same step in Adam's own metric
 D = sqrt(v_hat) + eps: proximal but not scale-free, so it separates the two ideas.
 
 At lambda = 0 the four are one algorithm, bit for bit. Read on in `rules` (the equations), `adam_family` (what

@@ -70,12 +70,12 @@ class AdamFamily(Optimizer):
         super().add_param_group(group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but tensors are copied, and another rule's state is refused (its moments may hold decay)."""
+        """As torch's, but tensors are copied and another rule's state is refused."""
         for group in state_dict["param_groups"]:
             kind = group.get("rule", "another optimizer")
             if kind != self.rule.__name__:
                 raise ValueError(
-                    f"this state was saved by {kind}, not by {self.rule.__name__}: build the optimizer that saved it"
+                    f"state saved by {kind}, not by {self.rule.__name__}: build the optimizer that saved it"
                 )
         super().load_state_dict(copy.deepcopy(state_dict))
         for param, state in self.state.items():  # torch leaves `step` on the device where it was saved
@@ -101,9 +101,7 @@ class AdamFamily(Optimizer):
                 self.rule(x, g, m, v, t, h)
         return loss
 
-    def _init_group(
-        self, group: dict[str, Any], x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors
-    ) -> None:
+    def _init_group(self, group: dict[str, Any], x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors) -> None:
         """Fill the five lists from the parameters that have a gradient, making their state if it is missing.
 
         torch.compile knows this name and signature: it runs the method once instead of tracing it.
@@ -113,8 +111,8 @@ class AdamFamily(Optimizer):
                 continue
             if param.grad.layout != torch.strided:
                 raise RuntimeError(
-                    f"{type(self).__name__} needs dense gradients, but a parameter of shape {tuple(param.shape)} "
-                    f"has a {param.grad.layout} one: use Embedding(sparse=False), or param.grad.to_dense()"
+                    f"{type(self).__name__} needs dense gradients; a parameter of shape {tuple(param.shape)} "
+                    f"has one of {param.grad.layout}: use Embedding(sparse=False), or param.grad.to_dense()"
                 )
             state = self.state[param]
             if not state:

@@ -9,7 +9,7 @@ class AdamProx(AdamFamily):
 
         x <- (x - eta alpha m_hat / (sqrt(v_hat) + eps)) / (1 + lambda eta)
 
-    Differs from AdamW in one step by terms of second order in eta: (lambda eta)^2 x + lambda eta^2 alpha p + ...
+    One step differs from AdamW's by (lambda eta)^2 x + lambda eta^2 alpha p, to second order in eta.
     Arguments, state and errors: see `AdamFamily`.
     """
 

@@ -47,9 +47,7 @@ class Rule(Protocol):
 
     __name__: str
 
-    def __call__(
-        self, x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters
-    ) -> None: ...
+    def __call__(self, x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> None: ...
 
 
 def adaml2(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> None:
@@ -83,13 +81,13 @@ def adam_metric_prox(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors,
     eta alpha lambda > 0 and stays for eta alpha lambda = 0.
     """
     update_moments(m, v, g, h.betas)
-    inverse = inverse_metric(v, t, h.betas[1], h.eps)
-    shrink = list(torch._foreach_mul(inverse, h.lr * h.weight_decay))
+    descend(x, m, inverse_metric(v, t, h.betas[1], h.eps), t, h)  # x <- x - eta alpha p
+    shrink = inverse_metric(v, t, h.betas[1], h.eps)  # again: a second buffer at a time costs more than the work
+    torch._foreach_mul_(shrink, h.lr * h.weight_decay)
     torch._foreach_add_(shrink, 1)  # 1 + eta alpha lambda / D
     if h.eps == 0:
         for factor in shrink:
             factor.nan_to_num_(nan=1.0, posinf=math.inf)  # 1 + 0 / 0 becomes 1; 1 + lambda / 0 stays inf
-    descend(x, m, inverse, t, h)  # x <- x - eta alpha p
     torch._foreach_div_(x, shrink)  # x <- x / (1 + eta alpha lambda / D)
 
 
@@ -141,9 +139,7 @@ def _multiply_by_moment(inverse: Tensors, m: Tensors, eps: float) -> None:
     """m / D in place of 1 / D, and 0 where D = 0."""
     if eps == 0:
         for factor in inverse:
-            factor.masked_fill_(
-                factor == math.inf, 0
-            )  # D = 0, as no positive sqrt(v) has an infinite inverse
+            factor.masked_fill_(factor == math.inf, 0)  # D = 0, as no positive sqrt(v) has an infinite inverse
     torch._foreach_mul_(inverse, m)
 
 

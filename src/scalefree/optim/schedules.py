@@ -18,7 +18,7 @@ def cosine(epoch: int, epochs: int) -> float:
 
 @torch.no_grad()
 def set_eta(optimizer: torch.optim.Optimizer, eta: float) -> None:
-    """lr <- eta * initial_lr in every group, in place where it is a tensor, so that a captured step sees it."""
+    """lr <- eta * initial_lr in every group; in place where lr is a tensor, for captured steps."""
     for group in optimizer.param_groups:
         lr = group["initial_lr"] * eta
         if isinstance(group["lr"], Tensor):

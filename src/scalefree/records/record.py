@@ -92,7 +92,9 @@ def from_document(document: dict[str, Any], where: str) -> Record:
         fields = {key: value for key, value in document.items() if key != "format"}
         record = Record(**{**fields, "outcome": Outcome(**fields["outcome"])})
     except (TypeError, KeyError) as error:
-        raise RecordError(f"{where} is no record of this project ({error}); remove it and train the run again") from None
+        raise RecordError(
+            f"{where} is no record of this project ({error}); remove it and train the run again"
+        ) from None
     expected = identity_of_values(record.config)
     if record.identity != expected:
         raise RecordError(

@@ -107,6 +107,4 @@ class WandbTracker:
         run = self.run
         if run is not None:
             final = {key: value for key, value in record.final_metrics.items() if value is not None}
-            self._try(
-                lambda: run.summary.update({**final, **record.timing, "outcome": record.outcome.status})
-            )
+            self._try(lambda: run.summary.update({**final, **record.timing, "outcome": record.outcome.status}))

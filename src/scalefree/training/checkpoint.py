@@ -66,7 +66,14 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
     advice = "remove it to train this run from its beginning"
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        EOFError,
+        ValueError,
+        KeyError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is no readable checkpoint ({reason}); {advice}") from None
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:

@@ -31,7 +31,9 @@ def set_precision(precision: str, device: torch.device) -> None:
     """
     if precision == "tf32" and device.type != "cuda":
         raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
-    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    multiplication = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = multiplication
+    torch.backends.cudnn.conv.fp32_precision = multiplication  # type: ignore[attr-defined]
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -61,6 +63,6 @@ def describe(device: torch.device) -> dict[str, Any]:
         return {
             "device": torch.cuda.get_device_name(device),
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         }
     return {"device": f"cpu: {_processor()}", "threads": torch.get_num_threads()}

@@ -28,7 +28,7 @@ class FlatParameters:
 
     def _views(self, vector: Tensor) -> list[Tensor]:
         parameters = list(self.model.parameters())
-        parts = vector.split([p.numel() for p in parameters])
+        parts = torch.split(vector, [p.numel() for p in parameters])
         return [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
 
     def zero_grad(self) -> None:

@@ -3,6 +3,7 @@
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Any
 
 
 class Interrupted(BaseException):
@@ -19,6 +20,7 @@ class InterruptionRequest:
 
     def __init__(self) -> None:
         self.requested: signal.Signals | None = None
+        self._previous: dict[signal.Signals, Any] = {}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = signal.Signals(number)
@@ -30,7 +32,6 @@ class InterruptionRequest:
         self._previous = {}
 
     def __enter__(self) -> "InterruptionRequest":
-        self._previous = {}
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.getsignal(number) for number in self.SIGNALS}
             for number in self.SIGNALS:

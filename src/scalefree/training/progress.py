@@ -3,7 +3,7 @@
 import logging
 import sys
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -19,7 +19,7 @@ class Reporter:
     def __init__(self, name: str, epochs: int) -> None:
         self.name = name
         self.epochs = epochs
-        self.bar: tqdm[None] | None = None
+        self.bar: tqdm[Any] | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():

@@ -5,11 +5,11 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
@@ -19,11 +19,11 @@ from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
 from scalefree.training.device import choose_device, describe, set_precision
-from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
 from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
 
+Arrays = dict[str, npt.NDArray[Any]]
 log = logging.getLogger(__name__)
 
 
@@ -84,12 +84,16 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
     )
 
 
-def _arrays(progress: Progress) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    curves = {name: np.array(values) for name, values in progress.curves.items()}
-    histograms = {
+def _arrays(progress: Progress) -> tuple[Arrays, Arrays]:
+    """Curves and histograms as the store keeps them."""
+    curves: Arrays = {name: np.array(values) for name, values in progress.curves.items()}
+    histograms: Arrays = {
         "epoch": np.array(progress.histogram_epochs, dtype=np.int64),
         "log2_lower_edge": EXPONENTS.astype(np.int64),
-        **{f"counts/{group}": np.array(rows, dtype=np.int64).reshape(-1, BINS) for group, rows in progress.counts.items()},
+        **{
+            f"counts/{group}": np.array(rows, dtype=np.int64).reshape(-1, BINS)
+            for group, rows in progress.counts.items()
+        },
     }
     return curves, histograms
 
@@ -97,7 +101,6 @@ def _arrays(progress: Progress) -> tuple[dict[str, np.ndarray], dict[str, np.nda
 def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Record:
     started = time.perf_counter()
     device = choose_device(config.device)
-    set_precision(config.precision, device)
     directory = store.directory(name)
     with (
         start_tracker(config, store.root, name) as tracker,
@@ -128,10 +131,15 @@ def _failure(config: RunConfig, dataset: Dataset, name: str, error: Exception) -
     )
 
 
-def run(config: RunConfig, load: Callable[..., Dataset] = load_data) -> Record:
-    """Train a run, or return its record if the store has it.
+class Finished(NamedTuple):
+    """A run's record, and whether this call trained it rather than found it."""
 
-    `load` gives the data set of a `DatasetConfig`; a process that trains many runs passes one that remembers.
+    record: Record
+    trained: bool
+
+
+def run(config: RunConfig) -> Finished:
+    """Train a run, or return its record if the store has it.
 
     Raises:
         ConfigError, DatasetError: the run cannot be; nothing was written.
@@ -141,37 +149,32 @@ def run(config: RunConfig, load: Callable[..., Dataset] = load_data) -> Record:
             same command tries again.
     """
     validate(config)
-    choose_device(config.device)
-    dataset = load(config.dataset)
+    set_precision(config.precision, choose_device(config.device))
+    dataset = load_data(config.dataset)
     config = resolve(config, dataset)
     name = run_name(config)
     store = Store(config.results_dir)
-    done = store.read(name)
-    if done is not None and done.outcome.is_result:
-        log.info("%s is done already: %s", name, describe_outcome(done))
-        return done
+
+    def already_done() -> Record | None:
+        record = store.read(name)
+        return record if record is not None and record.outcome.is_result else None
+
+    if (record := already_done()) is not None:
+        return Finished(record, trained=False)
     with store.claim(name) as mine:
         if not mine:
             raise RunBusy(f"{name} is being trained by another process")
         # It may have been finished between the look and the claim.
-        done = store.read(name)
-        if done is not None and done.outcome.is_result:
-            return done
+        if (record := already_done()) is not None:
+            return Finished(record, trained=False)
         try:
-            return _train(config, dataset, store, name)
-        except Interrupted:
-            log.warning("%s was interrupted and has a checkpoint; the same command goes on from it", name)
-            raise
+            return Finished(_train(config, dataset, store, name), trained=True)
         except Exception as error:
-            log.error("%s failed: %s", name, error)
             try:
                 store.write(_failure(config, dataset, name, error), {}, {})
             except OSError as second:
-                log.error("%s: its failure could not be recorded either: %s", name, second)
+                log.error("%s: its failure could not be recorded: %s", name, second)
             raise
-        finally:
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
 
 
 def describe_outcome(record: Record) -> str:

@@ -1,5 +1,6 @@
 """Everything that a run computes with, built from its configuration."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from scalefree.config import DatasetConfig, DenseNetConfig, ResNetConfig, RunCon
 from scalefree.data import Dataset, TrainBatches, load_dataset
 from scalefree.models import densenet_bc, layer_groups, resnet
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.rules import direction
 from scalefree.seeds import generator
 from scalefree.training.flat import FlatParameters
@@ -29,7 +31,7 @@ class Task:
     device: torch.device
     dataset: Dataset
     model: nn.Module
-    optimizer: AdamL2 | AdamW | AdamProx | AdamMetricProx
+    optimizer: AdamFamily
     batches: TrainBatches
     groups: dict[str, list[str]]
     flat: FlatParameters | None
@@ -59,15 +61,21 @@ class Task:
         return dict(zip(names, directions, strict=True))
 
 
+@functools.lru_cache(maxsize=2)
+def _published(name: str, root: str | None, validation_fraction: float, per_class: int | None) -> Dataset:
+    """A data set whose content is fixed by its name, kept for the next run of this process."""
+    return load_dataset(name, root, validation_fraction=validation_fraction, per_class=per_class)
+
+
 def load_data(config: DatasetConfig) -> Dataset:
     """The data set of a configuration, on the CPU.
 
     Raises:
         DatasetError: whatever is wrong with the images.
     """
-    return load_dataset(
-        config.name, config.root, validation_fraction=config.validation_fraction, per_class=config.per_class
-    )
+    arguments = (config.name, config.root, config.validation_fraction, config.per_class)
+    # An image folder may change between two runs; its own cache notices that.
+    return _published.__wrapped__(*arguments) if config.name == "image_folder" else _published(*arguments)
 
 
 def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:

@@ -37,7 +37,7 @@ def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
         with autocast(config.precision, task.device):
             logits = task.model(inputs)
         loss = config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         task.optimizer.step()
         yield loss.detach()
 
