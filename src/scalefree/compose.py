@@ -39,17 +39,22 @@ def one_line(error: Exception) -> str:
     return " ".join(dict.fromkeys(useful)) or type(error).__name__
 
 
+def _typed(composed: DictConfig) -> RunConfig:
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from None
+    assert isinstance(config, RunConfig)
+    return config
+
+
 def to_run_config(composed: DictConfig) -> RunConfig:
     """The typed, validated configuration of a composed one.
 
     Raises:
         ConfigError: naming the key that is wrong.
     """
-    try:
-        config = OmegaConf.to_object(composed)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from None
-    assert isinstance(config, RunConfig)
+    config = _typed(composed)
     validate(config)
     return config
 
@@ -71,7 +76,8 @@ def compose_tree(name: str, overrides: Iterable[str]) -> DictConfig:
 
 @functools.cache
 def _base(choices: tuple[str, ...]) -> RunConfig:
-    return to_run_config(compose_tree("config", choices))
+    # Not validated yet: a choice may need a value that comes later, as dataset=image_folder needs its root.
+    return _typed(compose_tree("config", choices))
 
 
 def run_config(values: Mapping[str, Any]) -> RunConfig:

@@ -13,7 +13,8 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from scalefree.depths import check_densenet_depth, check_resnet_depth
 
@@ -94,6 +95,8 @@ class TrainingConfig:
     epochs: int = 300
     batch_size: int = 128
     loss_multiplier: float = 1.0
+    # Evaluate after every so many epochs, and after the last; in between the curves hold NaN.
+    evaluate_every: int = 1
     # Epochs (1 is the first) after which the update scales are measured; the last is always added.
     histogram_epochs: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 50, 100, 200])
 
@@ -161,6 +164,9 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
 
 
 def _validate_model(model: ModelConfig) -> None:
+    architecture = "resnet" if isinstance(model, ResNetConfig) else "densenet"
+    if model.name != architecture:
+        raise ConfigError(f"model.name={model.name} says not what is built; choose with model=resnet or model=densenet")
     try:
         if isinstance(model, ResNetConfig):
             check_resnet_depth(model.depth)
@@ -200,6 +206,7 @@ def validate(config: RunConfig) -> None:
     _one_of("schedule", config.schedule.name, SCHEDULES)
     _at_least("training.epochs", config.training.epochs, 1)
     _at_least("training.batch_size", config.training.batch_size, 1)
+    _at_least("training.evaluate_every", config.training.evaluate_every, 1)
     _positive("training.loss_multiplier", config.training.loss_multiplier)
     if any(epoch < 1 for epoch in config.training.histogram_epochs):
         raise ConfigError("training.histogram_epochs counts epochs from 1; leave it empty to measure only the last")
@@ -213,6 +220,21 @@ def validate(config: RunConfig) -> None:
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """The whole configuration as plain JSON values."""
     return dataclasses.asdict(config)
+
+
+def _typed(key: str, value: Any, kind: Any) -> Any:
+    """The value as its declared type: ints become floats, also in lists, so that 0 and 0.0 are one value."""
+    if get_origin(kind) is UnionType:
+        if value is None:
+            return None
+        kind = get_args(kind)[0]
+    if get_origin(kind) is list and isinstance(value, list):
+        return [_typed(key, element, get_args(kind)[0]) for element in value]
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is not type(value):
+        raise ConfigError(f"{key}={value!r} has the wrong type; expected {getattr(kind, '__name__', kind)}")
+    return value
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
@@ -238,9 +260,5 @@ def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         )
         if leaf not in kinds:
             raise ConfigError(f"{key} is no key of a run; {type(node).__name__} has {', '.join(kinds) or 'none'}")
-        if kinds[leaf] is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if isinstance(kinds[leaf], type) and type(value) is not kinds[leaf]:
-            raise ConfigError(f"{key}={value!r} has the wrong type; expected {kinds[leaf].__name__}")
-        setattr(node, leaf, value)
+        setattr(node, leaf, _typed(key, value, kinds[leaf]))
     return copy

@@ -1,4 +1,4 @@
-"""Which depths the CIFAR architectures have; free of torch so that a configuration is checked at once."""
+"""Which depths and sizes the CIFAR architectures have; free of torch so that a configuration is checked at once."""
 
 
 def _nearest(depth: int, per_n: int, offset: int) -> str:
@@ -15,7 +15,7 @@ def check_resnet_depth(depth: int) -> int:
     """
     n, remainder = divmod(depth - 2, 6)
     if remainder or n < 1:
-        raise ValueError(f"depth={depth} is no CIFAR ResNet: depths are 6n+2; nearest: {_nearest(depth, 6, 2)}")
+        raise ValueError(f"depth={depth} is no CIFAR ResNet depth: depths are 6n+2; nearest: {_nearest(depth, 6, 2)}")
     return n
 
 
@@ -27,5 +27,16 @@ def check_densenet_depth(depth: int) -> int:
     """
     n, remainder = divmod(depth - 4, 6)
     if remainder or n < 1:
-        raise ValueError(f"depth={depth} is no DenseNet-BC: depths are 6n+4; nearest: {_nearest(depth, 6, 4)}")
+        raise ValueError(f"depth={depth} is no DenseNet-BC depth: depths are 6n+4; nearest: {_nearest(depth, 6, 4)}")
     return n
+
+
+def check_sizes(**sizes: int) -> None:
+    """Refuse a width or a count below 1, by its name.
+
+    Raises:
+        ValueError: the first such size.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}={size} must be at least 1")

@@ -41,9 +41,15 @@ class UpdateScale:
     scalars: dict[str, float]
 
 
+def _flat(scales: Tensor) -> Tensor:
+    """1-D, in float32 or, where it was that, float64: halves have no frexp, and no rounding may cross an edge."""
+    flat = scales.detach().reshape(-1)
+    return flat if flat.dtype == torch.float64 else flat.float()
+
+
 def bin_counts(scales: Tensor) -> Tensor:
     """Counts (BINS,) int64 of the values of any shape, on their device. Each power of two lands in the bin it opens."""
-    flat = scales.detach().reshape(-1).float()
+    flat = _flat(scales)
     # frexp is exact: x = mantissa * 2^exponent with mantissa in [0.5, 1), so floor(log2 x) = exponent - 1.
     exponent = torch.frexp(flat).exponent.long() - 1
     interior = exponent.clamp(LOWEST_EXPONENT, HIGHEST_EXPONENT + 1) - LOWEST_EXPONENT + 1
@@ -62,13 +68,13 @@ def _sorted_quantile(ordered: Tensor, q: float) -> Tensor:
 
 def summarize(scales: Tensor) -> UpdateScale:
     """Histogram and scalars of update scales (any shape, non-negative)."""
-    flat = scales.detach().reshape(-1).float()
+    flat = _flat(scales)
     counts = bin_counts(flat)
     moving = flat[(flat > UNDERFLOW) & torch.isfinite(flat)]
     shares = torch.stack((counts[0], counts[-1])).double() / max(flat.numel(), 1)
     values: dict[str, Tensor] = {"share_underflow": shares[0], "share_not_finite": shares[1]}
     if moving.numel():
-        logs = moving.double().log2_().sort().values
+        logs = moving.sort().values.double().log2_()
         values |= {name: _sorted_quantile(logs, q) for name, q in QUANTILES.items()}
         values["iqr"] = values["q75"] - values["q25"]
         values["std"] = logs.std(correction=0)
@@ -82,11 +88,12 @@ def measure(directions: Mapping[str, Tensor], groups: Mapping[str, Sequence[str]
     Args:
         directions: p by parameter name, any shapes, on one device.
         groups: parameter names by layer group, as `scalefree.models.layer_groups` gives them.
+
+    Raises:
+        KeyError: a group names a parameter that has no direction.
     """
-    scales = {
-        group: torch.cat([directions[name].abs().reshape(-1) for name in names]) for group, names in groups.items()
-    }
+    parts = {"network": list(directions), **groups}
     return {
-        "network": summarize(torch.cat(list(scales.values()))),
-        **{group: summarize(values) for group, values in scales.items()},
+        part: summarize(torch.cat([directions[name].detach().abs().reshape(-1) for name in names]))
+        for part, names in parts.items()
     }

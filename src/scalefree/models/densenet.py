@@ -12,16 +12,17 @@
 Growth rate k; bottleneck 4x, compression 2, both part of "BC". Pre-activation: BatchNorm and ReLU come before each
 convolution. "Without BN" deletes every BatchNorm. Parameters at k = 12, 3 input channels:
 
-    depth   classes   with BN   without BN
-    100     10        769,162   745,174
-    100     100       800,032   776,044
+    depth   convolutions   classes   with BN   without BN
+    40      39             10        176,122   171,034
+    100     99             10        769,162   745,174
+    100     99             100       800,032   776,044
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scalefree.depths import check_densenet_depth
+from scalefree.depths import check_densenet_depth, check_sizes
 from scalefree.models.initialization import kaiming_normal, linear_bias, normal_over_outputs
 
 BOTTLENECK = 4
@@ -107,17 +108,16 @@ def densenet_bc(
         in_channels: channels of the images.
         generator: source of the initial weights; None is torch's global stream.
 
-    Convolutions are normal with variance 2 / (k k out), the linear layer is Kaiming-normal as in the ResNet.
+    Convolutions are normal with variance 2 / (k k out). The specification is silent about the linear layer here; it
+    is Kaiming-normal as in the ResNet, by our own choice.
 
     Raises:
         ValueError: an impossible depth (naming the nearest) or size.
     """
     n = check_densenet_depth(depth)
-    if min(num_classes, growth_rate, in_channels) < 1:
-        raise ValueError(
-            f"num_classes={num_classes}, growth_rate={growth_rate} and in_channels={in_channels} must be at least 1"
-        )
-    model = DenseNet(n, growth_rate, num_classes, batch_norm, in_channels)
+    check_sizes(num_classes=num_classes, growth_rate=growth_rate, in_channels=in_channels)
+    with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, which are overwritten here
+        model = DenseNet(n, growth_rate, num_classes, batch_norm, in_channels)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             normal_over_outputs(module.weight, generator)

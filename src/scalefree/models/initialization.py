@@ -18,6 +18,6 @@ def normal_over_outputs(weight: torch.Tensor, generator: torch.Generator | None)
 
 
 def linear_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
-    """torch's default, uniform in +-1 / sqrt(fan_in), which the authors' code leaves as it is."""
+    """torch's default, uniform in +-1 / sqrt(fan_in); the specification is silent about biases."""
     bound = 1 / math.sqrt(linear.in_features)
     nn.init.uniform_(linear.bias, -bound, bound, generator=generator)

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scalefree.depths import check_resnet_depth
+from scalefree.depths import check_resnet_depth, check_sizes
 from scalefree.models.initialization import kaiming_normal, linear_bias
 
 
@@ -162,12 +162,12 @@ def resnet(
         ValueError: an impossible depth (naming the nearest), size or initialisation.
     """
     n = check_resnet_depth(depth)
-    if min(num_classes, width, in_channels) < 1:
-        raise ValueError(f"num_classes={num_classes}, width={width} and in_channels={in_channels} must be at least 1")
+    check_sizes(num_classes=num_classes, width=width, in_channels=in_channels)
     if initialization not in ("kaiming", "zero_last", "fixup"):
         raise ValueError(f"initialization={initialization!r} is unknown; choose kaiming, zero_last or fixup")
     if initialization == "fixup" and batch_norm:
         raise ValueError("initialization='fixup' is for networks without normalisation; set batch_norm=False")
-    model = ResNet(n, num_classes, batch_norm, width, in_channels, fixup=initialization == "fixup")
+    with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, which are overwritten here
+        model = ResNet(n, num_classes, batch_norm, width, in_channels, fixup=initialization == "fixup")
     _initialize(model, 3 * n, initialization, generator)
     return model

@@ -82,7 +82,7 @@ def adam_metric_prox(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors,
     """
     update_moments(m, v, g, h.betas)
     descend(x, m, inverse_metric(v, t, h.betas[1], h.eps), t, h)  # x <- x - eta alpha p
-    shrink = inverse_metric(v, t, h.betas[1], h.eps)  # again: a second buffer at a time costs more than the work
+    shrink = inverse_metric(v, t, h.betas[1], h.eps)  # anew: keeping a second buffer costs more
     torch._foreach_mul_(shrink, h.lr * h.weight_decay)
     torch._foreach_add_(shrink, 1)  # 1 + eta alpha lambda / D
     if h.eps == 0:

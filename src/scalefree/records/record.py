@@ -7,7 +7,7 @@ trainings of one run on the same device and build.
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from scalefree.records.identity import identity_of_values
 
@@ -80,23 +80,39 @@ class Record:
         return {"format": RECORD_FORMAT, **asdict(self)}
 
 
-def from_document(document: dict[str, Any], where: str) -> Record:
-    """The record that a document describes, checked against its own identity.
+def _check_result(record: Record) -> None:
+    """A completed run has an error that can be one, and no other run has any."""
+    status, error = record.outcome.status, record.final_metrics["final_test_error"]
+    if status not in get_args(Status):
+        raise ValueError(f"unknown outcome {status}")
+    if (error is not None and 0 <= error <= 1) != (status == "completed"):
+        raise ValueError(f"{status} with final_test_error {error}")
+
+
+def from_document(document: Any, where: str) -> Record:
+    """The record that a parsed JSON document describes, checked against its own identity.
 
     Raises:
-        RecordError: a document of another format, with missing keys, or whose identity is not its config's.
+        RecordError: a document of another format, with missing or impossible values, or whose identity is not its
+            config's.
     """
+    if not isinstance(document, dict):
+        raise RecordError(f"{where} is no record of this project; remove it and train the run again")
     if document.get("format") != RECORD_FORMAT:
-        raise RecordError(f"{where} has format {document.get('format')}; this version reads {RECORD_FORMAT}")
+        raise RecordError(
+            f"{where} has format {document.get('format')}, and this version reads {RECORD_FORMAT}; use the version "
+            "that wrote it, or remove it and train the run again"
+        )
     try:
         fields = {key: value for key, value in document.items() if key != "format"}
         record = Record(**{**fields, "outcome": Outcome(**fields["outcome"])})
-    except (TypeError, KeyError) as error:
+        _check_result(record)
+    except (TypeError, KeyError, ValueError) as error:
         raise RecordError(
             f"{where} is no record of this project ({error}); remove it and train the run again"
         ) from None
     expected = identity_of_values(record.config)
-    if record.identity != expected:
+    if record.identity != expected or not str(record.name).endswith(f"-{expected}"):
         raise RecordError(
             f"{where} says identity {record.identity}, but its config has {expected}: it was edited or "
             "mislabelled; remove it and train the run again"

@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ class Store:
         directory = self.directory(record.name)
         for stem, arrays in (("curves", curves), ("histograms", histograms)):
             with atomic_write(directory / f"{stem}.npz") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
+                np.savez_compressed(file, **arrays)
         with atomic_write(directory / "record.json") as file:
             file.write(json.dumps(record.document(), indent=1, allow_nan=False).encode() + b"\n")
         return directory
@@ -56,12 +55,10 @@ class Store:
         """
         path = self.directory(name) / "record.json"
         try:
-            text = path.read_text()
+            document = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        try:
-            document = json.loads(text)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise RecordError(f"{path} is damaged ({error}); remove it and train the run again") from None
         record = from_document(document, str(path))
         if record.name != name:
@@ -86,7 +83,7 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # NumPy, zipfile and zlib raise many kinds, and each means the same here
             raise RecordError(f"{path} is damaged or missing ({error}); remove the directory and train again") from None
 
     def curves(self, record: Record) -> dict[str, npt.NDArray[Any]]:

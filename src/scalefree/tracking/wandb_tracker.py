@@ -33,21 +33,21 @@ class WandbTracker:
         self.run: Any = None
         self.failed = False
 
-    def _try(self, action: Callable[[], Any]) -> Any:
-        """The action's value, or None and silence from now on."""
+    def _try(self, action: Callable[[], None]) -> None:
+        """Do it; if it fails, say so once and be silent from now on."""
         try:
-            return action()
+            action()
         except Exception as error:  # wandb fails in many ways, and none of them matters to the result
-            self.run = None
-            log.warning("wandb is left out for the rest of %s: %s: %s", self.name, type(error).__name__, error)
-            return None
+            if not self.failed:
+                log.warning("wandb is left out for the rest of %s: %s: %s", self.name, type(error).__name__, error)
+            self.failed = True
 
-    def _start(self) -> Any:
+    def _start(self) -> None:
         import wandb  # half a second, and only needed where runs are tracked
 
         tracking = self.config.tracking
         self.results_dir.mkdir(parents=True, exist_ok=True)
-        run = wandb.init(
+        self.run = wandb.init(
             mode="online" if tracking.mode == "online" else "offline",
             project=tracking.project,
             entity=tracking.entity,
@@ -69,25 +69,22 @@ class WandbTracker:
                 x_disable_stats=True,
             ),
         )
-        run.define_metric("epoch")
-        run.define_metric("*", step_metric="epoch")
-        return run
+        self.run.define_metric("epoch")
+        self.run.define_metric("*", step_metric="epoch")
 
     def __enter__(self) -> Self:
-        self.run = self._try(self._start)
+        self._try(self._start)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run = self.run
-        if run is not None:
-            self._try(lambda: run.finish(exit_code=0 if error is None else 1))
+        if self.run is not None:
+            self._try(lambda: self.run.finish(exit_code=0 if error is None else 1))
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float], scales: Mapping[str, UpdateScale]) -> None:
         """One wandb step an epoch: curves, and histograms and their scalars where they were measured."""
-        run = self.run
-        if run is None:
+        if self.run is None or self.failed:
             return
 
         def send() -> None:
@@ -98,13 +95,13 @@ class WandbTracker:
                 counts = scale.counts[:-1]
                 row[f"update_scale/{group}/log2_histogram"] = wandb.Histogram(np_histogram=(counts, EDGES))
                 row |= {f"update_scale/{group}/{key}": value for key, value in scale.scalars.items()}
-            run.log(row, step=epoch)
+            self.run.log(row, step=epoch)
 
         self._try(send)
 
     def log_record(self, record: Record) -> None:
         """The final metrics and the outcome, in the run's summary."""
-        run = self.run
-        if run is not None:
-            final = {key: value for key, value in record.final_metrics.items() if value is not None}
-            self._try(lambda: run.summary.update({**final, **record.timing, "outcome": record.outcome.status}))
+        if self.run is None or self.failed:
+            return
+        final = {key: value for key, value in record.final_metrics.items() if value is not None}
+        self._try(lambda: self.run.summary.update({**final, **record.timing, "outcome": record.outcome.status}))

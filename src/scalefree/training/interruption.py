@@ -13,7 +13,8 @@ class Interrupted(BaseException):
 class InterruptionRequest:
     """While active, the first SIGTERM or SIGINT sets `requested`; a second one acts as it did before.
 
-    Outside the main thread, where Python allows no signal handlers, it is never set.
+    A signal that the process ignores stays ignored: whoever started it answers that one. Outside the main thread,
+    where Python allows no signal handlers, nothing is ever requested.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -33,8 +34,9 @@ class InterruptionRequest:
 
     def __enter__(self) -> "InterruptionRequest":
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.getsignal(number) for number in self.SIGNALS}
-            for number in self.SIGNALS:
+            handlers = {number: signal.getsignal(number) for number in self.SIGNALS}
+            self._previous = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+            for number in self._previous:
                 signal.signal(number, self._handle)
         return self
 

@@ -22,7 +22,8 @@ class Reporter:
         self.bar: tqdm[Any] | None = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        # The workers of a sweep log no information, and have one terminal between them.
+        if sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
             self.bar = tqdm(total=self.epochs, desc=self.name, unit="epoch", leave=False, dynamic_ncols=True)
         return self
 
@@ -34,7 +35,9 @@ class Reporter:
 
     def __call__(self, epoch: int, metrics: dict[str, float]) -> None:
         """Show the metrics of an epoch, counted from 1."""
-        text = f"train loss {metrics['train_loss']:.4g}, test error {metrics['test_error']:.4f}"
+        text = f"loss {metrics['batch_loss']:.4g}"
+        if "test_error" in metrics:
+            text += f", test error {metrics['test_error']:.4f}"
         if self.bar is not None:
             self.bar.update(epoch - self.bar.n)
             self.bar.set_postfix_str(text)

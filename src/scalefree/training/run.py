@@ -39,7 +39,8 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
     """
     if config.dataset.name != "image_folder":
         return config
-    found = "-".join(dataset.fingerprints[split][:12] for split in ("train", "test"))
+    # The held-out images too: they decide which cell is best.
+    found = "-".join(fingerprint[:12] for fingerprint in dataset.fingerprints.values())
     asked = config.dataset.fingerprint
     if asked is not None and asked != found:
         raise ValueError(
@@ -50,13 +51,15 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
 
 
 def _final_metrics(outcome: Outcome, progress: Progress) -> dict[str, float | None]:
-    """The last epoch's metrics, and the best epoch's test error; None where the run did not complete."""
+    """The last epoch's metrics, and the best epoch's test error; None where not finite or the run did not complete."""
     metrics: dict[str, float | None] = {}
     for name, values in progress.curves.items():
         if name.split("_")[-1] in ("loss", "error"):
-            metrics[f"final_{name}"] = values[-1] if outcome.status == "completed" else None
+            # A test loss may overflow where the training loss does not, and JSON has no infinity.
+            known = outcome.status == "completed" and math.isfinite(values[-1])
+            metrics[f"final_{name}"] = values[-1] if known else None
     metrics.setdefault("final_test_error", None)
-    errors = progress.curves.get("test_error", [])
+    errors = [error for error in progress.curves.get("test_error", []) if not math.isnan(error)]
     metrics["lowest_test_error"] = min(errors) if errors and outcome.status == "completed" else None
     return metrics
 
@@ -114,7 +117,9 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
         record = _record(config, trainer, outcome, time.perf_counter() - started)
         tracker.log_record(record)
     store.write(record, *_arrays(trainer.progress))
-    (directory / "checkpoint.pt").unlink(missing_ok=True)
+    # And with it the unfinished files of trainings that were killed while they wrote.
+    for leftover in (directory / "checkpoint.pt", *directory.glob(".*.tmp")):
+        leftover.unlink(missing_ok=True)
     return record
 
 
@@ -129,6 +134,12 @@ def _failure(config: RunConfig, dataset: Dataset, name: str, error: Exception) -
         fingerprints=dataset.fingerprints,
         final_metrics={"final_test_error": None},
     )
+
+
+def _result(store: Store, config: RunConfig) -> Record | None:
+    """The run's record, None where there is none or it failed."""
+    record = store.read(run_name(config))
+    return record if record is not None and record.outcome.is_result else None
 
 
 class Finished(NamedTuple):
@@ -149,23 +160,19 @@ def run(config: RunConfig) -> Finished:
             same command tries again.
     """
     validate(config)
+    store = Store(config.results_dir)
+    # What an image folder holds is part of its runs' identity; all others are known without their data.
+    if config.dataset.name != "image_folder" and (record := _result(store, config)) is not None:
+        return Finished(record, trained=False)
     set_precision(config.precision, choose_device(config.device))
     dataset = load_data(config.dataset)
     config = resolve(config, dataset)
     name = run_name(config)
-    store = Store(config.results_dir)
-
-    def already_done() -> Record | None:
-        record = store.read(name)
-        return record if record is not None and record.outcome.is_result else None
-
-    if (record := already_done()) is not None:
-        return Finished(record, trained=False)
     with store.claim(name) as mine:
         if not mine:
             raise RunBusy(f"{name} is being trained by another process")
-        # It may have been finished between the look and the claim.
-        if (record := already_done()) is not None:
+        # Looked up under the claim: another process may have finished it a moment ago.
+        if (record := _result(store, config)) is not None:
             return Finished(record, trained=False)
         try:
             return Finished(_train(config, dataset, store, name), trained=True)

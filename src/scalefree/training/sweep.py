@@ -1,7 +1,7 @@
 """Many runs on all cores of one machine: worker processes that train one run after another.
 
 The parent hands out runs, longest first, and only listens; whatever a worker does to itself costs its run alone. A
-worker that is killed outright is replaced, and its run recorded as failed. Runs that are done are skipped and
+worker that is killed outright is replaced, and its run reported as failed. Runs that are done are skipped and
 partial ones go on from their checkpoints, because `run` does both; two sweeps may share a store.
 """
 
@@ -99,20 +99,24 @@ def _train_one(config: RunConfig) -> Report:
 def _work(pipe: Connection) -> None:
     """A worker's life: receive a configuration, train it, send the report; None means go home."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # A terminal's Ctrl-C reaches every process at once; the parent answers it and sends each worker one SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(1)
-    while (config := pipe.recv()) is not None:
-        report = _train_one(config)
-        pipe.send(report)
-        if report.ending == "interrupted":
-            return
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        while (config := pipe.recv()) is not None:
+            report = _train_one(config)
+            pipe.send(report)
+            if report.ending == "interrupted":
+                return
 
 
 def _start_worker() -> Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs,), daemon=False)
+    # Daemons get a SIGTERM when the parent ends, so that none outlives an error in it.
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
     return Worker(process, ours)
@@ -125,31 +129,46 @@ class _Crew:
         self.pending = sorted(configs, key=expected_cost)
         self.jobs = jobs
         self.workers: list[Worker] = []
-        self.stopping = False
+        self.requests_to_stop = 0
+        self.answered = 0
 
     @property
     def busy(self) -> list[Worker]:
         """The workers that are training."""
         return [worker for worker in self.workers if worker.config is not None]
 
-    def stop(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler: hand out nothing more, and ask every worker to checkpoint and end."""
-        self.stopping = True
-        self.pending.clear()
-        for worker in self.workers:
-            if worker.process.is_alive():
+    @property
+    def stopping(self) -> bool:
+        """True once a signal has come."""
+        return self.requests_to_stop > 0
+
+    def request_stop(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler. It only counts, because it may interrupt anything; `answer_requests` acts."""
+        self.requests_to_stop += 1
+
+    def answer_requests(self) -> None:
+        """For each signal that came, hand out nothing more and send the workers a SIGTERM.
+
+        The first lets them checkpoint and end, a second one ends them at once.
+        """
+        if self.answered < self.requests_to_stop:
+            self.answered += 1
+            self.pending.clear()
+            for worker in self.workers:
                 worker.process.terminate()
 
     def hand_out(self) -> None:
         """Give every idle worker the longest pending run, starting workers as long as that is useful."""
+        self.workers = [worker for worker in self.workers if worker.config is not None or worker.process.is_alive()]
+        while self.pending and len(self.workers) < self.jobs and len(self.workers) - len(self.busy) < len(self.pending):
+            self.workers.append(_start_worker())
         for worker in self.workers:
             if worker.config is None and self.pending:
                 worker.config = self.pending.pop()
                 worker.started = time.perf_counter()
-                worker.pipe.send(worker.config)
-        if self.pending and len(self.workers) < self.jobs:
-            self.workers.append(_start_worker())
-            self.hand_out()
+                # One that has died since then is noticed when its report is due.
+                with contextlib.suppress(OSError):
+                    worker.pipe.send(worker.config)
 
     def collect(self) -> list[tuple[RunConfig, Report]]:
         """Wait a moment for workers to report or to die; what they reported, and for the dead what became of them."""
@@ -160,8 +179,8 @@ class _Crew:
             assert worker.config is not None
             try:
                 report = worker.pipe.recv()
-            except EOFError:
-                report = _died(worker)
+            except (EOFError, OSError):
+                report = self._died(worker)
             collected.append((worker.config, report))
             worker.config = None
             if report.ending == "interrupted" or not worker.process.is_alive():
@@ -169,22 +188,23 @@ class _Crew:
                 self.workers.remove(worker)
         return collected
 
+    def _died(self, worker: Worker) -> Report:
+        """The report of a run whose worker ended without one."""
+        worker.process.join()
+        assert worker.config is not None
+        code = worker.process.exitcode or 0
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        ending: Ending = "interrupted" if self.stopping else "failed"
+        guess = "" if self.stopping else " (out of memory?)"
+        detail = f"its process was {how}{guess}; the same command tries again"
+        return Report(run_label(worker.config), ending, detail, time.perf_counter() - worker.started)
+
     def dismiss(self) -> None:
         """Send the idle workers home and wait for them."""
         for worker in self.workers:
             with contextlib.suppress(OSError):
                 worker.pipe.send(None)
             worker.process.join()
-
-
-def _died(worker: Worker) -> Report:
-    """The report of a run whose worker ended without one."""
-    worker.process.join()
-    assert worker.config is not None
-    code = worker.process.exitcode or 0
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    detail = f"its process was {how} (out of memory?); the same command tries again"
-    return Report(run_label(worker.config), "failed", detail, time.perf_counter() - worker.started)
 
 
 def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
@@ -199,10 +219,11 @@ def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
     total = sum(map(expected_cost, configs))
     cost = 0.0
     began = time.perf_counter()
-    previous = {number: signal.signal(number, crew.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, crew.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while crew.pending or crew.busy:
             crew.hand_out()
+            crew.answer_requests()
             for config, report in crew.collect():
                 done.reports.append(report)
                 cost += expected_cost(config)

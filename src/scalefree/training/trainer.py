@@ -113,6 +113,13 @@ class Trainer:
         synchronize(self.task.device)
         progress.training_seconds += time.perf_counter() - started
 
+    def _append(self, metrics: dict[str, float]) -> None:
+        """Add a row to the curves, NaN where this epoch has no value."""
+        rows = self.progress.epoch
+        for name in metrics.keys() | self.progress.curves.keys():
+            curve = self.progress.curves.setdefault(name, [math.nan] * (rows - 1))
+            curve.append(metrics.get(name, math.nan))
+
     def _end_epoch(self, eta: float) -> Outcome | None:
         """Evaluate, measure and log the epoch that is complete; the outcome if it diverged."""
         progress, config = self.progress, self.task.config
@@ -122,20 +129,20 @@ class Trainer:
             if not math.isfinite(loss):
                 return Outcome("diverged", first_step + number, f"training loss {loss}")
 
-        started = time.perf_counter()
-        metrics = {"batch_loss": sum(losses) / len(losses), "eta": eta, **evaluate_all(self.task)}
-        if not math.isfinite(metrics["train_loss"]):
-            return Outcome("diverged", first_step + len(losses) - 1, f"training loss {metrics['train_loss']}")
-        metrics["training_seconds"] = progress.training_seconds
-        metrics["evaluation_seconds"] = time.perf_counter() - started
-        for name, value in metrics.items():
-            progress.curves.setdefault(name, []).append(value)
-
         progress.epoch += 1
         progress.step = 0
+        last = progress.epoch == config.training.epochs
+        metrics = {"batch_loss": sum(losses) / len(losses), "eta": eta, "training_seconds": progress.training_seconds}
         progress.training_seconds = 0.0
+        if last or progress.epoch % config.training.evaluate_every == 0:
+            started = time.perf_counter()
+            metrics |= evaluate_all(self.task)
+            metrics["evaluation_seconds"] = time.perf_counter() - started
+            if not math.isfinite(metrics["train_loss"]):
+                return Outcome("diverged", first_step + len(losses) - 1, f"training loss {metrics['train_loss']}")
+        self._append(metrics)
         scales: dict[str, UpdateScale] = {}
-        if progress.epoch in config.training.histogram_epochs or progress.epoch == config.training.epochs:
+        if last or progress.epoch in config.training.histogram_epochs:
             scales = measure(self.task.directions(), self.task.groups)
             progress.histogram_epochs.append(progress.epoch)
             for group, scale in scales.items():

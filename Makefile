@@ -1,0 +1,78 @@
+# Bare `make` lists what can be done. Every target but `clean` first makes the environment in .venv if it is
+# missing, incomplete or older than pyproject.toml. On the command line: make reproduce-figures PROFILE=smoke JOBS=4
+
+PROFILE ?= quick
+RESULTS ?= results
+# Left alone, nproc answers OMP_NUM_THREADS where that is set.
+JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+PYTHON ?= python3
+
+# What the targets below need, all of it (pyproject.toml, optional-dependencies).
+EXTRAS := dev,sweeps,dashboards
+PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
+READY := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint reproduce-figures status clean always
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "with PROFILE=$(PROFILE) RESULTS=$(RESULTS) JOBS=$(JOBS) PYTHON=$(PYTHON)"
+
+# The targets, one paragraph each: a script of scripts/ behind $(READY), and after ## its line in the list.
+
+setup: $(READY) ## Make the environment in .venv (the others do it when needed)
+	@echo "The environment is ready: .venv, $$(.venv/bin/python --version)"
+
+test: $(READY) ## Run all tests
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n "$(JOBS)"
+
+lint: $(READY) ## Check style, types and the direction of imports
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+reproduce-figures: $(READY) ## Train what the profile lacks, then draw its figures
+	@.venv/bin/python scripts/reproduce.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)"
+
+status: $(READY) ## Show which of the profile's runs are done, partial, failed or missing
+	@.venv/bin/python scripts/status.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)"
+
+clean: ## Remove caches and build output; .venv and all results stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage build dist outputs multirun
+	rm -rf src/scalefree.egg-info
+	find src scripts tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment. Its stamp appears only after everything went in, and bears the time at which that began.
+# It counts only while .venv's Python works, finds the package in this folder (which may have been moved) and has
+# everything that pyproject.toml names.
+
+SOUND := $(shell .venv/bin/python -I -c 'import os, re, scalefree; from importlib.metadata import distribution, requires; \
+	[distribution(re.match("[A-Za-z0-9._-]+", line)[0]) for line in requires("scalefree")]; \
+	print(os.path.samefile(scalefree.__file__, "src/scalefree/__init__.py"))' 2>/dev/null)
+ifneq ($(SOUND),True)
+$(READY): always
+endif
+
+$(READY): pyproject.toml
+	@if [ -e $@ ] && [ "$(SOUND)" = True ]; then \
+		echo "pyproject.toml has changed: bringing .venv up to date"; \
+	else \
+		"$(PYTHON)" -c 'import sys; low, high = [tuple(map(int, bound.lstrip("<>=").split("."))) \
+			for bound in sys.argv[1].split(",")]; sys.exit(not low <= sys.version_info[:2] < high)' \
+			"$(PYTHONS)" 2>/dev/null || { \
+			echo "error: scalefree needs Python $(PYTHONS); PYTHON=$(PYTHON) is $$("$(PYTHON)" --version 2>&1)"; \
+			echo "Install one (python.org, conda, pyenv, uv) and name it: make PYTHON=python3.12"; \
+			exit 1; \
+		} >&2; \
+		echo "Making the environment in .venv with $$("$(PYTHON)" --version): 2 to 4 minutes and 6 GB"; \
+		rm -f $@; \
+		"$(PYTHON)" -m venv --clear .venv; \
+	fi
+	@rm -f $@
+	@touch .venv/.installing
+	@.venv/bin/python -m pip install --quiet --upgrade pip
+	@.venv/bin/python -m pip install --quiet --editable ".[$(EXTRAS)]"
+	@mv .venv/.installing $@

@@ -1,0 +1,52 @@
+"""How much of a profile's grids the store holds: python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]"""
+
+import sys
+
+from command_line import parse
+
+from scalefree.experiments import experiment_names, load_experiment, runs_of
+from scalefree.experiments.coverage import Coverage, coverage
+from scalefree.records import Store
+
+
+def duration(seconds: float | None) -> str:
+    """`1 h 20 min`, `3 min`, or a dash where nobody can tell."""
+    if seconds is None:
+        return "unknown"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def row(of: Coverage, jobs: int) -> str:
+    """One line of the table; `jobs` runs are trained at once."""
+    states = (of.total, of.completed, of.diverged, of.partial, of.failed, of.missing)
+    alone = of.seconds_left
+    left = "-" if of.completed + of.diverged == of.total else duration(None if alone is None else alone / jobs)
+    return f"{of.experiment:<18}" + "".join(f"{state:>10}" for state in states) + f"{left:>14}"
+
+
+def main() -> int:
+    """Exit codes: 0 shown, 2 an unknown argument or profile."""
+    try:
+        options = parse(sys.argv[1:], profile="quick", results_dir="results", jobs="1")
+        jobs = int(options["jobs"])
+        experiments = [load_experiment(name, options["profile"]) for name in experiment_names()]
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    store = Store(options["results_dir"])
+    records = store.records()
+    print(f"profile {options['profile']}, {store.root}: runs, shared ones counted in each experiment")
+    heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
+    print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
+    for experiment in experiments:
+        print(row(coverage(experiment, store, records), jobs))
+    needed = runs_of(experiments)
+    done = {record.name for record in records.values() if record.outcome.is_result}
+    print(f"all together {len(needed)} different runs, {len(needed.keys() & done)} done")
+    print(f"time left: {jobs} at a time, at the pace of this store's own records; unknown without one of each kind")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Each optimizer's best cell against a factor that separates settings: depth, eps, initialisation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from scalefree.experiments import Point, Setting
+from scalefree.figures.evidence import diverged_seeds, drawn_errors
+from scalefree.figures.positions import percent_log_axis
+from scalefree.figures.seed_interval import LEAST_SEEDS, seed_interval
+from scalefree.figures.style import COLORS, DASHES, MARKERS, NAMES, NEUTRAL
+
+Measure = Literal["accuracy", "error"]
+# A setting and its place on the factor's axis.
+Placed = Sequence[tuple[float, Setting]]
+
+NOTE = (
+    "Each optimizer at its own best cell. Dots: seeds; filled: their mean at the cell of lowest test error, joined; "
+    "hollow: at the cell of lowest validation error, where there is a validation split; bars: 95% t interval, from "
+    f"{LEAST_SEEDS} seeds on; crosses: diverged, counted as error 100%"
+)
+
+
+def _spread(places: Sequence[float]) -> float:
+    """The dodge between two optimizers: a tenth of the smallest step, so that neighbours never mix."""
+    steps = np.diff(sorted(set(places)))
+    return 0.1 * float(steps.min()) if steps.size else 0.1
+
+
+def _percent(errors: Mapping[int, float], measure: Measure) -> dict[int, float]:
+    return {seed: 100 * (1 - error if measure == "accuracy" else error) for seed, error in errors.items()}
+
+
+def _draw_point(axes: Axes, x: float, point: Point, optimizer: str, measure: Measure, width: float) -> float:
+    """Seeds and interval of one chosen cell; returns the mean."""
+    color = COLORS[optimizer]
+    values = _percent(drawn_errors(point), measure)
+    diverged = diverged_seeds(point)
+    jitter = np.linspace(-width, width, len(values)) if len(values) > 1 else np.zeros(1)
+    for shift, (seed, value) in zip(jitter, values.items(), strict=True):
+        if seed in diverged:
+            axes.plot(x + shift, value, "x", color=color, markersize=4.5, gid="diverged", clip_on=False)
+        else:
+            axes.plot(x + shift, value, ".", color=color, markersize=4, alpha=0.5, markeredgewidth=0)
+    interval = seed_interval(list(values.values()))
+    if interval is not None:
+        low, high = (min(max(end, 0.01), 100.0) for end in interval)
+        axes.vlines(x, low, high, color=color, linewidth=1.2)
+    return float(np.mean(list(values.values())))
+
+
+def draw_best(
+    axes: Axes, placed: Placed, optimizers: Sequence[str], measure: Measure, chance: float | None
+) -> None:
+    """Draw the best cells; `chance` is the error in [0, 1] of guessing, drawn as a thin line."""
+    dodge = _spread([place for place, _ in placed])
+    for index, optimizer in enumerate(optimizers):
+        color, marker = COLORS[optimizer], MARKERS[optimizer]
+        shift = dodge * (index - (len(optimizers) - 1) / 2)
+        means = []
+        for place, setting in placed:
+            x = place + shift
+            point = setting.best(optimizer)
+            if point is None:
+                continue
+            means.append((x, _draw_point(axes, x, point, optimizer, measure, 0.25 * dodge)))
+            other = setting.best(optimizer, "validation")
+            if other is not None:
+                mean = float(np.mean(list(_percent(drawn_errors(other), measure).values())))
+                axes.plot(
+                    x, mean, marker, markerfacecolor="white", markeredgecolor=color, markersize=6.5, zorder=2.2,
+                    markeredgewidth=0.9, gid="validation",
+                )  # fmt: skip
+        if means:
+            axes.plot(
+                *zip(*means, strict=True), color=color, marker=marker, linestyle=DASHES[optimizer], zorder=2.5,
+                label=NAMES[optimizer], gid="best",
+            )  # fmt: skip
+    if chance is not None:
+        axes.axhline(
+            100 * (1 - chance if measure == "accuracy" else chance), color=NEUTRAL, linewidth=0.7, linestyle=":"
+        )
+    if measure == "accuracy":
+        axes.set_ylim(0, 101)
+        axes.set_ylabel("test accuracy (%)")
+    else:
+        if axes.lines:
+            percent_log_axis(axes)
+        axes.set_ylabel("test error (%)")
+
+
+def factor_axis(axes: Axes, places: Sequence[float], labels: Sequence[str], name: str) -> None:
+    """Ticks at the factor's values and equal margins at both ends."""
+    axes.set_xticks(list(places), list(labels))
+    margin = max(0.08 * (max(places) - min(places)), 4 * _spread(places))
+    axes.set_xlim(min(places) - margin, max(places) + margin)
+    axes.set_xlabel(name)
+
+
+def legend_handles(optimizers: Sequence[str], chance: bool) -> list[Line2D]:
+    """One entry an optimizer, one for the hollow markers, one for the chance level."""
+    handles = [Line2D([], [], color=COLORS[o], marker=MARKERS[o], linestyle=DASHES[o], label=NAMES[o]) for o in optimizers]
+    handles.append(
+        Line2D(
+            [], [], color=NEUTRAL, marker="o", markerfacecolor="white", linestyle="none", markersize=6.5,
+            label="chosen by validation",
+        )  # fmt: skip
+    )
+    if chance:
+        handles.append(Line2D([], [], color=NEUTRAL, linewidth=0.7, linestyle=":", label="chance"))
+    return handles

@@ -1,0 +1,52 @@
+"""The caption line: what was trained, how often, and how much of the grid there is."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from scalefree.experiments import Setting
+from scalefree.figures.names import dataset_name
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(values: Sequence[int], noun: str) -> str:
+    """`300 epochs`, `20 or 60 epochs`."""
+    distinct = sorted(set(values))
+    return _count(distinct[0], noun) if len(distinct) == 1 else f"{' or '.join(map(str, distinct))} {noun}s"
+
+
+def coverage(settings: Sequence[Setting]) -> str:
+    """`38 of 40 cells, 2 diverged, 2 missing`: a cell is an (optimizer, alpha, lambda) of a setting."""
+    statuses = Counter(point.status for setting in settings for point in setting.points)
+    total = sum(statuses.values())
+    parts = [f"{total - statuses['missing']} of {_count(total, 'cell')}"]
+    if statuses["diverged"]:
+        parts.append(f"{statuses['diverged']} diverged")
+    if statuses["partial"]:
+        parts.append(f"{statuses['partial']} with seeds missing")
+    if statuses["missing"]:
+        parts.append(f"{statuses['missing']} missing")
+    return ", ".join(parts)
+
+
+def protocol(profile: str, settings: Sequence[Setting]) -> str:
+    """`CIFAR-10; profile paper: 300 epochs, batch 128, 1 seed`."""
+    configs = [setting.config for setting in settings]
+    datasets = " and ".join(dict.fromkeys(dataset_name(config.dataset) for config in configs))
+    epochs = _listed([config.training.epochs for config in configs], "epoch")
+    batches = " or ".join(map(str, sorted({config.training.batch_size for config in configs})))
+    seeds = _listed([len(point.results) for setting in settings for point in setting.points], "seed")
+    return f"{datasets}; profile {profile}: {epochs}, batch {batches}, {seeds}"
+
+
+def caption(profile: str, settings: Sequence[Setting], notes: Sequence[str] = ()) -> str:
+    """The whole line: protocol, coverage, how lambda = 0 was trained, then what is special to the figure."""
+    sentences = [protocol(profile, settings), coverage(settings)]
+    shared = any(
+        point.weight_decay == 0 and len(setting.optimizers) > 1 for setting in settings for point in setting.points
+    )
+    if shared:
+        sentences.append(r"At $\lambda$ = 0 the optimizers are one algorithm and share one run")
+    return ". ".join([*sentences, *notes]) + "."

@@ -1,0 +1,41 @@
+"""The paired difference of two optimizers' errors at their best cells, seed by seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from scalefree.experiments import Setting
+from scalefree.figures.evidence import drawn_errors
+from scalefree.figures.seed_interval import LEAST_SEEDS, seed_interval
+from scalefree.figures.style import NAMES, NEUTRAL
+
+NOTE = (
+    "Differences are of one seed's two runs, which share initialisation, batches and augmentation; bars: 95% t "
+    f"interval of their mean, from {LEAST_SEEDS} seeds on; a diverged run counts as error 100%"
+)
+
+
+def paired_differences(setting: Setting, first: str, second: str) -> dict[int, float]:
+    """Percentage points of test error by seed, `first` minus `second`, each at its own best cell by test error."""
+    chosen = setting.best(first), setting.best(second)
+    if chosen[0] is None or chosen[1] is None:
+        return {}
+    errors, others = drawn_errors(chosen[0]), drawn_errors(chosen[1])
+    return {seed: 100 * (errors[seed] - others[seed]) for seed in sorted(errors.keys() & others.keys())}
+
+
+def draw_gap(axes: Axes, placed: Sequence[tuple[float, Setting]], first: str, second: str, width: float) -> None:
+    """A dot a seed (spread over `width`), their mean with its interval, and the line of no difference."""
+    axes.axhline(0, color="black", linewidth=0.8)
+    for place, setting in placed:
+        values = list(paired_differences(setting, first, second).values())
+        if not values:
+            continue
+        spots = np.linspace(-width, width, len(values)) if len(values) > 1 else np.zeros(1)
+        axes.plot(place + spots, values, "o", color=NEUTRAL, markersize=3, alpha=0.6, markeredgewidth=0, gid="seeds")
+        interval = seed_interval(values)
+        if interval is not None:
+            axes.vlines(place, *interval, color="black", linewidth=1.3)
+        axes.plot(place, np.mean(values), "D", color="black", markersize=4.5, gid="mean")
+    axes.set_ylabel(f"{NAMES[first]} $-$ {NAMES[second]}\ntest error (points)")

@@ -1,0 +1,77 @@
+"""Update scales |update| / alpha at the last epoch, in powers of two, as shares of all coordinates."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from scalefree.experiments import Point
+from scalefree.figures.evidence import Evidence, Histogram
+from scalefree.figures.style import COLORS, DASHES, NAMES, NEUTRAL
+
+# The underflow bin stands this many powers of two left of the first interior bin, and is twice as wide as a bin.
+_GAP, _WIDTH = 3.0, 2.0
+
+
+def outlines(histogram: Histogram) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(edges, shares) of the pieces to draw: the underflow bin, the interior bins with the overflow bin after them.
+
+    Coordinates whose update is not finite have no place on the axis and are in neither.
+    """
+    first, last = int(histogram.exponents[0]), int(histogram.exponents[-1])
+    underflow = np.array([first - _GAP - _WIDTH, first - _GAP])
+    interior = np.arange(first, last + 3)
+    return [(underflow, histogram.shares[:1]), (interior, histogram.shares[1:-1])]
+
+
+def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point]) -> None:
+    """One step-filled outline an optimizer, the mean over its seeds."""
+    last = None
+    for optimizer, point in points.items():
+        histogram = evidence.histogram(point)
+        if histogram is None:
+            continue
+        last = histogram
+        color = COLORS[optimizer]
+        for edges, shares in outlines(histogram):
+            axes.stairs(shares, edges, fill=True, color=color, alpha=0.22)
+            axes.stairs(shares, edges, color=color, linestyle=DASHES[optimizer], linewidth=1.1, label=NAMES[optimizer])
+        if histogram.shares[-1] > 0:
+            axes.text(
+                0.98, 0.95, f"{100 * histogram.shares[-1]:.2g}% not finite", transform=axes.transAxes, ha="right",
+                va="top", fontsize=7, color=color,
+            )  # fmt: skip
+    axes.set_xlabel(r"$\log_2$ (|update| / $\alpha$)")
+    axes.set_ylabel("share of coordinates")
+    axes.set_ylim(bottom=0)
+    if last is None:
+        return
+    first, end = int(last.exponents[0]), int(last.exponents[-1])
+    apart = first - _GAP - _WIDTH / 2
+    ticks = [tick for tick in range(-25, end + 1, 5) if tick >= first]
+    axes.set_xticks([apart, *ticks], [r"$\leq$1e-8", *map(str, ticks)])
+    axes.set_xlim(apart - _WIDTH, end + 2.5)
+    axes.text(
+        first - _GAP / 2, 0, "//", transform=axes.get_xaxis_transform(), ha="center", va="center", fontsize=7,
+        color=NEUTRAL,
+    )  # fmt: skip
+
+
+def underflow_center(exponents: np.ndarray) -> float:
+    """Where the middle of the underflow bin stands on the axis."""
+    return float(exponents[0]) - _GAP - _WIDTH / 2
+
+
+def mark_published_shares(axes: Axes) -> None:
+    """The paper's shares as open diamonds at the middle of their bins, the underflow ones in grey."""
+    for optimizer, published in PUBLISHED.items():
+        for exponent, share in published.shares.items():
+            axes.plot(
+                exponent + 0.5, share, "D", markersize=4, markerfacecolor="white", markeredgecolor=COLORS[optimizer],
+                gid="published", label="the paper's",
+            )  # fmt: skip
+    for share in UNDERFLOW_SHARES:
+        axes.plot(
+            underflow_center(EXPONENTS), share, "D", markersize=4, markerfacecolor="white", markeredgecolor=NEUTRAL,
+            gid="published",
+        )  # fmt: skip

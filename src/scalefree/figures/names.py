@@ -1,0 +1,87 @@
+"""How configurations are written for a reader: data sets, models, settings, numbers."""
+
+from collections.abc import Sequence
+
+from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetConfig, RunConfig
+from scalefree.records import model_label
+
+DATASETS = {"digits": "Digits 8x8", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "image_folder": "image folder"}
+CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
+MODELS = {"resnet": "ResNet", "densenet": "DenseNet-BC"}
+INITIALIZATIONS = {"kaiming": "Kaiming", "zero_last": "zero last conv.", "fixup": "Fixup"}
+
+
+def number(value: float) -> str:
+    """A step size, decay or eps as the paper writes it: 5e-4, 0."""
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{value:.6e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def dataset_name(dataset: DatasetConfig) -> str:
+    """`CIFAR-10`, `CIFAR-10 (500 images a class)`."""
+    name = DATASETS[dataset.name]
+    return name if dataset.per_class is None else f"{name} ({dataset.per_class} images a class)"
+
+
+def chance_error(dataset: DatasetConfig) -> float | None:
+    """The error in [0, 1] of guessing among balanced classes; None where their number is not known."""
+    classes = CLASSES.get(dataset.name)
+    return None if classes is None else 1 - 1 / classes
+
+
+def model_name(model: ModelConfig) -> str:
+    """`ResNet-110`, `ResNet-56 (width 8)`, without its normalisation and initialisation."""
+    name = f"{MODELS[model.name]}-{model.depth}"
+    if isinstance(model, ResNetConfig) and model.width != 16:
+        name += f" (width {model.width})"
+    if isinstance(model, DenseNetConfig) and model.growth_rate != 12:
+        name += f" (growth {model.growth_rate})"
+    return name
+
+
+def _aspects(config: RunConfig) -> dict[str, str]:
+    """What a setting is, aspect by aspect; an empty string for the usual value."""
+    model = config.model
+    initialization = model.initialization if isinstance(model, ResNetConfig) else "kaiming"
+    multiplier = config.training.loss_multiplier
+    return {
+        "model": model_name(model),
+        "batch_norm": "with BN" if model.batch_norm else "without BN",
+        "initialization": "" if initialization == "kaiming" else INITIALIZATIONS[initialization],
+        "dataset": dataset_name(config.dataset),
+        "schedule": "" if config.schedule.name == "constant" else config.schedule.name,
+        "loss": "" if multiplier == 1 else f"loss x{multiplier:g}",
+        "eps": "" if config.optimizer.eps == 1e-8 else f"eps {number(config.optimizer.eps)}",
+    }
+
+
+def setting_name(config: RunConfig) -> str:
+    """`ResNet-110 without BN, CIFAR-10, cosine`: everything that sets a setting apart from the usual."""
+    aspects = _aspects(config)
+    head = f"{aspects.pop('model')} {aspects.pop('batch_norm')}"
+    return ", ".join([head, *(text for text in aspects.values() if text)])
+
+
+def row_names(configs: Sequence[RunConfig]) -> list[list[str]]:
+    """For rows of one figure: the model's name and whatever differs between the rows, one line each."""
+    aspects = [_aspects(config) for config in configs]
+    differing = [key for key in aspects[0] if len({of[key] for of in aspects}) > 1] if aspects else []
+    usual = {"schedule": "constant", "loss": "loss x1", "eps": "eps 1e-8", "initialization": "Kaiming"}
+    keys = [key for key in aspects[0] if key == "model" or key in differing] if aspects else []
+    return [[of[key] or usual[key] for key in keys] for of in aspects]
+
+
+def slugs(configs: Sequence[RunConfig]) -> list[str]:
+    """File name endings, one a setting and all different: the model's label and what is unusual about it."""
+    found: list[str] = []
+    for config in configs:
+        aspects = _aspects(config)
+        unusual = [aspects[key].replace(" ", "") for key in ("schedule", "loss", "eps") if aspects[key]]
+        found.append("-".join([model_label(config), *unusual]))
+    if len(set(found)) < len(found):
+        found = [f"{config.dataset.name}-{slug}" for config, slug in zip(configs, found, strict=True)]
+    if len(set(found)) < len(found):
+        found = [f"{slug}-{number}" for number, slug in enumerate(found, 1)]
+    return found
