@@ -67,7 +67,7 @@ $(READY): pyproject.toml
 			echo "Install one (python.org, conda, pyenv, uv) and name it: make PYTHON=python3.12"; \
 			exit 1; \
 		} >&2; \
-		echo "Making the environment in .venv with $$("$(PYTHON)" --version): 2 to 4 minutes and 6 GB"; \
+		echo "Making the environment in .venv with $$("$(PYTHON)" --version): 2 to 6 minutes and 6 GB"; \
 		rm -f $@; \
 		"$(PYTHON)" -m venv --clear .venv; \
 	fi

@@ -8,10 +8,10 @@ Interrupted and started again, it continues: runs that the store has are never t
 import logging
 import os
 import sys
-from pathlib import Path
 
 from command_line import parse
-from scalefree.config import ConfigError, RunConfig, with_values
+from figures import draw_figures
+from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 
 
@@ -26,6 +26,7 @@ def to_train(experiments: list[Experiment], results_dir: str, tracking: str, pro
         }
         configured = with_values(config, values)
         configured.tracking.group = needed_by[0]
+        validate(configured)
         configs.append(configured)
     return configs
 
@@ -45,9 +46,9 @@ def main() -> int:
         names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
         experiments = [load_experiment(name, options["profile"]) for name in names]
         configs = to_train(experiments, options["results_dir"], options["tracking"], options["profile"])
+        if not (options["jobs"].isdecimal() and int(options["jobs"]) >= 1):
+            raise ConfigError(f"jobs={options['jobs']} is impossible; it must be a whole number of at least 1")
         jobs = int(options["jobs"])
-        if jobs < 1:
-            raise ConfigError(f"jobs={jobs} is impossible; it must be at least 1")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -61,12 +62,7 @@ def main() -> int:
         print("interrupted; the same command goes on from here")
         return 130
 
-    from scalefree.figures import draw_all
-
-    figures = draw_all(options["profile"], Path(options["results_dir"]))
-    print(f"{len(figures)} files in {Path(options['results_dir']) / 'figures' / options['profile']}:")
-    for path in figures:
-        print(f"  {path}")
+    draw_figures(names, options["profile"], options["results_dir"])
     return 1 if done.failed else 0
 
 

@@ -3,7 +3,6 @@
 import sys
 
 from command_line import parse
-
 from scalefree.experiments import experiment_names, load_experiment, runs_of
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store

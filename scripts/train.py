@@ -13,13 +13,14 @@ os.environ["HYDRA_FULL_ERROR"] = "1"
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
 
-# What went wrong in this process, in the order in which it did.
-errors: list[Exception] = []
+# What went wrong in this process, in the order in which it did, and the line that said so.
+failures: list[tuple[Exception, str]] = []
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")
@@ -34,10 +35,13 @@ def train(composed: DictConfig) -> float | None:
         record, trained = run(config)
     except Exception as error:
         # A launcher in this process would print its own account and stop a sweep; `main` reports instead.
-        if not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
+        hydra_config = HydraConfig.get()
+        if not hydra_config.launcher._target_.endswith("BasicLauncher"):
             raise
-        errors.append(error)
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        what = one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {one_line(error)}"
+        which = f"{' '.join(hydra_config.overrides.task)}: " if hydra_config.mode == RunMode.MULTIRUN else ""
+        failures.append((error, f"error: {which}{what}"))
+        print(failures[-1][1], file=sys.stderr)
         return None
     said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
     print(f"{said}: {os.path.join(config.results_dir, 'runs', record.name)}")
@@ -53,13 +57,15 @@ def main() -> int:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except BaseException as error:
-        if type(error).__name__ == "Interrupted":
-            print("interrupted; the same command goes on from the checkpoint", file=sys.stderr)
+        if type(error).__name__ in ("Interrupted", "KeyboardInterrupt"):
+            print("interrupted; the same command goes on from here", file=sys.stderr)
             return 130
         raise
-    if not errors:
+    if not failures:
         return 0
-    return 2 if all(isinstance(error, ValueError) for error in errors) else 1
+    if len(failures) > 1:
+        print("\n".join([f"{len(failures)} runs failed:", *(line for _, line in failures)]), file=sys.stderr)
+    return 2 if all(isinstance(error, ValueError) for error, _ in failures) else 1
 
 
 if __name__ == "__main__":

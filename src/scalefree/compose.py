@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
+from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 # Keys that choose a file of a config group; all others set a value.
@@ -39,12 +39,26 @@ def one_line(error: Exception) -> str:
     return " ".join(dict.fromkeys(useful)) or type(error).__name__
 
 
+def _unknown_keys(composed: Mapping[Any, Any], known: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys that `+key=value` added to the composed configuration and that no run has."""
+    unknown = []
+    for key, value in composed.items():
+        if key not in known:
+            unknown.append(f"{prefix}{key}")
+        elif isinstance(value, Mapping) and isinstance(known[key], Mapping):
+            unknown += _unknown_keys(value, known[key], f"{prefix}{key}.")
+    return unknown
+
+
 def _typed(composed: DictConfig) -> RunConfig:
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from None
     assert isinstance(config, RunConfig)
+    values: Any = OmegaConf.to_container(composed)
+    if unknown := _unknown_keys(values, to_dict(config)):
+        raise ConfigError(f"{unknown[0]} is no key of a run; `python scripts/train.py --cfg job` shows them all")
     return config
 
 

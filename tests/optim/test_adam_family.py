@@ -1,9 +1,7 @@
-"""What makes the rules torch optimizers: groups, state, checks, tensor step sizes, compilation."""
+"""What makes the rules torch optimizers: groups, tensor step sizes, compilation, gradients of every kind, checks."""
 
 import copy
 import inspect
-import io
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,37 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from optim.reference import OPTIMIZERS, RULES, Reference, bits, parameter
+from optim.paired import assert_same, build, feed, params_of
+from optim.reference import OPTIMIZERS, RULES, Reference, parameter
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
-
-SHAPES = [(4, 3), (6,), (1,)]
-
-
-def build(rule: str, dtype: torch.dtype = torch.float32, **settings: Any) -> torch.optim.Optimizer:
-    """An optimizer of the rule over parameters that are the same at every call."""
-    generator = torch.Generator().manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(s, generator=generator, dtype=dtype)) for s in SHAPES]
-    return OPTIMIZERS[rule](params, **{"lr": 1e-2, "weight_decay": 0.1, **settings})
-
-
-def params_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def feed(optimizer: torch.optim.Optimizer, steps: int, seed: int, call: Callable[[], Any] | None = None) -> None:
-    """Take steps on gradients that depend on the seed and the step only."""
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        for p in params_of(optimizer):
-            p.grad = torch.randn(p.shape, generator=generator, dtype=p.dtype)
-        (call or optimizer.step)()
-
-
-def assert_same(a: torch.optim.Optimizer, b: torch.optim.Optimizer) -> None:
-    for p, q in zip(params_of(a), params_of(b), strict=True):
-        assert torch.equal(bits(p), bits(q))
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            assert torch.equal(bits(a.state[p][key]), bits(b.state[q][key]))
 
 
 def test_signature_and_group_keys() -> None:
@@ -104,69 +74,6 @@ def test_compiles_once_for_all_step_sizes_and_decays(rule: str, eps: float) -> N
             feed(optimizer, 1, seed=i, call=call)
     assert len(compilations) == 1
     assert_same(eager, compiled)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_state_survives_a_file_bit_for_bit(rule: str) -> None:
-    whole, first = build(rule), build(rule)
-    feed(whole, 10, seed=1)
-    whole.param_groups[0]["lr"] = 3e-3
-    feed(whole, 10, seed=2)
-
-    feed(first, 10, seed=1)
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
-    second = build(rule, lr=1.0, weight_decay=0.0, eps=1.0)
-    with torch.no_grad():
-        for p, q in zip(params_of(second), params_of(first), strict=True):
-            p.copy_(q)
-    second.load_state_dict(torch.load(file, weights_only=True))
-    assert second.param_groups[0]["initial_lr"] == 1e-2
-    second.param_groups[0]["lr"] = 3e-3
-    feed(second, 10, seed=2)
-    assert_same(whole, second)
-    assert second.state[params_of(second)[0]]["step"].dtype == torch.float64
-
-
-def test_loading_copies_the_state() -> None:
-    first, second = build("adamw"), build("adamw")
-    feed(first, 3, seed=1)
-    saved = {k: v.clone() for k, v in first.state[params_of(first)[0]].items()}
-    second.load_state_dict(first.state_dict())
-    feed(second, 3, seed=2)
-    for key, value in first.state[params_of(first)[0]].items():
-        assert torch.equal(value, saved[key])
-
-
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
-@pytest.mark.parametrize("rule", RULES)
-def test_copies_go_on_alike(rule: str, duplicate: Callable[[Any], Any]) -> None:
-    original = build(rule)
-    feed(original, 5, seed=1)
-    twin = duplicate(original)
-    feed(original, 5, seed=2)
-    feed(twin, 5, seed=2)
-    assert_same(original, twin)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_another_rules_state_is_refused(rule: str) -> None:
-    optimizer = build(rule)
-    feed(optimizer, 2, seed=1)
-    before = copy.deepcopy(optimizer.state_dict())
-    for other in RULES:
-        if other != rule:
-            donor = build(other)
-            feed(donor, 1, seed=1)
-            with pytest.raises(ValueError, match=f"saved by {other}, not by {rule}"):
-                optimizer.load_state_dict(donor.state_dict())
-    foreign = torch.optim.AdamW([torch.nn.Parameter(torch.ones(s)) for s in SHAPES])
-    with pytest.raises(ValueError, match=f"saved by another optimizer, not by {rule}"):
-        optimizer.load_state_dict(foreign.state_dict())
-    after = optimizer.state_dict()
-    assert after["param_groups"] == before["param_groups"]
-    assert all(torch.equal(after["state"][0][k], v) for k, v in before["state"][0].items())
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -40,7 +40,8 @@ def prepared(decoded: Decoded) -> Prepared:
 
 def _read(path: Path) -> Prepared | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves the file open when it cannot make sense of it.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             splits = [RawSplit(file[f"{split}_images"], file[f"{split}_labels"]) for split in ("train", "test")]
             found = prepared((splits[0], splits[1], tuple(str(name) for name in file["class_names"])))
             told = {split: str(file[f"{split}_fingerprint"]) for split in ("train", "test")}

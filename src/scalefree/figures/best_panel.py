@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from scalefree.experiments import Point, Setting
 from scalefree.figures.evidence import diverged_seeds, drawn_errors
-from scalefree.figures.positions import percent_log_axis
+from scalefree.figures.positions import plain_log_axis
 from scalefree.figures.seed_interval import LEAST_SEEDS, seed_interval
 from scalefree.figures.style import COLORS, DASHES, MARKERS, NAMES, NEUTRAL
 
@@ -19,12 +19,12 @@ Placed = Sequence[tuple[float, Setting]]
 
 NOTE = (
     "Each optimizer at its own best cell. Dots: seeds; filled: their mean at the cell of lowest test error, joined; "
-    "hollow: at the cell of lowest validation error, where there is a validation split; bars: 95% t interval, from "
+    "hollow: at the cell of lowest validation error, where that is another; bars: 95% t interval, from "
     f"{LEAST_SEEDS} seeds on; crosses: diverged, counted as error 100%"
 )
 
 
-def _spread(places: Sequence[float]) -> float:
+def dodge_width(places: Sequence[float]) -> float:
     """The dodge between two optimizers: a tenth of the smallest step, so that neighbours never mix."""
     steps = np.diff(sorted(set(places)))
     return 0.1 * float(steps.min()) if steps.size else 0.1
@@ -53,10 +53,15 @@ def _draw_point(axes: Axes, x: float, point: Point, optimizer: str, measure: Mea
 
 
 def draw_best(
-    axes: Axes, placed: Placed, optimizers: Sequence[str], measure: Measure, chance: float | None
+    axes: Axes,
+    placed: Placed,
+    optimizers: Sequence[str],
+    measure: Measure,
+    chance: float | None,
+    joined: bool = True,
 ) -> None:
     """Draw the best cells; `chance` is the error in [0, 1] of guessing, drawn as a thin line."""
-    dodge = _spread([place for place, _ in placed])
+    dodge = dodge_width([place for place, _ in placed])
     for index, optimizer in enumerate(optimizers):
         color, marker = COLORS[optimizer], MARKERS[optimizer]
         shift = dodge * (index - (len(optimizers) - 1) / 2)
@@ -68,7 +73,7 @@ def draw_best(
                 continue
             means.append((x, _draw_point(axes, x, point, optimizer, measure, 0.25 * dodge)))
             other = setting.best(optimizer, "validation")
-            if other is not None:
+            if other is not None and other is not point:
                 mean = float(np.mean(list(_percent(drawn_errors(other), measure).values())))
                 axes.plot(
                     x, mean, marker, markerfacecolor="white", markeredgecolor=color, markersize=6.5, zorder=2.2,
@@ -76,8 +81,8 @@ def draw_best(
                 )  # fmt: skip
         if means:
             axes.plot(
-                *zip(*means, strict=True), color=color, marker=marker, linestyle=DASHES[optimizer], zorder=2.5,
-                label=NAMES[optimizer], gid="best",
+                *zip(*means, strict=True), color=color, marker=marker, zorder=2.5, label=NAMES[optimizer],
+                linestyle=DASHES[optimizer] if joined else "none", gid="best",
             )  # fmt: skip
     if chance is not None:
         axes.axhline(
@@ -88,27 +93,40 @@ def draw_best(
         axes.set_ylabel("test accuracy (%)")
     else:
         if axes.lines:
-            percent_log_axis(axes)
+            plain_log_axis(axes)
         axes.set_ylabel("test error (%)")
+
+
+def draw_each_cell(axes: Axes, placed: Placed, optimizers: Sequence[str]) -> None:
+    """A faint line of mean errors for every (step size, decay); cells with a diverged seed are gaps."""
+    for optimizer in optimizers:
+        lines: dict[tuple[float, float], list[tuple[float, float]]] = {}
+        for place, setting in placed:
+            for point in setting.of(optimizer):
+                error = point.mean_error()
+                shown = np.nan if error is None or diverged_seeds(point) else 100 * error
+                lines.setdefault((point.lr, point.weight_decay), []).append((place, shown))
+        for line in lines.values():
+            axes.plot(*zip(*line, strict=True), color=COLORS[optimizer], linewidth=0.6, alpha=0.3, gid="cell")
 
 
 def factor_axis(axes: Axes, places: Sequence[float], labels: Sequence[str], name: str) -> None:
     """Ticks at the factor's values and equal margins at both ends."""
     axes.set_xticks(list(places), list(labels))
-    margin = max(0.08 * (max(places) - min(places)), 4 * _spread(places))
+    margin = max(0.08 * (max(places) - min(places)), 4 * dodge_width(places))
     axes.set_xlim(min(places) - margin, max(places) + margin)
     axes.set_xlabel(name)
 
 
-def legend_handles(optimizers: Sequence[str], chance: bool) -> list[Line2D]:
-    """One entry an optimizer, one for the hollow markers, one for the chance level."""
-    handles = [Line2D([], [], color=COLORS[o], marker=MARKERS[o], linestyle=DASHES[o], label=NAMES[o]) for o in optimizers]
-    handles.append(
-        Line2D(
-            [], [], color=NEUTRAL, marker="o", markerfacecolor="white", linestyle="none", markersize=6.5,
-            label="chosen by validation",
-        )  # fmt: skip
-    )
+def legend_entries(settings: Sequence[Setting], optimizers: Sequence[str], chance: bool) -> list[Line2D]:
+    """One entry an optimizer, one for the hollow markers if validation can choose, one for the chance level."""
+    entries = [
+        Line2D([], [], color=COLORS[o], marker=MARKERS[o], linestyle=DASHES[o], label=NAMES[o]) for o in optimizers
+    ]
+    if any(setting.config.dataset.validation_fraction for setting in settings):
+        hollow = Line2D([], [], color=NEUTRAL, marker="o", linestyle="none", label="chosen by validation")
+        hollow.set_markerfacecolor("white")
+        entries.append(hollow)
     if chance:
-        handles.append(Line2D([], [], color=NEUTRAL, linewidth=0.7, linestyle=":", label="chance"))
-    return handles
+        entries.append(Line2D([], [], color=NEUTRAL, linewidth=0.7, linestyle=":", label="chance"))
+    return entries

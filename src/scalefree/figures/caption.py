@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from scalefree.experiments import Setting
-from scalefree.figures.names import dataset_name
+from scalefree.figures.names import dataset_name, width_name
+from scalefree.figures.style import LAMBDA
 
 
 def _count(number: int, noun: str) -> str:
@@ -38,7 +39,8 @@ def protocol(profile: str, settings: Sequence[Setting]) -> str:
     epochs = _listed([config.training.epochs for config in configs], "epoch")
     batches = " or ".join(map(str, sorted({config.training.batch_size for config in configs})))
     seeds = _listed([len(point.results) for setting in settings for point in setting.points], "seed")
-    return f"{datasets}; profile {profile}: {epochs}, batch {batches}, {seeds}"
+    widths = [name for name in dict.fromkeys(width_name(config.model) for config in configs) if name]
+    return f"{', '.join([datasets, *widths])}; profile {profile}: {epochs}, batch {batches}, {seeds}"
 
 
 def caption(profile: str, settings: Sequence[Setting], notes: Sequence[str] = ()) -> str:
@@ -48,5 +50,7 @@ def caption(profile: str, settings: Sequence[Setting], notes: Sequence[str] = ()
         point.weight_decay == 0 and len(setting.optimizers) > 1 for setting in settings for point in setting.points
     )
     if shared:
-        sentences.append(r"At $\lambda$ = 0 the optimizers are one algorithm and share one run")
+        sentences.append(
+            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 the optimizers are one algorithm and share one run"
+        )
     return ". ".join([*sentences, *notes]) + "."

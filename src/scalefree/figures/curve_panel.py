@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from scalefree.experiments import Point
 from scalefree.figures.evidence import Evidence, Floats
+from scalefree.figures.positions import plain_log_axis
 from scalefree.figures.style import COLORS, DASHES, NAMES
 
 
@@ -51,7 +52,7 @@ def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], qua
             if record.outcome.status == "diverged" and last >= 0:
                 axes.plot(epochs[last], row[last], "x", color=color, markersize=5, gid="diverged")
     if quantity.log:
-        axes.set_yscale("log")
+        plain_log_axis(axes)
     else:
         axes.set_ylim(top=101)
     axes.set_xlabel("epoch")

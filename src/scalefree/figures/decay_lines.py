@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from scalefree.experiments import Setting
 from scalefree.figures.evidence import DIVERGED_ERROR, diverged_seeds, drawn_errors
-from scalefree.figures.positions import log_positions, mark_log_axis, percent_log_axis
-from scalefree.figures.style import COLORS, DASHES, MARKERS, NAMES
+from scalefree.figures.positions import log_positions, mark_log_axis, plain_log_axis
+from scalefree.figures.style import COLORS, DASHES, DECAY_LABEL, MARKERS, NAMES
 
 # Shift of each further optimizer, in decades, so that equal errors stay visible beside each other.
 _DODGE = 0.06
@@ -31,23 +31,22 @@ def draw_decay_lines(axes: Axes, setting: Setting, optimizers: Sequence[str]) ->
             x = positions[point.weight_decay] + shift
             errors = 100 * np.array(list(drawn_errors(point).values()))
             if diverged_seeds(point):
-                axes.plot(
-                    x, 0.97, "x", color=color, transform=axes.get_xaxis_transform(), markersize=5, gid="diverged"
-                )
+                axes.plot(x, 0.97, "x", color=color, transform=axes.get_xaxis_transform(), markersize=5, gid="diverged")
                 means.append((x, np.nan))
             elif errors.size:
                 mean = float(errors.mean())
                 means.append((x, mean))
                 axes.vlines(x, errors.min(), errors.max(), color=color, linewidth=1, alpha=0.7)
+                if point.status == "partial":
+                    marker = MARKERS[optimizer]
+                    axes.plot(x, mean, marker, markerfacecolor="white", markeredgecolor=color, zorder=3, gid="partial")
                 if point is best:
                     axes.plot(
                         x, mean, "o", markersize=9, markerfacecolor="none", markeredgecolor="black",
                         markeredgewidth=1, gid="best",
                     )  # fmt: skip
             else:
-                axes.plot(
-                    x, 0.03, "|", color=color, transform=axes.get_xaxis_transform(), markersize=6, gid="missing"
-                )
+                axes.plot(x, 0.03, "|", color=color, transform=axes.get_xaxis_transform(), markersize=6, gid="missing")
                 means.append((x, np.nan))
         axes.plot(
             *zip(*means, strict=True),
@@ -59,6 +58,6 @@ def draw_decay_lines(axes: Axes, setting: Setting, optimizers: Sequence[str]) ->
         )
     mark_log_axis(axes, positions)
     if any(drawn < 100 * DIVERGED_ERROR for line in axes.lines for drawn in np.atleast_1d(line.get_ydata())):
-        percent_log_axis(axes)
-    axes.set_xlabel(r"weight decay $\lambda$")
+        plain_log_axis(axes)
+    axes.set_xlabel(DECAY_LABEL)
     axes.set_ylabel("final test error (%)")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from scalefree.experiments import Point, Setting
 from scalefree.figures.evidence import diverged_seeds
 from scalefree.figures.positions import log_positions, mark_log_axis
-from scalefree.figures.style import NAMES, NEUTRAL
+from scalefree.figures.style import DECAY_LABEL, MINUS, NAMES, NEUTRAL
 
 NOTE = (
     "Differences: a dot a cell (several step sizes side by side), the mean over seeds, with a bar from the lowest to "
@@ -43,8 +43,8 @@ def draw_differences(axes: Axes, setting: Setting, first: str, second: str) -> N
     """Draw the differences over weight decay with the spread between seeds behind them."""
     differences = cell_differences(setting, first, second)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel(f"{NAMES[first]} $-$ {NAMES[second]}\ntest error (points)")
-    axes.set_xlabel(r"weight decay $\lambda$")
+    axes.set_ylabel(f"{NAMES[first]} {MINUS} {NAMES[second]}\ntest error (points)")
+    axes.set_xlabel(DECAY_LABEL)
     if not differences:
         axes.text(0.5, 0.5, "no pair of runs yet", transform=axes.transAxes, ha="center", va="center", color=NEUTRAL)
         axes.set_xticks([])
@@ -65,9 +65,7 @@ def draw_differences(axes: Axes, setting: Setting, first: str, second: str) -> N
         x = positions[decay] + 0.045 * (index - (len(lrs) - 1) / 2)
         if len(values) > 1:
             axes.vlines(x, min(values), max(values), color=str(shades[index]), linewidth=0.8)
-        axes.plot(
-            x, np.mean(values), "o", color=str(shades[index]), markersize=3, markeredgewidth=0, gid="difference"
-        )
+        axes.plot(x, np.mean(values), "o", color=str(shades[index]), markersize=3, markeredgewidth=0, gid="difference")
     mark_log_axis(axes, positions)
     low, high = axes.get_xlim()
     axes.set_xlim(low - 0.15, high + 0.15)

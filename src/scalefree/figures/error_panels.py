@@ -14,7 +14,8 @@ HEATMAP_NOTE = (
     "split; hatched: a seed diverged; crossed: not trained; *: seeds missing"
 )
 LINES_NOTE = (
-    "Errors: mean and range over seeds; ring: lowest mean; cross at the top: a seed diverged; tick at the bottom: not trained"
+    "Errors: mean and range over seeds; ring: lowest mean; hollow: seeds missing; cross at the top: a seed "
+    "diverged; tick at the bottom: not trained"
 )
 
 

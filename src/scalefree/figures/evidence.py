@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scalefree.experiments import Experiment, Point, Result, Setting, settings, with_records
+from scalefree.figures.style import NAMES
 from scalefree.records import Record, RecordError, Store
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +47,11 @@ class Evidence:
     def settings(self) -> list[Setting]:
         """One for each combination of everything but optimizer, step size, decay and seed."""
         return settings(self.results)
+
+    @property
+    def title(self) -> str:
+        """The experiment's title with the optimizers' names as the figures write them."""
+        return self.experiment.title.replace("Adam-l2", NAMES["adaml2"])
 
     @property
     def any_records(self) -> bool:

@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefree.experiments import Setting
+from scalefree.figures.best_panel import dodge_width
 from scalefree.figures.evidence import drawn_errors
 from scalefree.figures.seed_interval import LEAST_SEEDS, seed_interval
-from scalefree.figures.style import NAMES, NEUTRAL
+from scalefree.figures.style import MINUS, NAMES, NEUTRAL
 
 NOTE = (
     "Differences are of one seed's two runs, which share initialisation, batches and augmentation; bars: 95% t "
@@ -25,8 +26,9 @@ def paired_differences(setting: Setting, first: str, second: str) -> dict[int, f
     return {seed: 100 * (errors[seed] - others[seed]) for seed in sorted(errors.keys() & others.keys())}
 
 
-def draw_gap(axes: Axes, placed: Sequence[tuple[float, Setting]], first: str, second: str, width: float) -> None:
-    """A dot a seed (spread over `width`), their mean with its interval, and the line of no difference."""
+def draw_gap(axes: Axes, placed: Sequence[tuple[float, Setting]], first: str, second: str) -> None:
+    """A dot a seed, their mean with its interval, and the line of no difference."""
+    width = dodge_width([place for place, _ in placed])
     axes.axhline(0, color="black", linewidth=0.8)
     for place, setting in placed:
         values = list(paired_differences(setting, first, second).values())
@@ -38,4 +40,4 @@ def draw_gap(axes: Axes, placed: Sequence[tuple[float, Setting]], first: str, se
         if interval is not None:
             axes.vlines(place, *interval, color="black", linewidth=1.3)
         axes.plot(place, np.mean(values), "D", color="black", markersize=4.5, gid="mean")
-    axes.set_ylabel(f"{NAMES[first]} $-$ {NAMES[second]}\ntest error (points)")
+    axes.set_ylabel(f"{NAMES[first]} {MINUS} {NAMES[second]}\ntest error (points)")

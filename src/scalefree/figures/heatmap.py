@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -111,7 +110,7 @@ def draw_heatmap(
         linewidth=0.6,
     )
     for row, column in np.ndindex(rows, columns):
-        state, label = grid.states[row, column], grid.labels[row, column]
+        state, label = str(grid.states[row, column]), str(grid.labels[row, column])
         if state == "diverged":
             axes.add_patch(
                 Rectangle(
@@ -131,7 +130,7 @@ def draw_heatmap(
         is_best = best is not None and (row, column) == grid.place(*best)
         text = axes.text(
             column, row, label, ha="center", va="center", fontsize=7, linespacing=0.95,
-            color="white" if state == "diverged" else _text_color(grid.errors[row, column], norm),
+            color="white" if state == "diverged" else _text_color(float(grid.errors[row, column]), norm),
             fontweight="bold" if is_best else "normal",
         )  # fmt: skip
         if state == "diverged":
@@ -162,14 +161,19 @@ def _frame(axes: Axes, row: int, column: int) -> None:
         )  # fmt: skip
 
 
-def error_colorbar(figure: Figure, norm: LogNorm, beside: Sequence[Axes]) -> Colorbar:
-    """The colour scale at the right of some panels, with four plain ticks."""
-    bar = figure.colorbar(ScalarMappable(norm, COLORMAP), ax=list(beside), pad=0.015, aspect=18, fraction=0.05)
+def error_colorbar(figure: Figure, norm: LogNorm, beside: Sequence[Axes], below: bool = False) -> None:
+    """The colour scale at the right of some panels, or below them, with four plain ticks."""
+    bar = figure.colorbar(
+        ScalarMappable(norm, COLORMAP),
+        ax=list(beside),
+        location="bottom" if below else "right",
+        pad=0.015,
+        aspect=30 if below else 18,
+        fraction=0.05,
+    )
     assert norm.vmin is not None and norm.vmax is not None
-    ticks = [float(f"{tick:.2g}") for tick in np.geomspace(norm.vmin, norm.vmax, 4)]
-    bar.set_ticks([tick for tick in ticks if norm.vmin <= tick <= norm.vmax])
-    bar.ax.yaxis.set_major_formatter("{x:g}")
-    bar.ax.minorticks_off()
+    ticks = np.geomspace(norm.vmin, norm.vmax, 4)
+    bar.set_ticks(ticks.tolist(), labels=[f"{tick:.2g}" for tick in ticks])
+    bar.minorticks_off()
     bar.set_label("final test error (%)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    return bar
+    bar.ax.grid(False)

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 
 from scalefree.experiments import Point
 from scalefree.figures.evidence import Evidence, Histogram
-from scalefree.figures.style import COLORS, DASHES, NAMES, NEUTRAL
+from scalefree.figures.published import PUBLISHED, UNDERFLOW_SHARES
+from scalefree.figures.style import ALPHA, COLORS, DASHES, NAMES, NEUTRAL
 
 # The underflow bin stands this many powers of two left of the first interior bin, and is twice as wide as a bin.
 _GAP, _WIDTH = 3.0, 2.0
@@ -41,15 +42,15 @@ def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point])
                 0.98, 0.95, f"{100 * histogram.shares[-1]:.2g}% not finite", transform=axes.transAxes, ha="right",
                 va="top", fontsize=7, color=color,
             )  # fmt: skip
-    axes.set_xlabel(r"$\log_2$ (|update| / $\alpha$)")
+    axes.set_xlabel(f"log\N{SUBSCRIPT TWO} (|update| / {ALPHA})")
     axes.set_ylabel("share of coordinates")
     axes.set_ylim(bottom=0)
     if last is None:
         return
     first, end = int(last.exponents[0]), int(last.exponents[-1])
     apart = first - _GAP - _WIDTH / 2
-    ticks = [tick for tick in range(-25, end + 1, 5) if tick >= first]
-    axes.set_xticks([apart, *ticks], [r"$\leq$1e-8", *map(str, ticks)])
+    ticks = [tick for tick in range(-20, end + 1, 10) if tick >= first]
+    axes.set_xticks([apart, *ticks], ["\N{LESS-THAN OR EQUAL TO}\n1e-8", *map(str, ticks)])
     axes.set_xlim(apart - _WIDTH, end + 2.5)
     axes.text(
         first - _GAP / 2, 0, "//", transform=axes.get_xaxis_transform(), ha="center", va="center", fontsize=7,
@@ -57,21 +58,11 @@ def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point])
     )  # fmt: skip
 
 
-def underflow_center(exponents: np.ndarray) -> float:
-    """Where the middle of the underflow bin stands on the axis."""
-    return float(exponents[0]) - _GAP - _WIDTH / 2
-
-
-def mark_published_shares(axes: Axes) -> None:
+def mark_published_shares(axes: Axes, lowest_exponent: int = -27) -> None:
     """The paper's shares as open diamonds at the middle of their bins, the underflow ones in grey."""
-    for optimizer, published in PUBLISHED.items():
-        for exponent, share in published.shares.items():
-            axes.plot(
-                exponent + 0.5, share, "D", markersize=4, markerfacecolor="white", markeredgecolor=COLORS[optimizer],
-                gid="published", label="the paper's",
-            )  # fmt: skip
-    for share in UNDERFLOW_SHARES:
+    known = [(exponent + 0.5, share, COLORS[o]) for o, p in PUBLISHED.items() for exponent, share in p.shares.items()]
+    underflow = lowest_exponent - _GAP - _WIDTH / 2
+    for x, share, color in known + [(underflow, share, NEUTRAL) for share in UNDERFLOW_SHARES]:
         axes.plot(
-            underflow_center(EXPONENTS), share, "D", markersize=4, markerfacecolor="white", markeredgecolor=NEUTRAL,
-            gid="published",
-        )  # fmt: skip
+            x, share, "D", markersize=4, markerfacecolor="white", markeredgecolor=color, zorder=4, gid="published"
+        )

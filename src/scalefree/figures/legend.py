@@ -1,13 +1,12 @@
-"""One legend a figure: an entry an optimizer, where useful with the cell whose curves are shown."""
+"""The legend of a page: an entry an optimizer, where useful with the cell whose curves are shown."""
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalefree.figures.comparison import Chosen
 from scalefree.figures.names import number
-from scalefree.figures.style import COLORS, DASHES, NAMES
+from scalefree.figures.style import ALPHA, COLORS, DASHES, LAMBDA, NAMES
 
 
 def _entry(optimizer: str, chosen: Chosen) -> str:
@@ -16,14 +15,12 @@ def _entry(optimizer: str, chosen: Chosen) -> str:
     point = chosen[optimizer]
     error = point.mean_error()
     result = "diverged" if error is None or error > 1 else f"error {100 * error:.1f}%"
-    return rf"{NAMES[optimizer]} at $\alpha$ = {number(point.lr)}, $\lambda$ = {number(point.weight_decay)}: {result}"
+    return f"{NAMES[optimizer]} at {ALPHA} = {number(point.lr)}, {LAMBDA} = {number(point.weight_decay)}: {result}"
 
 
-def add_legend(figure: Figure, optimizers: Sequence[str], chosen: Chosen | None = None) -> None:
-    """Above all panels; `chosen` adds each optimizer's cell and error."""
-    handles = [
+def legend_entries(optimizers: Sequence[str], chosen: Chosen | None = None) -> list[Line2D]:
+    """A line an optimizer; `chosen` adds its cell and error."""
+    return [
         Line2D([], [], color=COLORS[optimizer], linestyle=DASHES[optimizer], label=_entry(optimizer, chosen or {}))
         for optimizer in optimizers
     ]
-    wide = chosen is not None and len(optimizers) > 2
-    figure.legend(handles=handles, loc="outside upper center", ncols=2 if wide else len(handles))

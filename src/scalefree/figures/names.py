@@ -31,14 +31,13 @@ def chance_error(dataset: DatasetConfig) -> float | None:
     return None if classes is None else 1 - 1 / classes
 
 
-def model_name(model: ModelConfig) -> str:
-    """`ResNet-110`, `ResNet-56 (width 8)`, without its normalisation and initialisation."""
-    name = f"{MODELS[model.name]}-{model.depth}"
+def width_name(model: ModelConfig) -> str:
+    """`width 8`; empty for the usual width."""
     if isinstance(model, ResNetConfig) and model.width != 16:
-        name += f" (width {model.width})"
+        return f"width {model.width}"
     if isinstance(model, DenseNetConfig) and model.growth_rate != 12:
-        name += f" (growth {model.growth_rate})"
-    return name
+        return f"growth {model.growth_rate}"
+    return ""
 
 
 def _aspects(config: RunConfig) -> dict[str, str]:
@@ -47,7 +46,8 @@ def _aspects(config: RunConfig) -> dict[str, str]:
     initialization = model.initialization if isinstance(model, ResNetConfig) else "kaiming"
     multiplier = config.training.loss_multiplier
     return {
-        "model": model_name(model),
+        "model": f"{MODELS[model.name]}-{model.depth}",
+        "width": width_name(model),
         "batch_norm": "with BN" if model.batch_norm else "without BN",
         "initialization": "" if initialization == "kaiming" else INITIALIZATIONS[initialization],
         "dataset": dataset_name(config.dataset),
@@ -57,10 +57,10 @@ def _aspects(config: RunConfig) -> dict[str, str]:
     }
 
 
-def setting_name(config: RunConfig) -> str:
-    """`ResNet-110 without BN, CIFAR-10, cosine`: everything that sets a setting apart from the usual."""
-    aspects = _aspects(config)
-    head = f"{aspects.pop('model')} {aspects.pop('batch_norm')}"
+def setting_name(config: RunConfig, without: str | None = None) -> str:
+    """`ResNet-110 without BN, CIFAR-10, cosine`: all that sets a setting apart, but for the aspect `without`."""
+    aspects = {key: "" if key == without else text for key, text in _aspects(config).items()}
+    head = " ".join(aspects.pop(key) for key in ("model", "batch_norm"))
     return ", ".join([head, *(text for text in aspects.values() if text)])
 
 
@@ -68,7 +68,13 @@ def row_names(configs: Sequence[RunConfig]) -> list[list[str]]:
     """For rows of one figure: the model's name and whatever differs between the rows, one line each."""
     aspects = [_aspects(config) for config in configs]
     differing = [key for key in aspects[0] if len({of[key] for of in aspects}) > 1] if aspects else []
-    usual = {"schedule": "constant", "loss": "loss x1", "eps": "eps 1e-8", "initialization": "Kaiming"}
+    usual = {
+        "width": "usual width",
+        "schedule": "constant",
+        "loss": "loss x1",
+        "eps": "eps 1e-8",
+        "initialization": "Kaiming",
+    }
     keys = [key for key in aspects[0] if key == "model" or key in differing] if aspects else []
     return [[of[key] or usual[key] for key in keys] for of in aspects]
 

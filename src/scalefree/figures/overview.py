@@ -1,8 +1,11 @@
 """All settings of a comparison on a page, one a row: error grids without their numbers, curves, histograms."""
 
+import textwrap
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from scalefree.experiments import Setting
 from scalefree.figures.caption import caption
 from scalefree.figures.comparison import Comparison
 from scalefree.figures.decay_lines import draw_decay_lines
@@ -15,45 +18,74 @@ from scalefree.figures.error_panels import (
 )
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.heatmap import error_colorbar, error_norm
-from scalefree.figures.legend import add_legend
+from scalefree.figures.legend import legend_entries
 from scalefree.figures.names import row_names
-from scalefree.figures.style import new_figure, ordered
+from scalefree.figures.style import LAMBDA, NAMES, STEP_SIZE_LABEL, new_figure, ordered
 
+# Inches for one setting.
 _ROW_HEIGHT = 1.3
 
 
 def draw_overview(evidence: Evidence, comparison: Comparison) -> Figure:
     """The page of all settings."""
     settings = evidence.settings
-    present = {optimizer for setting in settings for optimizer in setting.optimizers}
-    optimizers = [o for o in ordered(comparison.optimizers) if o in present]
+    present = ordered(optimizer for setting in settings for optimizer in setting.optimizers)
+    optimizers = [optimizer for optimizer in present if optimizer in comparison.optimizers]
     lines = has_one_lr(settings)
     above = 1 if lines else len(optimizers)
     columns = above + len(comparison.panels)
-    height = _ROW_HEIGHT * len(settings) + (0.7 if lines else 1.2)
+    height = _ROW_HEIGHT * len(settings) + (0.4 if lines else 0.9)
     notes = [LINES_NOTE if lines else HEATMAP_NOTE, *comparison.notes]
-    figure = new_figure(height, evidence.experiment.title, caption(evidence.profile, settings, notes))
+    text = caption(evidence.profile, settings, notes)
+    figure = new_figure(height, evidence.title, text, legend_entries(optimizers))
     axes = figure.subplots(len(settings), columns, squeeze=False)
 
     if lines:
         for row, setting in zip(axes, settings, strict=True):
             draw_decay_lines(row[0], setting, optimizers)
     else:
-        grids = [error_grids(setting, optimizers) for setting in settings]
-        norm = error_norm(grid for of_setting in grids for grid in of_setting.values())
-        for row, setting, of_setting in zip(axes, settings, grids, strict=True):
-            draw_error_heatmaps(list(row[:above]), setting, of_setting, norm, labels=False)
-            _tidy_heatmaps(list(row[:above]))
-            for panel, optimizer in zip(row[:above], optimizers, strict=True):
-                best = setting.best(optimizer)
-                error = None if best is None else best.mean_error()
-                if error is not None and error <= 1:
-                    panel.set_title(f"best {100 * error:.1f}%", fontsize=7)
-        error_colorbar(figure, norm, [panel for row in axes for panel in row[:above]], below=True)
+        _draw_heatmaps(figure, axes[:, :above].tolist(), settings, optimizers)
     for row, setting in zip(axes, settings, strict=True):
         chosen = comparison.choose(setting, optimizers)
         for panel, draw in zip(row[above:], comparison.panels, strict=True):
             draw(panel, evidence, setting, chosen)
-    _label(axes.tolist(), optimizers, above, lines, row_names([setting.config for setting in settings]))
-    add_legend(figure, optimizers)
+    _move_labels(axes.tolist(), above, lines)
+    for row, names in zip(axes, row_names([setting.config for setting in settings]), strict=True):
+        row[0].set_ylabel("\n".join([*names, "error (%)" if lines else STEP_SIZE_LABEL]))
     return figure
+
+
+def _draw_heatmaps(figure: Figure, rows: list[list[Axes]], settings: list[Setting], optimizers: list[str]) -> None:
+    grids = [error_grids(setting, optimizers) for setting in settings]
+    norm = error_norm(grid for of_setting in grids for grid in of_setting.values())
+    same_decays = len({of_setting[optimizers[0]].weight_decays for of_setting in grids}) == 1
+    for index, (row, setting, of_setting) in enumerate(zip(rows, settings, grids, strict=True)):
+        draw_error_heatmaps(row, setting, of_setting, norm, labels=False)
+        for axes, optimizer in zip(row, optimizers, strict=True):
+            best = setting.best(optimizer)
+            error = None if best is None else best.mean_error()
+            shown = "" if error is None or error > 1 else f"best {100 * error:.1f}%"
+            axes.set_title(f"{NAMES[optimizer]}\n{shown}" if index == 0 else shown, fontsize=7)
+            axes.tick_params(axis="x", rotation=90)
+            if same_decays and index < len(rows) - 1:
+                axes.set_xticklabels([])
+            else:
+                axes.set_xlabel(LAMBDA)
+        for axes in row[1:]:
+            axes.set_yticklabels([])
+    error_colorbar(figure, norm, [axes for row in rows for axes in row], below=True)
+
+
+def _two_lines(label: str) -> str:
+    return label if "\n" in label else "\n".join(textwrap.wrap(label, 14))
+
+
+def _move_labels(rows: list[list[Axes]], above: int, lines: bool) -> None:
+    """What a column shows stands once: above its first panel; what its x axis is, below its last."""
+    for index, row in enumerate(rows):
+        for axes in row[0 if lines else above :]:
+            if index == 0:
+                axes.set_title(_two_lines(axes.get_ylabel()))
+            axes.set_ylabel("")
+            if index < len(rows) - 1:
+                axes.set_xlabel("")

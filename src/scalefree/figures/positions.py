@@ -4,11 +4,10 @@ Positions are log10 of the value; zero stands apart, left of the smallest positi
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from scalefree.figures.names import number
 
@@ -52,19 +51,20 @@ def mark_log_axis(axes: Axes, positions: dict[float, float], ticks: Sequence[flo
         )
 
 
-def percent_log_axis(axes: Axes) -> None:
-    """A logarithmic y axis of percentages with plain numbers at 1, 2, 5, 10, ... and at least two of them."""
+def plain_log_axis(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers, as many as fit; powers of ten where it spans several of them."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    candidates = [m * 10.0**e for e in range(-3, 3) for m in (1, 2, 5)]
-    inside = [tick for tick in candidates if low <= tick <= high]
-    if len(inside) < 2:
-        inside = [float(f"{tick:.2g}") for tick in np.geomspace(low, high, 4)[1:3]]
-    axes.yaxis.set_major_locator(FixedLocator(inside))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylim(low, high)
-
-
-def _plain(value: float, _position: Any = None) -> str:
-    return f"{value:g}"
+    if high > 300 * low:
+        axes.yaxis.set_major_formatter(lambda value, _: number(value))
+        return
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps in ((1, 2, 5), (1, 2, 3, 5, 7), (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)):
+        ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+        if sum(low <= tick <= high for tick in ticks) >= 3:
+            break
+    else:
+        ticks = [float(f"{tick:.3g}") for tick in np.geomspace(low, high, 5)[1:4]]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter("{x:g}")

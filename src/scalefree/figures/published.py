@@ -5,12 +5,11 @@ figure's colours and is good to about 0.01, and "0.40 or worse" is all that is k
 here). The histogram shares were read off the heights of bars, to about 0.01 too.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from scalefree.config import ResNetConfig, RunConfig
-from scalefree.figures.heatmap import ErrorGrid
+from scalefree.figures.heatmap import ErrorGrid, error_grid
 
 LRS = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3)
 WEIGHT_DECAYS = (0.0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3)
@@ -79,14 +78,18 @@ def is_published(config: RunConfig) -> bool:
     )
 
 
-def published_grid(optimizer: str) -> ErrorGrid:
-    """The paper's heatmap of an optimizer."""
+def published_grid(
+    optimizer: str, lrs: Iterable[float] = LRS, weight_decays: Iterable[float] = WEIGHT_DECAYS
+) -> ErrorGrid:
+    """The paper's heatmap of an optimizer, on axes that hold at least its own values."""
     published = PUBLISHED[optimizer]
-    errors = np.array([[AT_LEAST if e is None else e for e in row] for row in published.errors]) * 100
-    labels = np.array([[">40" if e is None else f"{100 * e:.0f}" for e in row] for row in published.errors])
-    labels = labels.astype("<U12")
-    states = np.full(errors.shape, "value", dtype="<U8")
-    grid = ErrorGrid(LRS, WEIGHT_DECAYS, errors, states, labels)
+    grid = error_grid((), {*LRS, *lrs}, {*WEIGHT_DECAYS, *weight_decays})
+    for lr, row in zip(LRS, published.errors, strict=True):
+        for weight_decay, error in zip(WEIGHT_DECAYS, row, strict=True):
+            place = grid.place(lr, weight_decay)
+            grid.states[place] = "value"
+            grid.errors[place] = 100 * (AT_LEAST if error is None else error)
+            grid.labels[place] = ">40" if error is None else f"{100 * error:.0f}"
     lr, weight_decay, best = published.best
-    labels[grid.place(lr, weight_decay)] = f"{100 * best:.1f}"
+    grid.labels[grid.place(lr, weight_decay)] = f"{100 * best:.1f}"
     return grid

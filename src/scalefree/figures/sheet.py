@@ -12,17 +12,16 @@ from scalefree.figures.error_panels import (
     HEATMAP_NOTE,
     LINES_NOTE,
     draw_error_heatmaps,
-    error_grids,
     has_one_lr,
 )
 from scalefree.figures.evidence import Evidence
-from scalefree.figures.heatmap import draw_heatmap, error_colorbar, error_norm
+from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_colorbar, error_grid, error_norm
 from scalefree.figures.histogram_panel import mark_published_shares
-from scalefree.figures.legend import add_legend
+from scalefree.figures.legend import legend_entries
 from scalefree.figures.names import setting_name
+from scalefree.figures.published import LRS, PUBLISHED, WEIGHT_DECAYS, is_published, published_grid
 from scalefree.figures.published import NOTE as PUBLISHED_NOTE
-from scalefree.figures.published import PUBLISHED, is_published, published_grid
-from scalefree.figures.style import NAMES, new_figure, ordered
+from scalefree.figures.style import DECAY_LABEL, NAMES, STEP_SIZE_LABEL, new_figure, ordered
 
 # Columns of the underlying grid: halves for error grids, halves or thirds for the panels below.
 _COLUMNS = 6
@@ -40,7 +39,9 @@ def draw_sheet(evidence: Evidence, setting: Setting, comparison: Comparison) -> 
     heights = [_error_height(setting, lines)] * ((above + 1) // 2) + [1.85] * published + [_PANEL_HEIGHT] * (rest > 0)
     notes = [LINES_NOTE if lines else HEATMAP_NOTE, *comparison.notes, *([PUBLISHED_NOTE] if published else [])]
     title = setting_name(setting.config)
-    figure = new_figure(sum(heights) + 0.55, title, caption(evidence.profile, [setting], notes))
+    chosen = comparison.choose(setting, optimizers)
+    text = caption(evidence.profile, [setting], notes)
+    figure = new_figure(sum(heights), title, text, legend_entries(optimizers, chosen), legend_columns=2)
     grid = GridSpec(len(heights), _COLUMNS, figure, height_ratios=heights)
 
     slots = [figure.add_subplot(grid[index // 2, _half(index)]) for index in range(above + spare)]
@@ -52,12 +53,10 @@ def draw_sheet(evidence: Evidence, setting: Setting, comparison: Comparison) -> 
     if rest > 0:
         width = _COLUMNS // rest
         free += [figure.add_subplot(grid[-1, width * i : width * (i + 1)]) for i in range(rest)]
-    chosen = comparison.choose(setting, optimizers)
     for axes, panel in zip(free, comparison.panels, strict=True):
         panel(axes, evidence, setting, chosen)
         if published and panel is histogram_panel:
             mark_published_shares(axes)
-    add_legend(figure, optimizers, chosen)
     return figure
 
 
@@ -74,8 +73,13 @@ def _draw_heatmaps(
     figure: Figure, grid: GridSpec, panels: list[Axes], setting: Setting, optimizers: list[str], published: bool
 ) -> None:
     """Ours, and below them the paper's on the same colour scale."""
-    ours = error_grids(setting, optimizers)
-    papers = {o: published_grid(o) for o in optimizers if o in PUBLISHED} if published else {}
+    papers: dict[str, ErrorGrid] = {}
+    lrs = {point.lr for point in setting.points}
+    decays = {point.weight_decay for point in setting.points}
+    if published:
+        papers = {o: published_grid(o, lrs, decays) for o in optimizers if o in PUBLISHED}
+        lrs, decays = lrs.union(LRS), decays.union(WEIGHT_DECAYS)
+    ours = {optimizer: error_grid(setting.of(optimizer), lrs, decays) for optimizer in optimizers}
     norm = error_norm([*ours.values(), *papers.values()])
     draw_error_heatmaps(panels, setting, ours, norm)
     shown = list(panels)
@@ -86,7 +90,7 @@ def _draw_heatmaps(
         axes.set_title(f"{NAMES[optimizer]}: the paper's, 300 epochs")
         shown.append(axes)
     for index, axes in enumerate(shown):
-        axes.set_xlabel(r"weight decay $\lambda$")
+        axes.set_xlabel(DECAY_LABEL)
         if index % 2 == 0:
-            axes.set_ylabel(r"step size $\alpha$")
+            axes.set_ylabel(STEP_SIZE_LABEL)
     error_colorbar(figure, norm, shown[1::2] or shown)

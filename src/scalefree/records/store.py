@@ -81,8 +81,8 @@ class Store:
     def _arrays(self, name: str, stem: str) -> dict[str, npt.NDArray[Any]]:
         path = self.directory(name) / f"{stem}.npz"
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
         except Exception as error:  # NumPy, zipfile and zlib raise many kinds, and each means the same here
             raise RecordError(f"{path} is damaged or missing ({error}); remove the directory and train again") from None
 

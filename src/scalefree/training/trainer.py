@@ -116,7 +116,7 @@ class Trainer:
     def _append(self, metrics: dict[str, float]) -> None:
         """Add a row to the curves, NaN where this epoch has no value."""
         rows = self.progress.epoch
-        for name in metrics.keys() | self.progress.curves.keys():
+        for name in dict.fromkeys([*self.progress.curves, *metrics]):
             curve = self.progress.curves.setdefault(name, [math.nan] * (rows - 1))
             curve.append(metrics.get(name, math.nan))
 

@@ -1,0 +1,101 @@
+"""Every figure by name, and their drawing to files: a pure function of the records that the store holds."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from scalefree.config import ConfigError
+from scalefree.experiments import experiment_names, load_experiment
+from scalefree.figures import (
+    depth,
+    epsilon,
+    initialization,
+    loss_scale,
+    metric_prox,
+    prox_equivalence,
+    seeds,
+    with_bn,
+    without_bn,
+)
+from scalefree.figures.evidence import Evidence, gather
+from scalefree.figures.pages import Pages
+from scalefree.figures.style import NEUTRAL, new_figure, styled
+from scalefree.records import Record, Store
+from scalefree.records.files import atomic_write
+
+# A figure has the name of the experiment that it draws.
+FIGURES: dict[str, Callable[[Evidence], Pages]] = {
+    "without_bn": without_bn.draw,
+    "with_bn": with_bn.draw,
+    "depth": depth.draw,
+    "prox_equivalence": prox_equivalence.draw,
+    "loss_scale": loss_scale.draw,
+    "metric_prox": metric_prox.draw,
+    "epsilon": epsilon.draw,
+    "initialization": initialization.draw,
+    "seeds": seeds.draw,
+}
+
+# No dates and no versions: the same records give the same bytes.
+_PNG_METADATA = {"Software": None}
+_PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
+
+
+def _nothing_yet(evidence: Evidence) -> Figure:
+    """A page that says why it is empty."""
+    cells = len(evidence.results)
+    reason = f"no records yet of its {cells} runs" if cells else f"profile {evidence.profile} leaves it out"
+    caption = f"make reproduce-figures PROFILE={evidence.profile} trains what is missing." if cells else ""
+    figure = new_figure(1.2, evidence.title, caption)
+    figure.text(0.5, 0.5, f"{evidence.experiment.name}: {reason}", ha="center", va="center", color=NEUTRAL)
+    return figure
+
+
+def pages(name: str, evidence: Evidence) -> Pages:
+    """The figures of a name, by file name without ending; one that says so where no run has a record."""
+    return FIGURES[name](evidence) if evidence.any_records else {name: _nothing_yet(evidence)}
+
+
+def _write(figure: Figure, directory: Path, stem: str) -> list[Path]:
+    """Each backend prints directly: `savefig` would draw every page twice to find its layout."""
+    paths = [directory / f"{stem}.png", directory / f"{stem}.pdf"]
+    with atomic_write(paths[0]) as file:
+        FigureCanvasAgg(figure).print_png(file, metadata=_PNG_METADATA)
+    # Drawing has laid out the page; the second file takes the same layout.
+    figure.set_layout_engine("none")
+    with atomic_write(paths[1]) as file:
+        FigureCanvasPdf(figure).print_pdf(file, metadata=_PDF_METADATA)
+    return paths
+
+
+def draw(
+    name: str,
+    profile: str,
+    store: Store,
+    out_dir: Path | None = None,
+    records: Mapping[str, Record] | None = None,
+) -> list[Path]:
+    """Draw one figure to `out_dir` (RESULTS/figures/<profile> if None) as PNG and PDF; returns the paths written.
+
+    `records` by identity saves reading the store again.
+
+    Raises:
+        ConfigError: no figure, experiment or profile of that name.
+    """
+    if name not in FIGURES:
+        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
+    experiment = load_experiment(name, profile)
+    evidence = gather(experiment, profile, store, store.records() if records is None else records)
+    directory = store.root / "figures" / profile if out_dir is None else out_dir
+    with styled():
+        return [path for stem, figure in pages(name, evidence).items() for path in _write(figure, directory, stem)]
+
+
+def draw_all(profile: str, store: Store, out_dir: Path | None = None) -> list[Path]:
+    """Draw every figure whose experiment has cells under the profile, reading the store once."""
+    records = store.records()
+    known = [name for name in FIGURES if name in experiment_names() and load_experiment(name, profile).cells]
+    return [path for name in known for path in draw(name, profile, store, out_dir, records)]

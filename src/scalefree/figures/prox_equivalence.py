@@ -1,0 +1,24 @@
+"""AdamW against AdamProx: whole grids, curves at equal cells, and their differences beside the noise of seeds."""
+
+from scalefree.figures.comparison import (
+    Comparison,
+    accuracy_panel,
+    all_at_the_first_ones_best,
+    loss_panel,
+    prox_difference_panel,
+)
+from scalefree.figures.difference_panel import NOTE
+from scalefree.figures.evidence import Evidence
+from scalefree.figures.pages import Pages, comparison_pages
+
+COMPARISON = Comparison(
+    optimizers=("adamw", "adamprox"),
+    panels=(loss_panel, accuracy_panel, prox_difference_panel),
+    choose=all_at_the_first_ones_best,
+    notes=("Curves: both at AdamW's best cell with a decay; mean, band from lowest to highest seed", NOTE),
+)
+
+
+def draw(evidence: Evidence) -> Pages:
+    """The overview, one row a model and schedule, and one sheet each."""
+    return comparison_pages(evidence, COMPARISON)

@@ -1,0 +1,93 @@
+"""The defects of the four rules and of torch's own optimizers, in one table.
+
+What to read off it: the rules that divide a gradient by a norm of past gradients are scale-free at eps = 0, and
+nearly so at eps = 1e-8, as long as nothing of another scale is added to the gradient. Weight decay through the
+gradient does that (Adam-l2; Adam, RMSprop and Adagrad with decay), and so does the prox in Adam's metric. RAdam does
+not belong among them: its first five steps are plain momentum, which keeps the gradient's scale.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from torch import optim as torch_optim
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from scalefree import optim
+from scalefree.theory.scale_freeness import MakeOptimizer, scale_free_defect
+
+LR = 1e-2
+DECAY = 1e-2  # the paper's lambda; torch's AdamW multiplies its own by lr, and so is given lambda / alpha
+EPSILONS = (0.0, 1e-8)
+
+OURS = "scalefree.optim"
+TORCH = "torch.optim"
+
+
+class Defect(NamedTuple):
+    """A row: the defect of the optimizer `name` of the package `source` at `eps`, None where it has no eps."""
+
+    source: str
+    name: str
+    eps: float | None
+    defect: float
+
+
+# Constructors called with (params, lr=LR, eps=...).
+_OURS: dict[str, Callable[..., Optimizer]] = {
+    "all four, no decay": optim.AdamW,  # at lambda = 0 they are one algorithm
+    "AdamW": partial(optim.AdamW, weight_decay=DECAY),
+    "AdamProx": partial(optim.AdamProx, weight_decay=DECAY),
+    "Adam-l2": partial(optim.AdamL2, weight_decay=DECAY),
+    "Adam, metric prox": partial(optim.AdamMetricProx, weight_decay=DECAY),
+}
+_TORCH: dict[str, Callable[..., Optimizer]] = {
+    "Adam": torch_optim.Adam,
+    "AMSGrad": partial(torch_optim.Adam, amsgrad=True),
+    "AdamW, converted decay": partial(torch_optim.AdamW, weight_decay=DECAY / LR),
+    "NAdam": torch_optim.NAdam,
+    "Adamax": torch_optim.Adamax,
+    "RMSprop": torch_optim.RMSprop,
+    "RMSprop, centred": partial(torch_optim.RMSprop, centered=True),
+    "Adagrad": torch_optim.Adagrad,
+    "RAdam": torch_optim.RAdam,
+    "Adam, decay": partial(torch_optim.Adam, weight_decay=DECAY),
+    "AMSGrad, decay": partial(torch_optim.Adam, amsgrad=True, weight_decay=DECAY),
+    "RMSprop, decay": partial(torch_optim.RMSprop, weight_decay=DECAY),
+    "Adagrad, decay": partial(torch_optim.Adagrad, weight_decay=DECAY),
+}
+# Adadelta stands still at eps = 0, which is all that gets it going; Adafactor's two eps mean something else; the
+# others have none, or none that is added to a norm of gradients of their own coordinate.
+_WITHOUT_EPS: dict[str, MakeOptimizer] = {
+    "Rprop": torch_optim.Rprop,
+    "SGD": partial(torch_optim.SGD, lr=LR),
+    "SGD, momentum": partial(torch_optim.SGD, lr=LR, momentum=0.9),
+    "ASGD": partial(torch_optim.ASGD, lr=LR),
+    "Muon": partial(torch_optim.Muon, lr=LR, weight_decay=0.0),
+    "Adafactor": torch_optim.Adafactor,
+    "Adadelta": torch_optim.Adadelta,
+}
+
+
+def _at(make_optimizer: Callable[..., Optimizer], eps: float) -> MakeOptimizer:
+    def make(params: list[Parameter]) -> Optimizer:
+        return make_optimizer(params, lr=LR, eps=eps)
+
+    return make
+
+
+def defect_table() -> list[Defect]:
+    """`scale_free_defect` with its default settings: our four rules, then torch's, at eps = 0 and 1e-8.
+
+    Every lr is 1e-2 except where torch's default is part of the method (Rprop, Adafactor, Adadelta); decay, where a
+    name says so, is lambda = 1e-2. About 50 pairs of runs of 100 steps: 2 seconds on one core.
+    """
+    rows = []
+    for source, table in ((OURS, _OURS), (TORCH, _TORCH)):
+        for name, make_optimizer in table.items():
+            for eps in EPSILONS:
+                rows.append(Defect(source, name, eps, scale_free_defect(_at(make_optimizer, eps))))
+    for name, make_without_eps in _WITHOUT_EPS.items():
+        rows.append(Defect(TORCH, name, None, scale_free_defect(make_without_eps)))
+    return rows

@@ -1,0 +1,45 @@
+"""What many tests start from: one thread, and runs that take a fraction of a second."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scalefree.compose import run_config
+from scalefree.config import RunConfig
+
+Make = Callable[..., RunConfig]
+
+# 200 training images in batches of 32: seven steps an epoch, the last of eight images.
+TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "dataset.per_class": 20,
+    "model": "resnet",
+    "model.depth": 8,
+    "model.width": 4,
+    "model.batch_norm": False,
+    "optimizer": "adamw",
+    "optimizer.weight_decay": 1e-3,
+    "training.epochs": 2,
+    "training.batch_size": 32,
+    "tracking": "none",
+    "device": "cpu",
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Small tensors are fastest so, and sums keep one order."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Make:
+    """Makes the configuration of a tiny run whose results go to the test's own folder; takes what differs."""
+
+    def make(values: Mapping[str, Any] | None = None) -> RunConfig:
+        return run_config({**TINY, "results_dir": str(tmp_path / "results"), **(values or {})})
+
+    return make

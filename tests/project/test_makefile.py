@@ -1,0 +1,202 @@
+"""The Makefile against a stand-in for Python: what is installed when, and what each target runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+# Notes how it is called; knows `--version`, `-c` (run by a real Python that believes to be of that version), `-I`
+# (the soundness check: a failure where the file `broken` lies), `-m venv` and `-m pip` (fails where `offline` lies).
+STAND_IN = """#!/bin/sh
+echo "$@" >> log
+case "$1" in
+  --version) echo "Python {version}" ;;
+  -c) exec {python} -c 'import sys; sys.version_info = ({numbers}); exec(sys.argv.pop(1))' "$2" "$3" ;;
+  -I) [ ! -e broken ] && echo True ;;
+  -m) case "$2" in
+    venv) rm -rf .venv broken && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    pip) [ ! -e offline ] && if [ -e edit ]; then sleep 0.02; touch pyproject.toml; rm edit; fi ;;
+  esac ;;
+esac
+"""
+
+
+@dataclass
+class Checkout:
+    """A folder with a Makefile, a pyproject.toml and a stand-in for Python in it."""
+
+    folder: Path
+
+    def python(self, version: str = "3.12.1") -> Path:
+        """The stand-in, saying that it is of this version."""
+        path = self.folder / "python"
+        numbers = version.replace(".", ", ")
+        path.write_text(STAND_IN.format(version=version, numbers=numbers, python=shlex.quote(sys.executable)))
+        path.chmod(0o755)
+        return path
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs make as a shell of its own would, without what `make test` hands down."""
+        environment = {"PATH": os.environ["PATH"], "PYTHON": "./python"}
+        command = ["make", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def calls(self) -> list[str]:
+        """The modules and scripts that the stand-in was told to run since the last call."""
+        log = self.folder / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.write_text("")
+        return [line for line in lines if line.startswith(("-m", "scripts/"))]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    an_hour_ago = time.time() - 3600
+    os.utime(folder / "pyproject.toml", (an_hour_ago, an_hour_ago))
+    made = Checkout(folder)
+    made.python()
+    return made
+
+
+VENV = "-m venv --clear .venv"
+INSTALL = ["-m pip install --quiet --upgrade pip", "-m pip install --quiet --editable .[dev,sweeps,dashboards]"]
+
+
+def test_bare_make_lists_every_target_and_does_nothing(checkout: Checkout) -> None:
+    done = checkout.make()
+    assert done.returncode == 0
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("make ")] == TARGETS
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony and set(phony[1].split()) == {*TARGETS, "help", "always"}
+    assert checkout.calls() == []
+
+
+def test_setup_installs_everything_once(checkout: Checkout) -> None:
+    done = checkout.make("setup")
+    assert done.returncode == 0 and "GB" in done.stdout
+    assert checkout.calls() == [VENV, *INSTALL]
+    assert checkout.make("setup").stdout == "The environment is ready: .venv, Python 3.12.1\n"
+    assert checkout.calls() == []
+
+
+def test_a_changed_pyproject_is_installed_into_the_same_environment(checkout: Checkout) -> None:
+    checkout.make("setup")
+    checkout.calls()
+    (checkout.folder / "pyproject.toml").touch()
+    assert checkout.make("setup").returncode == 0
+    assert checkout.calls() == INSTALL
+    checkout.make("setup")
+    assert checkout.calls() == []
+
+
+def test_a_pyproject_changed_while_it_is_being_installed_is_installed_again(checkout: Checkout) -> None:
+    (checkout.folder / "edit").touch()
+    assert checkout.make("setup").returncode == 0
+    checkout.calls()
+    checkout.make("setup")
+    assert checkout.calls() == INSTALL
+
+
+@pytest.mark.parametrize("stale", [False, True], ids=["first", "stale"])
+def test_a_failed_installation_leaves_nothing_that_counts(checkout: Checkout, stale: bool) -> None:
+    if stale:
+        checkout.make("setup")
+        (checkout.folder / "pyproject.toml").touch()
+    (checkout.folder / "offline").touch()
+    assert checkout.make("test").returncode != 0
+    checkout.calls()
+    (checkout.folder / "offline").unlink()
+    assert checkout.make("setup").returncode == 0
+    assert checkout.calls() == [VENV, *INSTALL]
+
+
+def test_a_broken_environment_is_made_anew(checkout: Checkout) -> None:
+    checkout.make("setup")
+    checkout.calls()
+    (checkout.folder / "broken").touch()
+    assert checkout.make("setup").returncode == 0
+    assert checkout.calls() == [VENV, *INSTALL]
+
+
+def test_an_environment_counts_only_where_its_package_lies(checkout: Checkout) -> None:
+    checkout.make("setup")
+    real = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
+    (checkout.folder / ".venv/bin/python").write_text(real)
+    where = "import scalefree; print(scalefree.__file__)"
+    installed = subprocess.run([sys.executable, "-I", "-c", where], capture_output=True, text=True, check=True)
+    (checkout.folder / "src").symlink_to(Path(installed.stdout.strip()).parents[1])
+    assert checkout.make("-q", ".venv/.installed").returncode == 0
+    (checkout.folder / "src").unlink()
+    (checkout.folder / "src/scalefree").mkdir(parents=True)
+    (checkout.folder / "src/scalefree/__init__.py").touch()
+    assert checkout.make("-q", ".venv/.installed").returncode == 1
+
+
+@pytest.mark.parametrize("version", ["2.7.18", "3.10.13", "3.14.0"])
+def test_other_pythons_are_refused(checkout: Checkout, version: str) -> None:
+    checkout.python(version)
+    done = checkout.make("test")
+    assert done.returncode != 0
+    error = done.stderr.splitlines()
+    assert error[0] == f"error: scalefree needs Python >=3.11,<3.14; PYTHON=./python is Python {version}"
+    assert "make PYTHON=python3.12" in error[1]
+    assert checkout.calls() == [] and not (checkout.folder / ".venv").exists()
+
+
+@pytest.mark.parametrize("version", ["3.11.0", "3.13.9"])
+def test_these_pythons_are_taken(checkout: Checkout, version: str) -> None:
+    checkout.python(version)
+    assert checkout.make("setup").returncode == 0
+
+
+def test_a_python_that_is_not_there_is_refused(checkout: Checkout) -> None:
+    done = checkout.make("setup", "PYTHON=./nowhere")
+    assert done.returncode != 0
+    assert done.stderr.startswith("error: scalefree needs Python >=3.11,<3.14; PYTHON=./nowhere is ")
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target != "clean"])
+def test_every_target_makes_the_environment_when_needed(checkout: Checkout, target: str) -> None:
+    assert VENV in checkout.make("-n", target).stdout
+    checkout.make("setup")
+    planned = checkout.make("-n", target).stdout
+    assert "venv --clear" not in planned and "pip" not in planned
+
+
+def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
+    checkout.make("setup")
+    checkout.calls()
+    done = checkout.make("reproduce-figures", "PROFILE=smoke", "RESULTS=my results", "JOBS=3")
+    assert done.returncode == 0
+    assert checkout.calls() == ["scripts/reproduce.py profile=smoke results_dir=my results jobs=3"]
+
+
+def test_the_scripts_exist() -> None:
+    scripts = re.findall(r"scripts/\w+\.py", (ROOT / "Makefile").read_text())
+    assert scripts and [script for script in scripts if not (ROOT / script).is_file()] == []
+
+
+def test_clean_leaves_the_environment_and_the_results(checkout: Checkout) -> None:
+    checkout.make("setup")
+    kept = [".venv/.installed", "results/runs/a/record.json", "src/scalefree/a.py"]
+    removed = [".pytest_cache/a", "src/scalefree/__pycache__/a.pyc", "tests/__pycache__/a.pyc", "multirun/a"]
+    (checkout.folder / "scripts").mkdir()
+    for name in [*kept[1:], *removed]:
+        path = checkout.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert checkout.make("clean").returncode == 0
+    assert all((checkout.folder / name).exists() for name in kept)
+    assert not any((checkout.folder / name).parent.exists() for name in removed)

@@ -1,0 +1,121 @@
+"""The identity of a run: every scientific key changes it, no machine key does, and it never changes by accident."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scalefree.compose import compose_tree, run_config, to_run_config
+from scalefree.config import MACHINE_KEYS, DenseNetConfig, RunConfig, with_values
+from scalefree.records import run_identity, run_label, run_name, scientific_config
+from scalefree.records.identity import identity_of_values
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of a configuration with its value."""
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", value
+
+
+def other(value: Any) -> Any:
+    """Another value of the same type; validity does not matter here."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, list):
+        return [*value, other(value[0]) if value else "another"]
+    if value is None:
+        return 1
+    return value + "x" if isinstance(value, str) else value * 2 + 1
+
+
+def changed(config: RunConfig, key: str) -> RunConfig:
+    """A copy with one leaf changed, whatever its type is declared to be."""
+    copy = with_values(config, {})
+    *parents, leaf = key.split(".")
+    node: Any = copy
+    for parent in parents:
+        node = getattr(node, parent)
+    setattr(node, leaf, other(getattr(node, leaf)))
+    return copy
+
+
+def is_machine_key(key: str) -> bool:
+    return any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
+
+
+@pytest.mark.parametrize("config", [RunConfig(), RunConfig(model=DenseNetConfig())], ids=["resnet", "densenet"])
+def test_every_scientific_key_and_no_machine_key_changes_the_identity(config: RunConfig) -> None:
+    identities = {"": run_identity(config)}
+    machine = set()
+    for key, _ in leaves(config):
+        identity = run_identity(changed(config, key))
+        if is_machine_key(key):
+            assert identity == identities[""], f"{key} is a machine key"
+            machine.add(key)
+        else:
+            assert identity not in identities.values(), f"{key} does not count"
+            identities[key] = identity
+    assert {"device", "runner", "results_dir", "dataset.root", "tracking.mode", "tracking.group"} <= machine
+    assert {"seed", "precision", "optimizer.eps", "training.loss_multiplier", "schedule.name"} <= identities.keys()
+
+
+def test_identities_of_the_default_run_and_of_a_paper_run_are_what_they_were() -> None:
+    """Literals: if these change, all records made before are lost. Raise IDENTITY_FORMAT only on purpose."""
+    assert run_identity(RunConfig()) == "2b329baab201"
+    paper = {"dataset": "cifar10", "model.depth": 110, "model.batch_norm": False, "optimizer.weight_decay": 1e-4}
+    assert run_identity(run_config(paper)) == "49892aeade24"
+
+
+def test_identity_is_the_same_in_whatever_way_a_number_is_written() -> None:
+    def identity(*overrides: str) -> str:
+        return run_identity(to_run_config(compose_tree("config", overrides)))
+
+    assert identity("optimizer.weight_decay=0") == identity("optimizer.weight_decay=0.0") == identity()
+    assert identity("optimizer.weight_decay=1e-4") == identity("optimizer.weight_decay=0.0001")
+    assert identity("optimizer.lr=1") == identity("optimizer.lr=1.0") == identity("optimizer.lr=1e0")
+    assert identity("optimizer.betas=[0,0.5]") == identity("optimizer.betas=[0.0,5e-1]")
+    assert identity("training.loss_multiplier=100") == run_identity(run_config({"training.loss_multiplier": 100}))
+    assert identity("optimizer.betas=[0,0.5]") == run_identity(run_config({"optimizer.betas": [0, 0.5]}))
+    assert identity("optimizer.weight_decay=1e-4") != identity("optimizer.weight_decay=1.0000000001e-4")
+
+
+def test_identity_survives_json() -> None:
+    config = run_config({"model": "densenet", "optimizer.lr": 5e-5, "optimizer.weight_decay": 0.1 + 0.2})
+    values = scientific_config(config)
+    assert identity_of_values(json.loads(json.dumps(values))) == run_identity(config)
+    shuffled = dict(reversed(values.items()))
+    assert identity_of_values(shuffled) == run_identity(config)
+
+
+def test_names_say_what_differs_from_the_usual_protocol() -> None:
+    values = {"dataset": "cifar10", "model.depth": 56, "model.batch_norm": False, "optimizer.lr": 5e-4}
+    assert run_label(run_config(values)) == "cifar10-resnet56-nobn-adamw-lr5e-4-wd0-seed0"
+    unusual = {
+        "dataset": "cifar100",
+        "model": "densenet",
+        "model.growth_rate": 24,
+        "optimizer": "adaml2",
+        "optimizer.weight_decay": 0.00012,
+        "optimizer.eps": 0,
+        "seed": 3,
+        "schedule": "cosine",
+        "training.loss_multiplier": 10,
+        "precision": "bf16",
+    }
+    said = "cifar100-densenet100k24-bn-adaml2-lr1e-3-wd1.2e-4-seed3-cosine-loss10-eps0-bf16"
+    assert run_label(run_config(unusual)) == said
+    fixup = {"model.width": 8, "model.batch_norm": False, "model.initialization": "fixup"}
+    assert run_label(run_config(fixup)).startswith("digits-resnet20w8-nobn-fixup-adamw-")
+
+
+def test_a_name_is_the_label_and_the_identity_and_fits_a_file_system() -> None:
+    config = run_config({"model": "densenet", "schedule": "cosine", "optimizer": "adam_metric_prox"})
+    assert run_name(config) == f"{run_label(config)}-{run_identity(config)}"
+    assert len(run_identity(config)) == 12 and set(run_identity(config)) <= set("0123456789abcdef")
+    assert set(run_name(config)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._") and len(run_name(config)) < 128

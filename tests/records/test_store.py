@@ -1,0 +1,289 @@
+"""The store: whole records or none, read back exactly, by this package and by anything else."""
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from records.made_up import CURVES, HISTOGRAMS, record
+
+from scalefree.compose import run_config
+from scalefree.config import RunConfig
+from scalefree.records import Outcome, Record, RecordError, Store
+from scalefree.records.files import atomic_write
+
+Tamper = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+def files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_record_comes_back_as_it_was_written(store: Store) -> None:
+    written = record()
+    directory = store.write(written, CURVES, HISTOGRAMS)
+    assert directory == store.root / "runs" / written.name
+    assert store.read(written.name) == written
+    assert store.records() == {written.identity: written}
+    for arrays, found in ((CURVES, store.curves(written)), (HISTOGRAMS, store.histograms(written))):
+        assert found.keys() == arrays.keys()
+        for name, values in arrays.items():
+            np.testing.assert_array_equal(found[name], values, strict=True)
+
+
+def test_a_record_is_readable_with_json_and_numpy_alone(store: Store) -> None:
+    written = record()
+    directory = store.write(written, CURVES, HISTOGRAMS)
+    assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz"}
+    document = json.loads((directory / "record.json").read_text(encoding="ascii"))
+    assert document["format"] == 1 and document["outcome"] == {"status": "completed", "step": 24, "reason": ""}
+    assert document["final_metrics"]["final_test_error"] == 0.125
+    assert document["config"]["optimizer"]["lr"] == RunConfig().optimizer.lr
+    with np.load(directory / "curves.npz", allow_pickle=False) as curves:
+        assert curves["train_loss"].tolist() == [2.5, 0.1 + 0.2] and set(curves) == set(CURVES)
+
+
+def test_diverged_and_failed_records_come_back_too(store: Store) -> None:
+    diverged = record(run_config({"seed": 1}), None, outcome=Outcome("diverged", 17, "training loss nan"))
+    failed = record(run_config({"seed": 2}), None, outcome=Outcome("failed", 0, "Traceback\nOSError: full"))
+    for written in (diverged, failed):
+        store.write(written, {}, {})
+    assert store.records() == {diverged.identity: diverged, failed.identity: failed}
+    assert diverged.outcome.is_result and not failed.outcome.is_result
+    assert diverged.test_error == 2.0 and diverged.validation_error is None
+
+
+def test_nothing_is_found_where_nothing_is(store: Store) -> None:
+    assert store.records() == {} and store.read("no-such-run") is None
+    assert not store.root.exists()
+
+
+def _without(key: str) -> Tamper:
+    return lambda document: {name: value for name, value in document.items() if name != key}
+
+
+def _with(*keys: str, value: Any) -> Tamper:
+    def tamper(document: dict[str, Any]) -> dict[str, Any]:
+        node = document
+        for key in keys[:-1]:
+            node = node[key]
+        node[keys[-1]] = value
+        return document
+
+    return tamper
+
+
+TAMPERED: dict[str, Tamper] = {
+    "another format": _with("format", value=99),
+    "no format": _without("format"),
+    "a missing key": _without("outcome"),
+    "an added key": _with("surprise", value=1),
+    "an edited config": _with("config", "optimizer", "lr", value=0.5),
+    "an edited identity": _with("identity", value="000000000000"),
+    "an impossible error": _with("final_metrics", "final_test_error", value=1.5),
+    "an error that is no number": _with("final_metrics", "final_test_error", value="low"),
+    "no error": _with("final_metrics", value={}),
+    "an unknown outcome": _with("outcome", "status", value="finished"),
+    "an error of a diverged run": _with("outcome", "status", value="diverged"),
+    "no outcome at all": _with("outcome", value=None),
+    "a list": lambda document: [document],
+    "a number": lambda document: 3,
+    "null": lambda document: None,
+}
+
+
+def assert_refused_and_left_out(store: Store, name: str, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """`read` names the file and what to do; `records` warns and gives the others."""
+    good = record(run_config({"seed": 5}))
+    store.write(good, CURVES, HISTOGRAMS)
+    with pytest.raises(RecordError) as caught:
+        store.read(name)
+    said = str(caught.value)
+    assert str(path) in said and ("remove" in said or "move it" in said)
+    with caplog.at_level(logging.WARNING):
+        assert store.records() == {good.identity: good}
+    assert str(path) in caplog.text
+
+
+@pytest.mark.parametrize("kind", TAMPERED)
+def test_a_tampered_record_is_refused_by_name(store: Store, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    written = record()
+    path = store.write(written, CURVES, HISTOGRAMS) / "record.json"
+    path.write_text(json.dumps(TAMPERED[kind](json.loads(path.read_text()))))
+    assert_refused_and_left_out(store, written.name, path, caplog)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\x80\x81garbage", b"NaN"], ids=["empty", "cut", "bytes", "nan"])
+def test_a_damaged_record_is_refused_by_name(store: Store, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    written = record()
+    path = store.write(written, CURVES, HISTOGRAMS) / "record.json"
+    path.write_bytes(content)
+    assert_refused_and_left_out(store, written.name, path, caplog)
+
+
+def test_a_record_that_cannot_be_opened_is_refused_by_name(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    written = record()
+    path = store.directory(written.name) / "record.json"
+    path.mkdir(parents=True)
+    assert_refused_and_left_out(store, written.name, path, caplog)
+
+
+def test_a_record_cut_anywhere_is_refused(store: Store) -> None:
+    written = record()
+    path = store.write(written, CURVES, HISTOGRAMS) / "record.json"
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 2, 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(RecordError, match=r"record\.json"):
+            store.read(written.name)
+
+
+def test_a_record_in_another_runs_directory_is_refused(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    written = record()
+    directory = store.write(written, CURVES, HISTOGRAMS)
+    elsewhere = directory.with_name("elsewhere")
+    directory.rename(elsewhere)
+    assert_refused_and_left_out(store, "elsewhere", elsewhere / "record.json", caplog)
+
+
+def test_a_record_under_another_runs_name_is_refused(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    other = record(run_config({"seed": 1}))
+    path = store.write(record(name=other.name), CURVES, HISTOGRAMS) / "record.json"
+    assert_refused_and_left_out(store, other.name, path, caplog)
+
+
+def test_damaged_missing_and_pickled_arrays_are_refused_by_name(store: Store) -> None:
+    written = record()
+    path = store.write(written, CURVES, HISTOGRAMS) / "curves.npz"
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 4] ^= 0xFF
+    for content in (whole[: len(whole) // 2], b"", b"no archive", bytes(flipped)):
+        path.write_bytes(content)
+        with pytest.raises(RecordError, match=r"curves\.npz"):
+            store.curves(written)
+    with path.open("wb") as file:
+        np.savez(file, train_loss=np.array([print], dtype=object))
+    with pytest.raises(RecordError, match=r"curves\.npz.*allow_pickle"):
+        store.curves(written)
+    path.unlink()
+    with pytest.raises(RecordError, match=r"curves\.npz"):
+        store.curves(written)
+    assert store.histograms(written).keys() == HISTOGRAMS.keys()
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: no `except Exception` sees it."""
+
+
+def ending_with(error: BaseException) -> Callable[..., None]:
+    def end(*_: object, **__: object) -> None:
+        raise error
+
+    return end
+
+
+@pytest.mark.parametrize("when", ["replace", "fsync"])
+@pytest.mark.parametrize("error", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["killed", "full"])
+def test_an_end_during_any_write_leaves_no_record_and_nothing_half_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch, when: str, error: BaseException
+) -> None:
+    """The three files are written one after another: die in the first, the second and the third."""
+    original = getattr(os, when)
+    for survived in range(3):
+        written = record(run_config({"seed": survived}))
+        # A write calls fsync twice, for the file and for its directory.
+        calls_left = survived * (2 if when == "fsync" else 1)
+
+        def limited(*arguments: Any) -> None:
+            nonlocal calls_left
+            if calls_left == 0:
+                raise error
+            calls_left -= 1
+            original(*arguments)
+
+        monkeypatch.setattr(os, when, limited)
+        with pytest.raises(type(error)):
+            store.write(written, CURVES, HISTOGRAMS)
+        monkeypatch.undo()
+        names = [path.name for path in files_below(store.directory(written.name))]
+        assert names == ["curves.npz", "histograms.npz"][:survived]
+        assert store.read(written.name) is None and store.records() == {}
+
+
+def test_a_full_disk_while_a_record_is_replaced_leaves_the_old_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = record(test_error=None, outcome=Outcome("failed", 0, "first attempt"))
+    store.write(failed, {}, {})
+    monkeypatch.setattr(os, "fsync", ending_with(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        store.write(record(), CURVES, HISTOGRAMS)
+    monkeypatch.undo()
+    assert store.read(failed.name) == failed
+
+
+def test_the_record_is_the_last_file_that_appears(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+    original = os.replace
+
+    def watched(source: str, target: Path) -> None:
+        order.append(target.name)
+        original(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    store.write(record(), CURVES, HISTOGRAMS)
+    assert order[-1] == "record.json" and sorted(order) == ["curves.npz", "histograms.npz", "record.json"]
+
+
+def test_an_atomic_write_is_flushed_beside_its_target_before_it_is_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "folder" / "file"
+    events: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(descriptor: int) -> None:
+        events.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def watched_replace(source: str, destination: Path) -> None:
+        events.append(("replace", source))
+        assert Path(source).parent == target.parent and Path(source).read_bytes() == b"content"
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    with atomic_write(target) as file:
+        file.write(b"content")
+    temporary = events[1][1]
+    assert events == [("fsync", temporary), ("replace", temporary), ("fsync", str(target.parent))]
+    assert target.read_bytes() == b"content" and target.stat().st_mode & 0o777 == 0o644
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_record_with_numbers_that_json_has_not_is_refused_before_anything_is_said_done(store: Store) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        store.write(record(timing={"wall_seconds": float("nan")}), CURVES, HISTOGRAMS)
+    assert store.records() == {}
+
+
+def test_validation_error_is_known_only_where_images_were_held_out() -> None:
+    def made(share: float, **metrics: float | None) -> Record:
+        final = {"final_test_error": 0.25, **metrics}
+        return record(run_config({"dataset.validation_fraction": share}), final_metrics=final)
+
+    assert made(0.0).validation_error is None
+    assert made(0.1, final_validation_error=0.5).validation_error == 0.5
+    diverged = record(run_config({"dataset.validation_fraction": 0.1}), None, outcome=Outcome("diverged", 1))
+    assert diverged.validation_error == 2.0 and diverged.test_error == 2.0

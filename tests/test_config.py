@@ -1,0 +1,194 @@
+"""A configuration is refused by the name of what is wrong with it, before any work."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from scalefree.compose import compose_tree, run_config, to_run_config
+from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
+from scalefree.depths import check_densenet_depth, check_resnet_depth
+
+
+def from_command_line(*overrides: str) -> RunConfig:
+    return to_run_config(compose_tree("config", overrides))
+
+
+def test_the_defaults_are_a_valid_run() -> None:
+    config = from_command_line()
+    assert (config.dataset.name, config.model.name, config.optimizer.name) == ("digits", "resnet", "adamw")
+    assert (config.schedule.name, config.tracking.mode, config.precision) == ("constant", "offline", "fp32")
+    assert config.training.epochs == 300 and config.training.batch_size == 128
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("optimizer.weight_dekay=0", "weight_dekay"),
+        ("modle=resnet", "modle"),
+        ("model.growth_rate=12", "growth_rate"),
+        ("+optimizer.momentum=0.9", "momentum"),
+        ("+foo=1", "foo"),
+        ("model=vgg", "model/vgg"),
+        ("optimizer=sgd", "optimizer/sgd"),
+        ("~model", "model"),
+        ("optimizer.lr=abc", "optimizer.lr"),
+        ("optimizer.lr=null", "lr"),
+        ("training.epochs=1.5", "training.epochs"),
+        ("model.batch_norm=2.5", "model.batch_norm"),
+        ("optimizer.betas=0.9", "optimizer.betas"),
+        ("seed=first", "seed"),
+        ("optimizer.lr", "optimizer.lr"),
+    ],
+)
+def test_unknown_keys_choices_and_wrong_types_are_refused_by_name(override: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as caught:
+        from_command_line(override)
+    assert "\n" not in str(caught.value)
+
+
+IMPOSSIBLE = {
+    "dataset.crop_padding": -1,
+    "dataset.validation_fraction": 1.0,
+    "dataset.per_class": 0,
+    "model.depth": 21,
+    "model.width": 0,
+    "model.initialization": "xavier",
+    "model.name": "densenet",
+    "optimizer.name": "sgd",
+    "optimizer.lr": 0.0,
+    "optimizer.weight_decay": -1e-4,
+    "optimizer.eps": -1e-8,
+    "optimizer.betas": [0.9, 1.0],
+    "training.epochs": 0,
+    "training.batch_size": 0,
+    "training.loss_multiplier": 0.0,
+    "training.evaluate_every": 0,
+    "training.histogram_epochs": [0],
+    "seed": -1,
+    "precision": "fp16",
+    "device": "tpu",
+    "runner": "turbo",
+    "dataset.fingerprint": "00",
+}
+
+
+@pytest.mark.parametrize("key", IMPOSSIBLE)
+def test_impossible_values_are_refused_by_key_and_value(key: str) -> None:
+    value = IMPOSSIBLE[key]
+    config = with_values(RunConfig(), {key: value})
+    with pytest.raises(ConfigError) as caught:
+        validate(config)
+    said = str(caught.value)
+    assert key in said and "\n" not in said
+    if not isinstance(value, list) and key != "dataset.fingerprint":
+        assert f"{key}={value:g}" in said if isinstance(value, float) else f"{key}={value}" in said
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("key", ["optimizer.lr", "optimizer.weight_decay", "optimizer.eps", "training.loss_multiplier"])
+def test_numbers_that_are_not_finite_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        from_command_line(f"{key}={value}")
+
+
+def test_what_only_fits_together_wrongly_is_refused() -> None:
+    with pytest.raises(ConfigError, match="dataset.root"):
+        from_command_line("dataset=image_folder")
+    with pytest.raises(ConfigError, match="fixup"):
+        from_command_line("model.initialization=fixup")
+    from_command_line("model.initialization=fixup", "model.batch_norm=false")
+
+
+def test_refusals_on_the_command_line_and_in_a_grid_are_the_same() -> None:
+    with pytest.raises(ConfigError, match=r"optimizer\.lr=-1 is impossible"):
+        from_command_line("optimizer.lr=-1")
+    with pytest.raises(ConfigError, match=r"optimizer\.lr=-1 is impossible"):
+        run_config({"optimizer.lr": -1})
+    with pytest.raises(ConfigError, match=r"optimizer\.weight_dekay"):
+        run_config({"optimizer.weight_dekay": 0})
+    with pytest.raises(ConfigError, match="vgg"):
+        run_config({"model": "vgg"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer.lr", "1e-3"),
+        ("optimizer.lr", True),
+        ("training.epochs", 2.0),
+        ("model.batch_norm", 1),
+        ("dataset.per_class", "ten"),
+        ("optimizer.betas", 0.9),
+        ("optimizer.betas", [0.9, "high"]),
+        ("training.histogram_epochs", [1.5]),
+        ("dataset.root", 3),
+        ("model", "resnet"),
+        ("optimizer.lr.x", 1),
+    ],
+)
+def test_with_values_refuses_wrong_types_by_key(key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=key):
+        with_values(RunConfig(), {key: value})
+
+
+def test_with_values_copies_and_leaves_the_original_alone() -> None:
+    config = RunConfig()
+    before = to_dict(config)
+    changed = with_values(
+        config, {"optimizer.lr": 1, "model.depth": 56, "tracking.tags": ["a"], "dataset.per_class": 5}
+    )
+    assert to_dict(config) == before
+    assert changed.model.depth == 56 and changed.tracking.tags == ["a"] and changed.dataset.per_class == 5
+    assert type(changed.optimizer.lr) is float
+    assert with_values(changed, {"dataset.per_class": None}).dataset.per_class is None
+
+
+def test_run_config_gives_what_the_command_line_gives() -> None:
+    values = {
+        "dataset": "cifar10",
+        "model": "densenet",
+        "schedule": "cosine",
+        "optimizer": "adaml2",
+        "optimizer.lr": 1e-2,
+    }
+    assert run_config(values) == from_command_line(*(f"{key}={value}" for key, value in values.items()))
+    assert isinstance(run_config({"model": "densenet"}).model, DenseNetConfig)
+    assert isinstance(run_config({"model": "resnet"}).model, ResNetConfig)
+
+
+def test_a_grid_over_an_image_folder_may_give_its_root_as_a_value() -> None:
+    assert run_config({"dataset": "image_folder", "dataset.root": "images"}).dataset.root == "images"
+
+
+def test_configurations_of_one_choice_share_nothing() -> None:
+    first, second = run_config({"model": "resnet"}), run_config({"model": "resnet"})
+    first.optimizer.lr = 7.0
+    first.tracking.group = "changed"
+    assert second.optimizer.lr == 1e-3 and second.tracking.group is None
+
+
+def test_composed_configurations_are_typed() -> None:
+    config = from_command_line("optimizer.weight_decay=0", "optimizer.betas=[0,1e-1]")
+    assert type(config.optimizer.weight_decay) is float
+    assert [type(beta) for beta in config.optimizer.betas] == [float, float]
+    assert dataclasses.is_dataclass(config.model)
+    assert not OmegaConf.is_config(config.training.histogram_epochs)
+
+
+@pytest.mark.parametrize(("depth", "nearest"), [(21, "20, 26"), (109, "104, 110"), (3, "8"), (-4, "8"), (2, "8")])
+def test_an_impossible_resnet_depth_names_the_nearest(depth: int, nearest: str) -> None:
+    with pytest.raises(ValueError, match=f"depth={depth} .*nearest: {nearest}$"):
+        check_resnet_depth(depth)
+
+
+@pytest.mark.parametrize(("depth", "nearest"), [(101, "100, 106"), (4, "10"), (11, "10, 16")])
+def test_an_impossible_densenet_depth_names_the_nearest(depth: int, nearest: str) -> None:
+    with pytest.raises(ValueError, match=f"depth={depth} .*nearest: {nearest}$"):
+        check_densenet_depth(depth)
+
+
+def test_possible_depths_give_their_n() -> None:
+    assert [check_resnet_depth(depth) for depth in (8, 20, 44, 56, 110, 218)] == [1, 3, 7, 9, 18, 36]
+    assert check_densenet_depth(100) == 16
