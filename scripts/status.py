@@ -1,4 +1,7 @@
-"""How much of a profile's grids the store holds: python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]"""
+"""How much of a profile's grids the store holds.
+
+    python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
+"""
 
 import sys
 

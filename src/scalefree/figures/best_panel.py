@@ -10,24 +10,24 @@ from matplotlib.lines import Line2D
 from scalefree.experiments import Point, Setting
 from scalefree.figures.evidence import diverged_seeds, drawn_errors
 from scalefree.figures.positions import plain_log_axis
-from scalefree.figures.seed_interval import LEAST_SEEDS, seed_interval
-from scalefree.figures.style import COLORS, DASHES, MARKERS, NAMES, NEUTRAL
+from scalefree.figures.seed_interval import LEAST_SEEDS, draw_interval
+from scalefree.figures.style import COLORS, DASHES, MARKERS, NAMES, NEUTRAL, nothing_yet
 
 Measure = Literal["accuracy", "error"]
 # A setting and its place on the factor's axis.
 Placed = Sequence[tuple[float, Setting]]
 
 NOTE = (
-    "Each optimizer at its own best cell. Dots: seeds; filled: their mean at the cell of lowest test error, joined; "
-    "hollow: at the cell of lowest validation error, where that is another; bars: 95% t interval, from "
-    f"{LEAST_SEEDS} seeds on; crosses: diverged, counted as error 100%"
+    "Each optimizer at its own best cell. Small dots: seeds; filled: their mean at the cell of lowest test error; hollow: "
+    f"at the cell of lowest validation error, where that is another; bars: 95% t interval, from {LEAST_SEEDS} seeds on if "
+    "none diverged; crosses: diverged, counted as error 100%"
 )
 
 
 def dodge_width(places: Sequence[float]) -> float:
-    """The dodge between two optimizers: a tenth of the smallest step, so that neighbours never mix."""
-    steps = np.diff(sorted(set(places)))
-    return 0.1 * float(steps.min()) if steps.size else 0.1
+    """The step aside between two optimizers at one place: wide enough for their markers, small beside the axis."""
+    distinct = sorted(set(places))
+    return 0.022 * (distinct[-1] - distinct[0]) if len(distinct) > 2 else 0.1
 
 
 def _percent(errors: Mapping[int, float], measure: Measure) -> dict[int, float]:
@@ -44,11 +44,11 @@ def _draw_point(axes: Axes, x: float, point: Point, optimizer: str, measure: Mea
         if seed in diverged:
             axes.plot(x + shift, value, "x", color=color, markersize=4.5, gid="diverged", clip_on=False)
         else:
-            axes.plot(x + shift, value, ".", color=color, markersize=4, alpha=0.5, markeredgewidth=0)
-    interval = seed_interval(list(values.values()))
-    if interval is not None:
-        low, high = (min(max(end, 0.01), 100.0) for end in interval)
-        axes.vlines(x, low, high, color=color, linewidth=1.2)
+            axes.plot(
+                x + shift, value, "o", color="black", markersize=1.8, alpha=0.7, markeredgewidth=0, zorder=3, gid="seed"
+            )
+    if not diverged:
+        draw_interval(axes, x, list(values.values()), color)
     return float(np.mean(list(values.values())))
 
 
@@ -71,7 +71,7 @@ def draw_best(
             point = setting.best(optimizer)
             if point is None:
                 continue
-            means.append((x, _draw_point(axes, x, point, optimizer, measure, 0.25 * dodge)))
+            means.append((x, _draw_point(axes, x, point, optimizer, measure, 0.3 * dodge)))
             other = setting.best(optimizer, "validation")
             if other is not None and other is not point:
                 mean = float(np.mean(list(_percent(drawn_errors(other), measure).values())))
@@ -84,6 +84,8 @@ def draw_best(
                 *zip(*means, strict=True), color=color, marker=marker, zorder=2.5, label=NAMES[optimizer],
                 linestyle=DASHES[optimizer] if joined else "none", gid="best",
             )  # fmt: skip
+    if not any(setting.best(optimizer) for optimizer in optimizers for _, setting in placed):
+        nothing_yet(axes)
     if chance is not None:
         axes.axhline(
             100 * (1 - chance if measure == "accuracy" else chance), color=NEUTRAL, linewidth=0.7, linestyle=":"
@@ -92,8 +94,7 @@ def draw_best(
         axes.set_ylim(0, 101)
         axes.set_ylabel("test accuracy (%)")
     else:
-        if axes.lines:
-            plain_log_axis(axes)
+        plain_log_axis(axes)
         axes.set_ylabel("test error (%)")
 
 
@@ -113,7 +114,7 @@ def draw_each_cell(axes: Axes, placed: Placed, optimizers: Sequence[str]) -> Non
 def factor_axis(axes: Axes, places: Sequence[float], labels: Sequence[str], name: str) -> None:
     """Ticks at the factor's values and equal margins at both ends."""
     axes.set_xticks(list(places), list(labels))
-    margin = max(0.08 * (max(places) - min(places)), 4 * dodge_width(places))
+    margin = max(0.08 * (max(places) - min(places)), 2 * dodge_width(places))
     axes.set_xlim(min(places) - margin, max(places) + margin)
     axes.set_xlabel(name)
 

@@ -1,6 +1,10 @@
 """Every figure by name, and their drawing to files: a pure function of the records that the store holds."""
 
-from collections.abc import Callable, Mapping
+import itertools
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -23,7 +27,7 @@ from scalefree.figures import (
 from scalefree.figures.evidence import Evidence, gather
 from scalefree.figures.pages import Pages
 from scalefree.figures.style import NEUTRAL, new_figure, styled
-from scalefree.records import Record, Store
+from scalefree.records import Store
 from scalefree.records.files import atomic_write
 
 # A figure has the name of the experiment that it draws.
@@ -63,39 +67,42 @@ def _write(figure: Figure, directory: Path, stem: str) -> list[Path]:
     """Each backend prints directly: `savefig` would draw every page twice to find its layout."""
     paths = [directory / f"{stem}.png", directory / f"{stem}.pdf"]
     with atomic_write(paths[0]) as file:
-        FigureCanvasAgg(figure).print_png(file, metadata=_PNG_METADATA)
+        FigureCanvasAgg(figure).print_png(file, metadata=_PNG_METADATA)  # type: ignore[no-untyped-call]
     # Drawing has laid out the page; the second file takes the same layout.
     figure.set_layout_engine("none")
     with atomic_write(paths[1]) as file:
-        FigureCanvasPdf(figure).print_pdf(file, metadata=_PDF_METADATA)
+        FigureCanvasPdf(figure).print_pdf(file, metadata=_PDF_METADATA)  # type: ignore[no-untyped-call]
     return paths
 
 
-def draw(
-    name: str,
-    profile: str,
-    store: Store,
-    out_dir: Path | None = None,
-    records: Mapping[str, Record] | None = None,
-) -> list[Path]:
-    """Draw one figure to `out_dir` (RESULTS/figures/<profile> if None) as PNG and PDF; returns the paths written.
+def draw_pages(evidence: Evidence, directory: Path) -> list[Path]:
+    """Draw an experiment's figure to PNG and PDF files; the same records give the same bytes."""
+    with styled():
+        drawn = pages(evidence.experiment.name, evidence)
+        return [path for stem, figure in drawn.items() for path in _write(figure, directory, stem)]
 
-    `records` by identity saves reading the store again.
+
+def draw(name: str, profile: str, store: Store, out_dir: Path | None = None) -> list[Path]:
+    """Draw one figure to `out_dir` (RESULTS/figures/<profile> if None); returns the paths written.
 
     Raises:
         ConfigError: no figure, experiment or profile of that name.
     """
     if name not in FIGURES:
         raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
-    experiment = load_experiment(name, profile)
-    evidence = gather(experiment, profile, store, store.records() if records is None else records)
-    directory = store.root / "figures" / profile if out_dir is None else out_dir
-    with styled():
-        return [path for stem, figure in pages(name, evidence).items() for path in _write(figure, directory, stem)]
+    evidence = gather(load_experiment(name, profile), profile, store, store.records())
+    return draw_pages(evidence, out_dir or store.root / "figures" / profile)
 
 
-def draw_all(profile: str, store: Store, out_dir: Path | None = None) -> list[Path]:
-    """Draw every figure whose experiment has cells under the profile, reading the store once."""
+def draw_all(profile: str, store: Store, out_dir: Path | None = None, jobs: int | None = None) -> list[Path]:
+    """Draw every figure whose experiment has cells under the profile, on `jobs` processes (all cores if None)."""
     records = store.records()
-    known = [name for name in FIGURES if name in experiment_names() and load_experiment(name, profile).cells]
-    return [path for name in known for path in draw(name, profile, store, out_dir, records)]
+    directory = out_dir or store.root / "figures" / profile
+    known = [load_experiment(name, profile) for name in FIGURES if name in experiment_names()]
+    evidence = [gather(experiment, profile, store, records) for experiment in known if experiment.cells]
+    jobs = min(jobs or os.cpu_count() or 1, len(evidence))
+    if jobs <= 1:
+        return [path for one in evidence for path in draw_pages(one, directory)]
+    # Spawned, not forked: the caller may hold threads.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        return [path for paths in pool.map(draw_pages, evidence, itertools.repeat(directory)) for path in paths]

@@ -39,9 +39,11 @@ def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], qua
     """Draw `quantity` for each optimizer's point; a run that diverged ends in a cross."""
     for optimizer, point in points.items():
         curve = quantity.scale * evidence.curve(point, quantity.curve) + quantity.offset
+        # Between two evaluations every seed has NaN; such epochs are no gaps.
+        evaluated = np.isfinite(curve).any(axis=0)
+        curve, epochs = curve[:, evaluated], 1 + np.flatnonzero(evaluated)
         if not curve.size:
             continue
-        epochs = np.arange(1, curve.shape[1] + 1)
         mean, low, high = band(curve)
         color = COLORS[optimizer]
         axes.plot(epochs, mean, color=color, linestyle=DASHES[optimizer], label=NAMES[optimizer])

@@ -57,6 +57,7 @@ def draw_decay_lines(axes: Axes, setting: Setting, optimizers: Sequence[str]) ->
             markersize=4,
         )
     mark_log_axis(axes, positions)
+    axes.margins(y=0.12)
     if any(drawn < 100 * DIVERGED_ERROR for line in axes.lines for drawn in np.atleast_1d(line.get_ydata())):
         plain_log_axis(axes)
     axes.set_xlabel(DECAY_LABEL)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from scalefree.experiments import Point, Setting
 from scalefree.figures.evidence import diverged_seeds
 from scalefree.figures.positions import log_positions, mark_log_axis
-from scalefree.figures.style import DECAY_LABEL, MINUS, NAMES, NEUTRAL
+from scalefree.figures.style import DECAY_LABEL, MINUS, NAMES, nothing_yet
 
 NOTE = (
     "Differences: a dot a cell (several step sizes side by side), the mean over seeds, with a bar from the lowest to "
@@ -46,7 +46,7 @@ def draw_differences(axes: Axes, setting: Setting, first: str, second: str) -> N
     axes.set_ylabel(f"{NAMES[first]} {MINUS} {NAMES[second]}\ntest error (points)")
     axes.set_xlabel(DECAY_LABEL)
     if not differences:
-        axes.text(0.5, 0.5, "no pair of runs yet", transform=axes.transAxes, ha="center", va="center", color=NEUTRAL)
+        nothing_yet(axes)
         axes.set_xticks([])
         return
     lrs = sorted({lr for lr, _ in differences})
@@ -74,5 +74,5 @@ def draw_differences(axes: Axes, setting: Setting, first: str, second: str) -> N
     axes.set_ylim(-limit, limit)
     steps = [step for step in (1, 10, 100) if step <= limit]
     axes.set_yticks([-step for step in reversed(steps)] + [0, *steps])
-    axes.yaxis.set_major_formatter("{x:+g}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
     axes.minorticks_off()

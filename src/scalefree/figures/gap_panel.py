@@ -7,14 +7,11 @@ from matplotlib.axes import Axes
 
 from scalefree.experiments import Setting
 from scalefree.figures.best_panel import dodge_width
-from scalefree.figures.evidence import drawn_errors
-from scalefree.figures.seed_interval import LEAST_SEEDS, seed_interval
-from scalefree.figures.style import MINUS, NAMES, NEUTRAL
+from scalefree.figures.evidence import diverged_seeds, drawn_errors
+from scalefree.figures.seed_interval import draw_interval
+from scalefree.figures.style import MINUS, NAMES, NEUTRAL, nothing_yet
 
-NOTE = (
-    "Differences are of one seed's two runs, which share initialisation, batches and augmentation; bars: 95% t "
-    f"interval of their mean, from {LEAST_SEEDS} seeds on; a diverged run counts as error 100%"
-)
+NOTE = "Differences: of the two runs of each seed, which share initialisation, batches and augmentation"
 
 
 def paired_differences(setting: Setting, first: str, second: str) -> dict[int, float]:
@@ -36,8 +33,9 @@ def draw_gap(axes: Axes, placed: Sequence[tuple[float, Setting]], first: str, se
             continue
         spots = np.linspace(-width, width, len(values)) if len(values) > 1 else np.zeros(1)
         axes.plot(place + spots, values, "o", color=NEUTRAL, markersize=3, alpha=0.6, markeredgewidth=0, gid="seeds")
-        interval = seed_interval(values)
-        if interval is not None:
-            axes.vlines(place, *interval, color="black", linewidth=1.3)
+        if not any(diverged_seeds(point) for point in map(setting.best, (first, second)) if point is not None):
+            draw_interval(axes, place, values, "black")
         axes.plot(place, np.mean(values), "D", color="black", markersize=4.5, gid="mean")
+    if not any(paired_differences(setting, first, second) for _, setting in placed):
+        nothing_yet(axes)
     axes.set_ylabel(f"{NAMES[first]} {MINUS} {NAMES[second]}\ntest error (points)")

@@ -127,11 +127,9 @@ def draw_heatmap(
             )
         if not (labels and label):
             continue
-        is_best = best is not None and (row, column) == grid.place(*best)
         text = axes.text(
             column, row, label, ha="center", va="center", fontsize=7, linespacing=0.95,
             color="white" if state == "diverged" else _text_color(float(grid.errors[row, column]), norm),
-            fontweight="bold" if is_best else "normal",
         )  # fmt: skip
         if state == "diverged":
             text.set_bbox({"facecolor": _DIVERGED_FACE, "edgecolor": "none", "pad": 0.6})

@@ -49,8 +49,8 @@ def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point])
         return
     first, end = int(last.exponents[0]), int(last.exponents[-1])
     apart = first - _GAP - _WIDTH / 2
-    ticks = [tick for tick in range(-20, end + 1, 10) if tick >= first]
-    axes.set_xticks([apart, *ticks], ["\N{LESS-THAN OR EQUAL TO}\n1e-8", *map(str, ticks)])
+    ticks = [tick for tick in range(-16, end + 1, 8) if tick >= first]
+    axes.set_xticks([apart, *ticks], ["\N{LESS-THAN OR EQUAL TO}1e-8", *map(str, ticks)])
     axes.set_xlim(apart - _WIDTH, end + 2.5)
     axes.text(
         first - _GAP / 2, 0, "//", transform=axes.get_xaxis_transform(), ha="center", va="center", fontsize=7,

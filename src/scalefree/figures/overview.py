@@ -51,7 +51,7 @@ def draw_overview(evidence: Evidence, comparison: Comparison) -> Figure:
             draw(panel, evidence, setting, chosen)
     _move_labels(axes.tolist(), above, lines)
     for row, names in zip(axes, row_names([setting.config for setting in settings]), strict=True):
-        row[0].set_ylabel("\n".join([*names, "error (%)" if lines else STEP_SIZE_LABEL]))
+        row[0].set_ylabel("\n".join(names if lines else [*names, STEP_SIZE_LABEL]))
     return figure
 
 
@@ -76,8 +76,8 @@ def _draw_heatmaps(figure: Figure, rows: list[list[Axes]], settings: list[Settin
     error_colorbar(figure, norm, [axes for row in rows for axes in row], below=True)
 
 
-def _two_lines(label: str) -> str:
-    return label if "\n" in label else "\n".join(textwrap.wrap(label, 14))
+def _narrow(label: str) -> str:
+    return "\n".join(textwrap.wrap(label, 14))
 
 
 def _move_labels(rows: list[list[Axes]], above: int, lines: bool) -> None:
@@ -85,7 +85,7 @@ def _move_labels(rows: list[list[Axes]], above: int, lines: bool) -> None:
     for index, row in enumerate(rows):
         for axes in row[0 if lines else above :]:
             if index == 0:
-                axes.set_title(_two_lines(axes.get_ylabel()))
+                axes.set_title(_narrow(axes.get_ylabel()), fontsize=7.5)
             axes.set_ylabel("")
             if index < len(rows) - 1:
                 axes.set_xlabel("")

@@ -3,16 +3,17 @@
 Positions are log10 of the value; zero stands apart, left of the smallest positive value, behind a break mark.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from scalefree.figures.names import number
 
 # How far left of the smallest positive value zero stands, in decades.
 _ZERO_GAP = 0.8
+_MOST_LABELS = 4
 
 
 def log_positions(values: Iterable[float]) -> dict[float, float]:
@@ -23,20 +24,14 @@ def log_positions(values: Iterable[float]) -> dict[float, float]:
     return {value: float(np.log10(value)) if value > 0 else float(lowest - _ZERO_GAP) for value in distinct}
 
 
-def mark_log_axis(axes: Axes, positions: dict[float, float], ticks: Sequence[float] | None = None) -> None:
-    """Ticks at the values themselves, or at `ticks` and at zero, and a break mark between zero and the rest."""
-    shown = [value for value in positions if ticks is None or value == 0 or value in ticks]
-    rotation = 45 if len(shown) > 5 else 0
-    axes.set_xticks(
-        [positions[value] for value in shown],
-        [number(value) for value in shown],
-        rotation=rotation,
-        ha="right" if rotation else "center",
-        rotation_mode="anchor" if rotation else "default",
-    )
-    axes.minorticks_off()
+def mark_log_axis(axes: Axes, positions: dict[float, float]) -> None:
+    """Ticks at the values, only round ones labelled where they are many; a break mark between zero and the rest."""
+    many = len(positions) > _MOST_LABELS
+    labelled = [value for value in positions if not many or value == 0 or number(value).startswith("1e")]
+    axes.set_xticks([positions[value] for value in labelled], [number(value) for value in labelled])
+    axes.set_xticks([place for value, place in positions.items() if value not in labelled], minor=True)
     places = sorted(positions.values())
-    margin = 0.06 * max(places[-1] - places[0], 1.0)
+    margin = 0.08 * max(places[-1] - places[0], 1.0)
     axes.set_xlim(places[0] - margin, places[-1] + margin)
     if 0 in positions and len(places) > 1:
         axes.text(
@@ -53,6 +48,8 @@ def mark_log_axis(axes: Axes, positions: dict[float, float], ticks: Sequence[flo
 
 def plain_log_axis(axes: Axes) -> None:
     """A logarithmic y axis with plain numbers, as many as fit; powers of ten where it spans several of them."""
+    if not np.isfinite(axes.dataLim.minposy):
+        return  # no positive value yet, so no decade to show
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -65,6 +62,6 @@ def plain_log_axis(axes: Axes) -> None:
         if sum(low <= tick <= high for tick in ticks) >= 3:
             break
     else:
-        ticks = [float(f"{tick:.3g}") for tick in np.geomspace(low, high, 5)[1:4]]
+        ticks = list(MaxNLocator(4).tick_values(low, high))
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter("{x:g}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib import style as matplotlib_style
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -18,7 +19,7 @@ CAPTION_SIZE = 7
 _CAPTION_CHARACTERS = 128
 _CAPTION_LINE = 0.125
 _MARGIN = 0.06
-TITLE_SIZE = 9.5
+TITLE_SIZE = 10
 _TITLE_LINE, _LEGEND_LINE = 0.28, 0.19
 
 # Characters rather than formulas: one font less in every file, and no second typesetter.
@@ -76,7 +77,7 @@ def new_figure(
     total = below + height + above
     engine = ConstrainedLayoutEngine(rect=(0, below / total, 1, height / total), w_pad=0.04, h_pad=0.04)
     figure = Figure(figsize=(WIDTH, total), layout=engine)
-    figure.text(0.5, 1 - _MARGIN / total, title, fontsize=TITLE_SIZE, fontweight="bold", ha="center", va="top")
+    figure.text(0.5, 1 - _MARGIN / total, title, fontsize=TITLE_SIZE, ha="center", va="top")
     if entries:
         legend = figure.legend(
             handles=list(entries),
@@ -89,3 +90,8 @@ def new_figure(
     written = figure.text(0.01, _MARGIN / total, "\n".join(lines), fontsize=CAPTION_SIZE, color=NEUTRAL, va="bottom")
     written.set_linespacing(1.15)
     return figure
+
+
+def nothing_yet(axes: Axes) -> None:
+    """Say in an empty panel why it is empty."""
+    axes.text(0.5, 0.5, "no complete cells yet", transform=axes.transAxes, ha="center", va="center", color=NEUTRAL)

@@ -1,0 +1,53 @@
+"""Which settings belong together: the same but for the factor that a claim is about."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scalefree.config import RunConfig, to_dict
+from scalefree.experiments import Setting
+
+# What varies within a setting, and the machine's part of a configuration.
+_WITHIN = (
+    *("seed", "optimizer.name", "optimizer.lr", "optimizer.weight_decay"),
+    *("device", "runner", "results_dir", "tracking", "dataset.root"),
+)
+
+
+def kind(config: RunConfig, *without: str) -> str:
+    """What a setting is, apart from the dotted keys `without`: equal for settings that differ in nothing else."""
+    values = to_dict(config)
+    for key in (*_WITHIN, *without):
+        *parents, leaf = key.split(".")
+        node = values
+        for parent in parents:
+            node = node[parent]
+        node.pop(leaf, None)
+    return repr(values)
+
+
+def factor(config: RunConfig, key: str) -> Any:
+    """The value of a dotted key; None where a model has no such field."""
+    node: Any = config
+    for name in key.split("."):
+        node = getattr(node, name, None)
+    return node
+
+
+def groups(settings: Iterable[Setting], key: str) -> list[dict[Any, Setting]]:
+    """Settings that differ in `key` alone, by its value."""
+    found: dict[str, dict[Any, Setting]] = {}
+    for setting in settings:
+        found.setdefault(kind(setting.config, key), {})[factor(setting.config, key)] = setting
+    return list(found.values())
+
+
+def by_depth(settings: Sequence[Setting]) -> list[Setting]:
+    """The largest set of settings that differ in depth alone, shallowest first."""
+    largest = max(groups(settings, "model.depth"), key=len, default={})
+    return [largest[depth] for depth in sorted(largest)]
+
+
+def doublings(settings: Sequence[Setting]) -> list[float]:
+    """log2 of each depth."""
+    return [math.log2(setting.config.model.depth) for setting in settings]

@@ -1,0 +1,134 @@
+"""One loadable checkpoint at any moment, and whatever is none is refused by name."""
+
+import errno
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Make
+from training.reference import trainer_of
+
+from scalefree.training import checkpoint
+from scalefree.training.checkpoint import CheckpointError
+from scalefree.training.trainer import Trainer, steps
+
+
+def after_steps(trainer: Trainer, count: int) -> Trainer:
+    """Take the first steps of the first epoch."""
+    for _, loss in zip(range(count), steps(trainer.task, 0, 0), strict=False):
+        trainer.progress.losses[trainer.progress.step] = loss
+        trainer.progress.step += 1
+    return trainer
+
+
+def save(trainer: Trainer) -> None:
+    checkpoint.save(trainer.checkpoint_path, trainer.identity, trainer.task, trainer.progress)
+
+
+class Malicious:
+    """Unpickling this would call a function."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return os.mkdir, ("executed",)
+
+
+@pytest.fixture
+def path(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sound checkpoint after three steps."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    save(after_steps(trainer_of(tiny(), path), 3))
+    return path
+
+
+def test_no_checkpoint_is_the_beginning(tiny: Make, tmp_path: Path) -> None:
+    assert trainer_of(tiny(), tmp_path / "checkpoint.pt").steps_taken == 0
+
+
+def test_a_sound_checkpoint_is_loaded_without_pickle(tiny: Make, path: Path) -> None:
+    assert trainer_of(tiny(), path).steps_taken == 3
+    content = torch.load(path, weights_only=True)
+    assert content["format"] == checkpoint.CHECKPOINT_FORMAT and content["progress"]["step"] == 3
+
+
+def damaged(path: Path) -> dict[str, bytes]:
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2 : len(whole) // 2 + 512] = bytes(512)
+    return {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "short of its last byte": whole[:-1],
+        "text": b"no checkpoint",
+        "one byte": b"0",
+        "pickle": pickle.dumps({"format": 1}),
+        "pickled code": pickle.dumps(Malicious()),
+    }
+
+
+def test_truncated_and_pickled_files_are_refused_by_name(tiny: Make, path: Path) -> None:
+    for kind, content in damaged(path).items():
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt is n.*remove it") as caught:
+            trainer_of(tiny(), path)
+        assert "\n" not in str(caught.value), kind
+    assert not Path("executed").exists()
+
+
+def test_pickled_code_inside_a_checkpoint_is_refused(tiny: Make, path: Path) -> None:
+    torch.save({"format": 1, "model": Malicious()}, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt is no readable checkpoint.*remove it"):
+        trainer_of(tiny(), path)
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("content", [{"format": 99}, {"weights": 1}, [1, 2], torch.zeros(3)], ids=str)
+def test_files_of_another_kind_or_version_are_refused(tiny: Make, path: Path, content: Any) -> None:
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt is not a checkpoint of this version.*remove it"):
+        trainer_of(tiny(), path)
+
+
+def test_another_runs_checkpoint_is_refused(tiny: Make, path: Path) -> None:
+    other = tiny({"seed": 1})
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt belongs to the run [0-9a-f]{12}, not to"):
+        trainer_of(other, path)
+
+
+@pytest.mark.parametrize(("saved", "asked", "named"), [("plain", "fast", "plain"), ("fast", "plain", "fast")])
+def test_another_runners_checkpoint_is_refused(
+    saved: str, asked: str, named: str, tiny: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save(after_steps(trainer_of(tiny({"runner": saved}), path), 2))
+    with pytest.raises(CheckpointError, match=f"runner={named}"):
+        trainer_of(tiny({"runner": asked}), path)
+    assert trainer_of(tiny({"runner": saved}), path).steps_taken == 2
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("error", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["killed", "full"])
+@pytest.mark.parametrize("when", ["fsync", "replace"])
+def test_an_end_during_a_save_leaves_the_checkpoint_before(
+    when: str, error: BaseException, tiny: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: object) -> None:
+        raise error
+
+    trainer = after_steps(trainer_of(tiny({"seed": 0}), path.with_name("none.pt")), 5)
+    trainer.checkpoint_path = path
+    monkeypatch.setattr(os, when, end)
+    with pytest.raises(type(error)):
+        save(trainer)
+    monkeypatch.undo()
+    assert trainer_of(tiny(), path).steps_taken == 3
+    assert [file.name for file in path.parent.iterdir()] == ["checkpoint.pt"]
+    save(trainer)
+    assert trainer_of(tiny(), path).steps_taken == 5

@@ -1,0 +1,99 @@
+"""Divergence is a result: recorded at the step whose loss was not finite, and never trained again."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Make
+from torch import Tensor, nn
+from training.reference import train_by_the_book
+
+from scalefree.records import Store
+from scalefree.training import run, task
+
+STEPS_AN_EPOCH = 7
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, *, step: int = 0, evaluated: int = 0, value: float = math.nan) -> None:
+    """Networks whose logits are `value` in one training step, or whenever a split of that size is evaluated."""
+    original = task.resnet
+
+    def poisoned(*arguments: Any, **named: Any) -> nn.Module:
+        model = original(*arguments, **named)
+        taken = 0
+
+        def spoil(module: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+            nonlocal taken
+            taken += module.training
+            hit = taken == step if module.training else len(logits) == evaluated
+            return logits * value if hit else logits
+
+        model.register_forward_hook(spoil)
+        return model
+
+    monkeypatch.setattr(task, "resnet", poisoned)
+
+
+@pytest.mark.parametrize("runner", ["plain", "fast"])
+@pytest.mark.parametrize("step", [1, 4, 7, 8, 14])
+def test_a_loss_that_is_not_finite_is_recorded_at_its_step(
+    step: int, runner: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, step=step)
+    config = tiny({"runner": runner})
+    record, trained = run(config)
+    assert trained and (record.outcome.status, record.outcome.step) == ("diverged", step)
+    assert "nan" in record.outcome.reason
+    assert record.final_metrics["final_test_error"] is None and record.test_error == 2.0
+    assert all(value is None for value in record.final_metrics.values())
+    store = Store(config.results_dir)
+    curves = store.curves(record)
+    whole_epochs = (step - 1) // STEPS_AN_EPOCH
+    assert all(len(curve) == whole_epochs for curve in curves.values())
+    assert store.histograms(record)["epoch"].tolist() == [1, 2][:whole_epochs]
+    assert not (store.directory(record.name) / "checkpoint.pt").exists()
+    monkeypatch.undo()
+    again, trained = run(config)
+    assert not trained and again == record
+
+
+def test_a_run_that_diverges_by_itself_does_so_where_the_reference_does(tiny: Make) -> None:
+    """Adam-l2 steps of 1e12: the weights overflow the logits within a few steps."""
+    config = tiny({"optimizer": "adaml2", "optimizer.lr": 1e12})
+    losses = train_by_the_book(config).losses
+    first = next(step for step, loss in enumerate(losses, 1) if not math.isfinite(loss))
+    assert 1 < first <= STEPS_AN_EPOCH
+    record, _ = run(config)
+    assert (record.outcome.status, record.outcome.step) == ("diverged", first)
+
+
+def test_a_training_set_that_cannot_be_evaluated_is_divergence_too(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, evaluated=200)
+    record, _ = run(tiny())
+    assert (record.outcome.status, record.outcome.step) == ("diverged", STEPS_AN_EPOCH)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_test_loss_that_overflows_alone_is_no_divergence(
+    value: float, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training is sound, so the run is complete; what JSON cannot say is left out of the record."""
+    poison(monkeypatch, evaluated=359, value=value)
+    config = tiny()
+    record, _ = run(config)
+    assert (record.outcome.status, record.outcome.step) == ("completed", 14)
+    assert record.final_metrics["final_test_loss"] is None and record.final_metrics["final_test_error"] == 1.0
+    assert record.final_metrics["final_train_loss"] is not None
+    store = Store(config.results_dir)
+    json.loads((store.directory(record.name) / "record.json").read_text(), parse_constant=pytest.fail)
+    assert not torch.tensor(store.curves(record)["test_loss"]).isfinite().any()
+
+
+def test_a_loss_that_overflows_float32_is_divergence_at_the_first_step(tiny: Make) -> None:
+    record, _ = run(tiny({"training.loss_multiplier": 3e38}))
+    assert (record.outcome.status, record.outcome.step) == ("diverged", 1)

@@ -1,0 +1,182 @@
+"""Interrupted at any step and gone on with, a run ends as it would have without."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Make
+from torch import Tensor
+from training.reference import train, trainer_of
+
+from scalefree.config import RunConfig
+from scalefree.records import Store
+from scalefree.training import Interrupted, run, trainer
+from scalefree.training.checkpoint import Progress
+from scalefree.training.task import Task
+from scalefree.training.trainer import Trainer
+
+STEPS_AN_EPOCH, STEPS = 7, 14
+
+
+@pytest.fixture(autouse=True)
+def unanswered_signals_fail() -> Iterator[None]:
+    """A signal that the training does not answer must not end the test process."""
+
+    def fail(number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"{signal.Signals(number).name} was not answered")
+
+    previous = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in previous.items():
+        assert signal.getsignal(number) is fail, "the handler was not given back"
+        signal.signal(number, handler)
+
+
+def at_steps(monkeypatch: pytest.MonkeyPatch, what: dict[int, Any]) -> None:
+    """During the chosen steps, counted over all trainings, raise a signal or an exception."""
+    original = trainer.steps
+    taken = 0
+
+    def disturbed(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
+        nonlocal taken
+        for loss in original(task, epoch, start_step):
+            taken += 1
+            disturbance = what.get(taken)
+            if isinstance(disturbance, signal.Signals):
+                signal.raise_signal(disturbance)
+            elif disturbance is not None:
+                raise disturbance
+            yield loss
+
+    monkeypatch.setattr(trainer, "steps", disturbed)
+
+
+def assert_same(found: Trainer, expected: Trainer) -> None:
+    """Weights, buffers, moments, counters, curves and histograms, bit for bit; times may differ."""
+    theirs = expected.task.model.state_dict()
+    for name, value in found.task.model.state_dict().items():
+        assert torch.equal(value, theirs[name]), name
+    ours, state = found.task.optimizer.state_dict(), expected.task.optimizer.state_dict()
+    assert ours["param_groups"] == state["param_groups"] and ours["state"].keys() == state["state"].keys()
+    for index, moments in state["state"].items():
+        for name, value in moments.items():
+            assert torch.equal(ours["state"][index][name], value), name
+    a, b = found.progress, expected.progress
+    assert (a.epoch, a.step, a.histogram_epochs, a.counts) == (b.epoch, b.step, b.histogram_epochs, b.counts)
+    assert a.update_scale == b.update_scale and a.curves.keys() == b.curves.keys()
+    for name, curve in a.curves.items():
+        assert len(curve) == len(b.curves[name])
+        if "seconds" not in name:
+            assert repr(curve) == repr(b.curves[name]), name
+
+
+@pytest.mark.parametrize("runner", ["plain", "fast"])
+@pytest.mark.parametrize("stops", [[1], [3], [7], [8], [13], [14], [2, 7, 8]], ids=str)
+def test_interrupted_and_resumed_equals_uninterrupted(
+    stops: list[int], runner: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First and last steps of both epochs, steps between, and three interruptions of one run."""
+    values = {"model.batch_norm": True, "schedule": "cosine", "dataset.validation_fraction": 0.1}
+    config = tiny({**values, "runner": runner, "training.batch_size": 28})
+    expected, outcome = train(config, tmp_path / "uninterrupted.pt")
+    assert outcome.step == STEPS and len(expected.task.dataset.train) == 180
+    at_steps(monkeypatch, dict.fromkeys(stops, signal.SIGTERM))
+    for stop in stops:
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            train(config, tmp_path / "checkpoint.pt")
+        saved = trainer_of(config, tmp_path / "checkpoint.pt")
+        assert saved.steps_taken == stop
+    resumed, again = train(config, tmp_path / "checkpoint.pt")
+    assert again == outcome
+    assert_same(resumed, expected)
+
+
+def test_killed_between_checkpoints_it_goes_on_from_the_last(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints after every step but the third, in which the process ends without notice."""
+    config = tiny({"model.batch_norm": True})
+    expected, _ = train(config, tmp_path / "uninterrupted.pt")
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    at_steps(monkeypatch, {3: KeyboardInterrupt()})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "checkpoint.pt")
+    assert trainer_of(config, tmp_path / "checkpoint.pt").steps_taken == 2
+    resumed, _ = train(config, tmp_path / "checkpoint.pt")
+    assert_same(resumed, expected)
+
+
+def test_no_checkpoint_is_written_before_its_time(tiny: Make, tmp_path: Path) -> None:
+    train(tiny(), tmp_path / "checkpoint.pt")
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def result(config: RunConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Everything of a run's record that may not differ between two trainings."""
+    record = run(config).record
+    store = Store(config.results_dir)
+    curves = {k: v.tobytes() for k, v in store.curves(record).items() if "seconds" not in k}
+    histograms = {k: v.tobytes() for k, v in store.histograms(record).items()}
+    return {**record.document(), "timing": None}, curves, histograms
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_command_goes_on(
+    number: signal.Signals,
+    tiny: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = result(tiny({"results_dir": str(tmp_path / "uninterrupted")}))
+    config = tiny()
+    at_steps(monkeypatch, {9: number})
+    with pytest.raises(Interrupted, match=number.name):
+        run(config)
+    store = Store(config.results_dir)
+    directory = store.directory(expected[0]["name"])
+    assert [path.name for path in directory.iterdir()] == ["checkpoint.pt"]
+    assert store.records() == {} and list((store.root / "locks").iterdir()) == []
+    (directory / ".checkpoint.pt.x.tmp").write_bytes(b"left by a process that was killed while it wrote")
+    with caplog.at_level("INFO"):
+        assert result(config) == expected
+    assert "goes on after step 9" in caplog.text
+    assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz"}
+
+
+def test_a_second_signal_acts_as_it_did_before(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(trainer.checkpoint, "save", twice)
+    at_steps(monkeypatch, {2: signal.SIGTERM})
+    with pytest.raises(AssertionError, match="SIGTERM was not answered"):
+        run(tiny())
+
+
+def test_an_ignored_signal_stays_ignored(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers of a sweep ignore SIGINT: a terminal sends it to all, and the parent answers it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        at_steps(monkeypatch, {2: signal.SIGINT})
+        assert run(tiny()).record.outcome.status == "completed"
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_seconds_of_an_interrupted_epoch_add_up(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_steps(monkeypatch, {5: signal.SIGTERM})
+    with pytest.raises(Interrupted):
+        train(tiny(), tmp_path / "checkpoint.pt")
+    saved: Progress = trainer_of(tiny(), tmp_path / "checkpoint.pt").progress
+    assert saved.step == 5 and saved.training_seconds > 0
+    saved_seconds = saved.training_seconds
+    resumed, _ = train(tiny(), tmp_path / "checkpoint.pt")
+    assert resumed.progress.curves["training_seconds"][0] > saved_seconds
+    assert np.isfinite(resumed.progress.curves["training_seconds"]).all()

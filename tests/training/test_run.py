@@ -1,0 +1,257 @@
+"""One run from its configuration to its record: once, by one process, and again if it failed."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Make
+from PIL import Image
+from torch import Tensor
+from training.reference import train_by_the_book
+
+from scalefree.config import RunConfig
+from scalefree.data import DatasetError
+from scalefree.records import Store, run_identity, run_name, scientific_config
+from scalefree.records import store as store_module
+from scalefree.training import RunBusy, describe_outcome, run, trainer
+from scalefree.training import run as run_function
+from scalefree.training.task import Task
+
+
+def module_of_run() -> Any:
+    import importlib
+
+    return importlib.import_module("scalefree.training.run")
+
+
+def failing_at(monkeypatch: pytest.MonkeyPatch, step: int, error: Exception) -> None:
+    original = trainer.steps
+
+    def fail(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
+        for number, loss in enumerate(original(task, epoch, start_step), start_step + 1):
+            if number == step:
+                raise error
+            yield loss
+
+    monkeypatch.setattr(trainer, "steps", fail)
+
+
+def test_a_run_leaves_a_complete_record(tiny: Make) -> None:
+    config = tiny({"dataset.validation_fraction": 0.1, "training.epochs": 3})
+    record, trained = run(config)
+    assert trained and record.outcome.status == "completed" and record.outcome.step == 3 * 6
+    assert record.identity == run_identity(config) and record.name == run_name(config)
+    assert record.config == scientific_config(config)
+    assert set(record.fingerprints) == {"train", "validation", "test"}
+    assert record.environment["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert {"python", "commit", "device", "runner", "threads", "uncommitted_changes"} <= record.environment.keys()
+    assert record.timing["images_per_second"] > 0 and record.timing["wall_seconds"] > 0
+    curves = Store(config.results_dir).curves(record)
+    assert {len(curve) for curve in curves.values()} == {3}
+    for name in ("train_loss", "train_error", "validation_error", "test_loss", "test_error", "batch_loss"):
+        assert record.final_metrics[f"final_{name}"] == curves[name][-1]
+    assert record.final_metrics["lowest_test_error"] == curves["test_error"].min()
+    assert record.test_error == record.final_metrics["final_test_error"]
+    histograms = Store(config.results_dir).histograms(record)
+    assert histograms["epoch"].tolist() == [1, 2, 3]
+    assert (histograms["counts/network"].sum(axis=1) == record.parameters).all()
+    assert set(record.update_scale) == {name.removeprefix("counts/") for name in histograms if "/" in name}
+
+
+def test_final_metrics_are_the_references(tiny: Make) -> None:
+    config = tiny()
+    record, _ = run(config)
+    expected = train_by_the_book(config)
+    assert record.final_metrics["final_test_error"] == pytest.approx(expected.test_error[-1], abs=1e-9)
+    assert record.final_metrics["final_train_loss"] == pytest.approx(expected.train_loss[-1], rel=1e-4)
+
+
+def test_epochs_that_are_not_evaluated_have_no_values(tiny: Make) -> None:
+    every = {"training.epochs": 5, "training.evaluate_every": 2}
+    sparse, full = tiny(every), tiny({"training.epochs": 5})
+    curves = Store(sparse.results_dir).curves(run(sparse).record)
+    complete = Store(full.results_dir).curves(run(full).record)
+    assert np.isnan(curves["test_error"]).tolist() == [True, False, True, False, False]
+    for name in ("test_error", "train_loss"):
+        np.testing.assert_array_equal(curves[name][[1, 3, 4]], complete[name][[1, 3, 4]])
+    np.testing.assert_array_equal(curves["batch_loss"], complete["batch_loss"])
+
+
+def test_the_same_run_again_is_its_record(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny()
+    first = run(config)
+    monkeypatch.setattr(module_of_run(), "load_data", pytest.fail)
+    again = run(config)
+    assert first.trained and not again.trained and again.record == first.record
+
+
+def test_a_record_from_another_machine_needs_neither_its_data_nor_its_device(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny({"precision": "tf32"})
+    module = module_of_run()
+    monkeypatch.setattr(module, "set_precision", lambda precision, device: None)
+    record = run(config).record
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "load_data", pytest.fail)
+    assert run(config) == (record, False)
+
+
+def test_machine_keys_lead_to_the_same_record(tiny: Make) -> None:
+    record, _ = run(tiny({"runner": "fast"}))
+    assert run(tiny({"runner": "plain", "device": "auto", "tracking.group": "other"})) == (record, False)
+
+
+def test_a_run_that_another_process_trains_is_refused(tiny: Make) -> None:
+    config = tiny()
+    with Store(config.results_dir).claim(run_name(config)), pytest.raises(RunBusy, match=run_name(config)):
+        run(config)
+    assert run(config).trained
+
+
+def test_finished_by_another_process_between_the_look_and_the_claim(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny()
+    module = module_of_run()
+    original = module.load_data
+    records = []
+
+    def slow(dataset: Any) -> Any:
+        monkeypatch.undo()
+        records.append(run(config).record)
+        return original(dataset)
+
+    monkeypatch.setattr(module, "load_data", slow)
+    assert run(config) == (records[0], False)
+
+
+def test_a_failure_is_recorded_with_its_traceback_and_tried_again(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny()
+    failing_at(monkeypatch, 4, RuntimeError("CUDA out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(config)
+    store = Store(config.results_dir)
+    (failed,) = store.records().values()
+    assert failed.outcome.status == "failed" and failed.final_metrics == {"final_test_error": None}
+    assert "Traceback" in failed.outcome.reason and "in fail" in failed.outcome.reason
+    assert describe_outcome(failed) == "failed: RuntimeError: CUDA out of memory"
+    monkeypatch.undo()
+    record, trained = run(config)
+    assert trained and record.outcome.status == "completed"
+    assert store.records() == {record.identity: record}
+
+
+def full_disk_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Writing files of these names in the store fails."""
+    original = store_module.atomic_write
+
+    def write(path: Path) -> Any:
+        if path.name in names:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return original(path)
+
+    monkeypatch.setattr(store_module, "atomic_write", write)
+
+
+def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny()
+    full_disk_for(monkeypatch, "record.json")
+    with pytest.raises(OSError, match="No space left"):
+        run(config)
+    assert "failure could not be recorded" in caplog.text
+    assert Store(config.results_dir).records() == {}
+    monkeypatch.undo()
+    original = module_of_run().Store.write
+    attempts = []
+
+    def fails_once(self: Store, *arguments: Any) -> Any:
+        attempts.append(arguments)
+        if len(attempts) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Store, "write", fails_once)
+    with pytest.raises(OSError, match="No space left"):
+        run(config)
+    (failed,) = Store(config.results_dir).records().values()
+    assert failed.outcome.status == "failed" and "No space left" in failed.outcome.reason
+    monkeypatch.undo()
+    assert run(config).record.outcome.status == "completed"
+
+
+def test_a_results_folder_that_cannot_be_is_an_error_and_no_result(tiny: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        run(tiny({"results_dir": str(tmp_path / "file")}))
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_plain_lines_are_few(tiny: Make, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        run(tiny({"training.epochs": 12, "training.evaluate_every": 4}))
+    lines = [record.message for record in caplog.records if " epoch " in record.message]
+    assert 2 <= len(lines) <= 7 and "epoch 12/12" in lines[-1] and "test error" in lines[-1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of grey 8x8 images, twelve to train and four to test a class."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for name in ("cat", "dog"):
+            place = tmp_path / "images" / split / name
+            place.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(place / f"{number}.png")
+    return tmp_path / "images"
+
+
+def of_folder(tiny: Make, folder: Path, **values: Any) -> RunConfig:
+    return tiny({"dataset": "image_folder", "dataset.root": str(folder), "dataset.per_class": None, **values})
+
+
+def test_an_image_folders_content_is_part_of_its_runs_identity(tiny: Make, folder: Path) -> None:
+    record, trained = run(of_folder(tiny, folder))
+    assert trained and record.config["dataset"]["fingerprint"]
+    moved = folder.rename(folder.with_name("moved"))
+    assert run(of_folder(tiny, moved)) == (record, False)
+    (moved / "train" / "cat" / "0.png").unlink()
+    other, trained = run(of_folder(tiny, moved))
+    assert trained and other.identity != record.identity
+
+
+def test_a_held_out_image_counts_too(tiny: Make, folder: Path) -> None:
+    """Whatever image changes, held out or not, the run is another one."""
+    held_out = {"dataset.validation_fraction": 0.5, "training.epochs": 1}
+    identities = {run(of_folder(tiny, folder, **held_out)).record.identity}
+    for number in range(4):
+        image = folder / "train" / "dog" / f"{number}.png"
+        Image.fromarray(np.full((8, 8), 40 * number, dtype=np.uint8)).save(image)
+        identities.add(run(of_folder(tiny, folder, **held_out)).record.identity)
+    assert len(identities) == 5
+
+
+def test_other_images_than_asked_for_are_refused(tiny: Make, folder: Path) -> None:
+    record, _ = run(of_folder(tiny, folder))
+    fingerprint = record.config["dataset"]["fingerprint"]
+    assert run(of_folder(tiny, folder, **{"dataset.fingerprint": fingerprint})) == (record, False)
+    with pytest.raises(ValueError, match=f"holds other images than .*its fingerprint is {fingerprint}"):
+        run(of_folder(tiny, folder, **{"dataset.fingerprint": "0" * 12}))
+
+
+def test_a_bad_folder_is_refused_before_anything_is_written(tiny: Make, folder: Path) -> None:
+    (folder / "train" / "cat" / "3.png").write_bytes(b"no image")
+    config = of_folder(tiny, folder)
+    with pytest.raises(DatasetError, match=r"3\.png"):
+        run_function(config)
+    assert not Path(config.results_dir).exists()
