@@ -13,7 +13,7 @@ PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint reproduce-figures status clean always
+.PHONY: help setup test lint reproduce-figures status report clean always
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ reproduce-figures: $(READY) ## Train what the profile lacks, then draw its figur
 
 status: $(READY) ## Show which of the profile's runs are done, partial, failed or missing
 	@.venv/bin/python scripts/status.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)"
+
+report: $(READY) ## Write the profile's report: one HTML page in RESULTS/report/
+	@.venv/bin/python scripts/report.py profile="$(PROFILE)" results_dir="$(RESULTS)"
 
 clean: ## Remove caches and build output; .venv and all results stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage build dist outputs multirun

@@ -13,10 +13,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-# Notes how it is called; knows `--version`, `-c` (run by a real Python that believes to be of that version), `-I`
-# (the soundness check: a failure where the file `broken` lies), `-m venv` and `-m pip` (fails where `offline` lies).
+# Notes how it is called, arguments between bars. Knows `--version`, `-c` (run by a real Python that takes itself for
+# one of that version), `-I` (the soundness check: a failure where the file `broken` lies), `-m venv` and `-m pip`
+# (a failure where `offline` lies; it finds pyproject.toml edited meanwhile where `edit` lies).
 STAND_IN = """#!/bin/sh
-echo "$@" >> log
+(IFS="|"; echo "$*") >> log
 case "$1" in
   --version) echo "Python {version}" ;;
   -c) exec {python} -c 'import sys; sys.version_info = ({numbers}); exec(sys.argv.pop(1))' "$2" "$3" ;;
@@ -70,8 +71,8 @@ def checkout(tmp_path: Path) -> Checkout:
     return made
 
 
-VENV = "-m venv --clear .venv"
-INSTALL = ["-m pip install --quiet --upgrade pip", "-m pip install --quiet --editable .[dev,sweeps,dashboards]"]
+VENV = "-m|venv|--clear|.venv"
+INSTALL = ["-m|pip|install|--quiet|--upgrade|pip", "-m|pip|install|--quiet|--editable|.[dev,sweeps,dashboards]"]
 
 
 def test_bare_make_lists_every_target_and_does_nothing(checkout: Checkout) -> None:
@@ -169,7 +170,7 @@ def test_a_python_that_is_not_there_is_refused(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize("target", [target for target in TARGETS if target != "clean"])
 def test_every_target_makes_the_environment_when_needed(checkout: Checkout, target: str) -> None:
-    assert VENV in checkout.make("-n", target).stdout
+    assert VENV.replace("|", " ") in checkout.make("-n", target).stdout
     checkout.make("setup")
     planned = checkout.make("-n", target).stdout
     assert "venv --clear" not in planned and "pip" not in planned
@@ -180,7 +181,7 @@ def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     checkout.calls()
     done = checkout.make("reproduce-figures", "PROFILE=smoke", "RESULTS=my results", "JOBS=3")
     assert done.returncode == 0
-    assert checkout.calls() == ["scripts/reproduce.py profile=smoke results_dir=my results jobs=3"]
+    assert checkout.calls() == ["scripts/reproduce.py|profile=smoke|results_dir=my results|jobs=3"]
 
 
 def test_the_scripts_exist() -> None:

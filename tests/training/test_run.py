@@ -1,6 +1,7 @@
 """One run from its configuration to its record: once, by one process, and again if it failed."""
 
 import errno
+import importlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,11 @@ from scalefree.data import DatasetError
 from scalefree.records import Store, run_identity, run_name, scientific_config
 from scalefree.records import store as store_module
 from scalefree.training import RunBusy, describe_outcome, run, trainer
-from scalefree.training import run as run_function
 from scalefree.training.task import Task
 
 
 def module_of_run() -> Any:
-    import importlib
-
+    """The module behind the function of the same name."""
     return importlib.import_module("scalefree.training.run")
 
 
@@ -253,5 +252,5 @@ def test_a_bad_folder_is_refused_before_anything_is_written(tiny: Make, folder: 
     (folder / "train" / "cat" / "3.png").write_bytes(b"no image")
     config = of_folder(tiny, folder)
     with pytest.raises(DatasetError, match=r"3\.png"):
-        run_function(config)
+        run(config)
     assert not Path(config.results_dir).exists()

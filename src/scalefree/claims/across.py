@@ -1,4 +1,4 @@
-"""Means and slopes across networks, with intervals over seeds where there are seeds and over networks where not."""
+"""Means and slopes across settings, with intervals over seeds where there are seeds and over settings where not."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +9,7 @@ from scalefree.claims.verdict import Measured
 
 # A value for each seed.
 SeedValues = Mapping[int, float]
+NO_PAIRS = Measured(problem="no pair of runs with the same seed has what is compared")
 
 
 def common_seeds(rows: Sequence[SeedValues]) -> list[int]:
@@ -16,19 +17,19 @@ def common_seeds(rows: Sequence[SeedValues]) -> list[int]:
     return sorted(set.intersection(*(set(row) for row in rows))) if rows else []
 
 
-def mean_across(rows: Sequence[SeedValues], least_spread: float, of: str = "networks") -> Measured:
-    """The mean over all rows (one a network), each over its seeds.
+def mean_across(rows: Sequence[SeedValues], least_spread: float) -> Measured:
+    """The mean over all rows (one a setting), each a mean over its seeds.
 
-    With two seeds or more in every row, the interval is over seeds: of the row means of each seed, as one seed's runs
-    are paired. With one seed it is over the rows, and says what to expect of another network like these.
+    With two seeds or more in every row, the interval is over seeds, each seed's value being its mean over the rows,
+    as one seed's runs are paired. With one seed it is over the rows, and says what to expect of another setting.
     """
     if not rows or not all(rows):
-        return Measured(problem="no pair of runs with the same seed")
+        return NO_PAIRS
     seeds = common_seeds(rows)
     if len(seeds) >= 2:
         values, unit = [float(np.mean([row[seed] for row in rows])) for seed in seeds], "seeds"
     else:
-        values, unit = [float(np.mean(list(row.values()))) for row in rows], of
+        values, unit = [float(np.mean(list(row.values()))) for row in rows], "settings"
     return Measured(float(np.mean(values)), mean_interval(values, unit, least_spread))
 
 
@@ -39,9 +40,9 @@ def slope_across(x: Sequence[float], rows: Sequence[SeedValues], least_spread: f
     the line.
     """
     if len(set(x)) < 2:
-        return Measured(problem="a slope needs two complete depths")
+        return Measured(problem="a slope needs two depths with all their cells")
     if not all(rows):
-        return Measured(problem="no pair of runs with the same seed")
+        return NO_PAIRS
     seeds = common_seeds(rows)
     if len(seeds) >= 2:
         slopes = [_slope(x, [row[seed] for row in rows]) for seed in seeds]

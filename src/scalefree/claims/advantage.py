@@ -4,15 +4,16 @@ One seed's two runs share initialisation, batches and augmentation, so their dif
 of test error. A diverged run counts as an error of 100 points, the worst there is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from scalefree.claims.across import SeedValues
+from scalefree.claims.labels import NAMES, cell_label, setting_label
+from scalefree.claims.settings import initialization
 from scalefree.config import RunConfig
-from scalefree.experiments import Criterion, Point, Setting
-from scalefree.records import model_label
+from scalefree.experiments import Point, Setting
+from scalefree.experiments.results import Criterion
 
 PAIR = ("adaml2", "adamw")
-NAMES = {"adaml2": "Adam-l2", "adamw": "AdamW", "adamprox": "AdamProx", "adam_metric_prox": "the metric prox"}
 
 # An advantage below half a point is not worth the name: two images in 360 of the digits' test set, and a sixth of
 # the 3.1 points that the paper shows for ResNet-110.
@@ -22,12 +23,6 @@ LEAST_ADVANTAGE = 0.5
 LEAST_SPREAD = 0.1
 # An error above this, in points, is no trained network; where nothing trains, all optimizers are trivially alike.
 TRAINED = 50.0
-USUAL_EPS = 1e-8
-
-
-def initialization(config: RunConfig) -> str:
-    """Of a ResNet; DenseNet has one only."""
-    return str(getattr(config.model, "initialization", "kaiming"))
 
 
 def is_usual(config: RunConfig) -> bool:
@@ -36,11 +31,11 @@ def is_usual(config: RunConfig) -> bool:
         initialization(config) == "kaiming"
         and config.schedule.name == "constant"
         and config.training.loss_multiplier == 1
-        and config.optimizer.eps == USUAL_EPS
+        and config.optimizer.eps == 1e-8
     )
 
 
-def without_bn(config: RunConfig) -> bool:
+def is_usual_without_bn(config: RunConfig) -> bool:
     """The main protocol on a network without BatchNorm."""
     return is_usual(config) and not config.model.batch_norm
 
@@ -56,62 +51,48 @@ def mean_error(point: Point) -> float:
     return sum(values.values()) / len(values)
 
 
-def difference(worse: Point, better: Point) -> SeedValues:
+def difference(first: Point, second: Point) -> SeedValues:
     """Errors of the first minus errors of the second, by the seeds that both have."""
-    first, second = errors(worse), errors(better)
-    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
+    minuend, subtrahend = errors(first), errors(second)
+    return {seed: minuend[seed] - subtrahend[seed] for seed in sorted(minuend.keys() & subtrahend.keys())}
 
 
-def best_cells(setting: Setting, optimizers: Sequence[str], criterion: Criterion) -> dict[str, Point] | None:
-    """Each optimizer's best cell; None where one has none, as without a validation split under that criterion."""
-    found = {optimizer: setting.best(optimizer, criterion) for optimizer in optimizers}
-    points = {optimizer: point for optimizer, point in found.items() if point is not None}
-    return points if len(points) == len(found) else None
+def best_cells(setting: Setting, optimizers: Sequence[str], criterion: Criterion) -> dict[str, Point]:
+    """Each optimizer's best cell.
+
+    Raises:
+        LookupError: one has none; a setting that `select` lets through has all.
+    """
+    best = {}
+    for optimizer in optimizers:
+        point = setting.best(optimizer, criterion)
+        if point is None:
+            raise LookupError(f"{setting_label(setting.config)} has no best cell of {optimizer} by {criterion} error")
+        best[optimizer] = point
+    return best
 
 
-def advantage(setting: Setting, criterion: Criterion, other: str = "adaml2", of: str = "adamw") -> SeedValues:
-    """By seed, in points; the criterion chooses the cells, and test errors are compared. Empty without best cells."""
-    best = best_cells(setting, (other, of), criterion)
-    return {} if best is None else difference(best[other], best[of])
+def advantage(setting: Setting, criterion: Criterion) -> SeedValues:
+    """Adam-l2's test error minus AdamW's, in points by seed, at the cells that the criterion chooses."""
+    best = best_cells(setting, PAIR, criterion)
+    return difference(best["adaml2"], best["adamw"])
 
 
-def cell_text(point: Point) -> str:
-    """`(2e-3, 1e-4)`: step size and decay."""
-    return f"({_number(point.lr)}, {_number(point.weight_decay)})"
-
-
-def _number(value: float) -> str:
-    mantissa, _, exponent = f"{value:.6e}".partition("e")
-    return "0" if value == 0 else f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-
-
-def best_note(label: str, best: Mapping[str, Point]) -> str:
+def best_note(label: str, points: Sequence[Point]) -> str:
     """`resnet80w8-nobn: Adam-l2 36.1 % at (2e-3, 1e-3), AdamW 11.3 % at (2e-3, 1e-3)`."""
-    parts = (f"{NAMES[o]} {mean_error(point):.1f} % at {cell_text(point)}" for o, point in best.items())
+    parts = (f"{NAMES[point.optimizer]} {mean_error(point):.1f} % at {cell_label(point)}" for point in points)
     return f"{label}: {', '.join(parts)}"
 
 
-def notes_of_best(
-    settings: Sequence[Setting], optimizers: Sequence[str], labels: Sequence[str] | None = None
-) -> list[str]:
-    """Every setting's best cells and errors by both criteria, the second where it chooses other cells."""
-    notes = []
-    for index, setting in enumerate(settings):
-        label = model_label(setting.config) if labels is None else labels[index]
-        chosen = [best_cells(setting, optimizers, criterion) for criterion in ("test", "validation")]
-        by_test, by_validation = chosen
-        if by_test is not None:
-            notes.append(best_note(label, by_test))
-        if by_validation is not None and by_test is not None and by_validation != by_test:
-            notes.append(best_note(f"{label}, chosen by validation", by_validation))
-    return notes
-
-
-def notes_of_lacking(settings: Sequence[Setting], optimizers: Sequence[str]) -> list[str]:
-    """Which networks are not judged, as their grids have holes."""
+def notes_of_best(settings: Sequence[Setting], optimizers: Sequence[str] = PAIR) -> list[str]:
+    """Every setting's best cells with their errors, and once more where held-out validation chooses others."""
     notes = []
     for setting in settings:
-        points = [point for optimizer in optimizers for point in setting.of(optimizer)]
-        present = sum(point.status in ("completed", "diverged") for point in points)
-        notes.append(f"{model_label(setting.config)} is not judged: {present} of {len(points)} cells are complete")
+        label = setting_label(setting.config)
+        best = best_cells(setting, optimizers, "test")
+        notes.append(best_note(label, list(best.values())))
+        if setting.config.dataset.validation_fraction > 0:
+            again = best_cells(setting, optimizers, "validation")
+            if again != best:
+                notes.append(best_note(f"{label}, chosen by validation", list(again.values())))
     return notes

@@ -1,18 +1,15 @@
 """What claims are judged from: the cells of a profile's experiments with their records, and the store."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.claims.labels import setting_label
 from scalefree.claims.settings import kind
-from scalefree.config import RunConfig
-from scalefree.experiments import Point, Result, Setting, experiment_names, load_experiment, settings, with_records
+from scalefree.experiments import Result, Setting, experiment_names, load_experiment, settings, with_records
 from scalefree.records import Record, RecordError, Store
 
 Floats = npt.NDArray[np.float64]
@@ -62,78 +59,3 @@ def gather(profile: str, results_dir: str | Path) -> Evidence:
     records = store.records()
     results = {name: with_records(load_experiment(name, profile), records) for name in experiment_names()}
     return Evidence(profile, results, store)
-
-
-def points_of(setting: Setting, optimizers: Iterable[str]) -> list[Point]:
-    """The points of several optimizers."""
-    return [point for optimizer in optimizers for point in setting.of(optimizer)]
-
-
-def present(points: Iterable[Point]) -> int:
-    """How many points have the records of all their seeds."""
-    return sum(point.status in ("completed", "diverged") for point in points)
-
-
-class Selection(NamedTuple):
-    """What a claim may use of the settings it asked for.
-
-    Attributes:
-        used: those with all of their cells under the optimizers in question.
-        lacking: the others.
-        problem: why nothing may be used; empty if something may.
-    """
-
-    optimizers: tuple[str, ...]
-    used: list[Setting]
-    lacking: list[Setting]
-    problem: str
-
-    def notes(self) -> list[str]:
-        """What is not judged, a sentence each."""
-        notes = []
-        for setting in self.lacking:
-            points = points_of(setting, self.optimizers)
-            notes.append(f"{setting_label(setting.config)}: not judged, {present(points)} of {len(points)} cells present")
-        return notes
-
-    def scope(self, profile: str) -> str:
-        """`digits, profile quick, 30 epochs, batch 32, 2 seeds; 26 of 26 cells present`."""
-        asked = self.used + self.lacking
-        if not asked:
-            return f"profile {profile}; no cells"
-        points = [point for setting in asked for point in points_of(setting, self.optimizers)]
-        datasets = " and ".join(dict.fromkeys(setting.config.dataset.name for setting in asked))
-        epochs = _either(setting.config.training.epochs for setting in asked)
-        batches = _either(setting.config.training.batch_size for setting in asked)
-        seeds = _either(len(point.results) for point in points)
-        return (
-            f"{datasets}, profile {profile}, {epochs} epochs, batch {batches}, {seeds} seed{'s' * (seeds != '1')}; "
-            f"{present(points)} of {len(points)} cells present"
-        )
-
-
-def _either(values: Iterable[int]) -> str:
-    return " or ".join(map(str, sorted(set(values))))
-
-
-def select(
-    candidates: Iterable[Setting], optimizers: Sequence[str], wanted: Callable[[RunConfig], bool] = lambda _: True
-) -> Selection:
-    """Settings that are `wanted` and have cells of every optimizer, by whether all those cells have their records.
-
-    One with a cell or a seed missing is not judged: the best of half a grid says as much about which half was
-    trained as about the optimizer.
-    """
-    asked = [s for s in candidates if wanted(s.config) and all(s.of(optimizer) for optimizer in optimizers)]
-    used, lacking = [], []
-    for setting in asked:
-        points = points_of(setting, optimizers)
-        (used if present(points) == len(points) else lacking).append(setting)
-    problem = ""
-    if not asked:
-        problem = "no records: the profile has no cells for this claim"
-    elif not any(point.records for setting in asked for point in points_of(setting, optimizers)):
-        problem = "no records"
-    elif not used:
-        problem = "missing cells: no setting has its whole grid"
-    return Selection(tuple(optimizers), used, lacking, problem)

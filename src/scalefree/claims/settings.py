@@ -34,6 +34,11 @@ def factor(config: RunConfig, key: str) -> Any:
     return node
 
 
+def initialization(config: RunConfig) -> str:
+    """Of a ResNet; DenseNet has only one."""
+    return str(factor(config, "model.initialization") or "kaiming")
+
+
 def groups(settings: Iterable[Setting], key: str) -> list[dict[Any, Setting]]:
     """Settings that differ in `key` alone, by its value."""
     found: dict[str, dict[Any, Setting]] = {}

@@ -2,15 +2,17 @@
 
 A claim is supported when the whole 95 % interval lies on its side of the threshold, contradicted when the whole
 interval lies on the other, and otherwise inconclusive at this scale. The thresholds are constants of the claims'
-modules, chosen before any run was looked at. Being contradicted says that the effect is not as large as the
-threshold, with 95 % confidence; it does not say that the effect is zero.
+modules, chosen before any run was looked at. "Contradicted" says that the effect is not as large as the threshold, with
+95 % confidence; it does not say that the effect is zero.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from scalefree.claims.intervals import Interval
+from scalefree.claims.selection import Selection
+from scalefree.experiments.results import Criterion
 
 Decision = Literal["supported", "contradicted", "inconclusive at this scale"]
 INCONCLUSIVE: Decision = "inconclusive at this scale"
@@ -58,55 +60,48 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judged claim; plain values that go to JSON and back.
+    """A judged claim, in plain values.
 
     Attributes:
+        question: what was asked.
         reason: why this verdict, in words.
         by_validation: None where no validation split exists or no best cell is chosen.
         notes: sentences for the reader: the cells, the numbers behind the statistic, what is missing.
         scope: data set, profile, epochs, seeds, and how many of the cells have records.
     """
 
-    number: str
-    name: str
-    claim: str
+    question: Question
     verdict: Decision
     reason: str
-    statistic: str
-    unit: str
-    sense: Sense
-    threshold: float
     effect: float | None
     interval: Interval | None
     by_validation: Confirmation | None
     notes: tuple[str, ...]
     scope: str
 
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> "Verdict":
-        """The inverse of `dataclasses.asdict`, also after JSON."""
-        values = {**document, "notes": tuple(document["notes"])}
-        if values["interval"] is not None:
-            values["interval"] = Interval(**values["interval"])
-        if values["by_validation"] is not None:
-            other = dict(values["by_validation"])
-            if other["interval"] is not None:
-                other["interval"] = Interval(**other["interval"])
-            values["by_validation"] = Confirmation(**other)
-        return cls(**values)
+
+def from_document(document: dict[str, Any]) -> Verdict:
+    """The verdict that `dataclasses.asdict` was taken of, also after JSON."""
+
+    def interval(values: dict[str, Any] | None) -> Interval | None:
+        return None if values is None else Interval(**values)
+
+    other = document["by_validation"]
+    return Verdict(
+        **{
+            **document,
+            "question": Question(**document["question"]),
+            "interval": interval(document["interval"]),
+            "by_validation": other and Confirmation(**{**other, "interval": interval(other["interval"])}),
+            "notes": tuple(document["notes"]),
+        }
+    )
 
 
 def quantity(value: float, unit: str) -> str:
-    """`+3.1 points`, `0.02 powers of two`: three digits and the unit."""
+    """`+3.1 points`, `0.02 powers of two`: three digits and the unit; differences of errors have their sign."""
     sign = "+" if unit.startswith("points") and value > 0 else ""
     return f"{sign}{value:.3g} {unit}".rstrip()
-
-
-def interval_text(interval: Interval, unit: str) -> str:
-    """`[+0.2, +1.9] points, 5 seeds, Student's t`."""
-    low, high = (quantity(value, unit).split()[0] for value in (interval.low, interval.high))
-    unit_text = f" {unit}" if unit else ""
-    return f"[{low}, {high}]{unit_text}, n = {interval.n} {interval.of}, {interval.method}"
 
 
 def decide(question: Question, measured: Measured) -> tuple[Decision, str]:
@@ -115,51 +110,44 @@ def decide(question: Question, measured: Measured) -> tuple[Decision, str]:
         return INCONCLUSIVE, measured.problem or "nothing was measured"
     interval = measured.interval
     if interval is None:
-        return INCONCLUSIVE, "too few runs for an interval: neither two seeds nor enough cells to stand in for them"
-    bound = question.threshold
-    low, high = (-bound, bound) if question.sense == "within" else (bound, bound)
+        return INCONCLUSIVE, "one value, so no interval: it takes a second seed"
+    low, high = (-question.threshold if question.sense == "within" else question.threshold), question.threshold
     above, below = interval.low > high, interval.high < low
     inside = low < interval.low and interval.high < high
-    limits = " to ".join(dict.fromkeys(quantity(limit, question.unit) for limit in (low, high)))
-    held = {"above": above, "below": below, "within": inside}[question.sense]
-    where = "above" if above else "below" if below else "within"
-    if held:
-        return "supported", f"the whole interval lies {where} {limits}"
+    limits = quantity(high, question.unit) if low == high else f"{low:g} to {quantity(high, question.unit)}"
+    if {"above": above, "below": below, "within": inside}[question.sense]:
+        return "supported", f"the whole interval lies {question.sense} {limits}"
     if above or below:
-        return "contradicted", f"the whole interval lies {where} {limits}"
-    return INCONCLUSIVE, f"the interval reaches to both sides of {limits}, so these runs cannot tell"
+        return "contradicted", f"the whole interval lies {'above' if above else 'below'} {limits}"
+    return INCONCLUSIVE, f"the interval reaches across {limits}: {interval.n} {interval.of} cannot tell"
 
 
-def judged(
+def judged(question: Question, measured: Measured, notes: Sequence[str], scope: str) -> Verdict:
+    """The verdict where no best cell is chosen."""
+    verdict, reason = decide(question, measured)
+    return Verdict(question, verdict, reason, measured.effect, measured.interval, None, tuple(notes), scope)
+
+
+def judged_at_best_cells(
     question: Question,
-    by_test: Measured,
-    by_validation: Measured | None,
-    scope: str,
-    notes: Iterable[str] = (),
+    measure: Callable[[Criterion], Measured],
+    selection: Selection,
+    notes: Sequence[str],
+    profile: str,
 ) -> Verdict:
-    """The verdict by test error, and whether the choice by validation confirms it."""
-    verdict, reason = decide(question, by_test)
+    """The verdict at best cells by test error, as the paper chooses them, and whether held-out validation confirms it."""
+    measured = Measured(problem=selection.problem) if selection.problem else measure("test")
+    verdict, reason = decide(question, measured)
     confirmation = None
-    if by_validation is not None and by_test.effect is not None:
-        other, _ = decide(question, by_validation)
-        confirmation = Confirmation(other, by_validation.effect, by_validation.interval)
-        if other == verdict:
-            reason += "; best cells chosen by held-out validation give the same verdict"
-        else:
-            reason += f"; by test error alone: with best cells chosen by held-out validation it is {other}"
-    return Verdict(
-        question.number,
-        question.name,
-        question.claim,
-        verdict,
-        reason,
-        question.statistic,
-        question.unit,
-        question.sense,
-        question.threshold,
-        by_test.effect,
-        by_test.interval,
-        confirmation,
-        tuple(notes),
-        scope,
-    )
+    if not selection.problem and selection.validated:
+        again = measure("validation")
+        confirmation = Confirmation(decide(question, again)[0], again.effect, again.interval)
+        if verdict != INCONCLUSIVE and confirmation.verdict == verdict:
+            reason += "; with best cells chosen by held-out validation, too"
+        elif confirmation.verdict != verdict:
+            reason += f"; held-out validation does not confirm it: with its best cells, {confirmation.verdict}"
+    elif not selection.problem:
+        reason += "; best cells are chosen by test error alone, as no validation split is held out"
+    all_notes = (*notes, *selection.notes())
+    scope = selection.scope(profile)
+    return Verdict(question, verdict, reason, measured.effect, measured.interval, confirmation, all_notes, scope)

@@ -18,16 +18,18 @@ Measure = Literal["accuracy", "error"]
 Placed = Sequence[tuple[float, Setting]]
 
 NOTE = (
-    "Each optimizer at its own best cell. Small dots: seeds; filled: their mean at the cell of lowest test error; hollow: "
-    f"at the cell of lowest validation error, where that is another; bars: 95% t interval, from {LEAST_SEEDS} seeds on if "
-    "none diverged; crosses: diverged, counted as error 100%"
+    "Each optimizer at its own best cell. Small dots: seeds; filled: their mean at the cell of lowest test error; "
+    "hollow: at the cell of lowest validation error, where that is another; bars: 95% t interval, from "
+    f"{LEAST_SEEDS} seeds on if none diverged; crosses: diverged, counted as error 100%"
 )
 
 
 def dodge_width(places: Sequence[float]) -> float:
     """The step aside between two optimizers at one place: wide enough for their markers, small beside the axis."""
-    distinct = sorted(set(places))
-    return 0.022 * (distinct[-1] - distinct[0]) if len(distinct) > 2 else 0.1
+    span = max(places) - min(places)
+    if span == 0:
+        return 0.025
+    return (0.022 if len(set(places)) > 2 else 0.04) * span
 
 
 def _percent(errors: Mapping[int, float], measure: Measure) -> dict[int, float]:
@@ -48,7 +50,8 @@ def _draw_point(axes: Axes, x: float, point: Point, optimizer: str, measure: Mea
                 x + shift, value, "o", color="black", markersize=1.8, alpha=0.7, markeredgewidth=0, zorder=3, gid="seed"
             )
     if not diverged:
-        draw_interval(axes, x, list(values.values()), color)
+        # Half the lowest seed, so that an interval that reaches below zero still leaves a logarithmic axis readable.
+        draw_interval(axes, x, list(values.values()), color, least=min(values.values()) / 2)
     return float(np.mean(list(values.values())))
 
 
@@ -114,7 +117,7 @@ def draw_each_cell(axes: Axes, placed: Placed, optimizers: Sequence[str]) -> Non
 def factor_axis(axes: Axes, places: Sequence[float], labels: Sequence[str], name: str) -> None:
     """Ticks at the factor's values and equal margins at both ends."""
     axes.set_xticks(list(places), list(labels))
-    margin = max(0.08 * (max(places) - min(places)), 2 * dodge_width(places))
+    margin = 0.08 * (max(places) - min(places)) or 0.25
     axes.set_xlim(min(places) - margin, max(places) + margin)
     axes.set_xlabel(name)
 

@@ -1,9 +1,10 @@
 """Every figure by name, and their drawing to files: a pure function of the records that the store holds."""
 
 import itertools
+import logging
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -27,8 +28,11 @@ from scalefree.figures import (
 from scalefree.figures.evidence import Evidence, gather
 from scalefree.figures.pages import Pages
 from scalefree.figures.style import NEUTRAL, new_figure, styled
-from scalefree.records import Store
+from scalefree.records import Record, Store
 from scalefree.records.files import atomic_write
+
+# It tells every table of every font that it embeds to whoever listens at INFO, as the command line does.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 # A figure has the name of the experiment that it draws.
 FIGURES: dict[str, Callable[[Evidence], Pages]] = {
@@ -82,15 +86,23 @@ def draw_pages(evidence: Evidence, directory: Path) -> list[Path]:
         return [path for stem, figure in drawn.items() for path in _write(figure, directory, stem)]
 
 
-def draw(name: str, profile: str, store: Store, out_dir: Path | None = None) -> list[Path]:
+def draw(
+    name: str,
+    profile: str,
+    store: Store,
+    out_dir: Path | None = None,
+    records: Mapping[str, Record] | None = None,
+) -> list[Path]:
     """Draw one figure to `out_dir` (RESULTS/figures/<profile> if None); returns the paths written.
+
+    `records` by identity saves reading the store again.
 
     Raises:
         ConfigError: no figure, experiment or profile of that name.
     """
     if name not in FIGURES:
         raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
-    evidence = gather(load_experiment(name, profile), profile, store, store.records())
+    evidence = gather(load_experiment(name, profile), profile, store, store.records() if records is None else records)
     return draw_pages(evidence, out_dir or store.root / "figures" / profile)
 
 

@@ -1,11 +1,11 @@
 """A quantity against epochs at one cell an optimizer: mean and band from the lowest to the highest seed."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from scalefree.experiments import Point
 from scalefree.figures.evidence import Evidence, Floats
@@ -29,10 +29,8 @@ TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset
 
 
 def band(curve: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean, lowest and highest over the seeds (rows) still running at each epoch; NaN where none is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an epoch that no seed reached
-        return np.nanmean(curve, axis=0), np.nanmin(curve, axis=0), np.nanmax(curve, axis=0)
+    """Mean, lowest and highest over the seeds (rows) that have a value at each epoch (columns); one at least must."""
+    return np.nanmean(curve, axis=0), np.nanmin(curve, axis=0), np.nanmax(curve, axis=0)
 
 
 def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], quantity: Quantity) -> None:
@@ -57,5 +55,6 @@ def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], qua
         plain_log_axis(axes)
     else:
         axes.set_ylim(top=101)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
     axes.set_xlabel("epoch")
     axes.set_ylabel(quantity.label)

@@ -10,12 +10,12 @@ from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_grid
 from scalefree.figures.style import NAMES
 
 HEATMAP_NOTE = (
-    "Cells: mean over seeds; black frame: lowest of a complete cell; white dot: lowest validation error, where there is a validation "
-    "split; hatched: a seed diverged; crossed: not trained; *: seeds missing"
+    "Cells: mean over seeds; black frame: lowest of a complete cell; white dot: lowest validation error, where there "
+    "is a validation split; hatched: a seed diverged; crossed: not trained; *: seeds missing"
 )
 LINES_NOTE = (
-    "Errors: mean and range over seeds; ring: lowest mean of a complete cell; hollow: seeds missing; cross at the top: a seed "
-    "diverged; tick at the bottom: not trained"
+    "Errors: mean and range over seeds; ring: lowest mean of a complete cell; hollow: seeds missing; "
+    "cross at the top: a seed diverged; tick at the bottom: not trained"
 )
 
 

@@ -59,7 +59,7 @@ class Evidence:
         return any(result.record is not None for result in self.results)
 
     def curve(self, point: Point, name: str) -> Floats:
-        """A curve of all seeds, rows as in `point.records`: (S, E), NaN after the end of a diverged run."""
+        """A curve of all seeds, rows as in `point.records`: (S, E), NaN where not evaluated or after a divergence."""
         rows = [self._arrays(record, "curves").get(name, ()) for record in point.records.values()]
         curve = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
         for index, row in enumerate(rows):

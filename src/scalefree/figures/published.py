@@ -63,7 +63,8 @@ UNDERFLOW_SHARES = (0.34, 0.38)
 
 NOTE = (
     "The paper's numbers (one run a cell): the two framed errors are printed there, all others were read off its "
-    "figures, within about 1 point of error or .01 of share; >40: 40% or worse"
+    "figures, within about 1 point of error or .01 of share; >40: 40% or worse; diamonds: its shares, grey where it is "
+    "not known whose"
 )
 
 

@@ -1,10 +1,10 @@
 """A 95 % interval for a mean over seeds, as numbers and on an axis."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from scipy.special import stdtrit
 
 # With two seeds Student's factor is 12.7: such an interval would only hide the dots.
@@ -20,11 +20,8 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
-def draw_interval(axes: Axes, x: float, values: Sequence[float], color: str) -> None:
-    """The interval as a vertical bar that does not widen the axis: a wide one runs out of the picture."""
+def draw_interval(axes: Axes, x: float, values: Sequence[float], color: str, least: float = -math.inf) -> None:
+    """The interval as a vertical bar from `least` up: an axis of errors or accuracies has nothing below some value."""
     interval = seed_interval(values)
     if interval is not None:
-        # Below zero there is nothing on a logarithmic axis.
-        low = max(interval[0], 1e-6) if axes.get_yscale() == "log" else interval[0]
-        bar = LineCollection([[(x, low), (x, interval[1])]], colors=color, linewidths=1.3, gid="interval")
-        axes.add_collection(bar, autolim=False)
+        axes.vlines(x, max(interval[0], least), interval[1], color=color, linewidth=1.3, gid="interval")

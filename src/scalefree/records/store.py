@@ -42,7 +42,8 @@ class Store:
         directory = self.directory(record.name)
         for stem, arrays in (("curves", curves), ("histograms", histograms)):
             with atomic_write(directory / f"{stem}.npz") as file:
-                np.savez_compressed(file, **arrays)
+                named: dict[str, Any] = dict(arrays)  # NumPy's own keywords follow the names
+                np.savez_compressed(file, **named)
         with atomic_write(directory / "record.json") as file:
             file.write(json.dumps(record.document(), indent=1, allow_nan=False).encode() + b"\n")
         return directory
@@ -56,7 +57,7 @@ class Store:
         path = self.directory(name) / "record.json"
         try:
             document = json.loads(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise RecordError(f"{path} is damaged ({error}); remove it and train the run again") from None

@@ -26,7 +26,7 @@ def rotated_hessian(condition: float, seed: int, dimension: int = DIMENSION) -> 
     normal = np.random.default_rng(seed).standard_normal((dimension, dimension))
     q, r = np.linalg.qr(normal)
     q *= np.sign(np.diag(r))  # without this the distribution depends on the sign convention of QR
-    rotated = q @ diagonal_hessian(condition, dimension) @ q.T
+    rotated: Floats = q @ diagonal_hessian(condition, dimension) @ q.T
     return (rotated + rotated.T) / 2
 
 

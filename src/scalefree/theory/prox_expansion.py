@@ -16,8 +16,8 @@ The same lines read the other way say more. As 1 / (1 + s) = 1 - s / (1 + s), Ad
 constant schedule *is* AdamW with (alpha, lambda) / (1 + lambda). Step and decay shrink by one factor: AdamProx is
 AdamW slowed down by 1 + lambda, which is one part in 10,000 at the paper's lambda = 1e-4. All this is derived here.
 
-Over a trajectory the decay of the start alone makes a gap of (1 + lambda)^-t - (1 - lambda)^t times |x_0|, which is
-largest, lambda |x_0| / e, after 1 / lambda steps; the steps towards a minimum of the loss add their alpha lambda t.
+Over a trajectory at eta = 1 the decay of the start alone makes a gap of (1 + lambda)^-t - (1 - lambda)^t times |x_0|.
+It is largest after 1 / lambda steps, about lambda |x_0| / e, however long the run; Adam's own steps add theirs.
 
 The toy problem: a quadratic of condition number 100 along random axes in 10 dimensions, its minimiser and the start
 random with a largest coordinate of 0.6; alpha = 1e-3, Adam's usual betas and eps.
@@ -77,6 +77,12 @@ class State(NamedTuple):
 def slowed_down(lr: float, weight_decay: float) -> tuple[float, float]:
     """(alpha, lambda) of the AdamW that equals AdamProx with `lr` and `weight_decay` under a constant schedule."""
     return lr / (1 + weight_decay), weight_decay / (1 + weight_decay)
+
+
+def decay_gap(weight_decay: float, steps: int = STEPS) -> float:
+    """max over t <= steps of (1 + lambda)^-t - (1 - lambda)^t: the gap that a start of size 1 leaves by decay alone."""
+    t = np.arange(1, steps + 1)
+    return float(np.max((1 + weight_decay) ** -t.astype(np.float64) - (1 - weight_decay) ** t))
 
 
 def _random_point(seed: int) -> Tensor:

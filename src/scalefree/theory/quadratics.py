@@ -19,7 +19,8 @@ The paper's settings are not known. These are our own, in float64 and without no
   hindsight, as gradient descent, too, is told L and mu. A problem that no schedule finishes is reported as `inf`.
 
 Rotated, Adam still beats gradient descent: by its momentum, as the comparison with heavy ball shows, not by being
-scale-free.
+scale-free. An eps above 0 breaks scale-freeness where it outweighs a gradient, and with it the advantage: on diagonal
+problems Adam's steps rise from eps * condition = 100 on (`epsilon_counts`).
 """
 
 from collections.abc import Callable, Sequence
@@ -41,13 +42,13 @@ SCHEDULES = ((CAP, 1.0), (1000, 1e-6), (200, 1e-6), (50, 1e-6))  # steps, last l
 CONDITIONS = tuple(10.0**k for k in range(9))
 ROTATIONS = (0, 1, 2)  # seeds
 
-# Constructors called with (params, lr=1.0).
+# Scale-free rules, called with (params, lr=1.0). Adam is without decay, where the four rules are one.
 SCALE_FREE: dict[str, Callable[..., Optimizer]] = {
-    "Adam": partial(AdamW, eps=0.0),  # without decay, where the four rules are one
+    "Adam": partial(AdamW, eps=0.0),
     "sign descent": partial(AdamW, eps=0.0, betas=(0.0, 0.0)),
     "AdaGrad": partial(Adagrad, eps=0.0),
 }
-NOT_SCALE_FREE: dict[str, Callable[..., Optimizer]] = {"Adam, eps = 1e-3": partial(AdamW, eps=1e-3)}
+EPSILONS = (1e-8, 1e-6, 1e-4, 1e-2)
 
 
 class Count(NamedTuple):
@@ -129,19 +130,21 @@ def optimizer_steps(
     """
     h = torch.from_numpy(np.stack(hessians))
     alpha = torch.tensor(alphas, dtype=torch.float64)[:, None]
-    fewest = torch.full((len(hessians), len(alphas)), torch.inf, dtype=torch.float64)
+    first = torch.from_numpy(start()).expand(len(hessians), len(alphas), -1)
+    fewest = np.full(len(hessians), np.inf)
     for horizon, fall in schedules:
-        y = Parameter(torch.from_numpy(start()) / alpha.expand(len(hessians), -1, -1))
+        y = Parameter(first / alpha)
         optimizer = make_optimizer([y], lr=1.0)
+        x, distances = first, []
         for t in range(horizon):
-            x = alpha * y.detach()
             y.grad = x @ h  # H is symmetric
             optimizer.param_groups[0]["lr"] = fall ** (t / horizon)
             optimizer.step()
-            arrived = (alpha * y.detach()).norm(dim=2) <= ACCURACY
-            fewest = torch.where(arrived & (fewest > t + 1), float(t + 1), fewest)
-    best: Floats = fewest.amin(dim=1).numpy()
-    return best
+            x = alpha * y.detach()
+            distances.append(torch.linalg.vector_norm(x, dim=2).amin(dim=1))
+        arrived = torch.stack(distances).numpy() <= ACCURACY
+        fewest = np.minimum(fewest, np.where(arrived.any(axis=0), arrived.argmax(axis=0) + 1.0, np.inf))
+    return fewest
 
 
 def counts(conditions: Sequence[float] = CONDITIONS, rotations: Sequence[int] = ROTATIONS) -> list[Count]:
@@ -152,10 +155,22 @@ def counts(conditions: Sequence[float] = CONDITIONS, rotations: Sequence[int] = 
         "gradient descent": [gradient_descent_steps(hessian) for hessian in hessians],
         "heavy ball": [heavy_ball_steps(hessian) for hessian in hessians],
     }
-    for name, make_optimizer in {**SCALE_FREE, **NOT_SCALE_FREE}.items():
+    for name, make_optimizer in SCALE_FREE.items():
         steps[name] = optimizer_steps(make_optimizer, hessians)
     return [
         Count(name, condition, rotation, float(number))
         for name, numbers in steps.items()
         for (condition, rotation), number in zip(places, numbers, strict=True)
     ]
+
+
+def epsilon_counts(
+    epsilons: Sequence[float] = EPSILONS, conditions: Sequence[float] = CONDITIONS
+) -> dict[float, list[float]]:
+    """Adam's steps on the diagonal problems, a list over `conditions` for each eps, all above 0.
+
+    All eps run at once: Adam with eps on f makes the iterates of Adam with 1e-8 on f * 1e-8 / eps.
+    """
+    hessians = [1e-8 / eps * diagonal_hessian(condition) for eps in epsilons for condition in conditions]
+    steps = optimizer_steps(partial(AdamW, eps=1e-8), hessians).reshape(len(epsilons), len(conditions))
+    return dict(zip(epsilons, steps.tolist(), strict=True))

@@ -105,7 +105,7 @@ def _iterates(make_optimizer: MakeOptimizer, factors: Tensor, steps: int, seed: 
         for shape in ((_ROWS, COORDINATES), _ROWS, COORDINATES, (steps, COORDINATES))
     )
     sizes = [math.prod(shape) for shape in SHAPES]
-    parts = zip(start.split(sizes), SHAPES, strict=True)
+    parts = zip(torch.split(start, sizes), SHAPES, strict=True)
     params = [Parameter(part.reshape(shape).clone()) for part, shape in parts]
     optimizer = make_optimizer(params)
     if not isinstance(optimizer, Optimizer):
@@ -120,7 +120,7 @@ def _iterates(make_optimizer: MakeOptimizer, factors: Tensor, steps: int, seed: 
         def set_gradients(noise_t: Tensor = noise[t]) -> float:
             residual = matrix @ position() - target
             gradient = factors * (matrix.T @ residual.tanh() / _ROWS + 0.1 * noise_t)
-            for param, part in zip(params, gradient.split(sizes), strict=True):
+            for param, part in zip(params, torch.split(gradient, sizes), strict=True):
                 param.grad = part.reshape(param.shape)
             return float(residual.cosh().log().mean())
 

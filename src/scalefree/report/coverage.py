@@ -1,0 +1,47 @@
+"""How much of each experiment's grid the store holds."""
+
+from collections.abc import Mapping, Sequence
+
+from scalefree.experiments import Experiment
+from scalefree.experiments.coverage import Coverage, coverage
+from scalefree.records import Record, Store
+from scalefree.report.markup import Html, element, join, number_cell, row, table
+from scalefree.report.runs import Run
+from scalefree.report.words import count, duration
+
+HEADS = ("Experiment", "Runs", "Done", "Completed", "Diverged", "Partial", "Failed", "Missing", "Time left")
+
+
+def _row(title: str, of: Coverage) -> Html:
+    done = of.completed + of.diverged
+    link = element("a", of.experiment, href=f"#experiment={of.experiment}")
+    counts = (of.completed, of.diverged, of.partial, of.failed, of.missing)
+    left = "" if done == of.total else duration(of.seconds_left)
+    bar = element("progress", value=done, max=of.total, aria_label=f"{done} of {of.total}")
+    return row(
+        element("td", link, element("span", title, class_="note"), class_="two-lines"),
+        number_cell(str(of.total), of.total),
+        element("td", bar, f" {100 * done // of.total} %", class_="done"),
+        *(number_cell(str(number), number) for number in counts),
+        element("td", left, class_="number"),
+    )
+
+
+def coverage_section(
+    experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record], runs: Sequence[Run]
+) -> Html:
+    """A row an experiment that the profile has cells of, and what all of them need together."""
+    asked = [experiment for experiment in experiments if experiment.cells]
+    if not asked:
+        return element("p", "The profile has no cells.")
+    left_out = [experiment.name for experiment in experiments if not experiment.cells]
+    needed = [run for run in runs if run.experiments]
+    done = sum(run.is_evidence for run in needed)
+    summary = (
+        f"{count(len(needed), 'different run')}, {done:,} done; one that several experiments share counts in each row. Time "
+        "left is for one run after another, at the pace of this store's own records."
+    )
+    if left_out:
+        summary += f" The profile leaves out {', '.join(left_out)}."
+    rows = [_row(experiment.title, coverage(experiment, store, records)) for experiment in asked]
+    return join([element("p", summary, class_="note"), table("Coverage by experiment", HEADS, rows)])

@@ -1,0 +1,72 @@
+"""The whole page: one HTML file that needs nothing beside it, the same bytes for the same store."""
+
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from scalefree.claims import judge_all
+from scalefree.compose import compose_tree
+from scalefree.experiments import experiment_names, load_experiment
+from scalefree.figures import FIGURES, gather
+from scalefree.records import Store
+from scalefree.records.files import atomic_write
+from scalefree.report.coverage import coverage_section
+from scalefree.report.markup import Html, element
+from scalefree.report.pictures import draw_pictures, figures_section
+from scalefree.report.provenance import provenance_section
+from scalefree.report.run_table import run_table
+from scalefree.report.runs import list_runs
+from scalefree.report.verdicts import claims_table, headline
+
+
+def _part(name: str) -> str:
+    """A file of this package: the page's frame, its style or its script."""
+    return files("scalefree.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _notice(profile: str) -> Html:
+    """What stands first where nothing has been trained."""
+    command = element("code", f"make reproduce-figures PROFILE={profile}")
+    return element("p", "The store has no records of this profile yet. ", command, " trains them.", class_="notice")
+
+
+def render(profile: str, results_dir: str | Path) -> str:
+    """The page of a profile from the store under `results_dir`, which need not exist.
+
+    Raises:
+        ConfigError: an unknown profile.
+    """
+    store = Store(results_dir)
+    experiments = [load_experiment(name, profile) for name in experiment_names()]
+    records = store.records()
+    runs = list_runs(experiments, store, records)
+    used = [run.record for run in runs if run.is_evidence and run.record is not None]
+    verdicts = judge_all(profile, results_dir)
+    by_name = {experiment.name: experiment for experiment in experiments if experiment.cells}
+    evidence = [gather(by_name[name], profile, store, records) for name in FIGURES if name in by_name]
+    description = compose_tree("experiments", [f"profile={profile}"])["profile"]["description"]
+    sections = {
+        "profile": element("span", profile),
+        "description": element("span", description),
+        "notice": Html("") if used else _notice(profile),
+        "headline": headline(verdicts),
+        "claims": claims_table(verdicts),
+        "figures": figures_section((one, draw_pictures(one)) for one in evidence),
+        "coverage": coverage_section(experiments, store, records, runs),
+        "provenance": provenance_section(used),
+        "runs": run_table(runs),
+    }
+    return Template(_part("page.html")).substitute(sections, style=_part("page.css"), script=_part("page.js"))
+
+
+def write(profile: str, results_dir: str | Path) -> Path:
+    """Render to RESULTS/report/<profile>.html; returns its path.
+
+    Raises:
+        ConfigError: an unknown profile.
+    """
+    page = render(profile, results_dir)
+    path = Path(results_dir) / "report" / f"{profile}.html"
+    with atomic_write(path) as file:
+        file.write(page.encode())
+    return path

@@ -1,0 +1,110 @@
+"""With what the evidence was computed: what its records say, and where they disagree."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scalefree.records import Record
+from scalefree.report.markup import Html, element, join, row, table
+from scalefree.report.words import count
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One aspect of the records.
+
+    Attributes:
+        name: of the aspect.
+        values: how many records say what, the most frequent first.
+        warning: why these values are a reason for care; empty if they are none.
+    """
+
+    name: str
+    values: tuple[tuple[str, int], ...]
+    warning: str
+
+
+def _ranked(values: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _fact(name: str, values: Iterable[Any]) -> Fact:
+    ranked = _ranked(UNKNOWN if value is None else str(value) for value in values)
+    return Fact(name, ranked, "mixed" if len(ranked) > 1 else "")
+
+
+def _changes(environment: dict[str, Any]) -> str | None:
+    changed = environment.get("uncommitted_changes")
+    return None if changed is None else "yes" if changed else "no"
+
+
+# Where a CPU's record has no such entry, nothing is missing from it.
+_ASPECTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "commit": lambda environment: environment.get("commit"),
+    "device": lambda environment: environment.get("device"),
+    "CUDA": lambda environment: environment.get("cuda", "none"),
+    "cuDNN": lambda environment: environment.get("cudnn", "none"),
+    "runner": lambda environment: environment.get("runner"),
+    "platform": lambda environment: environment.get("platform"),
+    "Python": lambda environment: environment.get("python"),
+}
+
+
+def _data(record: Record) -> str:
+    """Which images a fingerprint should be of: two records that agree in this should have the same."""
+    dataset = record.config["dataset"]
+    parts = [dataset["name"]]
+    if dataset["per_class"] is not None:
+        parts.append(f"{dataset['per_class']} images a class")
+    if dataset["validation_fraction"]:
+        parts.append(f"{100 * dataset['validation_fraction']:g} % held out")
+    # Folders are told apart by nothing but their content.
+    if dataset["fingerprint"] is not None:
+        parts.append(dataset["fingerprint"])
+    return ", ".join(parts)
+
+
+def _data_facts(records: Sequence[Record]) -> Iterator[Fact]:
+    by_data = itertools.groupby(sorted(records, key=_data), key=_data)
+    for data, group in by_data:
+        of_data = list(group)
+        for split in dict.fromkeys(split for record in of_data for split in record.fingerprints):
+            fact = _fact(f"images of {data}: {split}", [record.fingerprints.get(split) for record in of_data])
+            yield Fact(fact.name, fact.values, "not the same images" if fact.warning else "")
+
+
+def facts(records: Sequence[Record]) -> list[Fact]:
+    """What the records say of their making, aspect by aspect, with mixtures and uncommitted code flagged."""
+    environments = [record.environment for record in records]
+    found = [_fact(name, map(value, environments)) for name, value in _ASPECTS.items()]
+    changes = _fact("code differs from its commit", map(_changes, environments))
+    warning = "no commit has this code" if any(value == "yes" for value, _ in changes.values) else changes.warning
+    found.insert(1, Fact(changes.name, changes.values, warning))
+    packages = sorted({package for environment in environments for package in environment.get("packages", {})})
+    for package in packages:
+        found.append(_fact(package, (environment.get("packages", {}).get(package) for environment in environments)))
+    return [*found, *_data_facts(records)]
+
+
+def _row(fact: Fact) -> Html:
+    values = [
+        element("div", element("code", value), f" in {count(number, 'run')}" if len(fact.values) > 1 else "")
+        for value, number in fact.values
+    ]
+    flag = element("span", fact.warning, class_="flag") if fact.warning else ""
+    return row(fact.name, element("td", *values, class_="values"), flag)
+
+
+def provenance_section(records: Sequence[Record]) -> Html:
+    """A table of facts, after a sentence that says whether they differ from record to record."""
+    if not records:
+        return element("p", "No records, so nothing to tell.")
+    found = facts(records)
+    flagged = [fact.name for fact in found if fact.warning]
+    verdict = f"Needs care: {'; '.join(flagged)}." if flagged else "All records agree."
+    summary = f"From the {count(len(records), 'record')} that this page's figures and claims are made of. {verdict}"
+    return join([element("p", summary), table("Provenance", ("What", "Says", ""), map(_row, found))])

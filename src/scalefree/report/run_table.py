@@ -1,0 +1,118 @@
+"""The table of runs, with the controls that the page's script makes work."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scalefree.claims.labels import NAMES, number
+from scalefree.report.markup import Html, element, join, number_cell, row, table
+from scalefree.report.runs import Run
+from scalefree.report.words import count
+
+# By the key that a fragment sorts by: `#sort=error`, `#sort=-error`.
+COLUMNS = {
+    "run": "Run and record",
+    "status": "Status",
+    "error": "Test error",
+    "validation": "Validation error",
+    "optimizer": "Optimizer",
+    "lr": "Step size",
+    "decay": "Decay",
+    "depth": "Depth",
+    "bn": "BN",
+    "seed": "Seed",
+    "experiment": "Experiments",
+}
+BATCH_NORM = {True: "yes", False: "no"}
+
+
+def _status(run: Run) -> Html:
+    """The state and, of a run that ended early, where and why."""
+    detail = ""
+    if run.record is not None and run.state == "diverged":
+        detail = f"step {run.record.outcome.step}"
+    elif run.record is not None and run.state == "failed":
+        # The reason is a traceback, whose last line tells what happened.
+        detail = (run.record.outcome.reason.strip().splitlines() or [""])[-1]
+    return element("td", element("span", run.state, class_=f"state {run.state}"), f" {detail}" if detail else "")
+
+
+def _error(value: float | None) -> Html:
+    """In percent; 2 stands for a run that diverged."""
+    if value is None:
+        return number_cell("", None)
+    return number_cell("diverged" if value > 1 else f"{100 * value:.2f} %", value)
+
+
+def _row(run: Run) -> Html:
+    config, record = run.config, run.record
+    optimizer, model = config["optimizer"], config["model"]
+    name: str = run.name
+    if record is not None:
+        name = element("a", run.name, href=f"../runs/{run.name}/record.json")
+    is_result = record is not None and record.outcome.is_result
+    return row(
+        element("td", name, class_="name"),
+        _status(run),
+        _error(record.test_error if record is not None and is_result else None),
+        _error(record.validation_error if record is not None and is_result else None),
+        NAMES[optimizer["name"]],
+        number_cell(number(optimizer["lr"]), optimizer["lr"]),
+        number_cell(number(optimizer["weight_decay"]), optimizer["weight_decay"]),
+        number_cell(str(model["depth"]), model["depth"]),
+        BATCH_NORM[model["batch_norm"]],
+        number_cell(str(config["seed"]), config["seed"]),
+        " ".join(run.experiments) or "none of this profile",
+        # What the selects compare with.
+        data_optimizer=optimizer["name"],
+        data_depth=model["depth"],
+        data_bn=BATCH_NORM[model["batch_norm"]],
+        data_status=run.state,
+        data_experiment=" ".join(run.experiments),
+    )
+
+
+def _select(name: str, label: str, values: Iterable[Any], words: dict[Any, str] | None = None) -> Html:
+    options = [element("option", (words or {}).get(value, str(value)), value=str(value)) for value in values]
+    chooser = element("select", element("option", "all", value=""), *options, name=name)
+    return element("label", element("span", label), chooser)
+
+
+def _controls(runs: Sequence[Run]) -> Html:
+    """Hidden until the script is there to answer them."""
+    field = element("input", type="search", name="filter", placeholder="words in any column", autocomplete="off")
+    present = {run.state for run in runs}
+    norms = {BATCH_NORM[run.config["model"]["batch_norm"]] for run in runs}
+    return element(
+        "form",
+        element("label", element("span", "Filter"), field, class_="wide"),
+        _select("optimizer", "Optimizer", sorted({run.config["optimizer"]["name"] for run in runs}), NAMES),
+        _select("depth", "Depth", sorted({run.config["model"]["depth"] for run in runs})),
+        _select("bn", "BatchNorm", sorted(norms), {"yes": "with", "no": "without"}),
+        _select("status", "Status", sorted(present)),
+        _select("experiment", "Experiment", sorted({name for run in runs for name in run.experiments})),
+        element("button", "Show all", type="reset"),
+        id="runs-form",
+        hidden=True,
+    )
+
+
+def run_table(runs: Sequence[Run]) -> Html:
+    """All runs, one a row, with links to their records relative to RESULTS/report/."""
+    if not runs:
+        return element("p", "The profile needs no runs and the store holds none.")
+    note = (
+        "At decay 0 the optimizers are one algorithm: their cells share one run, listed as AdamW. A link opens the record "
+        "beside this page's folder in the store. A row of headings sorts; what is shown is kept in the page's address."
+    )
+    heads = [
+        element("th", element("button", head, type="button"), scope="col", data_key=key)
+        for key, head in COLUMNS.items()
+    ]
+    return join(
+        [
+            element("p", note, class_="note"),
+            _controls(runs),
+            element("p", element("output", count(len(runs), "run"), id="runs-shown"), aria_live="polite"),
+            table("All runs", heads, map(_row, runs), id="runs-table"),
+        ]
+    )

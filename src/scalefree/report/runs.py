@@ -1,0 +1,53 @@
+"""Every run that the page tells of: those that the profile needs, and whatever else the store holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scalefree.experiments import Experiment, runs_of
+from scalefree.records import Record, Store, scientific_config
+
+State = Literal["completed", "diverged", "partial", "failed", "missing"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run by what the store has of it.
+
+    Attributes:
+        config: the scientific configuration, as plain values.
+        state: as coverage counts it: `partial` has a checkpoint and no result, `failed` neither.
+        record: None where nothing was recorded.
+        experiments: those of the profile that need it; none for another profile's run.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    state: State
+    record: Record | None
+    experiments: tuple[str, ...]
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether the profile's figures and claims are made from it."""
+        return bool(self.experiments) and self.record is not None and self.record.outcome.is_result
+
+
+def _state(store: Store, name: str, record: Record | None) -> State:
+    if record is not None and record.outcome.is_result:
+        return record.outcome.status
+    if (store.directory(name) / "checkpoint.pt").exists():
+        return "partial"
+    return "missing" if record is None else "failed"
+
+
+def list_runs(experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record]) -> list[Run]:
+    """The profile's runs in the order of its grids, then the store's other records by name."""
+    by_name = {record.name: record for record in records.values()}
+    listed = []
+    for name, (config, needed_by) in runs_of(experiments).items():
+        record = by_name.pop(name, None)
+        listed.append(Run(name, scientific_config(config), _state(store, name, record), record, tuple(needed_by)))
+    for name, record in sorted(by_name.items()):
+        listed.append(Run(name, record.config, _state(store, name, record), record, ()))
+    return listed

@@ -1,0 +1,55 @@
+"""Precisions: bf16 computes in bfloat16 and keeps float32 weights; tf32 is refused where it does not exist."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Make
+from training.reference import train, trainer_of
+
+from scalefree.config import ConfigError
+from scalefree.training import run
+from scalefree.training.device import choose_device, set_precision
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_bf16_trains_close_to_fp32_and_keeps_float32_weights(batch_norm: bool, tiny: Make, tmp_path: Path) -> None:
+    values = {"model.batch_norm": batch_norm}
+    exact, _ = train(tiny(values), tmp_path / "fp32.pt")
+    rough, outcome = train(tiny({**values, "precision": "bf16"}), tmp_path / "bf16.pt")
+    assert outcome.status == "completed"
+    assert {value.dtype for value in rough.task.model.parameters()} == {torch.float32}
+    expected, found = exact.progress.curves["batch_loss"], rough.progress.curves["batch_loss"]
+    assert found != expected, "bf16 computed float32"
+    assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_the_forward_pass_is_bfloat16_and_the_loss_float32(tiny: Make, tmp_path: Path) -> None:
+    trainer = trainer_of(tiny({"precision": "bf16", "training.epochs": 1}), tmp_path / "checkpoint.pt")
+    seen = set()
+    trainer.task.model.stage1.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    trainer.train()
+    assert torch.bfloat16 in seen and torch.float32 not in seen
+    assert trainer.progress.losses.dtype == torch.float32
+
+
+def test_tf32_is_refused_on_a_cpu_and_leaves_nothing(tiny: Make) -> None:
+    config = tiny({"precision": "tf32"})
+    with pytest.raises(ConfigError, match=r"precision=tf32 .*precision=fp32"):
+        run(config)
+    assert not Path(config.results_dir).exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_is_refused_where_there_is_none(tiny: Make) -> None:
+    with pytest.raises(ConfigError, match="device=cuda"):
+        run(tiny({"device": "cuda"}))
+    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
+
+
+def test_fp32_means_ieee_products_and_convolutions_and_tf32_both() -> None:
+    cuda = torch.device("cuda")  # only named: nothing runs on it
+    for precision, expected in (("tf32", "tf32"), ("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "ieee")):
+        set_precision(precision, cuda)
+        assert torch.backends.cuda.matmul.fp32_precision == expected
+        assert torch.backends.cudnn.conv.fp32_precision == expected
