@@ -73,7 +73,11 @@ def test_compiles_once_for_all_step_sizes_and_decays(rule: str, eps: float) -> N
             optimizer.param_groups[0]["weight_decay"].fill_(0.1 * i)
             feed(optimizer, 1, seed=i, call=call)
     assert len(compilations) == 1
-    assert_same(eager, compiled)
+    # Not to the bit: torch 2.11 traces lerp as a subtraction and a multiplication.
+    for param, twin in zip(eager.state, compiled.state, strict=True):
+        for key, value in eager.state[param].items():
+            torch.testing.assert_close(compiled.state[twin][key], value, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(twin, param, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -27,9 +27,10 @@ QUESTION = Question(
 
 
 def _growth(found: Sequence[Count], method: str, rotation: int | None) -> float:
-    """Steps at the largest condition number over steps at the smallest; inf where it does not arrive."""
+    """Steps at the largest condition number over steps at the smallest; inf where it never arrives."""
     steps = {count.condition: count.steps for count in found if (count.method, count.rotation) == (method, rotation)}
-    return steps[max(steps)] / steps[min(steps)]
+    first, last = steps[min(steps)], steps[max(steps)]
+    return last / first if math.isfinite(first) else math.inf
 
 
 def judge_with(found: Sequence[Count]) -> Verdict:
@@ -49,11 +50,12 @@ def judge_with(found: Sequence[Count]) -> Verdict:
     notes = []
     rotations = sorted({count.rotation for count in found if count.rotation is not None})
     for method in dict.fromkeys(count.method for count in found):
-        growth = f"{method}: {_growth(found, method, None):.3g} times the steps on the diagonal Hessian"
-        rotated = [f"{_growth(found, method, rotation):.3g}" for rotation in rotations]
-        notes.append(f"{growth}, {' and '.join(rotated)} on a rotated one" if rotated else growth)
+        growths = [_growth(found, method, rotation) for rotation in (None, *rotations)]
+        texts = [f"{growth:.3g} times" if math.isfinite(growth) else "never there" for growth in growths]
+        notes.append(f"{method}: {texts[0]} on the diagonal Hessian, {' and '.join(texts[1:])} on the rotated")
     low, high = (f(count.condition for count in found) for f in (min, max))
-    notes.append("It needs the axes: on a rotated Hessian the scale-free rules depend on the condition number, too")
+    if all(_growth(found, method, rotation) >= DEPENDENT for method in SCALE_FREE for rotation in rotations):
+        notes.append("It takes the axes: on a rotated Hessian the scale-free rules depend on the condition number, too")
     scope = (
         f"quadratics in float64, condition numbers {low:g} to {high:g}, every rule at its best step size; no training"
     )

@@ -28,7 +28,7 @@ def _interval(interval: Interval | None, unit: str) -> str:
 def _threshold(verdict: Verdict) -> str:
     question = verdict.question
     sign = "±" if question.sense == "within" else ""
-    return f"{question.sense} {sign}{question.threshold:.3g}"
+    return f"{question.sense} {sign}{question.threshold:.3g} {question.unit}".rstrip()
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
@@ -58,7 +58,7 @@ def paragraph(verdict: Verdict) -> str:
     question = verdict.question
     lines = [f"## {question.number}. {question.claim}", "", f"**{verdict.verdict}**: {verdict.reason}.", ""]
     measured = "nothing measured" if verdict.effect is None else quantity(verdict.effect, question.unit)
-    lines.append(f"Statistic: {question.statistic}. Measured: {measured}; supported if {_threshold(verdict)}.")
+    lines.append(f"Statistic: {question.statistic}. Measured: {measured}; supported if surely {_threshold(verdict)}.")
     if verdict.interval is not None:
         interval = verdict.interval
         lines.append(

@@ -135,7 +135,7 @@ def judged_at_best_cells(
     notes: Sequence[str],
     profile: str,
 ) -> Verdict:
-    """The verdict at best cells by test error, as the paper chooses them, and whether held-out validation confirms it."""
+    """The verdict at best cells by test error, as the paper chooses them, and whether validation confirms it."""
     measured = Measured(problem=selection.problem) if selection.problem else measure("test")
     verdict, reason = decide(question, measured)
     confirmation = None

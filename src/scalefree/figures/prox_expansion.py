@@ -1,7 +1,5 @@
 """AdamW against AdamProx on a toy quadratic: one step apart, and over whole trajectories."""
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +8,15 @@ from matplotlib.ticker import LogLocator, NullLocator
 from scalefree.figures.names import number
 from scalefree.figures.style import ALPHA as ALPHA_SIGN
 from scalefree.figures.style import COLORS, DECAY_LABEL, MINUS, NEUTRAL, new_figure
-from scalefree.theory.prox_expansion import ALPHA, SIZE, STEPS, log_slope, one_step_differences, trajectory_gaps
+from scalefree.theory.prox_expansion import (
+    ALPHA,
+    SIZE,
+    STEPS,
+    decay_gap,
+    log_slope,
+    one_step_differences,
+    trajectory_gaps,
+)
 
 _ETAS = [float(eta) for eta in np.geomspace(1e-4, 1, 9)]
 _FITTED = 7  # of them, up to eta = 0.1
@@ -42,16 +48,11 @@ def _draw_one_step(axes: Axes) -> None:
 
 def _draw_trajectories(axes: Axes) -> None:
     rows = trajectory_gaps(_TRAJECTORY_DECAYS)
-    decays = np.array([row.weight_decay for row in rows])
+    decays = [row.weight_decay for row in rows]
+    alone = [SIZE * decay_gap(decay) for decay in decays]
     blue = COLORS["adamw"]
+    axes.plot(decays, alone, color=NEUTRAL, linewidth=0.9, label="by the decay of the start alone")
     axes.plot(decays, [row.gap for row in rows], "o", color=blue, label="AdamW as it is", gid="gap")
-    axes.plot(
-        decays,
-        decays * SIZE / math.e,
-        color=NEUTRAL,
-        linewidth=0.9,
-        label="the start's decay alone, λ|x₀|/e",
-    )
     axes.plot(
         decays, [row.slowed for row in rows], "D", markerfacecolor="white", markeredgecolor=blue, gid="slowed",
         label=f"AdamW with {ALPHA_SIGN} and λ divided by 1 + λ",
