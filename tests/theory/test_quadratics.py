@@ -91,7 +91,7 @@ def test_what_is_not_reached_is_infinite() -> None:
 def test_scale_free_rules_do_not_see_a_diagonal_condition_number(method: str) -> None:
     problems = [diagonal_hessian(condition) for condition in (1.0, 1e4, 1e8)]
     steps = optimizer_steps(SCALE_FREE[method], problems, schedules=((1000, 1e-6),))
-    assert steps[0] < 150
+    assert steps[0] < 250
     assert steps.tolist() == [steps[0]] * 3
 
 

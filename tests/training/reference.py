@@ -1,5 +1,6 @@
 """The training protocol of the specification written a second time, with torch's own optimizers and no shared loop."""
 
+import importlib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ from scalefree.records import Outcome, run_identity
 from scalefree.tracking import NullTracker
 from scalefree.training.task import build_model, build_task, load_data
 from scalefree.training.trainer import Trainer
+
+# The module; `scalefree.training.run` is the function of the same name.
+RUN_MODULE = importlib.import_module("scalefree.training.run")
 
 
 @dataclass

@@ -69,12 +69,16 @@ def _either(values: Iterable[int]) -> str:
 def select(
     candidates: Iterable[Setting], optimizers: Sequence[str], wanted: Callable[[RunConfig], bool] = lambda _: True
 ) -> Selection:
-    """Settings that are `wanted` and have cells of every optimizer, by whether all those cells have their records.
+    """Settings that are `wanted` and compare the optimizers, by whether all their cells have their records.
 
-    One with a cell or a seed missing is not judged: the best of half a grid says as much about which half was
-    trained as about the optimizer.
+    Without a decay all optimizers are one algorithm, so each needs a cell with one. A setting with a cell or a seed
+    missing is not judged: the best of half a grid says as much about which half was trained as about the optimizer.
     """
-    asked = [s for s in candidates if wanted(s.config) and all(s.of(optimizer) for optimizer in optimizers)]
+
+    def compares(setting: Setting) -> bool:
+        return all(any(point.weight_decay > 0 for point in setting.of(optimizer)) for optimizer in optimizers)
+
+    asked = [setting for setting in candidates if wanted(setting.config) and compares(setting)]
     used: list[Setting] = []
     lacking: list[Setting] = []
     problem = ""

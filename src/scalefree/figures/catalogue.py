@@ -54,9 +54,9 @@ _PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
 
 def _nothing_yet(evidence: Evidence) -> Figure:
     """A page that says why it is empty."""
-    cells = len(evidence.results)
-    reason = f"no records yet of its {cells} runs" if cells else f"profile {evidence.profile} leaves it out"
-    caption = f"make reproduce-figures PROFILE={evidence.profile} trains what is missing." if cells else ""
+    runs = len({result.cell.identity for result in evidence.results})
+    reason = f"no records yet of its {runs} runs" if runs else f"profile {evidence.profile} leaves it out"
+    caption = f"make reproduce-figures PROFILE={evidence.profile} trains what is missing." if runs else ""
     figure = new_figure(1.2, evidence.title, caption)
     figure.text(0.5, 0.5, f"{evidence.experiment.name}: {reason}", ha="center", va="center", color=NEUTRAL)
     return figure

@@ -173,5 +173,5 @@ def error_colorbar(figure: Figure, norm: LogNorm, beside: Sequence[Axes], below:
     ticks = np.geomspace(norm.vmin, norm.vmax, 4)
     bar.set_ticks(ticks.tolist(), labels=[f"{tick:.2g}" for tick in ticks])
     bar.minorticks_off()
-    bar.set_label("final test error (%)")
+    bar.set_label("test error (%)")
     bar.ax.grid(False)

@@ -4,10 +4,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from scalefree.claims import judge_all
+from scalefree import claims, figures
 from scalefree.compose import compose_tree
-from scalefree.experiments import experiment_names, load_experiment
-from scalefree.figures import FIGURES, gather
+from scalefree.experiments import experiment_names, load_experiment, with_records
 from scalefree.records import Store
 from scalefree.records.files import atomic_write
 from scalefree.report.coverage import coverage_section
@@ -37,13 +36,16 @@ def render(profile: str, results_dir: str | Path) -> str:
         ConfigError: an unknown profile.
     """
     store = Store(results_dir)
-    experiments = [load_experiment(name, profile) for name in experiment_names()]
+    experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+    # Read once: the sections agree, also while other processes add to the store.
     records = store.records()
-    runs = list_runs(experiments, store, records)
+    results = {name: with_records(experiment, records) for name, experiment in experiments.items()}
+    judged = claims.Evidence(profile, results, store)
+    verdicts = [judge(judged) for judge in claims.CLAIMS]
+    shown = [experiments[name] for name in figures.FIGURES if name in experiments and experiments[name].cells]
+    evidence = [figures.gather(experiment, profile, store, records) for experiment in shown]
+    runs = list_runs(list(experiments.values()), store, records)
     used = [run.record for run in runs if run.is_evidence and run.record is not None]
-    verdicts = judge_all(profile, results_dir)
-    by_name = {experiment.name: experiment for experiment in experiments if experiment.cells}
-    evidence = [gather(by_name[name], profile, store, records) for name in FIGURES if name in by_name]
     description = compose_tree("experiments", [f"profile={profile}"])["profile"]["description"]
     sections = {
         "profile": element("span", profile),
@@ -52,7 +54,7 @@ def render(profile: str, results_dir: str | Path) -> str:
         "headline": headline(verdicts),
         "claims": claims_table(verdicts),
         "figures": figures_section((one, draw_pictures(one)) for one in evidence),
-        "coverage": coverage_section(experiments, store, records, runs),
+        "coverage": coverage_section(list(experiments.values()), store, records, runs),
         "provenance": provenance_section(used),
         "runs": run_table(runs),
     }

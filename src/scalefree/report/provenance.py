@@ -96,7 +96,7 @@ def _row(fact: Fact) -> Html:
         for value, number in fact.values
     ]
     flag = element("span", fact.warning, class_="flag") if fact.warning else ""
-    return row(fact.name, element("td", *values, class_="values"), flag)
+    return row(element("td", fact.name, class_="aspect"), element("td", *values, class_="values"), flag)
 
 
 def provenance_section(records: Sequence[Record]) -> Html:

@@ -26,21 +26,21 @@ def _badge(decision: Decision) -> Html:
 
 
 def _measured(effect: float | None, unit: str) -> str:
-    return "nothing" if effect is None else quantity(effect, unit)
+    return "not measured" if effect is None else quantity(effect, unit)
 
 
 def _ends(interval: Interval, unit: str) -> str:
-    """`-0.6 to 1.2`, with the signs of the measured value."""
-    return f"{quantity(interval.low, unit)} to {quantity(interval.high, unit)}".replace(f" {unit} to", " to")
+    """`-0.6 to +1.2`, signed as the measured value and in its unit, which stands there."""
+    low, high = (quantity(value, unit).removesuffix(unit).rstrip() for value in (interval.low, interval.high))
+    return f"{low} to {high}"
 
 
 def _item(verdict: Verdict) -> Html:
     question = verdict.question
-    found = verdict.reason
-    if verdict.effect is not None:
-        found = quantity(verdict.effect, question.unit)
-        if verdict.interval is not None:
-            found += f" (95 % interval {_ends(verdict.interval, question.unit)})"
+    found = _measured(verdict.effect, question.unit)
+    if verdict.interval is not None:
+        found += f" (95 % interval {_ends(verdict.interval, question.unit)})"
+    found = verdict.reason if verdict.effect is None else f"{found}: {verdict.reason}"
     link = element("a", question.number, href=f"#claim-{question.number}", class_="place")
     return element("li", link, element("div", question.claim, element("span", found, class_="found")))
 
@@ -82,7 +82,7 @@ def _reason(verdict: Verdict) -> Html:
 
 def _row(verdict: Verdict) -> Html:
     question, interval = verdict.question, verdict.interval
-    drawn = "none"
+    drawn: str = "none"
     if interval is not None:
         about = element("span", f"n = {interval.n} {interval.of}, {interval.method}", class_="note")
         drawn = join([_ends(interval, question.unit), about])

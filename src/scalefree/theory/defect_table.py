@@ -81,7 +81,7 @@ def defect_table() -> list[Defect]:
     """`scale_free_defect` with its default settings: our four rules, then torch's, at eps = 0 and 1e-8.
 
     Every lr is 1e-2 except where torch's default is part of the method (Rprop, Adafactor, Adadelta); decay, where a
-    name says so, is lambda = 1e-2. About 50 pairs of runs of 100 steps: 2 seconds on one core.
+    name says so, is lambda = 1e-2. 43 pairs of runs of 100 steps: 2 seconds on one core.
     """
     rows = []
     for source, table in ((OURS, _OURS), (TORCH, _TORCH)):

@@ -50,8 +50,8 @@ def scale_free_defect(
 
     where x_t are the iterates on the gradients as they are and x~_t those on the gradients times `factors`. So 1e-16
     is a scale-free optimizer, and 1 one whose iterates are off by the whole distance travelled. It is inf where the
-    rescaled run alone leaves the finite numbers. With eps > 0 an otherwise scale-free optimizer has a defect of the
-    order of eps / (size of the gradients * smallest factors).
+    rescaled run alone leaves the finite numbers. With eps > 0 an otherwise scale-free optimizer has a defect of up to
+    eps / (size of the gradients * smallest factor), less where few coordinates are that small.
 
         scale_free_defect(torch.optim.AdamW)
         scale_free_defect(lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9))

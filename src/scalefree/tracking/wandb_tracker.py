@@ -17,8 +17,8 @@ from scalefree.records import Record, run_identity, scientific_config
 
 log = logging.getLogger(__name__)
 
-# Seconds that wandb may take to start before the run goes on without it.
-START_TIMEOUT = 30.0
+# Seconds that wandb may take to start before the run goes on without it. Its process took 20 on a busy machine.
+START_TIMEOUT = 90.0
 # Edges for the eye: underflow is drawn as the bin below the first power of two, overflow as the one above the last.
 EDGES = np.concatenate(([EXPONENTS[0] - 1], EXPONENTS, [EXPONENTS[-1] + 1, EXPONENTS[-1] + 2])).astype(float)
 
@@ -62,6 +62,7 @@ class WandbTracker:
             reinit="finish_previous",
             settings=wandb.Settings(
                 init_timeout=START_TIMEOUT,
+                x_service_wait=START_TIMEOUT,
                 silent=True,
                 console="off",
                 disable_code=True,

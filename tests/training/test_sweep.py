@@ -1,0 +1,186 @@
+"""A sweep over worker processes: what happens to one run costs no other, and nothing is trained twice."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY, Make
+from training import dying
+from training.reference import trainer_of
+
+from scalefree.compose import run_config
+from scalefree.config import RunConfig
+from scalefree.records import Store, run_label, run_name
+from scalefree.training import run
+from scalefree.training import sweep as sweep_module
+from scalefree.training.sweep import Report, Sweep, sweep
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """The condition's first true value, waited for; two minutes are enough for the slowest machine."""
+    deadline = time.monotonic() + 120
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
+def owner(config: RunConfig) -> int | None:
+    """The process that holds the run's lock, from the kernel's list."""
+    lock = Path(config.results_dir) / "locks" / run_name(config)
+    if lock.exists():
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, kind, _, _, pid, place, *_ = line.split()
+            if kind == "FLOCK" and place.rpartition(":")[2] == str(lock.stat().st_ino):
+                return int(pid)
+    return None
+
+
+def answers_sigterm(pid: int) -> bool:
+    """Whether that process has a handler for SIGTERM: it is in its training loop."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.fixture
+def handlers_given_back() -> Iterator[None]:
+    previous = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == previous
+    assert not multiprocessing.active_children()
+
+
+class Mixed:
+    """A sweep of two workers over six runs of different fates; the longest starts first."""
+
+    def __init__(self, results: Path) -> None:
+        def config(**values: Any) -> RunConfig:
+            return run_config({**TINY, "results_dir": str(results), **values})
+
+        self.store = Store(results)
+        self.fates = {
+            "killed": config(**{"training.epochs": 2000}),
+            "diverged": config(**{"optimizer.lr": 1e12, "optimizer": "adaml2"}),
+            "trained": config(seed=1),
+            "also trained": config(seed=2),
+            "failed": config(**{"dataset": "image_folder", "dataset.root": str(results / "nowhere")}),
+            "already done": config(seed=3, **{"training.epochs": 1}),
+        }
+        run(self.fates["already done"])
+        self.before = self.store.records()
+        killer = threading.Thread(target=self.kill)
+        killer.start()
+        self.sweep = sweep(list(self.fates.values()), jobs=2)
+        killer.join()
+
+    def kill(self) -> None:
+        pid = until(lambda: owner(self.fates["killed"]))
+        until(lambda: answers_sigterm(pid))
+        os.kill(pid, signal.SIGKILL)
+
+    def report(self, fate: str) -> Report:
+        (found,) = [r for r in self.sweep.reports if r.label == run_label(self.fates[fate]) and self.fits(r, fate)]
+        return found
+
+    def fits(self, report: Report, fate: str) -> bool:
+        """Two runs share a label: the label names no root."""
+        return ("root" in report.detail) == (fate == "failed")
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
+    return Mixed(tmp_path_factory.mktemp("sweep"))
+
+
+def test_every_run_is_reported_once_by_its_own_fate(mixed: Mixed) -> None:
+    endings = {fate: mixed.report(fate).ending for fate in mixed.fates}
+    assert endings == {
+        "killed": "failed",
+        "diverged": "diverged",
+        "trained": "trained",
+        "also trained": "trained",
+        "failed": "failed",
+        "already done": "already done",
+    }
+    assert len(mixed.sweep.reports) == 6 and not mixed.sweep.interrupted
+
+
+def test_the_store_has_the_results_and_only_them(mixed: Mixed) -> None:
+    records = mixed.store.records()
+    assert {record.name for record in records.values()} == {
+        run_name(mixed.fates[fate]) for fate in ("diverged", "trained", "also trained", "already done")
+    }
+    assert all(records[identity] == record for identity, record in mixed.before.items())
+    alone = run(mixed.fates["trained"])
+    assert not alone.trained, "the worker's record counts here"
+
+
+def test_failures_are_listed_with_their_reasons(mixed: Mixed) -> None:
+    assert mixed.report("killed").detail.startswith("its process was killed by SIGKILL")
+    assert "nowhere does not exist" in mixed.report("failed").detail
+    counts, *failures = mixed.sweep.summary().splitlines()
+    assert {*counts.split(", ")} == {"2 failed", "1 diverged", "2 trained", "1 already done"}
+    assert len(failures) == 2 and all(run_label(mixed.fates["killed"]) in line or "image" in line for line in failures)
+
+
+def test_a_killed_run_is_free_again(mixed: Mixed) -> None:
+    assert owner(mixed.fates["killed"]) is None
+    with mixed.store.claim(run_name(mixed.fates["killed"])) as mine:
+        assert mine
+
+
+def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_given_back: None) -> None:
+    """The terminal sends SIGINT to the sweep and to its workers alike."""
+    configs = [tiny({"seed": seed, "training.epochs": 2000}) for seed in range(3)]
+
+    def running() -> list[int]:
+        return [pid for pid in map(owner, configs) if pid is not None and answers_sigterm(pid)]
+
+    def interrupt() -> None:
+        for pid in [*until(lambda: running() if len(running()) == 2 else []), os.getpid()]:
+            os.kill(pid, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    done = sweep(configs, jobs=2)
+    thread.join()
+    assert done.interrupted and [report.ending for report in done.reports] == ["interrupted"] * 2
+    assert all("SIGTERM" in report.detail and "goes on" in report.detail for report in done.reports)
+    store = Store(configs[0].results_dir)
+    assert store.records() == {}
+    steps = [
+        trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken for config in configs
+    ]
+    assert sorted(step > 0 for step in steps) == [False, True, True]
+
+
+@pytest.mark.parametrize(("death", "said"), [(dying.by_signal, "killed by SIGKILL"), (dying.by_exit, "exit code 3")])
+def test_workers_that_die_before_they_read_cost_their_run_alone(
+    death: Callable[..., None],
+    said: str,
+    tiny: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    handlers_given_back: None,
+) -> None:
+    monkeypatch.setattr(sweep_module, "_work", death)
+    configs = [tiny({"seed": seed}) for seed in range(3)]
+    with caplog.at_level(logging.INFO):
+        done = sweep(configs, jobs=2)
+    assert [report.ending for report in done.reports] == ["failed"] * 3
+    assert all(said in report.detail for report in done.reports)
+    assert {report.label for report in done.reports} == {run_label(config) for config in configs}
+    assert "[3/3]" in caplog.text and not Path(configs[0].results_dir).exists()
+
+
+def test_an_empty_sweep_is_done_at_once() -> None:
+    done = sweep([], jobs=2)
+    assert done == Sweep() and done.summary() == "nothing to do"
