@@ -1,4 +1,4 @@
-"""Train what a profile's experiments lack, then draw their figures.
+"""Train what a profile's experiments lack, then draw the figures and judge the claims.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
 
@@ -10,7 +10,7 @@ import os
 import sys
 
 from command_line import parse
-from figures import draw_figures
+from figures import draw_everything
 from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 
@@ -62,7 +62,7 @@ def main() -> int:
         print("interrupted; the same command goes on from here")
         return 130
 
-    draw_figures(names, options["profile"], options["results_dir"])
+    draw_everything(options["profile"], options["results_dir"])
     return 1 if done.failed else 0
 
 

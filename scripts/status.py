@@ -1,6 +1,6 @@
 """How much of a profile's grids the store holds.
 
-    python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
+python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
 """
 
 import sys

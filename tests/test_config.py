@@ -7,7 +7,15 @@ import pytest
 from omegaconf import OmegaConf
 
 from scalefree.compose import compose_tree, run_config, to_run_config
-from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
+from scalefree.config import (
+    ConfigError,
+    DenseNetConfig,
+    ResNetConfig,
+    RunConfig,
+    to_dict,
+    validate,
+    with_values,
+)
 from scalefree.depths import check_densenet_depth, check_resnet_depth
 
 
@@ -94,7 +102,7 @@ def test_numbers_that_are_not_finite_are_refused(key: str, value: str) -> None:
 
 
 def test_what_only_fits_together_wrongly_is_refused() -> None:
-    with pytest.raises(ConfigError, match="dataset.root"):
+    with pytest.raises(ConfigError, match=r"dataset\.root"):
         from_command_line("dataset=image_folder")
     with pytest.raises(ConfigError, match="fixup"):
         from_command_line("model.initialization=fixup")

@@ -36,7 +36,14 @@ def test_states_and_time_left(tmp_path: Path) -> None:
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"")
     found = coverage(experiment, store, store.records())
-    assert (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing) == (6, 2, 1, 1, 1, 1)
+    assert (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing) == (
+        6,
+        2,
+        1,
+        1,
+        1,
+        1,
+    )
     # Two shallow runs at ten seconds and a deep one at thirty.
     assert found.seconds_left == pytest.approx(50)
 

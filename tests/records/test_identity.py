@@ -62,13 +62,24 @@ def test_every_scientific_key_and_no_machine_key_changes_the_identity(config: Ru
             assert identity not in identities.values(), f"{key} does not count"
             identities[key] = identity
     assert {"device", "runner", "results_dir", "dataset.root", "tracking.mode", "tracking.group"} <= machine
-    assert {"seed", "precision", "optimizer.eps", "training.loss_multiplier", "schedule.name"} <= identities.keys()
+    assert {
+        "seed",
+        "precision",
+        "optimizer.eps",
+        "training.loss_multiplier",
+        "schedule.name",
+    } <= identities.keys()
 
 
 def test_identities_of_the_default_run_and_of_a_paper_run_are_what_they_were() -> None:
     """Literals: if these change, all records made before are lost. Raise IDENTITY_FORMAT only on purpose."""
     assert run_identity(RunConfig()) == "2b329baab201"
-    paper = {"dataset": "cifar10", "model.depth": 110, "model.batch_norm": False, "optimizer.weight_decay": 1e-4}
+    paper = {
+        "dataset": "cifar10",
+        "model.depth": 110,
+        "model.batch_norm": False,
+        "optimizer.weight_decay": 1e-4,
+    }
     assert run_identity(run_config(paper)) == "49892aeade24"
 
 

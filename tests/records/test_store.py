@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from records.made_up import CURVES, HISTOGRAMS, record
 
+from records.made_up import CURVES, HISTOGRAMS, record
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.records import Outcome, Record, RecordError, Store
@@ -46,7 +46,11 @@ def test_a_record_is_readable_with_json_and_numpy_alone(store: Store) -> None:
     directory = store.write(written, CURVES, HISTOGRAMS)
     assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz"}
     document = json.loads((directory / "record.json").read_text(encoding="ascii"))
-    assert document["format"] == 1 and document["outcome"] == {"status": "completed", "step": 24, "reason": ""}
+    assert document["format"] == 1 and document["outcome"] == {
+        "status": "completed",
+        "step": 24,
+        "reason": "",
+    }
     assert document["final_metrics"]["final_test_error"] == 0.125
     assert document["config"]["optimizer"]["lr"] == RunConfig().optimizer.lr
     with np.load(directory / "curves.npz", allow_pickle=False) as curves:
@@ -272,7 +276,9 @@ def test_an_atomic_write_is_flushed_beside_its_target_before_it_is_renamed(
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_record_with_numbers_that_json_has_not_is_refused_before_anything_is_said_done(store: Store) -> None:
+def test_a_record_with_numbers_that_json_has_not_is_refused_before_anything_is_said_done(
+    store: Store,
+) -> None:
     with pytest.raises(ValueError, match="JSON"):
         store.write(record(timing={"wall_seconds": float("nan")}), CURVES, HISTOGRAMS)
     assert store.records() == {}

@@ -1,6 +1,5 @@
 """Whatever wandb does, the run goes on, says so once, and its results are the same."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import wandb
-from conftest import Make
-from training.reference import RUN_MODULE
 
+from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.records import Store
 from scalefree.tracking import NullTracker, start_tracker
 from scalefree.training import run
+from training.reference import RUN_MODULE
 
 
 class FakeRun:

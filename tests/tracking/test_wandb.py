@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY
 from torch import Tensor
-from tracking.wandb_files import rows, run_folders, summary
 
+from conftest import TINY
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.measure import EXPONENTS
 from scalefree.records import Record, Store, scientific_config
 from scalefree.training import run, trainer
 from scalefree.training.task import Task
+from tracking.wandb_files import rows, run_folders, summary
 
 EPOCHS = 3
 
@@ -33,7 +33,11 @@ class Tracked:
         self.failed_identity = next(i for i in Store(results).records() if i != self.completed.identity)
 
     def config(self, **values: Any) -> RunConfig:
-        tracking = {"tracking": "offline", "tracking.group": "without_bn", "tracking.tags": ["profile:quick", "depth"]}
+        tracking = {
+            "tracking": "offline",
+            "tracking.group": "without_bn",
+            "tracking.tags": ["profile:quick", "depth"],
+        }
         epochs = {"training.epochs": EPOCHS, "training.histogram_epochs": [1], "training.evaluate_every": 3}
         return run_config({**TINY, **tracking, **epochs, "results_dir": str(self.results), **values})
 

@@ -86,9 +86,7 @@ def train_by_the_book(config: RunConfig) -> Trained:
     for epoch in range(config.training.epochs):
         if config.schedule.name == "cosine":
             optimizer.param_groups[0]["lr"] = alpha * (1 + math.cos(math.pi * epoch / config.training.epochs)) / 2
-        plan = epoch_plan(
-            config.seed, epoch, total, config.dataset.crop_padding, config.dataset.horizontal_flip
-        )
+        plan = epoch_plan(config.seed, epoch, total, config.dataset.crop_padding, config.dataset.horizontal_flip)
         for start in range(0, total, size):
             places = range(start, min(start + size, total))
             inputs, labels = batch_of(dataset, plan, places, config.dataset.crop_padding)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Make
-from training.reference import trainer_of
 
+from conftest import Make
 from scalefree.training import checkpoint
 from scalefree.training.checkpoint import CheckpointError
 from scalefree.training.trainer import Trainer, steps
+from training.reference import trainer_of
 
 
 def after_steps(trainer: Trainer, count: int) -> Trainer:
@@ -100,9 +100,7 @@ def test_another_runs_checkpoint_is_refused(tiny: Make, path: Path) -> None:
 
 
 @pytest.mark.parametrize(("saved", "asked", "named"), [("plain", "fast", "plain"), ("fast", "plain", "fast")])
-def test_another_runners_checkpoint_is_refused(
-    saved: str, asked: str, named: str, tiny: Make, tmp_path: Path
-) -> None:
+def test_another_runners_checkpoint_is_refused(saved: str, asked: str, named: str, tiny: Make, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save(after_steps(trainer_of(tiny({"runner": saved}), path), 2))
     with pytest.raises(CheckpointError, match=f"runner={named}"):

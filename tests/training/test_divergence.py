@@ -2,17 +2,16 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import Make
 from torch import Tensor, nn
-from training.reference import train_by_the_book
 
+from conftest import Make
 from scalefree.records import Store
 from scalefree.training import run, task
+from training.reference import train_by_the_book
 
 STEPS_AN_EPOCH = 7
 
@@ -70,9 +69,7 @@ def test_a_run_that_diverges_by_itself_does_so_where_the_reference_does(tiny: Ma
     assert (record.outcome.status, record.outcome.step) == ("diverged", first)
 
 
-def test_a_training_set_that_cannot_be_evaluated_is_divergence_too(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_set_that_cannot_be_evaluated_is_divergence_too(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     poison(monkeypatch, evaluated=200)
     record, _ = run(tiny())
     assert (record.outcome.status, record.outcome.step) == ("diverged", STEPS_AN_EPOCH)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from conftest import Make
 from torch import Tensor, nn
-from training.reference import cross_entropy, normalized
 
+from conftest import Make
 from scalefree.data import Dataset
 from scalefree.data.augmentation import Normalization
 from scalefree.training import evaluation
 from scalefree.training.evaluation import evaluate
 from scalefree.training.task import build_model, load_data
+from training.reference import cross_entropy, normalized
 
 CPU = torch.device("cpu")
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Make
 from torch import nn
-from training.reference import train
 
+from conftest import Make
 from scalefree.training.flat import FlatParameters
 from scalefree.training.trainer import Trainer
+from training.reference import train
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "batch norm": {"model.batch_norm": True},

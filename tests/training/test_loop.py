@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from conftest import Make
 from training.reference import train, train_by_the_book
-
-from scalefree.training.task import build_task, load_data
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "adam-l2": {"optimizer": "adaml2", "optimizer.weight_decay": 1e-2},
     "adamw, cosine": {"optimizer.weight_decay": 1e-2, "schedule": "cosine"},
     "loss times 100": {"optimizer": "adaml2", "optimizer.weight_decay": 0.1, "training.loss_multiplier": 100},
-    "batch norm, flips": {"model.batch_norm": True, "dataset.horizontal_flip": True, "dataset.crop_padding": 2},
+    "batch norm, flips": {
+        "model.batch_norm": True,
+        "dataset.horizontal_flip": True,
+        "dataset.crop_padding": 2,
+    },
     "another seed, betas and eps": {"seed": 7, "optimizer.betas": [0.5, 0.9], "optimizer.eps": 1e-3},
     "no crop, one batch": {"dataset.crop_padding": 0, "training.batch_size": 1000},
 }

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Make
-from training.reference import train, trainer_of
 
+from conftest import Make
 from scalefree.config import ConfigError
 from scalefree.training import run
 from scalefree.training.device import choose_device, set_precision
+from training.reference import train, trainer_of
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Make
 from torch import Tensor
-from training.reference import train, trainer_of
 
+from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.records import Store
 from scalefree.training import Interrupted, run, trainer
 from scalefree.training.checkpoint import Progress
 from scalefree.training.task import Task
 from scalefree.training.trainer import Trainer
+from training.reference import train, trainer_of
 
 STEPS_AN_EPOCH, STEPS = 7, 14
 

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Make
 from PIL import Image
 from torch import Tensor
-from training.reference import RUN_MODULE, train_by_the_book
 
+from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import DatasetError
 from scalefree.records import Store, run_identity, run_name, scientific_config
 from scalefree.records import store as store_module
 from scalefree.training import RunBusy, describe_outcome, run, trainer
 from scalefree.training.task import Task, load_data
+from training.reference import RUN_MODULE, train_by_the_book
 
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, step: int, error: Exception) -> None:
@@ -43,7 +43,14 @@ def test_a_run_leaves_a_complete_record(tiny: Make) -> None:
     assert record.config == scientific_config(config)
     assert set(record.fingerprints) == {"train", "validation", "test"}
     assert record.environment["packages"]["torch"] == torch.__version__.partition("+")[0]
-    assert {"python", "commit", "device", "runner", "threads", "uncommitted_changes"} <= record.environment.keys()
+    assert {
+        "python",
+        "commit",
+        "device",
+        "runner",
+        "threads",
+        "uncommitted_changes",
+    } <= record.environment.keys()
     assert record.timing["images_per_second"] > 0 and record.timing["wall_seconds"] > 0
     curves = Store(config.results_dir).curves(record)
     assert {len(curve) for curve in curves.values()} == {3}
@@ -123,9 +130,7 @@ def test_finished_by_another_process_between_the_look_and_the_claim(
     assert run(config) == (records[0], False)
 
 
-def test_a_failure_is_recorded_with_its_traceback_and_tried_again(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_is_recorded_with_its_traceback_and_tried_again(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     failing_at(monkeypatch, 4, RuntimeError("CUDA out of memory"))
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, Make
-from training import dying
-from training.reference import trainer_of
 
+from conftest import TINY, Make
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.records import Store, run_label, run_name
 from scalefree.training import run
 from scalefree.training import sweep as sweep_module
 from scalefree.training.sweep import Report, Sweep, sweep
+from training import dying
+from training.reference import trainer_of
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -156,9 +156,7 @@ def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_give
     assert all("SIGTERM" in report.detail and "goes on" in report.detail for report in done.reports)
     store = Store(configs[0].results_dir)
     assert store.records() == {}
-    steps = [
-        trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken for config in configs
-    ]
+    steps = [trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken for config in configs]
     assert sorted(step > 0 for step in steps) == [False, True, True]
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from conftest import Make
 
+from conftest import Make
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.seeds import generator
@@ -52,7 +52,12 @@ def test_batch_norm_does_not_change_the_other_weights(tiny: Make) -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_optimizer_is_as_configured(name: str, tiny: Make) -> None:
-    values = {"optimizer.lr": 5e-3, "optimizer.weight_decay": 0.02, "optimizer.eps": 0, "optimizer.betas": [0.8, 0.99]}
+    values = {
+        "optimizer.lr": 5e-3,
+        "optimizer.weight_decay": 0.02,
+        "optimizer.eps": 0,
+        "optimizer.betas": [0.8, 0.99],
+    }
     config = tiny({"optimizer": name, **values})
     task = build_task(config, load_data(config.dataset), CPU)
     assert type(task.optimizer) is OPTIMIZERS[name]
@@ -66,7 +71,9 @@ def test_networks_and_data_are_as_configured() -> None:
     task = build_task(dense, load_data(dense.dataset), CPU)
     assert type(task.model).__name__ == "DenseNet" and len(task.dataset.train) == 50
     assert task.model.get_parameter("conv.weight").shape == (8, 1, 3, 3)
-    assert set(sum(task.groups.values(), [])) == {name for name, _ in task.model.named_parameters()}
+    assert {name for names in task.groups.values() for name in names} == {
+        name for name, _ in task.model.named_parameters()
+    }
 
 
 def test_streams_of_chance_are_independent_of_each_other_and_of_the_global_one() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Make
-from training.reference import trainer_of
 
+from conftest import Make
 from scalefree.training.trainer import Trainer
+from training.reference import trainer_of
 
 
 def in_double(trainer: Trainer) -> Trainer:
@@ -19,11 +19,14 @@ def in_double(trainer: Trainer) -> Trainer:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_update_scale_is_the_last_steps_movement_over_alpha(
-    batch_norm: bool, tiny: Make, tmp_path: Path
-) -> None:
+def test_the_update_scale_is_the_last_steps_movement_over_alpha(batch_norm: bool, tiny: Make, tmp_path: Path) -> None:
     """For AdamW without decay: |x_before - x_after| / alpha, binned here by NumPy."""
-    values = {"optimizer.weight_decay": 0, "optimizer.lr": 2e-3, "model.batch_norm": batch_norm, "runner": "plain"}
+    values = {
+        "optimizer.weight_decay": 0,
+        "optimizer.lr": 2e-3,
+        "model.batch_norm": batch_norm,
+        "runner": "plain",
+    }
     trainer = in_double(trainer_of(tiny(values), tmp_path / "checkpoint.pt"))
     names = [name for name, _ in trainer.task.model.named_parameters()]
     before: dict[str, torch.Tensor] = {}

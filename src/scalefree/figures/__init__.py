@@ -1,7 +1,18 @@
 """Figures of the experiments: pure functions from the records in a store to pages, drawn the same every time."""
 
-from scalefree.figures.catalogue import FIGURES, draw, draw_all, draw_pages, pages
+from scalefree.figures.catalogue import FIGURES, THEORY, draw, draw_all, draw_pages, draw_theory, pages
 from scalefree.figures.evidence import Evidence, gather
 from scalefree.figures.style import styled
 
-__all__ = ["FIGURES", "Evidence", "draw", "draw_all", "draw_pages", "gather", "pages", "styled"]
+__all__ = [
+    "FIGURES",
+    "THEORY",
+    "Evidence",
+    "draw",
+    "draw_all",
+    "draw_pages",
+    "draw_theory",
+    "gather",
+    "pages",
+    "styled",
+]

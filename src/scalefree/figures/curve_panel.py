@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -28,29 +29,23 @@ TRAINING_LOSS = Quantity("train_loss", "training loss", log=True)
 TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset=100.0)
 
 
-def band(curve: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean, lowest and highest over the seeds (rows) that have a value at each epoch (columns); one at least must."""
-    return np.nanmean(curve, axis=0), np.nanmin(curve, axis=0), np.nanmax(curve, axis=0)
-
-
 def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], quantity: Quantity) -> None:
-    """Draw `quantity` for each optimizer's point; a run that diverged ends in a cross."""
+    """Draw `quantity` for each optimizer's point; a run that diverged is a thin line of its own that ends in a cross."""
     for optimizer, point in points.items():
+        color = COLORS[optimizer]
         curve = quantity.scale * evidence.curve(point, quantity.curve) + quantity.offset
-        # Between two evaluations every seed has NaN; such epochs are no gaps.
-        evaluated = np.isfinite(curve).any(axis=0)
-        curve, epochs = curve[:, evaluated], 1 + np.flatnonzero(evaluated)
+        completed = np.array([record.outcome.status == "completed" for record in point.records.values()])
+        for row in curve[~completed]:
+            epochs, row = _evaluated(row[None])
+            axes.plot(epochs, row[0], color=color, linewidth=0.6, linestyle=DASHES[optimizer])
+            axes.plot(epochs[-1:], row[0, -1:], "x", color=color, markersize=5, gid="diverged")
+        epochs, curve = _evaluated(curve[completed])
         if not curve.size:
             continue
-        mean, low, high = band(curve)
-        color = COLORS[optimizer]
-        axes.plot(epochs, mean, color=color, linestyle=DASHES[optimizer], label=NAMES[optimizer])
+        axes.plot(epochs, curve.mean(axis=0), color=color, linestyle=DASHES[optimizer], label=NAMES[optimizer])
         if len(curve) > 1:
+            low, high = curve.min(axis=0), curve.max(axis=0)
             axes.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)
-        for record, row in zip(point.records.values(), curve, strict=True):
-            last = int(np.isfinite(row).sum()) - 1
-            if record.outcome.status == "diverged" and last >= 0:
-                axes.plot(epochs[last], row[last], "x", color=color, markersize=5, gid="diverged")
     if quantity.log:
         plain_log_axis(axes)
     else:
@@ -58,3 +53,9 @@ def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], qua
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
     axes.set_xlabel("epoch")
     axes.set_ylabel(quantity.label)
+
+
+def _evaluated(curve: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Epochs (E,) and values (S, E) where every row has one: epochs without an evaluation are no gaps in a line."""
+    known = np.isfinite(curve).all(axis=0)
+    return 1 + np.flatnonzero(known), curve[:, known]

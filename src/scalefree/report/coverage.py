@@ -38,8 +38,8 @@ def coverage_section(
     needed = [run for run in runs if run.experiments]
     done = sum(run.is_evidence for run in needed)
     summary = (
-        f"{count(len(needed), 'different run')}, {done:,} done; one that several experiments share counts in each row. Time "
-        "left is for one run after another, at the pace of this store's own records."
+        f"{count(len(needed), 'different run')}, {done:,} done; one that several experiments share counts in each row. "
+        "Time left is for one run after another, at the pace of this store's own records."
     )
     if left_out:
         summary += f" The profile leaves out {', '.join(left_out)}."

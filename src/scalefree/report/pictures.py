@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from scalefree.figures import Evidence, pages, styled
 from scalefree.report.markup import Html, element, join
 
-
 # Between the 200 of the files, with which a whole paper's figures would fill 13 MB, and too few for their small print.
 DPI = 160
 

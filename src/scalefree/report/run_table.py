@@ -101,8 +101,8 @@ def run_table(runs: Sequence[Run]) -> Html:
     if not runs:
         return element("p", "The profile needs no runs and the store holds none.")
     note = (
-        "At decay 0 the optimizers are one algorithm: their cells share one run, listed as AdamW. A link opens the record "
-        "beside this page's folder in the store. A heading sorts by its column; the page's address keeps what is shown."
+        "At decay 0 the optimizers are one algorithm: their cells share one run, listed as AdamW. A link opens the "
+        "record in the store that this page lies in. A heading sorts; the page's address keeps what is shown."
     )
     heads = [
         element("th", element("button", head, type="button"), scope="col", data_key=key)

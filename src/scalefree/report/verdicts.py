@@ -15,9 +15,9 @@ DECISIONS: dict[Decision, str] = {
 }
 HEADS = ("Claim", "Verdict", "Statistic", "Measured", "95 % interval", "Reason")
 RULE = (
-    "A claim is supported when the whole 95 % interval of its statistic lies on the claim's side of a threshold that is "
-    "fixed in the code, contradicted when it lies on the other side, and else inconclusive at this scale. Errors are test "
-    "errors in points (hundredths); a run that diverged counts as 100."
+    "A claim is supported when the whole 95 % interval of its statistic lies on the claim's side of a threshold that "
+    "is fixed in the code, contradicted when it lies on the other side, and else inconclusive at this scale. Errors "
+    "are test errors in points (hundredths); a run that diverged counts as 100."
 )
 
 

@@ -128,7 +128,7 @@ def optimizer_steps(
     Args:
         make_optimizer: called with (params, lr=1.0).
     """
-    h = torch.from_numpy(np.stack(hessians))
+    h = np.stack(hessians)
     alpha = torch.tensor(alphas, dtype=torch.float64)[:, None]
     first = torch.from_numpy(start()).expand(len(hessians), len(alphas), -1)
     fewest = np.full(len(hessians), np.inf)
@@ -137,7 +137,8 @@ def optimizer_steps(
         optimizer = make_optimizer([y], lr=1.0)
         x, distances = first, []
         for t in range(horizon):
-            y.grad = x @ h  # H is symmetric
+            # H is symmetric. In NumPy, since torch would spread so small a product over threads, at many times the cost.
+            y.grad = torch.from_numpy(x.numpy() @ h)
             optimizer.param_groups[0]["lr"] = fall ** (t / horizon)
             optimizer.step()
             x = alpha * y.detach()

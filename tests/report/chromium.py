@@ -1,0 +1,81 @@
+"""Pages opened in a real browser: frames of a given width, and what each of them found out about itself."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+    *("--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", "--dump-dom"),
+)
+
+# Added to a copy of the page: tells the frame around it what the reader would see. `STEPS` runs first.
+_LOOK = """<script>addEventListener("load", () => {
+  %s;
+  setTimeout(() => {
+    const seen = [...document.querySelectorAll("#runs-table tbody tr")].filter((row) => row.getClientRects().length);
+    parent.postMessage({frame: window.name, saw: {
+      width: innerWidth, overflow: document.documentElement.scrollWidth - innerWidth,
+      images: document.images.length,
+      broken: [...document.images].filter((image) => !image.complete || !image.naturalWidth).length,
+      requests: performance.getEntriesByType("resource").filter((entry) => !entry.name.startsWith("data:")).length,
+      names: seen.map((row) => row.cells[0].textContent), shown: document.getElementById("runs-shown")?.textContent,
+      scrolled: scrollY, hash: location.hash,
+      sorted: [...document.querySelectorAll("[aria-sort]")].map((head) => [head.dataset.key, head.ariaSort]),
+    }}, "*");
+  });
+});</script></body>"""
+_FRAMES = """<html><body><script>
+  const saw = {};
+  addEventListener("message", (event) => {
+    saw[event.data.frame] = event.data.saw;
+    document.documentElement.dataset.saw = JSON.stringify(saw);
+  });
+</script>%s</body></html>"""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A reader of the page: the address's fragment, the width of the window, and what to do once it is loaded."""
+
+    fragment: str = ""
+    width: int = 1280
+    steps: str = ""
+
+
+def browser() -> str:
+    """Its path; without one the test is skipped."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip("no chromium on PATH (Debian: apt-get install chromium)")
+
+
+def look(page: Path, folder: Path, frames: dict[str, Frame]) -> tuple[dict[str, Any], list[str]]:
+    """What each frame saw, by its name, and every line of the console; `folder` takes the copies."""
+    program = browser()
+    copies = []
+    for name, frame in frames.items():
+        (folder / f"{name}.html").write_text(page.read_text().replace("</body>", _LOOK % frame.steps))
+        source = html.escape(f"{name}.html{frame.fragment}")
+        copies.append(
+            f'<iframe name="{name}" src="{source}" width="{frame.width}" height="800" style="border:0"></iframe>'
+        )
+    around = folder / "frames.html"
+    around.write_text(_FRAMES % "".join(copies))
+    command = [program, *FLAGS, f"--user-data-dir={folder / 'browser'}", around.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    console = re.findall(r":CONSOLE[^\]]*\] (.*)", done.stderr)
+    written = re.search(r'<html[^>]* data-saw="([^"]*)"', done.stdout)
+    assert written, f"nothing came back from {program}: {done.stderr[-2000:]}"
+    saw = json.loads(html.unescape(written[1]))
+    assert saw.keys() == frames.keys()
+    return saw, console

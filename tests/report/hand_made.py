@@ -1,0 +1,103 @@
+"""A small store in which every state of a run occurs, and verdicts of every kind."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalefree.claims import Confirmation, Interval, Question, Verdict
+from scalefree.config import RunConfig, with_values
+from scalefree.experiments import load_experiment, runs_of
+from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
+
+ENVIRONMENT = {
+    "packages": {"torch": "2.15.0", "numpy": "2.3.1"},
+    "python": "3.12.4",
+    "platform": "Linux",
+    "commit": "0123456789abcdef",
+    "uncommitted_changes": False,
+    "device": "cpu: <a processor> & more",
+    "runner": "plain",
+}
+FINGERPRINTS = {"train": "aa11", "test": "bb22"}
+# A failure's reason is a traceback; nothing in it may become markup.
+TRACEBACK = 'Traceback:\n  File "secret.py"\nRuntimeError: <img src=x onerror=alert(1)>'
+# What the smoke profile's `without_bn` needs, in its order; the store gets the states below for them.
+STATES = ("completed", "completed", "diverged", "failed", "partial", "missing")
+
+
+def record(config: RunConfig, error: float | None = 0.25, **changes: Any) -> Record:
+    """A completed run with that test error, None for one that diverged; `changes` are made last."""
+    validated = config.dataset.validation_fraction > 0
+    made = Record(
+        identity=run_identity(config),
+        name=run_name(config),
+        config=scientific_config(config),
+        outcome=Outcome("completed", 100) if error is not None else Outcome("diverged", 17, "training loss nan"),
+        environment=ENVIRONMENT,
+        fingerprints=FINGERPRINTS,
+        final_metrics={"final_test_error": error, **({"final_validation_error": error} if validated else {})},
+        timing={"wall_seconds": 60.0},
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def put(store: Store, made: Record) -> Path:
+    """Write a record with curves and without histograms."""
+    curve = np.linspace(0.9, 0.3, made.config["training"]["epochs"])
+    return store.write(made, {"test_error": curve, "train_loss": 2 * curve}, {"epoch": np.array([])})
+
+
+def smoke_runs() -> dict[str, RunConfig]:
+    """The runs of `without_bn` under the smoke profile by name."""
+    return {name: config for name, (config, _) in runs_of([load_experiment("without_bn", "smoke")]).items()}
+
+
+def fill(store: Store) -> Mapping[str, str]:
+    """Write STATES, and one completed run that no experiment needs; returns all states by name."""
+    expected = dict(zip(smoke_runs(), STATES, strict=True))
+    for (name, config), state in zip(smoke_runs().items(), STATES, strict=True):
+        if state == "completed":
+            put(store, record(config))
+        elif state == "diverged":
+            put(store, record(config, None))
+        elif state == "failed":
+            failed = record(config, None, outcome=Outcome("failed", 0, TRACEBACK))
+            put(store, failed)
+        elif state == "partial":
+            store.directory(name).mkdir(parents=True)
+            (store.directory(name) / "checkpoint.pt").write_bytes(b"")
+    other = with_values(next(iter(smoke_runs().values())), {"seed": 77})
+    put(store, record(other, 0.5))
+    return {**expected, run_name(other): "completed"}
+
+
+def verdict(number: str = "4b", **changes: Any) -> Verdict:
+    """A supported claim of three points with an interval; `changes` are made last."""
+    question = Question(
+        number, "advantage", "AdamW is better & <b>bolder</b>.", "mean difference", "points", "above", 0.5
+    )
+    made = Verdict(
+        question=question,
+        verdict="supported",
+        reason="the whole interval lies above +0.5 points",
+        effect=3.0,
+        interval=Interval(1.5, 4.5, 5, "seeds", "Student's t"),
+        by_validation=None,
+        notes=("the <i>cells</i>",),
+        scope="digits, profile smoke",
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def verdicts() -> list[Verdict]:
+    """One of each kind."""
+    other = Confirmation("inconclusive at this scale", -0.25, Interval(-1, 0.5, 2, "seeds", "Student's t"))
+    return [
+        verdict("4a"),
+        verdict("4b", verdict="contradicted", effect=-2.0, interval=Interval(-3.0, -1.0, 5, "seeds", "Student's t")),
+        verdict("4c", verdict="inconclusive at this scale", reason="no records", effect=None, interval=None),
+        verdict("5", by_validation=other),
+    ]

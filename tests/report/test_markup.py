@@ -1,0 +1,36 @@
+"""Text is escaped wherever it stands, markup is not."""
+
+from report.reading import cells, read
+from scalefree.report.markup import Html, element, join, number_cell, row, table
+
+NASTY = """<script>alert("1 & 'x'")</script>"""
+
+
+def test_text_and_attributes_come_back_as_they_were() -> None:
+    page = element("p", NASTY, element("b", "a < b"), title=NASTY)
+    node = read(page).one("p")
+    assert node.text == f"{NASTY}a < b"
+    assert node.attributes == {"title": NASTY}
+    assert read(join([NASTY, page])).all("script") == []
+
+
+def test_markup_is_not_escaped_twice() -> None:
+    assert join([Html("<i>x</i>"), "<"]) == "<i>x</i>&lt;"
+    assert isinstance(join([]), Html)
+
+
+def test_names_of_attributes_and_what_leaves_them_out() -> None:
+    made = element("img", class_="a", data_value=0, alt="", hidden=True, id=None, title=False)
+    assert made == '<img class="a" data-value="0" alt="" hidden>'
+
+
+def test_a_table_scrolls_in_its_own_container_and_is_named() -> None:
+    made = table(
+        "<All>", ["a", "<b>"], [row("1", number_cell("2 %", 0.02), id="first"), row("3", number_cell("", None))]
+    )
+    container = read(made).children[0]
+    assert not isinstance(container, str)
+    assert container.attributes == {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "<All>"}
+    assert [head.text for head in container.all("th")] == ["a", "<b>"]
+    assert cells(container) == [["1", "2 %"], ["3", ""]]
+    assert [cell.attributes["data-value"] for cell in container.all("td", class_="number")] == ["0.02", ""]

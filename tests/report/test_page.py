@@ -1,0 +1,103 @@
+"""The whole page: one file with everything in it, the same for the same store."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from report.hand_made import STATES, fill, smoke_runs
+from report.reading import read
+from scalefree.config import ConfigError
+from scalefree.experiments import load_experiment
+from scalefree.figures import gather, pages, styled
+from scalefree.records import Store
+from scalefree.report import render, write
+
+SECTIONS = ["found", "claims", "figures", "coverage", "provenance", "runs"]
+
+
+def test_the_page_has_every_section_and_nothing_from_elsewhere(page: Path) -> None:
+    assert page == page.parents[1] / "report" / "smoke.html"
+    text = page.read_text()
+    root = read(text.removeprefix("<!doctype html>"))
+    assert [section.attributes["id"] for section in root.all("section")] == SECTIONS
+    assert not re.search(r"https?:|//[a-z]|@import|url\(|<link|<iframe|<object|srcset", text)
+    assert all(str(image.attributes["src"]).startswith("data:image/png;base64,") for image in root.all("img"))
+    assert all("src" not in script.attributes for script in root.all("script"))
+    policies = [str(meta.attributes["content"]) for meta in root.all("meta") if "http-equiv" in meta.attributes]
+    assert len(policies) == 1 and policies[0].startswith("default-src 'none'; img-src data:;")
+
+
+def test_links_inside_the_page_have_targets(page: Path) -> None:
+    root = read(page.read_text().removeprefix("<!doctype html>"))
+    targets = set(re.findall(r' id="([^"]+)"', page.read_text()))
+    inside = [str(link.attributes["href"]) for link in root.all("a") if str(link.attributes["href"]).startswith("#")]
+    assert {link[1:] for link in inside if "=" not in link} <= targets
+    assert len(targets) == len(re.findall(r' id="([^"]+)"', page.read_text()))
+
+
+def test_figures_are_whole_images_with_their_own_words(page: Path) -> None:
+    store = Store(page.parents[1])
+    evidence = gather(load_experiment("without_bn", "smoke"), "smoke", store, store.records())
+    with styled():
+        drawn = pages("without_bn", evidence)
+    figures = read(page.read_text().removeprefix("<!doctype html>")).all("figure")
+    assert len(figures) == len(drawn) > 0
+    for figure, (stem, made) in zip(figures, drawn.items(), strict=True):
+        image = figure.one("img").attributes
+        with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition(",")[2]))) as opened:
+            opened.load()
+            assert opened.size == (int(str(image["width"])), int(str(image["height"])))
+            inches = made.get_size_inches()
+            assert opened.size[0] / opened.size[1] == pytest.approx(inches[0] / inches[1], rel=0.01)
+        assert stem in str(image["alt"]) and len(str(image["alt"])) > len(stem) + 3
+        caption = figure.one("figcaption").text
+        assert caption.startswith(f"{stem}. ") and "profile smoke" in caption and "\n" not in caption
+
+
+def test_the_same_store_gives_the_same_page(page: Path) -> None:
+    first = page.read_bytes()
+    assert write("smoke", page.parents[1]).read_bytes() == first
+
+
+def test_another_record_changes_the_page(page: Path) -> None:
+    first = page.read_text()
+    store = Store(page.parents[1])
+    (store.directory(next(iter(smoke_runs()))) / "record.json").unlink()
+    assert len(STATES) == len(smoke_runs())
+    assert render("smoke", store.root) != first
+
+
+def test_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
+    page = read(render("smoke", tmp_path / "nowhere").removeprefix("<!doctype html>"))
+    assert "no records of this profile yet" in page.one("p", class_="notice").text
+    assert "make reproduce-figures PROFILE=smoke" in page.one("p", class_="notice").text
+    assert page.all("img") == []
+    assert "No records yet, so no figure of without_bn." in page.one("section", id="figures").text
+    assert {row.attributes["data-status"] for row in page.one("table", id="runs-table").one("tbody").all("tr")} == {
+        "missing"
+    }
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_filled_store_has_no_notice(page: Path) -> None:
+    assert 'class="notice"' not in page.read_text()
+
+
+def test_what_other_profiles_trained_is_listed_and_is_no_evidence(tmp_path: Path, made_up: None) -> None:
+    store = Store(tmp_path)
+    fill(store)
+    page = read(render("h200", store.root).removeprefix("<!doctype html>"))
+    assert page.all("p", class_="notice") and page.all("img") == []
+    rows = page.one("table", id="runs-table").one("tbody").all("tr")
+    others = [row for row in rows if row.attributes["data-experiment"] == ""]
+    assert len(others) == len(store.records())
+
+
+def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="profile=huge is unknown"):
+        write("huge", tmp_path)
+    assert list(tmp_path.iterdir()) == []

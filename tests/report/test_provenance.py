@@ -1,0 +1,72 @@
+"""What the records say of their making: agreement is said, and every mixture is flagged."""
+
+import dataclasses
+from typing import Any
+
+from report.hand_made import ENVIRONMENT, record, smoke_runs
+from report.reading import cells, read
+from scalefree.config import with_values
+from scalefree.records import Record
+from scalefree.report.provenance import facts, provenance_section
+
+
+def records(*environments: dict[str, Any]) -> list[Record]:
+    """One a run with the usual environment but for these entries."""
+    configs = list(smoke_runs().values())
+    return [
+        record(config, environment={**ENVIRONMENT, **environment})
+        for config, environment in zip(configs, environments, strict=False)
+    ]
+
+
+def warnings(of: list[Record]) -> dict[str, str]:
+    return {fact.name: fact.warning for fact in facts(of) if fact.warning}
+
+
+def test_records_that_agree_raise_no_flag() -> None:
+    agreeing = records({}, {}, {})
+    assert warnings(agreeing) == {}
+    page = read(provenance_section(agreeing))
+    assert "3 records" in page.all("p")[0].text and "All records agree." in page.all("p")[0].text
+    said = {row[0]: row[1:] for row in cells(page)}
+    assert said["device"] == [ENVIRONMENT["device"], ""]
+    assert said["commit"] == [ENVIRONMENT["commit"], ""]
+    assert said["torch"] == ["2.15.0", ""]
+    assert said["images of digits, 10 % held out: train"] == ["aa11", ""]
+
+
+def test_a_mixture_is_counted_and_flagged() -> None:
+    mixed = records({}, {"packages": {"torch": "2.11.0"}}, {"commit": None, "device": "H200"}, {})
+    assert warnings(mixed) == {"commit": "mixed", "device": "mixed", "torch": "mixed", "numpy": "mixed"}
+    by_name = {fact.name: fact.values for fact in facts(mixed)}
+    assert by_name["torch"] == (("2.15.0", 3), ("2.11.0", 1))
+    assert by_name["numpy"] == (("2.3.1", 3), ("unknown", 1))
+    assert by_name["commit"] == ((ENVIRONMENT["commit"], 3), ("unknown", 1))
+    text = read(provenance_section(mixed)).all("p")[0].text
+    assert "Needs care: commit; device; numpy; torch." in text
+
+
+def test_uncommitted_code_is_flagged_even_if_all_records_have_it() -> None:
+    assert warnings(records({"uncommitted_changes": True})) == {
+        "code differs from its commit": "no commit has this code"
+    }
+    assert warnings(records({"uncommitted_changes": True}, {"uncommitted_changes": False}))
+    assert warnings(records({"uncommitted_changes": None}, {})) == {"code differs from its commit": "mixed"}
+
+
+def test_different_images_under_one_name_are_flagged_and_different_splits_are_not() -> None:
+    first, second, third = records({}, {}, {})
+    other = dataclasses.replace(second, fingerprints={"train": "cc33", "test": "bb22"})
+    name = "images of digits, 10 % held out"
+    assert warnings([first, other]) == {f"{name}: train": "not the same images"}
+    config = with_values(list(smoke_runs().values())[0], {"dataset.validation_fraction": 0.0})
+    whole = record(config, fingerprints={"train": "dd44", "test": "bb22"})
+    assert warnings([first, whole, third]) == {}
+    assert {"images of digits: train", f"{name}: train"} <= {fact.name for fact in facts([first, whole])}
+
+
+def test_records_that_say_nothing_are_unknown() -> None:
+    config = next(iter(smoke_runs().values()))
+    silent = record(config, environment={}, fingerprints={})
+    assert {fact.values for fact in facts([silent]) if fact.name in ("commit", "device")} == {(("unknown", 1),)}
+    assert read(provenance_section([])).one("p").text == "No records, so nothing to tell."

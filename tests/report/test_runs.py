@@ -1,0 +1,111 @@
+"""Every run with its state, and its row in the table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from report.hand_made import STATES, fill, smoke_runs
+from report.reading import Node, read
+from scalefree.experiments import Experiment, load_experiment
+from scalefree.experiments.coverage import coverage
+from scalefree.records import Store
+from scalefree.report.coverage import coverage_section
+from scalefree.report.run_table import COLUMNS, run_table
+from scalefree.report.runs import Run, list_runs
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def states(store: Store) -> Mapping[str, str]:
+    return fill(store)
+
+
+@pytest.fixture
+def experiments() -> list[Experiment]:
+    return [load_experiment(name, "smoke") for name in ("without_bn", "with_bn")]
+
+
+@pytest.fixture
+def runs(states: Mapping[str, str], store: Store, experiments: list[Experiment]) -> list[Run]:
+    return list_runs(experiments, store, store.records())
+
+
+def rows(runs: list[Run]) -> dict[str, Node]:
+    """Rows of the table by the run's name."""
+    body = read(run_table(runs)).one("table", id="runs-table").one("tbody")
+    return {row.all("td")[0].text: row for row in body.all("tr")}
+
+
+def test_every_run_has_the_state_that_the_store_gives_it(runs: list[Run], states: Mapping[str, str]) -> None:
+    found = {run.name: run.state for run in runs}
+    assert {name: found[name] for name in states} == states
+    assert {run.state for run in runs if run.name not in states} == {"missing"}
+    assert [run.name for run in runs][: len(STATES)] == list(smoke_runs())
+
+
+def test_states_are_counted_as_coverage_counts_them(
+    runs: list[Run], store: Store, experiments: list[Experiment]
+) -> None:
+    for experiment in experiments:
+        of = coverage(experiment, store, store.records())
+        for state in ("completed", "diverged", "partial", "failed", "missing"):
+            mine = sum(run.state == state for run in runs if experiment.name in run.experiments)
+            assert mine == getattr(of, state), (experiment.name, state)
+
+
+def test_only_results_of_the_profile_are_evidence(runs: list[Run], states: Mapping[str, str]) -> None:
+    assert [run.name for run in runs if run.is_evidence] == list(states)[:3]
+    assert [run.experiments for run in runs if run.config["seed"] == 77] == [()]
+
+
+def test_links_lead_to_records(runs: list[Run], store: Store) -> None:
+    page = store.root / "report"
+    page.mkdir()
+    found = rows(runs)
+    linked = {name: row.all("a")[0].attributes["href"] for name, row in found.items() if row.all("a")}
+    assert linked.keys() == {run.name for run in runs if run.record is not None}
+    for name, href in linked.items():
+        assert (page / str(href)).resolve() == store.directory(name).resolve() / "record.json"
+        assert (page / str(href)).is_file()
+
+
+def test_a_row_says_what_the_record_says(runs: list[Run]) -> None:
+    found = rows(runs)
+    completed, other, diverged, failed, partial, missing = (
+        [cell.text for cell in found[name].all("td")] for name in smoke_runs()
+    )
+    config = next(iter(smoke_runs().values()))
+    named = dict(zip(COLUMNS, completed, strict=True))
+    assert named["status"] == "completed" and other[1] == "completed"
+    assert (named["error"], named["validation"]) == ("25.00 %", "25.00 %")
+    assert (named["depth"], named["bn"], named["seed"]) == (str(config.model.depth), "no", str(config.seed))
+    assert float(named["lr"]) == config.optimizer.lr and float(named["decay"]) == config.optimizer.weight_decay
+    assert named["experiment"].split()[0] == "without_bn"
+    assert diverged[1:4] == ["diverged step 17", "diverged", "diverged"]
+    assert failed[1:4] == ["failed RuntimeError: <img src=x onerror=alert(1)>", "", ""]
+    assert partial[1:4] == ["partial", "", ""]
+    assert missing[1:4] == ["missing", "", ""]
+
+
+def test_selects_offer_what_the_rows_have(runs: list[Run]) -> None:
+    page = read(run_table(runs))
+    body = page.one("table", id="runs-table").one("tbody").all("tr")
+    for name in ("optimizer", "depth", "bn", "status", "experiment"):
+        offered = [option.attributes["value"] for option in page.one("select", name=name).all("option")]
+        values = {value for row in body for value in str(row.attributes[f"data-{name}"]).split()}
+        assert offered[0] == "" and set(offered[1:]) == values and len(offered) == len(values) + 1
+
+
+def test_coverage_shows_the_counts_and_leads_to_the_runs(
+    runs: list[Run], store: Store, experiments: list[Experiment]
+) -> None:
+    page = read(coverage_section(experiments, store, store.records(), runs))
+    first = [cell.text.strip() for cell in page.one("tbody").all("tr")[0].all("td")]
+    # Two completed, one diverged: half of six; the three others take a minute each, as the recorded ones of their depth.
+    assert first[1:] == ["6", "50 %", "2", "1", "1", "1", "1", "unknown" if first[-1] == "unknown" else "3 min"]
+    assert page.all("a")[0].attributes["href"] == "#experiment=without_bn"
