@@ -1,9 +1,16 @@
 """Grids: products, shared runs, and the paper's own numbers."""
 
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from scalefree.config import ConfigError
-from scalefree.experiments import experiment_names, load_experiment, profile_names, runs_of
+from scalefree.compose import CONFIG_DIR
+from scalefree.config import ConfigError, validate
+from scalefree.experiments import Experiment, experiment_names, load_experiment, profile_names, runs_of
 from scalefree.experiments.grid import product
 
 # paper.md, section 3: the grid, and section 5: the models.
@@ -79,3 +86,101 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         load_experiment("nothing", "quick")
     with pytest.raises(ConfigError, match="profile=huge is unknown; choose one of .*quick"):
         load_experiment("without_bn", "huge")
+
+
+def counted_runs(name: str) -> dict[str, int]:
+    """What the head of an experiment's file says of its runs: `smoke 6, quick 22, h200 54, paper 450`."""
+    head = (CONFIG_DIR / "experiment" / f"{name}.yaml").read_text()
+    (line,) = re.findall(r"^# Runs.*?: (smoke .*?)\.$", head, re.MULTILINE)
+    return {profile: int(count) for profile, count in (part.split() for part in line.split(", "))}
+
+
+@pytest.mark.parametrize("name", sorted(set(experiment_names()) - {"depth"}))
+def test_the_head_of_an_experiment_counts_its_runs(name: str) -> None:
+    told = counted_runs(name)
+    assert told.keys() == {"smoke", "quick", "h200", "paper"}
+    assert told == {profile: len(runs_of([load_experiment(name, profile)])) for profile in told}
+
+
+def test_numbers_of_all_grids_are_numbers() -> None:
+    """YAML has a hundred ways to read 5e-5 as a word."""
+    for profile in profile_names():
+        for config, _ in runs_of(load_experiment(name, profile) for name in experiment_names()).values():
+            assert type(config.optimizer.lr) is float and 0 < config.optimizer.lr <= 5e-3
+            assert type(config.optimizer.weight_decay) is float and 0 <= config.optimizer.weight_decay <= 0.1
+            validate(config)
+
+
+def test_the_paper_profile_has_the_papers_best_cells() -> None:
+    """paper.md, section 3: (alpha, lambda) of Adam-l2 and AdamW."""
+    best = {
+        (20, "adaml2"): (1e-3, 5e-4),
+        (20, "adamw"): (1e-3, 5e-5),
+        (44, "adaml2"): (5e-4, 5e-4),
+        (44, "adamw"): (5e-4, 5e-5),
+        (56, "adaml2"): (5e-4, 5e-4),
+        (56, "adamw"): (5e-4, 5e-5),
+        (110, "adaml2"): (1e-3, 5e-4),
+        (110, "adamw"): (5e-4, 1e-4),
+        (218, "adaml2"): (5e-4, 5e-3),
+        (218, "adamw"): (5e-4, 5e-5),
+        (100, "adaml2"): (5e-4, 1e-3),
+        (100, "adamw"): (1e-3, 5e-5),
+    }
+    found: dict[tuple[int, str], set[tuple[float, float]]] = {}
+    for cell in load_experiment("seeds", "paper").cells:
+        optimizer = cell.config.optimizer
+        key = (cell.config.model.depth, optimizer.name)
+        found.setdefault(key, set()).add((optimizer.lr, optimizer.weight_decay))
+    assert found == {key: {cell} for key, cell in best.items()}
+
+
+GRID = {"dataset": "digits", "model": "resnet", "optimizer": ["adamw", "adaml2"], "optimizer.weight_decay": [0, 1e-3]}
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], Experiment]:
+    """Loads an experiment of one's own, among copies of all configurations."""
+    folder = tmp_path / "configs"
+    shutil.copytree(CONFIG_DIR, folder)
+    monkeypatch.setattr("scalefree.compose.CONFIG_DIR", folder)
+    monkeypatch.setattr("scalefree.experiments.grid.CONFIG_DIR", folder)
+
+    def load(grids: object) -> Experiment:
+        content = {"name": "own", "title": "One's own", "grids": grids}
+        (folder / "experiment" / "own.yaml").write_text(f"# @package experiment\n{json.dumps(content)}")
+        load_experiment.cache_clear()
+        return load_experiment("own", "smoke")
+
+    return load
+
+
+def test_an_experiment_of_ones_own(load: Callable[[object], Experiment]) -> None:
+    experiment = load({"smoke": [GRID, {**GRID, "seed": [0, 1]}]})
+    assert (experiment.name, experiment.title) == ("own", "One's own")
+    chosen = [(c.config.optimizer.name, c.config.optimizer.weight_decay, c.config.seed) for c in experiment.cells]
+    # The second grid's cells at seed 0 are the first one's.
+    assert len(chosen) == len(set(chosen)) == 8 and chosen[:2] == [("adamw", 0.0, 0), ("adamw", 1e-3, 0)]
+    assert {c.config.training.epochs for c in experiment.cells} == {2}, "the profile's overrides"
+    assert len(runs_of([experiment])) == 6
+    assert load({"quick": [GRID]}).cells == ()
+
+
+@pytest.mark.parametrize(
+    ("grids", "named"),
+    [
+        ({"smoke": [{**GRID, "optimizer.weight_dekay": 0}]}, r"optimizer\.weight_dekay"),
+        ({"smoke": [{**GRID, "modle": "resnet"}]}, "modle"),
+        ({"smoke": [{**GRID, "model": "vgg"}]}, "vgg"),
+        ({"smoke": [{**GRID, "model.depth": [20, 21]}]}, r"model\.depth=21"),
+        ({"smoke": [{**GRID, "optimizer.lr": "1e-3x"}]}, r"optimizer\.lr"),
+        ({"smoke": [{**GRID, "seed": -1}]}, "seed=-1"),
+        ({"huge": [GRID]}, "huge"),
+    ],
+)
+def test_a_grid_with_what_no_run_has_is_refused_by_name(
+    grids: object, named: str, load: Callable[[object], Experiment]
+) -> None:
+    with pytest.raises(ConfigError, match=named) as caught:
+        load(grids)
+    assert "\n" not in str(caught.value)

@@ -74,6 +74,11 @@ def test_all_figures_on_several_processes_are_those_drawn_one_by_one(store, tmp_
     assert {path.name: path.read_bytes() for path in alone} == together
 
 
+def test_figures_of_records_need_no_torch():
+    code = "import sys, scalefree.figures; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_figure_is_refused_by_name(store):
     with pytest.raises(ConfigError, match="figure=heatmap is unknown; choose one of without_bn"):
         draw("heatmap", "smoke", store)

@@ -71,7 +71,7 @@ def test_a_lock_on_a_file_that_its_owner_has_just_removed_is_no_claim(
     store = Store(tmp_path)
     path = tmp_path / "locks" / "run"
     flock = fcntl.flock
-    calls = []
+    calls: list[int] = []
 
     def late(descriptor: int, operation: int) -> None:
         if not calls:

@@ -23,7 +23,7 @@ _LOOK = """<script>addEventListener("load", () => {
   setTimeout(() => {
     const seen = [...document.querySelectorAll("#runs-table tbody tr")].filter((row) => row.getClientRects().length);
     parent.postMessage({frame: window.name, saw: {
-      width: innerWidth, overflow: document.documentElement.scrollWidth - innerWidth,
+      width: innerWidth, overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
       images: document.images.length,
       broken: [...document.images].filter((image) => !image.complete || !image.naturalWidth).length,
       requests: performance.getEntriesByType("resource").filter((entry) => !entry.name.startsWith("data:")).length,
@@ -31,7 +31,7 @@ _LOOK = """<script>addEventListener("load", () => {
       scrolled: scrollY, hash: location.hash,
       sorted: [...document.querySelectorAll("[aria-sort]")].map((head) => [head.dataset.key, head.ariaSort]),
     }}, "*");
-  });
+  }, 50);
 });</script></body>"""
 _FRAMES = """<html><body><script>
   const saw = {};

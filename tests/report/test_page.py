@@ -10,6 +10,7 @@ from PIL import Image
 
 from report.hand_made import STATES, fill, smoke_runs
 from report.reading import read
+from scalefree import figures
 from scalefree.config import ConfigError
 from scalefree.experiments import load_experiment
 from scalefree.figures import gather, pages, styled
@@ -24,7 +25,8 @@ def test_the_page_has_every_section_and_nothing_from_elsewhere(page: Path) -> No
     text = page.read_text()
     root = read(text.removeprefix("<!doctype html>"))
     assert [section.attributes["id"] for section in root.all("section")] == SECTIONS
-    assert not re.search(r"https?:|//[a-z]|@import|url\(|<link|<iframe|<object|srcset", text)
+    without_images = re.sub(r'"data:image/png;base64,[^"]*"', '""', text)
+    assert not re.search(r"https?:|url\(|@import|<link|<iframe|<object|srcset", without_images)
     assert all(str(image.attributes["src"]).startswith("data:image/png;base64,") for image in root.all("img"))
     assert all("src" not in script.attributes for script in root.all("script"))
     policies = [str(meta.attributes["content"]) for meta in root.all("meta") if "http-equiv" in meta.attributes]
@@ -43,10 +45,10 @@ def test_figures_are_whole_images_with_their_own_words(page: Path) -> None:
     store = Store(page.parents[1])
     evidence = gather(load_experiment("without_bn", "smoke"), "smoke", store, store.records())
     with styled():
-        drawn = pages("without_bn", evidence)
-    figures = read(page.read_text().removeprefix("<!doctype html>")).all("figure")
-    assert len(figures) == len(drawn) > 0
-    for figure, (stem, made) in zip(figures, drawn.items(), strict=True):
+        drawn = {**pages("without_bn", evidence), "nothing": figures.THEORY["nothing"]()}
+    shown = read(page.read_text().removeprefix("<!doctype html>")).all("figure")
+    assert len(shown) == len(drawn) > 1
+    for figure, (stem, made) in zip(shown, drawn.items(), strict=True):
         image = figure.one("img").attributes
         with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition(",")[2]))) as opened:
             opened.load()
@@ -55,7 +57,8 @@ def test_figures_are_whole_images_with_their_own_words(page: Path) -> None:
             assert opened.size[0] / opened.size[1] == pytest.approx(inches[0] / inches[1], rel=0.01)
         assert stem in str(image["alt"]) and len(str(image["alt"])) > len(stem) + 3
         caption = figure.one("figcaption").text
-        assert caption.startswith(f"{stem}. ") and "profile smoke" in caption and "\n" not in caption
+        assert caption.startswith(f"{stem}. ") and "\n" not in caption
+        assert ("Drawn <by hand>." if stem == "nothing" else "profile smoke") in caption
 
 
 def test_the_same_store_gives_the_same_page(page: Path) -> None:
@@ -75,7 +78,7 @@ def test_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
     page = read(render("smoke", tmp_path / "nowhere").removeprefix("<!doctype html>"))
     assert "no records of this profile yet" in page.one("p", class_="notice").text
     assert "make reproduce-figures PROFILE=smoke" in page.one("p", class_="notice").text
-    assert page.all("img") == []
+    assert [image.attributes["alt"] for image in page.all("img")] == ["A figure of nothing (nothing)"]
     assert "No records yet, so no figure of without_bn." in page.one("section", id="figures").text
     assert {row.attributes["data-status"] for row in page.one("table", id="runs-table").one("tbody").all("tr")} == {
         "missing"
@@ -91,7 +94,7 @@ def test_what_other_profiles_trained_is_listed_and_is_no_evidence(tmp_path: Path
     store = Store(tmp_path)
     fill(store)
     page = read(render("h200", store.root).removeprefix("<!doctype html>"))
-    assert page.all("p", class_="notice") and page.all("img") == []
+    assert page.all("p", class_="notice") and len(page.all("img")) == 1
     rows = page.one("table", id="runs-table").one("tbody").all("tr")
     others = [row for row in rows if row.attributes["data-experiment"] == ""]
     assert len(others) == len(store.records())

@@ -59,7 +59,7 @@ def test_different_images_under_one_name_are_flagged_and_different_splits_are_no
     other = dataclasses.replace(second, fingerprints={"train": "cc33", "test": "bb22"})
     name = "images of digits, 10 % held out"
     assert warnings([first, other]) == {f"{name}: train": "not the same images"}
-    config = with_values(list(smoke_runs().values())[0], {"dataset.validation_fraction": 0.0})
+    config = with_values(next(iter(smoke_runs().values())), {"dataset.validation_fraction": 0.0})
     whole = record(config, fingerprints={"train": "dd44", "test": "bb22"})
     assert warnings([first, whole, third]) == {}
     assert {"images of digits: train", f"{name}: train"} <= {fact.name for fact in facts([first, whole])}

@@ -27,8 +27,7 @@ def test_it_writes_the_page_and_says_where(tmp_path: Path) -> None:
     assert 'href="#claim-2"' in path.read_text()
 
 
-def test_unknown_arguments_are_refused(tmp_path: Path) -> None:
-    for wrong in ("profile=huge", "figure=all"):
-        done = report(wrong, f"results_dir={tmp_path}")
-        assert done.returncode == 2 and done.stderr.startswith("error: ") and wrong.partition("=")[0] in done.stderr
+def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+    done = report("profile=huge", f"results_dir={tmp_path}")
+    assert done.returncode == 2 and done.stderr.startswith("error: profile=huge is unknown")
     assert list(tmp_path.iterdir()) == []

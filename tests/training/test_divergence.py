@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from conftest import Make
+from scalefree.models import resnet
 from scalefree.records import Store
-from scalefree.training import run, task
+from scalefree.training import run
 from training.reference import train_by_the_book
 
 STEPS_AN_EPOCH = 7
@@ -18,10 +19,9 @@ STEPS_AN_EPOCH = 7
 
 def poison(monkeypatch: pytest.MonkeyPatch, *, step: int = 0, evaluated: int = 0, value: float = math.nan) -> None:
     """Networks whose logits are `value` in one training step, or whenever a split of that size is evaluated."""
-    original = task.resnet
 
     def poisoned(*arguments: Any, **named: Any) -> nn.Module:
-        model = original(*arguments, **named)
+        model = resnet(*arguments, **named)
         taken = 0
 
         def spoil(module: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, *, step: int = 0, evaluated: int = 0
         model.register_forward_hook(spoil)
         return model
 
-    monkeypatch.setattr(task, "resnet", poisoned)
+    monkeypatch.setattr("scalefree.training.task.resnet", poisoned)
 
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])

@@ -34,7 +34,7 @@ def test_the_loop_trains_as_the_specification_says(variant: str, runner: str, ti
     ours, theirs = trainer.task.model.state_dict(), expected.model.state_dict()
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, rtol=1e-5, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(ours[name], value, rtol=1e-5, atol=1e-6)
     curves = trainer.progress.curves
     by_epoch = np.array(expected.losses).reshape(config.training.epochs, -1)
     np.testing.assert_allclose(curves["batch_loss"], by_epoch.mean(axis=1), rtol=1e-4)

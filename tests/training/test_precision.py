@@ -27,7 +27,9 @@ def test_bf16_trains_close_to_fp32_and_keeps_float32_weights(batch_norm: bool, t
 def test_the_forward_pass_is_bfloat16_and_the_loss_float32(tiny: Make, tmp_path: Path) -> None:
     trainer = trainer_of(tiny({"precision": "bf16", "training.epochs": 1}), tmp_path / "checkpoint.pt")
     seen = set()
-    trainer.task.model.stage1.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    trainer.task.model.get_submodule("stage1").register_forward_hook(
+        lambda module, inputs, output: seen.add(output.dtype)
+    )
     trainer.train()
     assert torch.bfloat16 in seen and torch.float32 not in seen
     assert trainer.progress.losses.dtype == torch.float32
@@ -52,4 +54,4 @@ def test_fp32_means_ieee_products_and_convolutions_and_tf32_both() -> None:
     for precision, expected in (("tf32", "tf32"), ("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "ieee")):
         set_precision(precision, cuda)
         assert torch.backends.cuda.matmul.fp32_precision == expected
-        assert torch.backends.cudnn.conv.fp32_precision == expected
+        assert torch.backends.cudnn.conv.fp32_precision == expected  # type: ignore[attr-defined]

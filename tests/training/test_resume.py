@@ -153,7 +153,7 @@ def test_a_second_signal_acts_as_it_did_before(tiny: Make, monkeypatch: pytest.M
     def twice(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(trainer.checkpoint, "save", twice)
+    monkeypatch.setattr("scalefree.training.checkpoint.save", twice)
     at_steps(monkeypatch, {2: signal.SIGTERM})
     with pytest.raises(AssertionError, match="SIGTERM was not answered"):
         run(tiny())

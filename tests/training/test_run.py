@@ -17,7 +17,7 @@ from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import DatasetError
 from scalefree.records import Store, run_identity, run_name, scientific_config
-from scalefree.records import store as store_module
+from scalefree.records.files import atomic_write
 from scalefree.training import RunBusy, describe_outcome, run, trainer
 from scalefree.training.task import Task, load_data
 from training.reference import RUN_MODULE, train_by_the_book
@@ -148,14 +148,13 @@ def test_a_failure_is_recorded_with_its_traceback_and_tried_again(tiny: Make, mo
 
 def full_disk_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Writing files of these names in the store fails."""
-    original = store_module.atomic_write
 
     def write(path: Path) -> Any:
         if path.name in names:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        return original(path)
+        return atomic_write(path)
 
-    monkeypatch.setattr(store_module, "atomic_write", write)
+    monkeypatch.setattr("scalefree.records.store.atomic_write", write)
 
 
 def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(

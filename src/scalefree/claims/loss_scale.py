@@ -36,11 +36,11 @@ OWN_MOVE = Question(
     name="loss_scale",
     claim="Multiplying the loss leaves AdamW's errors in place.",
     statistic="how far a multiplier moves AdamW's final test error, mean over cells with a decay",
-    unit="points",
+    unit="points moved",
     sense="below",
     threshold=IN_PLACE,
 )
-UNITS = "cells and seeds"
+UNITS = "pairs of runs"
 
 # A setting without a multiplier and the same with one.
 Twins = tuple[Setting, Setting]

@@ -14,14 +14,14 @@ A claim is *supported* when the whole 95 % interval of its statistic lies on the
 fixed in the code, *contradicted* when it lies on the other side, and else *inconclusive at this scale*. Differences are
 paired over seeds; errors are final test errors in points (hundredths), and a diverged run counts as 100. A cell is a
 step size and a decay, (alpha, lambda), and is present when all its seeds have records. Best cells are chosen by test
-error, as the paper does, and a second time by held-out validation where there is one."""
+error, as the paper does, and a second time by held-out validation where there is one. Intervals are BCa bootstraps of
+ten values or more, and Student's of fewer: with two seeds they are wide, because two seeds say little."""
 
 
 def _interval(interval: Interval | None, unit: str) -> str:
     if interval is None:
         return "-"
-    signed = unit if unit.startswith("points") else ""
-    ends = [quantity(value, signed).removesuffix(signed).rstrip() for value in (interval.low, interval.high)]
+    ends = [quantity(value, unit).removesuffix(unit).rstrip() for value in (interval.low, interval.high)]
     return f"[{', '.join(ends)}]"
 
 
@@ -57,7 +57,7 @@ def paragraph(verdict: Verdict) -> str:
     """Everything that is known of one claim, in Markdown."""
     question = verdict.question
     lines = [f"## {question.number}. {question.claim}", "", f"**{verdict.verdict}**: {verdict.reason}.", ""]
-    measured = "nothing measured" if verdict.effect is None else quantity(verdict.effect, question.unit)
+    measured = "nothing" if verdict.effect is None else quantity(verdict.effect, question.unit)
     lines.append(f"Statistic: {question.statistic}. Measured: {measured}; supported if surely {_threshold(verdict)}.")
     if verdict.interval is not None:
         interval = verdict.interval

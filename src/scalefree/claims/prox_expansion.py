@@ -22,7 +22,7 @@ QUESTION = Question(
     name="prox_expansion",
     claim="AdamW approximates AdamProx: one step differs to second order, and whole training runs agree.",
     statistic="distance of the final test errors of AdamW and AdamProx, mean over cells with a decay",
-    unit="points",
+    unit="points apart",
     sense="below",
     threshold=AGREE,
 )
@@ -57,7 +57,7 @@ def judge_with(evidence: Evidence, order: float) -> Verdict:
         noise = [p.apart for setting in chosen.used for p in seed_pairs(setting.of("adamw")) if p.trained]
         question = dataclasses.replace(QUESTION, threshold=max(AGREE, mean(noise) if noise else 0.0))
         apart = [pair.apart for pair in both]
-        measured = Measured(mean(apart), mean_interval(apart, "cells and seeds", LEAST_SPREAD))
+        measured = Measured(mean(apart), mean_interval(apart, "pairs of runs", LEAST_SPREAD))
         lean = mean(pair.second - pair.first for pair in both)
         notes.append(f"AdamProx minus AdamW, with its sign, is {lean:+.2f} points in the mean")
         if noise:

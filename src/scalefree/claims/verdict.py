@@ -18,6 +18,8 @@ Decision = Literal["supported", "contradicted", "inconclusive at this scale"]
 INCONCLUSIVE: Decision = "inconclusive at this scale"
 # Where the claim says the effect is: above the threshold, below it, or between minus and plus the threshold.
 Sense = Literal["above", "below", "within"]
+# Units of differences, whose sign says who is better.
+SIGNED = ("points", "points for each doubling of depth")
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def from_document(document: dict[str, Any]) -> Verdict:
 
 def quantity(value: float, unit: str) -> str:
     """`+3.1 points`, `0.02 powers of two`: three digits and the unit; differences of errors have their sign."""
-    sign = "+" if unit.startswith("points") and value > 0 else ""
+    sign = "+" if unit in SIGNED and value > 0 else ""
     return f"{sign}{value:.3g} {unit}".rstrip()
 
 

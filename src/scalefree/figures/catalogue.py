@@ -1,5 +1,6 @@
 """Every figure by name, and their drawing to files: a pure function of the records that the store holds."""
 
+import importlib
 import itertools
 import logging
 import multiprocessing
@@ -21,9 +22,6 @@ from scalefree.figures import (
     loss_scale,
     metric_prox,
     prox_equivalence,
-    prox_expansion,
-    quadratics,
-    scale_free,
     seeds,
     with_bn,
     without_bn,
@@ -50,12 +48,19 @@ FIGURES: dict[str, Callable[[Evidence], Pages]] = {
     "seeds": seeds.draw,
 }
 
+
+def _computed(name: str) -> Callable[[], Figure]:
+    """The `draw` of a module that is imported when it is called: theory needs torch, records do without."""
+
+    def draw() -> Figure:
+        figure: Figure = importlib.import_module(f"scalefree.figures.{name}").draw()
+        return figure
+
+    return draw
+
+
 # Figures that are computed and need no record: the same under every profile.
-THEORY: dict[str, Callable[[], Figure]] = {
-    "quadratics": quadratics.draw,
-    "prox_expansion": prox_expansion.draw,
-    "scale_free": scale_free.draw,
-}
+THEORY = {name: _computed(name) for name in ("quadratics", "prox_expansion", "scale_free")}
 
 # No dates and no versions: the same records give the same bytes.
 _PNG_METADATA = {"Software": None}

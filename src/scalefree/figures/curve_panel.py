@@ -30,7 +30,7 @@ TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset
 
 
 def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], quantity: Quantity) -> None:
-    """Draw `quantity` for each optimizer's point; a run that diverged is a thin line of its own that ends in a cross."""
+    """Draw `quantity` for each optimizer's point; a run that diverged is a thin line that ends in a cross."""
     for optimizer, point in points.items():
         color = COLORS[optimizer]
         curve = quantity.scale * evidence.curve(point, quantity.curve) + quantity.offset

@@ -11,7 +11,7 @@ from scalefree.records import Store
 from scalefree.records.files import atomic_write
 from scalefree.report.coverage import coverage_section
 from scalefree.report.markup import Html, element
-from scalefree.report.pictures import draw_pictures, figures_section
+from scalefree.report.pictures import draw_pictures, draw_theory, figures_section
 from scalefree.report.provenance import provenance_section
 from scalefree.report.run_table import run_table
 from scalefree.report.runs import list_runs
@@ -44,6 +44,7 @@ def render(profile: str, results_dir: str | Path) -> str:
     verdicts = [judge(judged) for judge in claims.CLAIMS]
     shown = [experiments[name] for name in figures.FIGURES if name in experiments and experiments[name].cells]
     evidence = [figures.gather(experiment, profile, store, records) for experiment in shown]
+    theory = draw_theory(figures.THEORY)
     runs = list_runs(list(experiments.values()), store, records)
     used = [run.record for run in runs if run.is_evidence and run.record is not None]
     description = compose_tree("experiments", [f"profile={profile}"])["profile"]["description"]
@@ -53,7 +54,7 @@ def render(profile: str, results_dir: str | Path) -> str:
         "notice": Html("") if used else _notice(profile),
         "headline": headline(verdicts),
         "claims": claims_table(verdicts),
-        "figures": figures_section((one, draw_pictures(one)) for one in evidence),
+        "figures": figures_section(theory, [(one, draw_pictures(one)) for one in evidence]),
         "coverage": coverage_section(list(experiments.values()), store, records, runs),
         "provenance": provenance_section(used),
         "runs": run_table(runs),

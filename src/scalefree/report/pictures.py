@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -44,6 +44,12 @@ def _picture(stem: str, figure: Figure) -> Picture:
     return Picture(stem, title, " ".join(below), file.getvalue())
 
 
+def draw_theory(figures: Mapping[str, Callable[[], Figure]]) -> list[Picture]:
+    """The figures that need no record, by the names of their files."""
+    with styled():
+        return [_picture(stem, figure()) for stem, figure in figures.items()]
+
+
 def draw_pictures(evidence: Evidence) -> list[Picture]:
     """The figures of an experiment, none where no run has a record."""
     if not evidence.any_records:
@@ -63,8 +69,8 @@ def _figure(picture: Picture) -> Html:
     )
 
 
-def figures_section(drawn: Iterable[tuple[Evidence, Sequence[Picture]]]) -> Html:
-    """Every experiment's figures with their captions, and a sentence about those without any records."""
+def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Evidence, Sequence[Picture]]]) -> Html:
+    """Every experiment's figures with their captions, a sentence about those without records, and the theory's."""
     parts: list[Html] = []
     missing: list[str] = []
     for evidence, pictures in drawn:
@@ -75,4 +81,6 @@ def figures_section(drawn: Iterable[tuple[Evidence, Sequence[Picture]]]) -> Html
             missing.append(evidence.experiment.name)
     if missing:
         parts.append(element("p", f"No records yet, so no figure of {', '.join(missing)}.", class_="note"))
-    return join(parts) if parts else element("p", "The profile has no figures.")
+    if theory:
+        parts += [element("h3", "Theory: computed, the same under every profile"), *map(_figure, theory)]
+    return join(parts)

@@ -23,7 +23,8 @@ scale-free. An eps above 0 breaks scale-freeness where it outweighs a gradient, 
 problems Adam's steps rise from eps * condition = 100 on (`epsilon_counts`).
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -113,6 +114,18 @@ def heavy_ball_steps(hessian: Floats) -> float:
         size *= 4
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """For tensors of a few thousand numbers: on a busy machine, threads wait for each other 30 times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def optimizer_steps(
     make_optimizer: Callable[..., Optimizer],
     hessians: Sequence[Floats],
@@ -128,7 +141,7 @@ def optimizer_steps(
     Args:
         make_optimizer: called with (params, lr=1.0).
     """
-    h = np.stack(hessians)
+    h = torch.from_numpy(np.stack(hessians))
     alpha = torch.tensor(alphas, dtype=torch.float64)[:, None]
     first = torch.from_numpy(start()).expand(len(hessians), len(alphas), -1)
     fewest = np.full(len(hessians), np.inf)
@@ -137,8 +150,7 @@ def optimizer_steps(
         optimizer = make_optimizer([y], lr=1.0)
         x, distances = first, []
         for t in range(horizon):
-            # H is symmetric. In NumPy, since torch would spread so small a product over threads, at many times the cost.
-            y.grad = torch.from_numpy(x.numpy() @ h)
+            y.grad = x @ h  # H is symmetric
             optimizer.param_groups[0]["lr"] = fall ** (t / horizon)
             optimizer.step()
             x = alpha * y.detach()
