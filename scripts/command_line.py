@@ -1,6 +1,6 @@
 """`key=value` arguments for the scripts that need no Hydra tree, in Hydra's manner."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def parse(arguments: Sequence[str], **defaults: str) -> dict[str, str]:
@@ -17,3 +17,14 @@ def parse(arguments: Sequence[str], **defaults: str) -> dict[str, str]:
             raise ValueError(f"unknown argument {argument!r}; known with their defaults: {known}")
         values[key] = value
     return values
+
+
+def whole_number(values: Mapping[str, str], key: str) -> int:
+    """The value of a key that counts something.
+
+    Raises:
+        ValueError: no whole number of at least 1.
+    """
+    if not (values[key].isdecimal() and int(values[key]) >= 1):
+        raise ValueError(f"{key}={values[key]} is impossible; it must be a whole number of at least 1")
+    return int(values[key])

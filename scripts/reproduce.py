@@ -9,9 +9,9 @@ import logging
 import os
 import sys
 
-from command_line import parse
+from command_line import parse, whole_number
 from figures import draw_everything
-from scalefree.config import ConfigError, RunConfig, validate, with_values
+from scalefree.config import RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 
 
@@ -46,9 +46,7 @@ def main() -> int:
         names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
         experiments = [load_experiment(name, options["profile"]) for name in names]
         configs = to_train(experiments, options["results_dir"], options["tracking"], options["profile"])
-        if not (options["jobs"].isdecimal() and int(options["jobs"]) >= 1):
-            raise ConfigError(f"jobs={options['jobs']} is impossible; it must be a whole number of at least 1")
-        jobs = int(options["jobs"])
+        jobs = whole_number(options, "jobs")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -5,7 +5,7 @@ python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
 
 import sys
 
-from command_line import parse
+from command_line import parse, whole_number
 from scalefree.experiments import experiment_names, load_experiment, runs_of
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store
@@ -31,7 +31,7 @@ def main() -> int:
     """Exit codes: 0 shown, 2 an unknown argument or profile."""
     try:
         options = parse(sys.argv[1:], profile="quick", results_dir="results", jobs="1")
-        jobs = int(options["jobs"])
+        jobs = whole_number(options, "jobs")
         experiments = [load_experiment(name, options["profile"]) for name in experiment_names()]
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,0 +1,192 @@
+"""train.py: what it trains, what it refuses, and what it says."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scalefree.records import Store
+from scripts.entry import ENVIRONMENT, call, command, start
+from training.test_sweep import answers_sigterm, until
+from tracking.wandb_files import run_folders
+
+TINY = ("dataset.per_class=20", "model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", "device=cpu")
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Calls train.py in an empty working folder; its results go to `results` there."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return lambda *arguments: call("train.py", arguments, monkeypatch)
+
+
+def tree(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_path: Path) -> None:
+    """As in the README: two depths, two optimizers, two decays, each run with one of its own of everything."""
+    swept = ("model.depth=8,14", "optimizer=adaml2,adamw", "optimizer.weight_decay=0,1e-4")
+    done = start(tmp_path, "train.py", "-m", *swept, "training.epochs=1", "model.width=8", "dataset.per_class=20")
+    assert done.returncode == 0 and done.stderr == ""
+    records = Store(tmp_path / "results").records()
+    combinations = {
+        (r.config["model"]["depth"], r.config["optimizer"]["name"], r.config["optimizer"]["weight_decay"])
+        for r in records.values()
+    }
+    assert len(records) == len(combinations) == 8
+    assert all(record.outcome.status == "completed" for record in records.values())
+    folders = run_folders(tmp_path / "results")
+    assert {folder.name.rpartition("-")[2] for folder in folders} == records.keys() and len(folders) == 8
+    assert done.stdout.count("test error") == 16, "an epoch's line and a result's line each"
+    assert {path.name for path in tmp_path.iterdir()} == {"results"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("optimizer.weight_dekay=0", "weight_dekay"),
+        ("+optimizer.momentum=0.9", "momentum"),
+        ("model.depth=21", "depth=21 is no CIFAR ResNet.*20, 26"),
+        ("optimizer.lr=-1", r"optimizer\.lr=-1"),
+        ("optimizer.lr=fast", r"optimizer\.lr.*fast"),
+        ("optimizer=sgd", "sgd.*adamw"),
+        ("precision=tf32", "precision=tf32"),
+        ("optimizer.lr", r"optimizer\.lr"),
+        ("dataset=image_folder", r"dataset\.root"),
+    ],
+)
+def test_a_bad_argument_is_one_line_and_nothing_written(
+    argument: str, named: str, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train(argument) == 2
+    assert_one_line(capfd, named)
+    assert tree(tmp_path / "work") == set()
+
+
+def assert_one_line(capfd: pytest.CaptureFixture[str], named: str) -> None:
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and err.endswith("\n")
+    assert pytest.approx(0) == 0 and __import__("re").search(named, err), err
+
+
+def images(root: Path, change: str) -> Path:
+    """A sound folder of two classes but for one change."""
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (root / split / name).mkdir(parents=True)
+            for number in range(3):
+                pixels = np.full((8, 8), 80 * number, dtype=np.uint8)
+                Image.fromarray(pixels).save(root / split / name / f"{number}.png")
+    if change == "unreadable":
+        (root / "train" / "dog" / "1.png").write_bytes(b"no image")
+    if change == "size":
+        Image.new("L", (9, 8)).save(root / "test" / "cat" / "2.png")
+    if change == "class":
+        (root / "test" / "bird").mkdir()
+        Image.new("L", (8, 8)).save(root / "test" / "bird" / "0.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("missing", "nowhere does not exist"),
+        ("empty", r"has no train/ folder"),
+        ("unreadable", r"dog/1\.png is no readable image"),
+        ("size", r"cat/2\.png is 9x8"),
+        ("class", "has the class 'bird' that train/ lacks"),
+    ],
+)
+def test_a_bad_image_folder_is_one_line_and_nothing_written(
+    change: str, named: str, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / ("nowhere" if change == "missing" else "images")
+    if change == "empty":
+        root.mkdir()
+    elif change != "missing":
+        images(root, change)
+    before = tree(tmp_path)
+    assert train("dataset=image_folder", f"dataset.root={root}", *TINY[1:]) == 2
+    assert_one_line(capfd, named)
+    assert tree(tmp_path) == before
+
+
+def test_a_sound_image_folder_is_trained_on(train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = images(tmp_path / "images", "none")
+    assert train("dataset=image_folder", f"dataset.root={root}", *TINY[1:]) == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_run_says_its_result_and_the_same_run_again_that_it_is_done(
+    train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train(*TINY) == 0
+    out, err = capfd.readouterr()
+    (record,) = Store("results").records().values()
+    assert out.splitlines()[-1] == f"test error {record.test_error:.4f}: results/runs/{record.name}" and err == ""
+    assert train(*TINY) == 0
+    out, err = capfd.readouterr()
+    assert out == f"done already, test error {record.test_error:.4f}: results/runs/{record.name}\n" and err == ""
+
+
+def test_a_diverged_run_is_a_result(train: Train, capfd: pytest.CaptureFixture[str]) -> None:
+    assert train(*TINY, "optimizer.lr=1e30") == 0
+    assert "diverged at step" in capfd.readouterr().out
+
+
+def test_a_failure_is_one_line_and_its_traceback_is_in_the_record(
+    train: Train, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("scalefree.training.trainer.evaluate", fail)
+    assert train(*TINY) == 1
+    assert_one_line(capfd, "^error: RuntimeError: CUDA out of memory$")
+    (record,) = Store("results").records().values()
+    assert record.outcome.status == "failed" and "Traceback" in record.outcome.reason
+
+
+def test_in_a_multirun_one_failure_costs_no_other_run_and_all_are_listed(
+    train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train("-m", *TINY, "model.depth=21,8,33", "optimizer.lr=1e-3") == 2
+    out, err = capfd.readouterr()
+    assert len(Store("results").records()) == 1 and "test error" in out
+    first, second, head, *listed = err.splitlines()
+    assert "model.depth=21 " in first and "nearest: 20, 26" in first and "model.depth=33 " in second
+    assert head == "2 runs failed:" and listed == [first, second]
+
+
+def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
+    arguments = (*TINY, "training.epochs=100000", "tracking=none")
+    with subprocess.Popen(
+        command("train.py", *arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(lambda: answers_sigterm(process.pid))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err == "interrupted; the same command goes on from here\n"
+    (checkpoint,) = (tmp_path / "results" / "runs").glob("*/*")
+    assert checkpoint.name == "checkpoint.pt"
+
+
+def test_help_and_the_configuration_come_without_torch(tmp_path: Path) -> None:
+    for argument in ("--help", "--cfg=job"):
+        interpreter, *rest = command("train.py", argument)
+        shown = subprocess.run(
+            [interpreter, "-X", "importtime", *rest], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+        )
+        imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
+        assert shown.returncode == 0 and "weight_decay" in shown.stdout
+        assert "hydra" in imported and not imported & {"torch", "wandb", "sklearn", "scalefree.training"}
+    assert tree(tmp_path) == set()
