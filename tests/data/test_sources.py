@@ -18,11 +18,13 @@ from scalefree.data.dataset import RawSplit, canonical
 def test_digits_are_all_there_once() -> None:
     dataset = load_dataset("digits")
     original = load_digits()
-    expected = sorted((int(t), (i * 15).astype(np.uint8).tobytes()) for i, t in zip(original.images, original.target))
+    expected = sorted(
+        (int(t), (i * 15).astype(np.uint8).tobytes()) for i, t in zip(original.images, original.target, strict=True)
+    )
     found = sorted(
         (int(label), image.numpy().tobytes())
         for split in (dataset.train, dataset.test)
-        for image, label in zip(split.images, split.labels)
+        for image, label in zip(split.images, split.labels, strict=True)
     )
     assert found == expected
     assert dataset.train.images.shape[1:] == (1, 8, 8) and len(dataset.test) == 359
@@ -60,7 +62,8 @@ def test_fingerprint_is_the_published_construction_in_any_order() -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8), rng.integers(0, 5, 20)
     parts = sorted(
-        hashlib.sha256(bytes([int(label)]) + image.tobytes()).digest() for image, label in zip(images, labels)
+        hashlib.sha256(bytes([int(label)]) + image.tobytes()).digest()
+        for image, label in zip(images, labels, strict=True)
     )
     expected = hashlib.sha256(b"".join(parts)).hexdigest()
     order = rng.permutation(20)

@@ -82,9 +82,9 @@ def test_a_run_that_two_experiments_need_is_trained_once() -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="experiment=nothing is unknown; choose one of .*without_bn"):
+    with pytest.raises(ConfigError, match=r"experiment=nothing is unknown; choose one of .*without_bn"):
         load_experiment("nothing", "quick")
-    with pytest.raises(ConfigError, match="profile=huge is unknown; choose one of .*quick"):
+    with pytest.raises(ConfigError, match=r"profile=huge is unknown; choose one of .*quick"):
         load_experiment("without_bn", "huge")
 
 

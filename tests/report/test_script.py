@@ -1,33 +1,47 @@
-"""scripts/report.py as a person runs it, with the real claims."""
+"""scripts/report.py as a person runs it, with the claims that are judged from records."""
 
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
+import pytest
+
+from report.hand_made import fill
+from report.reading import cells, read
+from scalefree import claims
+from scalefree.records import Store
+
 ROOT = Path(__file__).parents[2]
+# These compute for seconds, and their own tests check them.
+THEORY = ("conditioning", "scale_free_rules", "prox_expansion")
+JUDGES = [judge for judge in claims.CLAIMS if judge.__module__.rpartition(".")[2] not in THEORY]
 
 
-def report(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "scripts/report.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+def report(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.setattr(sys, "argv", ["report.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "scripts" / "report.py"), run_name="__main__")
+    return int(ended.value.code or 0)
 
 
-def test_it_writes_the_page_and_says_where(tmp_path: Path) -> None:
-    done = report("profile=smoke", f"results_dir={tmp_path}")
+def test_it_writes_the_page_and_says_where(
+    tmp_path: Path, made_up: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(claims, "CLAIMS", JUDGES)
+    fill(Store(tmp_path))
+    assert report(monkeypatch, "profile=smoke", f"results_dir={tmp_path}") == 0
     path = tmp_path / "report" / "smoke.html"
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"report: {path} (")
-    # The claims about theory are judged without any record.
-    assert 'href="#claim-2"' in path.read_text()
+    assert capsys.readouterr().out.startswith(f"report: {path} (")
+    section = read(path.read_text().removeprefix("<!doctype html>")).one("section", id="claims")
+    assert len(cells(section)) == len(JUDGES) > 5
 
 
-def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
-    done = report("profile=huge", f"results_dir={tmp_path}")
-    assert done.returncode == 2 and done.stderr.startswith("error: profile=huge is unknown")
+def test_unknown_arguments_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in ("profile=huge", "figure=all"):
+        assert report(monkeypatch, wrong, f"results_dir={tmp_path}") == 2
+        assert capsys.readouterr().err.startswith("error: ")
     assert list(tmp_path.iterdir()) == []

@@ -1,33 +1,99 @@
-"""reproduce.py from nothing to figures, and again; status.py beside it; what both refuse."""
+"""reproduce.py from nothing to figures, and again; status.py beside it; what both refuse.
+
+One experiment of the smoke profile here; .ci/run reproduces all of them.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scalefree.experiments import experiment_names, load_experiment, runs_of
-from scalefree.records import Store, run_name
+from scalefree.experiments import load_experiment, runs_of
+from scalefree.records import Store
 from scripts.entry import call, start
 from tracking.wandb_files import rows, run_folders
 
 
-def test_the_smoke_profile_from_nothing_to_figures_and_again(tmp_path: Path) -> None:
-    done = start(tmp_path, "reproduce.py", "profile=smoke", "results_dir=results", "jobs=1")
-    assert done.returncode == 0, done.stderr
-    needed = runs_of([load_experiment(name, "smoke") for name in experiment_names()])
-    store = Store(tmp_path / "results")
-    records = {record.name: record for record in store.records().values()}
-    assert records.keys() == needed.keys()
-    assert all(record.outcome.is_result for record in records.values())
-    assert f"[{len(needed)}/{len(needed)}]" in done.stdout
-    drawn = [Path(line.strip()) for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert drawn and all((tmp_path / path).stat().st_size > 0 for path in drawn)
-    figures = tmp_path / "results" / "figures" / "smoke"
-    for name in ("without_bn", "with_bn", "prox_equivalence", "depth"):
-        assert (figures / f"{name}.png").exists() and (figures / f"{name}.pdf").exists()
-    assert_mirrored(tmp_path / "results", needed)
+def times(folder: Path) -> dict[Path, int]:
+    """Every file's time of change."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results" / "runs").rglob("*")}
-    again = start(tmp_path, "reproduce.py", "profile=smoke", "results_dir=results", "jobs=1")
-    assert again.returncode == 0 and f"{len(needed)} already done" in again.stdout
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "results" / "runs").rglob("*")} == before
-    assert len(run_folders(tmp_path / "results")) == len(needed)
+
+def assert_mirrored(results: Path, needed: dict[str, Any]) -> None:
+    """Every run is a wandb run in the group of its experiment."""
+    folders = run_folders(results)
+    assert {folder.name.rpartition("-")[2] for folder in folders} == {name.rpartition("-")[2] for name in needed}
+    (told,) = [row["run"] for row in rows(folders[0]) if row["type"] == "run"]
+    assert told["run_group"] == "with_bn" and told["tags"] == ["profile:smoke", "with_bn"]
+
+
+def test_from_nothing_to_figures_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("profile=smoke", "experiment=with_bn", "results_dir=results", "jobs=1")
+    done = start(tmp_path, "reproduce.py", *arguments)
+    assert done.returncode == 0 and done.stderr == ""
+    needed = runs_of([load_experiment("with_bn", "smoke")])
+    results = tmp_path / "results"
+    records = {record.name: record for record in Store(results).records().values()}
+    assert records.keys() == needed.keys() and len(needed) == 3
+    assert all(record.outcome.is_result for record in records.values())
+    assert "[3/3]" in done.stdout and "3 trained" in done.stdout
+    named = [tmp_path / line.strip() for line in done.stdout.splitlines() if line.strip().startswith("results/")]
+    assert results / "figures" / "smoke" / "with_bn.png" in named
+    for path in named:
+        assert path.stat().st_size > 0
+        assert path.suffix != ".png" or path.with_suffix(".pdf").stat().st_size > 0
+    assert_mirrored(results, needed)
+
+    before = times(results / "runs")
+    monkeypatch.chdir(tmp_path)
+    assert call("reproduce.py", arguments, monkeypatch) == 0
+    assert "3 already done" in capfd.readouterr().out
+    assert times(results / "runs") == before and len(run_folders(results)) == 3
+
+    assert call("status.py", ("profile=smoke",), monkeypatch) == 0
+    out, _ = capfd.readouterr()
+    table = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    assert table["with_bn"] == ["3", "3", "0", "0", "0", "0", "-"]
+    assert table["without_bn"][:6] == ["6", "0", "0", "0", "0", "6"]
+
+
+@pytest.mark.parametrize("script", ["reproduce.py", "status.py"])
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("profile=huge", "profile=huge is unknown; choose one of"),
+        ("profil=quick", "unknown argument 'profil=quick'; known with their defaults: profile=quick"),
+        ("--verbose", "unknown argument '--verbose'"),
+        ("jobs=0", "jobs=0 is impossible"),
+        ("jobs=many", "jobs=many is impossible"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_nothing_written(
+    script: str,
+    argument: str,
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(script, [argument], monkeypatch) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith(f"error: {named}") and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [("experiment=nothing", "experiment=nothing is unknown"), ("tracking=loud", "tracking=loud is unknown")],
+)
+def test_reproduce_refuses_what_its_runs_would(
+    argument: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("reproduce.py", ["profile=smoke", argument], monkeypatch) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith(f"error: {named}") and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -80,11 +80,13 @@ def test_optimizer_steps_are_the_best_of_separate_loops(eps: float) -> None:
     assert np.isfinite(found[:2]).all()
 
 
-def test_what_is_not_reached_is_infinite() -> None:
+def test_what_is_not_reached_is_infinite_and_threads_are_as_before() -> None:
+    threads = torch.get_num_threads()
     steps = optimizer_steps(
         partial(torch.optim.SGD), [diagonal_hessian(1.0), diagonal_hessian(1e6)], (1.0,), ((20, 1.0),)
     )
     assert steps.tolist() == [1.0, math.inf]
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("method", SCALE_FREE)
