@@ -10,7 +10,7 @@ import os
 import sys
 
 from command_line import parse, whole_number
-from figures import draw_everything
+from drawing import draw_everything
 from scalefree.config import RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 

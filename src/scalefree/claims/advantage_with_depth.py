@@ -27,6 +27,7 @@ def judge(evidence: Evidence) -> Verdict:
     """From the ResNets without BatchNorm that differ only in depth."""
     chosen = select(evidence.settings("without_bn", "depth"), PAIR, is_usual_without_bn)
     networks = by_depth(chosen.used)
+    chosen = chosen._replace(used=networks)
 
     def measure(criterion: Criterion) -> Measured:
         rows = [advantage(network, criterion) for network in networks]

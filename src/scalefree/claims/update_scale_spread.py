@@ -71,6 +71,7 @@ def judge(evidence: Evidence) -> Verdict:
     """From the last update scales of the ResNets without BatchNorm that differ only in depth."""
     chosen = select(evidence.settings("without_bn", "depth"), PAIR, is_usual_without_bn)
     networks = by_depth(chosen.used)
+    chosen = chosen._replace(used=networks)
     notes = [_note(evidence, network) for network in networks]
     other = _measure(networks, "test", "std").effect
     if other is not None:

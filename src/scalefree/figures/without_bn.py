@@ -11,7 +11,8 @@ from scalefree.figures.evidence import Evidence
 from scalefree.figures.pages import Pages, comparison_pages
 
 CURVES_NOTE = (
-    "Curves (mean, band from lowest to highest seed) and last-epoch histograms: each optimizer at its best cell"
+    "Curves (mean, band from lowest to highest seed; thin and ending in a cross: a diverged run) and last-epoch "
+    "histograms: each optimizer at its best cell"
 )
 
 COMPARISON = Comparison(

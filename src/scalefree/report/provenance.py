@@ -96,7 +96,7 @@ def _row(fact: Fact) -> Html:
         for value, number in fact.values
     ]
     flag = element("span", fact.warning, class_="flag") if fact.warning else ""
-    return row(element("td", fact.name, class_="aspect"), element("td", *values, class_="values"), flag)
+    return row(element("td", fact.name, flag, class_="aspect"), element("td", *values, class_="values"))
 
 
 def provenance_section(records: Sequence[Record]) -> Html:
@@ -107,4 +107,4 @@ def provenance_section(records: Sequence[Record]) -> Html:
     flagged = [fact.name for fact in found if fact.warning]
     verdict = f"Needs care: {'; '.join(flagged)}." if flagged else "All records agree."
     summary = f"From the {count(len(records), 'record')} that this page's figures and claims are made of. {verdict}"
-    return join([element("p", summary), table("Provenance", ("What", "Says", ""), map(_row, found))])
+    return join([element("p", summary), table("Provenance", ("What", "Says"), map(_row, found))])

@@ -61,7 +61,7 @@ def _row(run: Run) -> Html:
         number_cell(str(model["depth"]), model["depth"]),
         BATCH_NORM[model["batch_norm"]],
         number_cell(str(config["seed"]), config["seed"]),
-        " ".join(run.experiments) or "none of this profile",
+        element("td", " ".join(run.experiments) or "none of this profile", class_="experiments"),
         # What the selects compare with.
         data_optimizer=optimizer["name"],
         data_depth=model["depth"],
