@@ -37,7 +37,7 @@ def _state(store: Store, name: str, record: Record | None) -> State:
     if record is not None and record.outcome.is_result:
         return record.outcome.status
     if (store.directory(name) / "checkpoint.pt").exists():
-        return "missing"
+        return "partial"
     return "missing" if record is None else "failed"
 
 
