@@ -32,7 +32,7 @@ def _status(run: Run) -> Html:
         detail = f"step {run.record.outcome.step}"
     elif run.record is not None and run.state == "failed":
         # The reason is a traceback, whose last line tells what happened.
-        detail = (run.record.outcome.reason.strip().splitlines() or [""])[0]
+        detail = (run.record.outcome.reason.strip().splitlines() or [""])[-1]
     return element("td", element("span", run.state, class_=f"state {run.state}"), f" {detail}" if detail else "")
 
 
