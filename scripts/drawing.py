@@ -15,12 +15,15 @@ def show(paths: list[Path]) -> None:
             print(f"  {path}")
 
 
-def draw_everything(profile: str, results_dir: str) -> None:
-    """All figures that the profile's records give, the theory's, and the claims; says where they are."""
+def draw_everything(profile: str, results_dir: str, jobs: int | None = None) -> None:
+    """All figures that the profile's records give, the theory's, and the claims; says where they are.
+
+    `jobs` processes draw at once, all cores if None.
+    """
     store = Store(results_dir)
     load_experiment("without_bn", profile)  # an unknown profile is refused before anything is computed
     print("figures, each as PNG and PDF:")
-    show(draw_all(profile, store))
+    show(draw_all(profile, store, jobs=jobs))
     show(draw_theory(store.root / "figures" / "theory"))
     print("claims:")
     show(write(profile, results_dir))

@@ -10,7 +10,6 @@ import os
 import sys
 
 from command_line import parse, whole_number
-from drawing import draw_everything
 from scalefree.config import RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 
@@ -60,7 +59,9 @@ def main() -> int:
         print("interrupted; the same command goes on from here")
         return 130
 
-    draw_everything(options["profile"], options["results_dir"])
+    from drawing import draw_everything  # Matplotlib and SciPy; the workers, which read this file too, need neither
+
+    draw_everything(options["profile"], options["results_dir"], jobs)
     return 1 if done.failed else 0
 
 
