@@ -1,17 +1,25 @@
 """Train what a profile's experiments lack, then draw the figures and judge the claims.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
+    python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
 
-Interrupted and started again, it continues: runs that the store has are never trained twice.
+The second trains on a SLURM cluster, with the preset and the keys that train.py -m takes. Interrupted and started
+again, it continues: runs that the store has are never trained twice.
 """
 
 import logging
-import os
 import sys
 
+from omegaconf import OmegaConf
+
 from command_line import parse, whole_number
-from scalefree.config import RunConfig, validate, with_values
+from scalefree.compose import CONFIG_DIR
+from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
+from scalefree.launching import Settings, SweepUnfinished, launch, settings_of
+from scalefree.launching.settings import cores
+
+PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
 
 
 def to_train(experiments: list[Experiment], results_dir: str, tracking: str, profile: str) -> list[RunConfig]:
@@ -30,39 +38,68 @@ def to_train(experiments: list[Experiment], results_dir: str, tracking: str, pro
     return configs
 
 
+def launcher(arguments: list[str]) -> Settings | None:
+    """The settings of the launcher that is asked for, None without any.
+
+    Raises:
+        ValueError: an unknown preset, an unknown key, or a value of the wrong type.
+    """
+    names = [argument.removeprefix(PRESET) for argument in arguments if argument.startswith(PRESET)]
+    given = [argument.removeprefix(LAUNCHER) for argument in arguments if argument.startswith(LAUNCHER)]
+    if not names:
+        if given:
+            raise ValueError(f"{LAUNCHER}{given[0]} needs {PRESET}slurm or {PRESET}local")
+        return None
+    file = CONFIG_DIR / "hydra" / "launcher" / f"{names[-1]}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
+        raise ValueError(f"{PRESET}{names[-1]} is unknown; choose one of {known}")
+    values = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist(given)))
+    assert isinstance(values, dict)
+    return settings_of(names[-1], {str(key): value for key, value in values.items() if key != "_target_"})
+
+
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         options = parse(
-            sys.argv[1:],
+            [argument for argument in sys.argv[1:] if not argument.startswith((PRESET, LAUNCHER))],
             profile="quick",
             experiment="all",
             results_dir="results",
-            jobs=str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
+            jobs=str(cores()),
             tracking="offline",
         )
         names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
         experiments = [load_experiment(name, options["profile"]) for name in names]
         configs = to_train(experiments, options["results_dir"], options["tracking"], options["profile"])
         jobs = whole_number(options, "jobs")
+        settings = launcher(sys.argv[1:]) or settings_of("local", {"jobs": jobs})
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
-    from scalefree.training.sweep import sweep
-
-    print(f"profile {options['profile']}: {len(configs)} runs for {', '.join(names)}; {jobs} at a time")
-    done = sweep(configs, jobs)
-    print(done.summary())
-    if done.interrupted:
-        print("interrupted; the same command goes on from here")
-        return 130
+    print(f"profile {options['profile']}: {len(configs)} runs for {', '.join(names)}", flush=True)
+    unfinished = False
+    try:
+        launch(settings, configs)
+    except SweepUnfinished as error:
+        print(f"error: {error}; what there is will be drawn", file=sys.stderr)
+        unfinished = True
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BaseException as error:
+        if type(error).__name__ == "Interrupted":
+            print("interrupted; the same command goes on from here")
+            return 130
+        raise
 
     from drawing import draw_everything  # Matplotlib and SciPy; the workers, which read this file too, need neither
 
     draw_everything(options["profile"], options["results_dir"], jobs)
-    return 1 if done.failed else 0
+    return 1 if unfinished else 0
 
 
 if __name__ == "__main__":

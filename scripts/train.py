@@ -5,6 +5,7 @@ python scripts/train.py --cfg job prints every key with its value. Records go to
 
 import logging
 import os
+import signal
 import sys
 
 # Hydra shows its own errors at length; with this it raises them, and `main` says them in one line.
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
+from scalefree.config import ConfigError
 
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
@@ -28,15 +30,14 @@ def train(composed: DictConfig) -> float | None:
     """Train the composed run; returns its final test error, which sweepers can minimise."""
     try:
         config = to_run_config(composed)
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
         from scalefree.training import describe_outcome, run  # torch takes seconds; --help must not
 
         record, trained = run(config)
     except Exception as error:
-        # A launcher in this process would print its own account and stop a sweep; `main` reports instead.
+        # Hydra's own launcher would print its own account and stop the others; `main` reports instead.
         hydra_config = HydraConfig.get()
-        if not hydra_config.launcher._target_.endswith("BasicLauncher"):
+        if hydra_config.mode == RunMode.MULTIRUN and not hydra_config.launcher._target_.endswith("BasicLauncher"):
             raise
         what = one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {one_line(error)}"
         which = f"{' '.join(hydra_config.overrides.task)}: " if hydra_config.mode == RunMode.MULTIRUN else ""
@@ -48,18 +49,30 @@ def train(composed: DictConfig) -> float | None:
     return record.test_error
 
 
+def hand_on(number: signal.Signals | None) -> None:
+    """Give a batch system's warning to whoever listened to it before the run did: submitit then queues again."""
+    if number == signal.SIGUSR2 and callable(signal.getsignal(number)):
+        signal.raise_signal(number)
+
+
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     register_schemas()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         train()
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+    except (HydraException, OmegaConfBaseException, ConfigError) as error:
+        lines = str(error).splitlines() if isinstance(error, ConfigError) else [one_line(error)]
+        print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
         return 2
     except BaseException as error:
         if type(error).__name__ in ("Interrupted", "KeyboardInterrupt"):
             print("interrupted; the same command goes on from here", file=sys.stderr)
+            hand_on(getattr(error, "number", None))
             return 130
+        if type(error).__name__ == "SweepUnfinished":  # its launcher has listed them
+            print(f"error: {error}", file=sys.stderr)
+            return 1
         raise
     if not failures:
         return 0

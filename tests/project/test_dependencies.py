@@ -36,7 +36,8 @@ def imported(*folders: str) -> set[str]:
 
 
 def test_dependencies_are_what_is_imported() -> None:
-    optional = names(PROJECT["optional-dependencies"]["dashboards"])
+    extras = PROJECT["optional-dependencies"]
+    optional = names([*extras["sweeps"], *extras["dashboards"]])
     assert imported("src", "scripts") - optional == names(PROJECT["dependencies"])
 
 

@@ -46,7 +46,7 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
     assert all(record.outcome.status == "completed" for record in records.values())
     folders = run_folders(tmp_path / "results")
     assert {folder.name.rpartition("-")[2] for folder in folders} == records.keys() and len(folders) == 8
-    assert done.stdout.count("test error") == 16, "an epoch's line and a result's line each"
+    assert done.stdout.count(": trained, test error") == 8 and done.stdout.endswith("8 trained\n")
     assert {path.name for path in tmp_path.iterdir()} == {"results"}
 
 
@@ -156,10 +156,52 @@ def test_a_failure_is_one_line_and_its_traceback_is_in_the_record(
     assert record.outcome.status == "failed" and "Traceback" in record.outcome.reason
 
 
-def test_in_a_multirun_one_failure_costs_no_other_run_and_all_are_listed(
-    train: Train, capfd: pytest.CaptureFixture[str]
+def test_a_multirun_is_refused_as_a_whole_before_any_work(
+    train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train("-m", *TINY, "model.depth=21,8,33", "optimizer.lr=1e-3") == 2
+    out, err = capfd.readouterr()
+    first, second = err.splitlines()
+    assert first.startswith("error: ") and "model.depth=21 " in first and "nearest: 20, 26" in first
+    assert second.startswith("error: ") and "model.depth=33 " in second
+    assert out == "" and not (tmp_path / "work" / "results" / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("hydra.launcher.jobs=0", r"hydra\.launcher\.jobs=0 is impossible"),
+        ("hydra.launcher.jobs=two", r"hydra\.launcher\.jobs='two' has the wrong type; expected int"),
+        ("+hydra.launcher.threads=2", r"hydra\.launcher\.threads is unknown; local has jobs"),
+        ("hydra/launcher=cloud", "hydra/launcher/cloud"),
+    ],
+)
+def test_a_wrong_launcher_setting_is_one_line(
+    argument: str, named: str, train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train("-m", *TINY, argument) == 2
+    assert_one_line(capfd, named)
+
+
+def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
+    train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The second run's folder has images that cannot be read; started again, only that one is left to do."""
+    roots = [images(tmp_path / change, change) for change in ("none", "unreadable")]
+    arguments = ("-m", "dataset=image_folder", f"dataset.root={','.join(map(str, roots))}", *TINY[1:])
+    for ending in ("1 trained", "1 already done"):
+        assert train(*arguments, "hydra.launcher.jobs=1") == 1
+        out, err = capfd.readouterr()
+        assert ending in out and "1 failed" in out and "  failed: image_folder-" in out and "no readable image" in out
+        assert err == "error: 1 of 2 runs have no result\n"
+        (record,) = Store("results").records().values()
+        assert record.outcome.status == "completed"
+
+
+def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
+    train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train("-m", "hydra/launcher=basic", *TINY, "model.depth=21,8,33", "optimizer.lr=1e-3") == 2
     out, err = capfd.readouterr()
     assert len(Store("results").records()) == 1 and "test error" in out
     first, second, head, *listed = err.splitlines()
@@ -177,8 +219,8 @@ def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(t
         _, err = process.communicate()
     assert process.returncode == 130
     assert err == "interrupted; the same command goes on from here\n"
-    (checkpoint,) = (tmp_path / "results" / "runs").glob("*/*")
-    assert checkpoint.name == "checkpoint.pt"
+    left = {path.name for path in (tmp_path / "results" / "runs").glob("*/*")}
+    assert left == {"checkpoint.pt", "run.log"}
 
 
 def test_help_and_the_configuration_come_without_torch(tmp_path: Path) -> None:

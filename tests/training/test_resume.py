@@ -140,13 +140,13 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_comma
         run(config)
     store = Store(config.results_dir)
     directory = store.directory(expected[0]["name"])
-    assert [path.name for path in directory.iterdir()] == ["checkpoint.pt"]
+    assert {path.name for path in directory.iterdir()} == {"checkpoint.pt", "run.log"}
     assert store.records() == {} and list((store.root / "locks").iterdir()) == []
     (directory / ".checkpoint.pt.x.tmp").write_bytes(b"left by a process that was killed while it wrote")
     with caplog.at_level("INFO"):
         assert result(config) == expected
     assert "goes on after step 9" in caplog.text
-    assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz"}
+    assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz", "run.log"}
 
 
 def test_a_second_signal_acts_as_it_did_before(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:

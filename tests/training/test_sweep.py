@@ -17,8 +17,9 @@ from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.records import Store, run_label, run_name
 from scalefree.training import run
-from scalefree.training import sweep as sweep_module
-from scalefree.training.sweep import Report, Sweep, sweep
+from scalefree.training import worker as worker_module
+from scalefree.training.reports import Report, Sweep
+from scalefree.training.sweep import sweep
 from training import dying
 from training.reference import trainer_of
 
@@ -126,9 +127,16 @@ def test_the_store_has_the_results_and_only_them(mixed: Mixed) -> None:
 def test_failures_are_listed_with_their_reasons(mixed: Mixed) -> None:
     assert mixed.report("killed").detail.startswith("its process was killed by SIGKILL")
     assert "nowhere does not exist" in mixed.report("failed").detail
-    counts, *failures = mixed.sweep.summary().splitlines()
+    counts, diverged, *failures = mixed.sweep.summary().splitlines()
     assert {*counts.split(", ")} == {"2 failed", "1 diverged", "2 trained", "1 already done"}
+    assert diverged.startswith(f"  diverged: {run_label(mixed.fates['diverged'])}: diverged at step ")
     assert len(failures) == 2 and all(run_label(mixed.fates["killed"]) in line or "image" in line for line in failures)
+
+
+def test_the_death_of_a_worker_is_in_its_runs_own_log(mixed: Mixed) -> None:
+    log = mixed.store.directory(run_name(mixed.fates["killed"])) / "run.log"
+    started, died = log.read_text().splitlines()
+    assert started.endswith("starts on cpu") and "killed by SIGKILL" in died
 
 
 def test_a_killed_run_is_free_again(mixed: Mixed) -> None:
@@ -153,7 +161,7 @@ def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_give
     done = sweep(configs, jobs=2)
     thread.join()
     assert done.interrupted and [report.ending for report in done.reports] == ["interrupted"] * 2
-    assert all("SIGTERM" in report.detail and "goes on" in report.detail for report in done.reports)
+    assert all("SIGUSR1" in report.detail and "goes on" in report.detail for report in done.reports)
     store = Store(configs[0].results_dir)
     assert store.records() == {}
     steps = [trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken for config in configs]
@@ -169,7 +177,7 @@ def test_workers_that_die_before_they_read_cost_their_run_alone(
     caplog: pytest.LogCaptureFixture,
     handlers_given_back: None,
 ) -> None:
-    monkeypatch.setattr(sweep_module, "_work", death)
+    monkeypatch.setattr(worker_module, "work", death)
     configs = [tiny({"seed": seed}) for seed in range(3)]
     with caplog.at_level(logging.INFO):
         done = sweep(configs, jobs=2)

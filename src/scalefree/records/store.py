@@ -5,17 +5,19 @@ Any number of processes may read and write one store; `claim` gives a run to one
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.records.claim import claim
 from scalefree.records.files import atomic_write
 from scalefree.records.record import Record, RecordError, from_document
 
@@ -95,31 +97,18 @@ class Store:
         """Update-scale histograms, one row a measured epoch."""
         return self._arrays(record.name, "histograms")
 
-    @contextlib.contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
-        """Own a run while the block lasts; yields False when another live process owns it.
+    def claim(self, name: str) -> contextlib.AbstractContextManager[bool]:
+        """Own a run while the block lasts; False when a living process owns it, here or on another machine."""
+        return claim(self.root / "locks" / name)
 
-        A kernel lock on `RESULTS/locks/<name>`: it ends with its process however that dies, so no stale lock
-        exists.
+    def note(self, name: str, text: str) -> None:
+        """Add to the run's own log, `run.log`: when it started, went on, was interrupted, failed and ended.
+
+        The log is for people. What cannot be written (a full disk) is left out.
         """
-        path = self.root / "locks" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                yield False
-                return
-            # Between opening and locking, the owner before us may have removed the file: then this lock is void.
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
-                    break
-            os.close(descriptor)
-        try:
-            yield True
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            os.close(descriptor)
+        path = self.directory(name) / "run.log"
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a") as file:
+                file.write(f"{when} {socket.gethostname()} {os.getpid()}: {text.rstrip()}\n")

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a request that the training loop answers between two steps."""
+"""Signals that ask a run to stop, as a request that the training loop answers between two steps."""
 
 import signal
 import threading
@@ -9,28 +9,33 @@ from typing import Any
 class Interrupted(BaseException):
     """The run was asked to stop, and has saved a checkpoint; no failure, so no `except Exception` takes it."""
 
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number.name)
+        self.number = number
+
 
 class InterruptionRequest:
-    """While active, the first SIGTERM or SIGINT sets `requested`; a second one acts as it did before.
+    """While active, the first signal sets `requested`; a second one of the same kind acts as it did before.
 
-    A signal that the process ignores stays ignored: whoever started it answers that one. Outside the main thread,
-    where Python allows no signal handlers, nothing is ever requested.
+    Each kind is counted alone, because one request may come twice: a batch system signals every process of a job,
+    and the sweep among them then asks its workers too. A signal that the process ignores stays ignored: whoever
+    started it answers that one. Outside the main thread, where Python allows no signal handlers, nothing is ever
+    requested.
+
+    SIGTERM and SIGINT come from people and machines, SIGUSR1 from a sweep to its workers, SIGUSR2 from a batch
+    system that is about to take the machine away.
     """
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
     def __init__(self) -> None:
         self.requested: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.requested = signal.Signals(number)
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
+        kind = signal.Signals(number)
+        self.requested = self.requested or kind
+        signal.signal(kind, self._previous.pop(kind))
 
     def __enter__(self) -> "InterruptionRequest":
         if threading.current_thread() is threading.main_thread():
@@ -43,4 +48,5 @@ class InterruptionRequest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._restore()
+        while self._previous:
+            signal.signal(*self._previous.popitem())

@@ -19,6 +19,7 @@ from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
 from scalefree.training.device import choose_device, describe, set_precision
+from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
 from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
@@ -111,8 +112,10 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
     ):
         task = build_task(config, dataset, device)
         trainer = Trainer(task, run_identity(config), directory / "checkpoint.pt", tracker, report)
+        beginning = f"goes on after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
+        store.note(name, f"{beginning} on {device}")
         if trainer.steps_taken:
-            log.info("%s goes on after step %d", name, trainer.steps_taken)
+            log.info("%s %s", name, beginning)
         outcome = trainer.train()
         record = _record(config, trainer, outcome, time.perf_counter() - started)
         tracker.log_record(record)
@@ -120,6 +123,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
     # And with it the unfinished files of trainings that were killed while they wrote.
     for leftover in (directory / "checkpoint.pt", *directory.glob(".*.tmp")):
         leftover.unlink(missing_ok=True)
+    store.note(name, describe_outcome(record))
     return record
 
 
@@ -154,8 +158,8 @@ def run(config: RunConfig) -> Finished:
 
     Raises:
         ConfigError, DatasetError: the run cannot be; nothing was written.
-        RunBusy: another process trains it.
-        Interrupted: SIGTERM or SIGINT; a checkpoint was saved, and the same command goes on from it.
+        RunBusy: another process trains it, here or on another machine.
+        Interrupted: a signal asked for it; a checkpoint was saved, and the same command goes on from it.
         Exception: whatever failed; a record with the outcome `failed` and the traceback was left if possible, and the
             same command tries again.
     """
@@ -176,7 +180,11 @@ def run(config: RunConfig) -> Finished:
             return Finished(record, trained=False)
         try:
             return Finished(_train(config, dataset, store, name), trained=True)
+        except Interrupted as request:
+            store.note(name, f"interrupted by {request}; the same command goes on from its checkpoint")
+            raise
         except Exception as error:
+            store.note(name, "".join(traceback.format_exception(error)))
             try:
                 store.write(_failure(config, dataset, name, error), {}, {})
             except OSError as second:

@@ -1,125 +1,38 @@
-"""Many runs on all cores of one machine: worker processes that train one run after another.
+"""Many runs on all cores of one machine, or several at once on its GPU.
 
 The parent hands out runs, longest first, and only listens; whatever a worker does to itself costs its run alone. A
 worker that is killed outright is replaced, and its run reported as failed. Runs that are done are skipped and
-partial ones go on from their checkpoints, because `run` does both; two sweeps may share a store.
+partial ones go on from their checkpoints, because `run` does both; two sweeps may share a store: what the other one
+trains is waited for at the end, and taken over if it dies.
 """
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Literal, cast
+from typing import cast
 
 from scalefree.config import RunConfig
-from scalefree.records import run_label
+from scalefree.records import Store, run_label, run_name
+from scalefree.training.reports import Ending, Report, Sweep
+from scalefree.training.worker import STOP, Worker, start_worker
 
 log = logging.getLogger(__name__)
 
-Ending = Literal["trained", "already done", "diverged", "failed", "busy elsewhere", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Report:
-    """How one run of a sweep ended: its label, its ending, a few words on it, and the seconds it took."""
-
-    label: str
-    ending: Ending
-    detail: str
-    seconds: float
-
-
-@dataclass
-class Worker:
-    """A process, the parent's end of its pipe, and what it is training now."""
-
-    process: BaseProcess
-    pipe: Connection
-    config: RunConfig | None = None
-    started: float = 0.0
-
-
-@dataclass
-class Sweep:
-    """The reports of a sweep, in the order in which its runs ended."""
-
-    reports: list[Report] = field(default_factory=list)
-    interrupted: bool = False
-
-    def count(self, ending: Ending) -> int:
-        return sum(report.ending == ending for report in self.reports)
-
-    @property
-    def failed(self) -> list[Report]:
-        return [report for report in self.reports if report.ending == "failed"]
-
-    def summary(self) -> str:
-        """`41 trained, 2 diverged, 5 already done`, and every failure by name."""
-        counts = {report.ending: self.count(report.ending) for report in self.reports}
-        lines = [", ".join(f"{count} {ending}" for ending, count in counts.items()) or "nothing to do"]
-        lines += [f"  failed: {report.label}: {report.detail}" for report in self.failed]
-        return "\n".join(lines)
+# Seconds between two looks at a run that another sweep trains.
+LOOK_AGAIN = 5.0
+# Any of these stops a sweep; SIGUSR2 is a batch system's warning.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
 def expected_cost(config: RunConfig) -> float:
     """Proportional to a run's time, roughly: enough to start the long ones first and to guess the time left."""
     batch_norm = 1.4 if config.model.batch_norm else 1.0
     return config.model.depth * config.training.epochs * batch_norm
-
-
-def _train_one(config: RunConfig) -> Report:
-    from scalefree.training import Interrupted, RunBusy, describe_outcome, run  # torch, in workers only
-
-    started = time.perf_counter()
-    ending: Ending
-    try:
-        finished = run(config)
-    except RunBusy as error:
-        ending, detail = "busy elsewhere", str(error)
-    except Interrupted as error:
-        ending, detail = "interrupted", f"by {error}; the same command goes on from its checkpoint"
-    except Exception as error:  # one run's failure is never another's
-        ending, detail = "failed", f"{type(error).__name__}: {error}"
-    else:
-        detail = describe_outcome(finished.record)
-        if not finished.trained:
-            ending = "already done"
-        else:
-            ending = "diverged" if finished.record.outcome.status == "diverged" else "trained"
-    return Report(run_label(config), ending, detail, time.perf_counter() - started)
-
-
-def _work(pipe: Connection) -> None:
-    """A worker's life: receive a configuration, train it, send the report; None means go home."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # A terminal's Ctrl-C reaches every process at once; the parent answers it and sends each worker one SIGTERM.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(1)
-    with contextlib.suppress(EOFError, OSError):  # the parent is gone
-        while (config := pipe.recv()) is not None:
-            report = _train_one(config)
-            pipe.send(report)
-            if report.ending == "interrupted":
-                return
-
-
-def _start_worker() -> Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    # Daemons get a SIGTERM when the parent ends, so that none outlives an error in it.
-    process = context.Process(target=_work, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-    return Worker(process, ours)
 
 
 class _Crew:
@@ -129,39 +42,50 @@ class _Crew:
         self.pending = sorted(configs, key=expected_cost)
         self.jobs = jobs
         self.workers: list[Worker] = []
-        self.requests_to_stop = 0
-        self.answered = 0
+        # Runs that another sweep trains, and when to look at them again.
+        self.elsewhere: list[RunConfig] = []
+        self.look_again = 0.0
+        self.stopped_by: signal.Signals | None = None
+        self.impatient = False
+        self.asked = False
 
     @property
     def busy(self) -> list[Worker]:
         """The workers that are training."""
         return [worker for worker in self.workers if worker.config is not None]
 
-    @property
-    def stopping(self) -> bool:
-        """True once a signal has come."""
-        return self.requests_to_stop > 0
-
     def request_stop(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler. It only counts, because it may interrupt anything; `answer_requests` acts."""
-        self.requests_to_stop += 1
+        """A signal handler. It only takes note, because it may interrupt anything; `answer_requests` acts."""
+        self.impatient = self.stopped_by is not None and number == signal.SIGINT
+        self.stopped_by = self.stopped_by or signal.Signals(number)
 
     def answer_requests(self) -> None:
-        """For each signal that came, hand out nothing more and send the workers a SIGTERM.
+        """After a signal, hand out nothing more and ask the workers to checkpoint and end; after Ctrl-C twice, kill."""
+        if self.stopped_by is None:
+            return
+        self.pending.clear()
+        for worker in self.workers:
+            if self.impatient:
+                worker.process.kill()
+            elif not self.asked and worker.process.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, STOP)
+        self.asked = True
 
-        The first lets them checkpoint and end, a second one ends them at once.
-        """
-        if self.answered < self.requests_to_stop:
-            self.answered += 1
-            self.pending.clear()
-            for worker in self.workers:
-                worker.process.terminate()
+    def wait_for_others(self, config: RunConfig) -> None:
+        """Another sweep trains this run: look again when nothing else is left to do."""
+        if not self.elsewhere:
+            log.info(f"{run_label(config)} is being trained elsewhere; waiting for it after all others")
+        self.elsewhere.append(config)
+        self.look_again = time.monotonic() + LOOK_AGAIN
 
     def hand_out(self) -> None:
         """Give every idle worker the longest pending run, starting workers as long as that is useful."""
+        if not self.pending and time.monotonic() >= self.look_again:
+            self.pending, self.elsewhere = self.elsewhere, []
         self.workers = [worker for worker in self.workers if worker.config is not None or worker.process.is_alive()]
         while self.pending and len(self.workers) < self.jobs and len(self.workers) - len(self.busy) < len(self.pending):
-            self.workers.append(_start_worker())
+            self.workers.append(start_worker())
         for worker in self.workers:
             if worker.config is None and self.pending:
                 worker.config = self.pending.pop()
@@ -174,7 +98,9 @@ class _Crew:
         """Wait a moment for workers to report or to die; what they reported, and for the dead what became of them."""
         collected = []
         by_pipe = {worker.pipe: worker for worker in self.busy}
-        for pipe in wait(list(by_pipe), timeout=1.0):
+        if not by_pipe:
+            time.sleep(0.2)  # all that is left is trained elsewhere
+        for pipe in wait(list(by_pipe), timeout=1.0) if by_pipe else ():
             worker = by_pipe[cast(Connection, pipe)]
             assert worker.config is not None
             try:
@@ -189,15 +115,19 @@ class _Crew:
         return collected
 
     def _died(self, worker: Worker) -> Report:
-        """The report of a run whose worker ended without one."""
+        """The report of a run whose worker ended without one, also written to the run's log."""
         worker.process.join()
-        assert worker.config is not None
+        config = worker.config
+        assert config is not None
         code = worker.process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        ending: Ending = "interrupted" if self.stopping else "failed"
-        guess = "" if self.stopping else " (out of memory?)"
+        ending: Ending = "failed" if self.stopped_by is None else "interrupted"
+        guess = " (out of memory?)" if self.stopped_by is None else ""
         detail = f"its process was {how}{guess}; the same command tries again"
-        return Report(run_label(worker.config), ending, detail, time.perf_counter() - worker.started)
+        store, name = Store(config.results_dir), run_name(config)
+        if store.directory(name).exists():  # an image folder's run has a name that only its worker knew
+            store.note(name, detail)
+        return Report(run_label(config), ending, detail, time.perf_counter() - worker.started)
 
     def dismiss(self) -> None:
         """Send the idle workers home and wait for them."""
@@ -210,7 +140,8 @@ class _Crew:
 def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
     """Train the runs, `jobs` at a time, one thread each; logs a line a run and returns all reports.
 
-    On SIGINT or SIGTERM the workers checkpoint and end, and the reports so far are returned.
+    On SIGINT, SIGTERM or SIGUSR2 the workers checkpoint and end, and the reports so far are returned, `interrupted`
+    naming the signal.
     """
     # Before the workers start: their numerical libraries read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -219,12 +150,15 @@ def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
     total = sum(map(expected_cost, configs))
     cost = 0.0
     began = time.perf_counter()
-    previous = {number: signal.signal(number, crew.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, crew.request_stop) for number in STOPPING}
     try:
-        while crew.pending or crew.busy:
+        while crew.pending or crew.busy or (crew.elsewhere and crew.stopped_by is None):
             crew.hand_out()
             crew.answer_requests()
             for config, report in crew.collect():
+                if report.ending == "busy elsewhere":
+                    crew.wait_for_others(config)
+                    continue
                 done.reports.append(report)
                 cost += expected_cost(config)
                 left = (time.perf_counter() - began) * (total - cost) / cost
@@ -236,5 +170,6 @@ def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    done.interrupted = crew.stopping
+    done.reports += [Report(run_label(config), "busy elsewhere", "not waited for", 0.0) for config in crew.elsewhere]
+    done.interrupted = crew.stopped_by
     return done

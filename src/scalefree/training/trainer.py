@@ -76,7 +76,7 @@ class Trainer:
         """Train to the last epoch or to divergence.
 
         Raises:
-            Interrupted: SIGTERM or SIGINT came; a checkpoint was saved.
+            Interrupted: a signal asked for it; a checkpoint was saved.
             OSError: a checkpoint could not be written.
         """
         config = self.task.config
@@ -107,7 +107,7 @@ class Trainer:
             progress.step += 1
             if interruption.requested is not None:
                 save()
-                raise Interrupted(interruption.requested.name)
+                raise Interrupted(interruption.requested)
             if time.monotonic() - self.last_save > CHECKPOINT_SECONDS:
                 save()
         synchronize(self.task.device)

@@ -1,0 +1,71 @@
+"""From a multirun's overrides to runs, and from their endings to one answer, whatever launches them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
+from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from scalefree.compose import one_line, to_run_config
+from scalefree.config import ConfigError, RunConfig
+from scalefree.launching.settings import LocalSettings, Settings
+from scalefree.records import Store, run_name
+
+if TYPE_CHECKING:
+    from scalefree.training.reports import Sweep
+
+
+class SweepUnfinished(Exception):
+    """Some runs of a sweep have no result; all others are done, and the summary has been printed."""
+
+
+def compose_jobs(loader: ConfigLoader, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[RunConfig]:
+    """The configuration of every job of a multirun.
+
+    Raises:
+        ConfigError: naming every job that cannot be, a line each.
+    """
+    configs, wrong = [], []
+    for overrides in job_overrides:
+        try:
+            composed = loader.load_sweep_config(config, list(overrides))
+            with read_write(composed), open_dict(composed):
+                del composed["hydra"]
+            configs.append(to_run_config(composed))
+        except (ConfigError, HydraException, OmegaConfBaseException) as error:
+            wrong.append(f"{' '.join(overrides)}: {one_line(error)}")
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return configs
+
+
+def launch(settings: Settings, configs: Sequence[RunConfig]) -> "Sweep":
+    """Train the runs where the settings say, print the summary, and return the reports.
+
+    Raises:
+        Interrupted: a signal stopped it; the same command goes on.
+        SweepUnfinished: some runs failed, or are trained elsewhere.
+    """
+    from scalefree.training import Interrupted  # torch takes seconds; what is wrong must be said before
+    from scalefree.training.sweep import sweep
+
+    if isinstance(settings, LocalSettings):
+        done = sweep(configs, settings.jobs)
+    else:
+        from scalefree.launching.slurm import sweep_on_slurm  # submitit is an optional extra
+
+        done = sweep_on_slurm(configs, settings)
+    print(done.summary(), flush=True)
+    if done.interrupted is not None:
+        raise Interrupted(done.interrupted)
+    if done.unfinished:
+        raise SweepUnfinished(f"{len(done.unfinished)} of {len(configs)} runs have no result")
+    return done
+
+
+def test_error(config: RunConfig) -> float | None:
+    """The run's final test error in the store; None for an image folder, whose name its images decide."""
+    record = Store(config.results_dir).read(run_name(config))
+    return None if record is None else record.test_error

@@ -1,0 +1,178 @@
+"""A sweep as one SLURM job array, through submitit.
+
+Each job of the array trains its share of the runs in worker processes, some at once, exactly as a sweep on one
+machine does. Before its time is up, or when the machine is taken away, SLURM sends a signal: the workers save their
+checkpoints, the job queues again (submitit calls `scontrol requeue`), and goes on when it starts the next time. Only
+`squeue` is asked whether jobs are still there, so no accounting database is needed.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalefree.config import ConfigError, RunConfig, with_values
+from scalefree.launching.settings import SlurmSettings
+from scalefree.records import Store, run_label, run_name
+from scalefree.training import describe_outcome
+from scalefree.training.interruption import InterruptionRequest
+from scalefree.training.reports import Report, Sweep, read_reports, write_reports
+from scalefree.training.sweep import expected_cost, sweep
+
+log = logging.getLogger(__name__)
+
+# A job may reach its time limit as often as it takes.
+MOST_TIMEOUTS = 10_000
+# Seconds between two questions to the queue.
+POLL = 5.0
+
+
+@dataclass
+class Share:
+    """One job's runs, and where it reports how they ended. submitit pickles it, so it holds plain values only."""
+
+    configs: list[RunConfig]
+    at_once: int
+    report_path: Path
+
+    def __call__(self) -> None:
+        """Train the runs; what is done already is skipped, what is partial goes on."""
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        done = sweep(self.configs, self.at_once)
+        if done.interrupted == signal.SIGUSR2:
+            # The workers have saved. Now let submitit, whose handler is in place again, requeue the job.
+            signal.raise_signal(signal.SIGUSR2)
+        if done.interrupted is not None:
+            raise SystemExit(128 + done.interrupted)
+        write_reports(self.report_path, done.reports)
+
+    def checkpoint(self) -> object:
+        """What submitit runs after the requeue: the same again."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+
+def shares(configs: Sequence[RunConfig], settings: SlurmSettings, folder: Path) -> list[Share]:
+    """The runs dealt out to jobs like cards, the longest first, so that all jobs take about as long."""
+    jobs = -(-len(configs) // settings.runs_per_job)
+    longest_first = sorted(configs, key=expected_cost, reverse=True)
+    return [Share(longest_first[job::jobs], settings.runs_at_once, folder / f"{job}.json") for job in range(jobs)]
+
+
+def already_done(config: RunConfig) -> Report | None:
+    """The report of a run that the store has; None for an image folder, whose name its images decide."""
+    record = None if config.dataset.name == "image_folder" else Store(config.results_dir).read(run_name(config))
+    if record is None or not record.outcome.is_result:
+        return None
+    return Report(run_label(config), "already done", describe_outcome(record), 0.0)
+
+
+def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str:
+    """Queue one job array; returns its id.
+
+    Raises:
+        ConfigError: no submitit, or no SLURM on this machine.
+    """
+    try:
+        import submitit
+    except ImportError:
+        raise ConfigError("hydra/launcher=slurm needs submitit: pip install -e '.[sweeps]', or make setup") from None
+    try:
+        executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=MOST_TIMEOUTS)
+    except RuntimeError:
+        raise ConfigError("hydra/launcher=slurm finds no sbatch here; use hydra/launcher=local") from None
+    cpus = settings.cpus_per_task or settings.runs_at_once
+    asked = {
+        "partition": settings.partition,
+        "gpus_per_node": settings.gpus_per_node,
+        "mem": None if settings.mem_gb is None else f"{settings.mem_gb}GB",
+        "setup": settings.setup or None,
+    }
+    executor.update_parameters(
+        job_name="scalefree",
+        time=settings.timeout_min,
+        cpus_per_task=cpus,
+        srun_args=[f"--cpus-per-task={cpus}"],  # since SLURM 22.05 srun does not take it over from sbatch
+        array_parallelism=settings.array_parallelism,
+        signal_delay_s=settings.signal_delay_s,
+        additional_parameters={"requeue": True, **settings.additional_parameters},
+        **{key: value for key, value in asked.items() if value is not None},
+    )
+    with executor.batch():  # one array, each job with a function of its own
+        jobs = [executor.submit(part) for part in parts]
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+def jobs_left(array: str) -> int:
+    """Jobs of the array that wait, run or queue again.
+
+    Raises:
+        OSError: the queue did not answer.
+    """
+    asked = subprocess.run(
+        ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={array}"], capture_output=True, text=True
+    )
+    if asked.returncode == 0:
+        return len(asked.stdout.split())
+    if "Invalid job id" in asked.stderr:  # all ended so long ago that SLURM has forgotten them
+        return 0
+    raise OSError(asked.stderr.strip())
+
+
+def wait_for(array: str, interruption: InterruptionRequest) -> None:
+    """Until no job of the array is left, or a signal comes; the jobs themselves do not end with it."""
+    before = -1
+    while interruption.requested is None:
+        try:
+            left = jobs_left(array)
+        except OSError as error:
+            log.warning("squeue does not answer (%s); asking again", error)
+        else:
+            if left == 0:
+                return
+            if left != before:
+                log.info("%d jobs of array %s are left", left, array)
+            before = left
+        time.sleep(POLL)
+
+
+def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Sweep:
+    """Train the runs on the cluster and return their reports; without waiting, only of those that were done before.
+
+    Raises:
+        ConfigError: no submitit, or no SLURM on this machine.
+    """
+    done = Sweep()
+    todo = []
+    for config in configs:
+        if (report := already_done(config)) is not None:
+            done.reports.append(report)
+        else:
+            todo.append(with_values(config, {"results_dir": os.path.abspath(config.results_dir)}))
+    if not todo:
+        return done
+    place = Path(todo[0].results_dir) / "multirun"
+    place.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir=place))
+    parts = shares(todo, settings, folder)
+    array = submit(parts, settings, folder)
+    log.info("array %s: %d jobs for %d runs; their output is in %s", array, len(parts), len(todo), folder)
+    if not settings.wait:
+        return done
+    with InterruptionRequest() as interruption:
+        wait_for(array, interruption)
+        done.interrupted = interruption.requested
+    if done.interrupted is not None:
+        log.info("no longer waiting; the jobs go on (scancel %s ends them)", array)
+        return done
+    for part in parts:
+        reports = read_reports(part.report_path)
+        lost = "its job ended without a report; see the job's output; the same command goes on"
+        done.reports += reports or [Report(run_label(config), "failed", lost, 0.0) for config in part.configs]
+    return done

@@ -1,0 +1,88 @@
+"""A worker process of a sweep: it receives configurations, trains them one by one, and reports."""
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from scalefree.config import RunConfig
+from scalefree.records import run_label
+from scalefree.training.reports import Ending, Report
+
+# How the parent asks a worker to checkpoint and end. Nobody else sends it, so that a SIGTERM to all processes of a
+# job, as batch systems send it, and the parent's request are two kinds: the second never cuts the first one's save.
+STOP = signal.SIGUSR1
+
+
+@dataclass
+class Worker:
+    """A process, the parent's end of its pipe, and what it is training now."""
+
+    process: BaseProcess
+    pipe: Connection
+    config: RunConfig | None = None
+    started: float = 0.0
+
+
+def train_one(config: RunConfig) -> Report:
+    """Train a run; the report of whatever came of it."""
+    from scalefree.training import Interrupted, RunBusy, describe_outcome, run  # torch, in workers only
+
+    started = time.perf_counter()
+    ending: Ending
+    try:
+        finished = run(config)
+    except RunBusy as error:
+        ending, detail = "busy elsewhere", str(error)
+    except Interrupted as error:
+        ending, detail = "interrupted", f"by {error}; the same command goes on from its checkpoint"
+    except Exception as error:  # one run's failure is never another's
+        ending, detail = "failed", f"{type(error).__name__}: {error}"
+    else:
+        detail = describe_outcome(finished.record)
+        if not finished.trained:
+            ending = "already done"
+        else:
+            ending = "diverged" if finished.record.outcome.status == "diverged" else "trained"
+    return Report(run_label(config), ending, detail, time.perf_counter() - started)
+
+
+def _stop_with_parent() -> None:
+    """Have the kernel ask this process to stop when its parent dies without a word (Linux; elsewhere it trains on)."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, int(STOP))
+
+
+def work(pipe: Connection) -> None:
+    """A worker's life: receive a configuration, train it, send the report; None means go home."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # A terminal's Ctrl-C reaches every process at once; the parent answers it and asks each worker once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stop_with_parent()
+    import torch
+
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        while (config := pipe.recv()) is not None:
+            report = train_one(config)
+            pipe.send(report)
+            if report.ending == "interrupted":
+                return
+
+
+def start_worker() -> Worker:
+    """A new process that waits for its first configuration."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    # Daemons get a SIGTERM when the parent ends, so that none outlives an error in it.
+    process = context.Process(target=work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return Worker(process, ours)
