@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
 from scalefree.config import ConfigError
+from scalefree.records import describe_outcome
 
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
@@ -31,7 +32,7 @@ def train(composed: DictConfig) -> float | None:
     try:
         config = to_run_config(composed)
 
-        from scalefree.training import describe_outcome, run  # torch takes seconds; --help must not
+        from scalefree.training import run  # torch takes seconds; --help must not
 
         record, trained = run(config)
     except Exception as error:

@@ -10,9 +10,9 @@ import pytest
 from conftest import Make
 from scalefree.config import ConfigError
 from scalefree.launching import SlurmSettings
+from scalefree.launching.reports import Report, read_reports, write_reports
 from scalefree.launching.slurm import jobs_left, shares, sweep_on_slurm
 from scalefree.training import run
-from scalefree.training.reports import Report, read_reports, write_reports
 
 
 @pytest.mark.parametrize(("runs_per_job", "sizes"), [(1, [1] * 7), (3, [3, 2, 2]), (7, [7]), (9, [7])])

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from launching.test_sweep import answers_sigterm, until
 from scalefree.records import Store
 from scripts.entry import ENVIRONMENT, call, command, start
 from tracking.wandb_files import run_folders
-from training.test_sweep import answers_sigterm, until
 
 TINY = ("dataset.per_class=20", "model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", "device=cpu")
 

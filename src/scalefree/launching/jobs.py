@@ -1,7 +1,6 @@
 """From a multirun's overrides to runs, and from their endings to one answer, whatever launches them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
@@ -10,11 +9,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import one_line, to_run_config
 from scalefree.config import ConfigError, RunConfig
+from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
+from scalefree.launching.sweep import sweep
 from scalefree.records import Store, run_name
-
-if TYPE_CHECKING:
-    from scalefree.training.reports import Sweep
 
 
 class SweepUnfinished(Exception):
@@ -41,16 +39,13 @@ def compose_jobs(loader: ConfigLoader, config: DictConfig, job_overrides: Sequen
     return configs
 
 
-def launch(settings: Settings, configs: Sequence[RunConfig]) -> "Sweep":
+def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
     """Train the runs where the settings say, print the summary, and return the reports.
 
     Raises:
         Interrupted: a signal stopped it; the same command goes on.
         SweepUnfinished: some runs failed, or are trained elsewhere.
     """
-    from scalefree.training import Interrupted  # torch takes seconds; what is wrong must be said before
-    from scalefree.training.sweep import sweep
-
     if isinstance(settings, LocalSettings):
         done = sweep(configs, settings.jobs)
     else:
@@ -59,6 +54,8 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> "Sweep":
         done = sweep_on_slurm(configs, settings)
     print(done.summary(), flush=True)
     if done.interrupted is not None:
+        from scalefree.training import Interrupted  # torch takes seconds
+
         raise Interrupted(done.interrupted)
     if done.unfinished:
         raise SweepUnfinished(f"{len(done.unfinished)} of {len(configs)} runs have no result")

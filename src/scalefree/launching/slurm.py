@@ -15,14 +15,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scalefree.config import ConfigError, RunConfig, with_values
+from scalefree.launching.reports import Report, Sweep, read_reports, write_reports
 from scalefree.launching.settings import SlurmSettings
-from scalefree.records import Store, run_label, run_name
-from scalefree.training import describe_outcome
-from scalefree.training.interruption import InterruptionRequest
-from scalefree.training.reports import Report, Sweep, read_reports, write_reports
-from scalefree.training.sweep import expected_cost, sweep
+from scalefree.launching.sweep import expected_cost, sweep
+from scalefree.records import Store, describe_outcome, run_label, run_name
+
+if TYPE_CHECKING:
+    from scalefree.training.interruption import InterruptionRequest
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +127,7 @@ def jobs_left(array: str) -> int:
     raise OSError(asked.stderr.strip())
 
 
-def wait_for(array: str, interruption: InterruptionRequest) -> None:
+def wait_for(array: str, interruption: "InterruptionRequest") -> None:
     """Until no job of the array is left, or a signal comes; the jobs themselves do not end with it."""
     before = -1
     while interruption.requested is None:
@@ -165,6 +167,8 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
     log.info("array %s: %d jobs for %d runs; their output is in %s", array, len(parts), len(todo), folder)
     if not settings.wait:
         return done
+    from scalefree.training.interruption import InterruptionRequest  # torch takes seconds
+
     with InterruptionRequest() as interruption:
         wait_for(array, interruption)
         done.interrupted = interruption.requested

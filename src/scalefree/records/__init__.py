@@ -1,7 +1,7 @@
 """Records of runs and the store that holds them. Knows nothing of training."""
 
 from scalefree.records.identity import model_label, run_identity, run_label, run_name, scientific_config
-from scalefree.records.record import Outcome, Record, RecordError
+from scalefree.records.record import Outcome, Record, RecordError, describe_outcome
 from scalefree.records.store import Store
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Record",
     "RecordError",
     "Store",
+    "describe_outcome",
     "model_label",
     "run_identity",
     "run_label",

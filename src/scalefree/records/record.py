@@ -118,3 +118,12 @@ def from_document(document: Any, where: str) -> Record:
             "mislabelled; remove it and train the run again"
         )
     return record
+
+
+def describe_outcome(record: Record) -> str:
+    """`test error 0.1234` or `diverged at step 17`: a result in a few words."""
+    if record.outcome.status == "completed":
+        return f"test error {record.test_error:.4f}"
+    if record.outcome.status == "diverged":
+        return f"diverged at step {record.outcome.step}"
+    return f"failed: {record.outcome.reason.strip().splitlines()[-1]}"

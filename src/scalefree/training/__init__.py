@@ -1,6 +1,6 @@
 """From a configuration to a record: the plain training loop, its evaluation and its checkpoints."""
 
 from scalefree.training.interruption import Interrupted
-from scalefree.training.run import Finished, RunBusy, describe_outcome, run
+from scalefree.training.run import Finished, RunBusy, run
 
-__all__ = ["Finished", "Interrupted", "RunBusy", "describe_outcome", "run"]
+__all__ = ["Finished", "Interrupted", "RunBusy", "run"]

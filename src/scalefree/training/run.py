@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
 from scalefree.measure import BINS, EXPONENTS
-from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
+from scalefree.records import Outcome, Record, Store, describe_outcome, run_identity, run_name, scientific_config
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
@@ -190,12 +190,3 @@ def run(config: RunConfig) -> Finished:
             except OSError as second:
                 log.error("%s: its failure could not be recorded: %s", name, second)
             raise
-
-
-def describe_outcome(record: Record) -> str:
-    """`test error 0.1234` or `diverged at step 17`: a result in a few words."""
-    if record.outcome.status == "completed":
-        return f"test error {record.test_error:.4f}"
-    if record.outcome.status == "diverged":
-        return f"diverged at step {record.outcome.step}"
-    return f"failed: {record.outcome.reason.strip().splitlines()[-1]}"

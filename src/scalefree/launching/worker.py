@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from scalefree.config import RunConfig
-from scalefree.records import run_label
-from scalefree.training.reports import Ending, Report
+from scalefree.launching.reports import Ending, Report
+from scalefree.records import describe_outcome, run_label
 
 # How the parent asks a worker to checkpoint and end. Nobody else sends it, so that a SIGTERM to all processes of a
 # job, as batch systems send it, and the parent's request are two kinds: the second never cuts the first one's save.
@@ -32,7 +32,7 @@ class Worker:
 
 def train_one(config: RunConfig) -> Report:
     """Train a run; the report of whatever came of it."""
-    from scalefree.training import Interrupted, RunBusy, describe_outcome, run  # torch, in workers only
+    from scalefree.training import Interrupted, RunBusy, run  # torch, in workers only
 
     started = time.perf_counter()
     ending: Ending

@@ -17,9 +17,9 @@ from types import FrameType
 from typing import cast
 
 from scalefree.config import RunConfig
+from scalefree.launching.reports import Ending, Report, Sweep
+from scalefree.launching.worker import STOP, Worker, start_worker
 from scalefree.records import Store, run_label, run_name
-from scalefree.training.reports import Ending, Report, Sweep
-from scalefree.training.worker import STOP, Worker, start_worker
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from conftest import TINY, Make
+from launching import dying
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
+from scalefree.launching import worker as worker_module
+from scalefree.launching.reports import Report, Sweep
+from scalefree.launching.sweep import sweep
 from scalefree.records import Store, run_label, run_name
 from scalefree.training import run
-from scalefree.training import worker as worker_module
-from scalefree.training.reports import Report, Sweep
-from scalefree.training.sweep import sweep
-from training import dying
 from training.reference import trainer_of
 
 
