@@ -1,13 +1,17 @@
 """From a multirun's overrides to runs, and from their endings to one answer, whatever launches them."""
 
+import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.compose import one_line, to_run_config
+from scalefree.compose import one_line, run_config, to_run_config
 from scalefree.config import ConfigError, RunConfig
 from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
@@ -19,6 +23,32 @@ class SweepUnfinished(Exception):
     """Some runs of a sweep have no result; all others are done, and the summary has been printed."""
 
 
+def _plain(overrides: Sequence[str]) -> dict[str, Any]:
+    """The values of overrides that are all of the kind `key=value`.
+
+    Raises:
+        ConfigError: there is another kind among them (`+key=value`, `~key`, an interpolation).
+    """
+    values = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        value = override.value()
+        if override.type != OverrideType.CHANGE or override.package is not None or "${" in str(value):
+            raise ConfigError(f"{override.input_line} is for Hydra")
+        values[override.key_or_group] = str(value) if isinstance(value, QuotedString) else value
+    return values
+
+
+def _compose_job(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> RunConfig:
+    # Hydra takes a quarter of a second for each of what may be hundreds of jobs; group files with values set on them
+    # take none. Hydra is asked about the rest, and about everything that is wrong.
+    with contextlib.suppress(ConfigError):
+        return run_config(_plain(overrides))
+    composed = loader.load_sweep_config(config, list(overrides))
+    with read_write(composed), open_dict(composed):
+        del composed["hydra"]
+    return to_run_config(composed)
+
+
 def compose_jobs(loader: ConfigLoader, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[RunConfig]:
     """The configuration of every job of a multirun.
 
@@ -28,10 +58,7 @@ def compose_jobs(loader: ConfigLoader, config: DictConfig, job_overrides: Sequen
     configs, wrong = [], []
     for overrides in job_overrides:
         try:
-            composed = loader.load_sweep_config(config, list(overrides))
-            with read_write(composed), open_dict(composed):
-                del composed["hydra"]
-            configs.append(to_run_config(composed))
+            configs.append(_compose_job(loader, config, overrides))
         except (ConfigError, HydraException, OmegaConfBaseException) as error:
             wrong.append(f"{' '.join(overrides)}: {one_line(error)}")
     if wrong:
