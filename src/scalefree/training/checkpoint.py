@@ -1,5 +1,6 @@
 """A run's state between two steps, on disk: one file, whole or absent, loaded without pickle."""
 
+import io
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,8 +59,11 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
         "optimizer": task.optimizer.state_dict(),
         "progress": vars(progress),
     }
+    # Made in memory first: torch's own writing to a full disk ends in its complaint about a wrong position in the file.
+    archive = io.BytesIO()
+    torch.save(content, archive)
     with atomic_write(path) as file:
-        torch.save(content, file)
+        file.write(archive.getbuffer())
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
     except Exception as error:  # torch and zipfile raise a dozen kinds for damaged files, each meaning the same here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is no readable checkpoint ({reason}); {advice}") from None
-    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT or not KEYS <= content.keys():
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT or KEYS - content.keys():
         raise CheckpointError(f"{path} is not a checkpoint of this version; {advice}")
     return content
 
