@@ -7,6 +7,7 @@ over all processes that share the journal, and the chosen point is the same on a
 """
 
 import io
+import logging
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,7 @@ import torch
 from scalefree.config import RunConfig
 from scalefree.models.resnet import ResNet
 from scalefree.records import files
+from scalefree.tracking import wandb_tracker
 from scalefree.training import run, trainer
 from scalefree.training.sweep import sweep
 
@@ -149,3 +151,11 @@ def train_all(configs: Sequence[RunConfig], jobs: int, journal: Path, deadly: in
     multiprocessing.get_context = lambda method=None: fork  # type: ignore[assignment]
     done = sweep(configs, jobs)
     journal.with_suffix(".summary").write_text("\n".join(f"{r.label} {r.ending}" for r in done.reports))
+
+
+def train_online(config: RunConfig, server: str, start_timeout: float, journal: Path, deadly: int) -> None:
+    """A process that trains one run with wandb online at `server`; what it logged goes beside the journal."""
+    os.environ |= {"WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40}
+    logging.basicConfig(filename=journal.with_suffix(".log"), format="%(message)s")
+    wandb_tracker.START_TIMEOUT = start_timeout
+    train(config, journal, deadly)
