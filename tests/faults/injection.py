@@ -23,6 +23,7 @@ from scalefree.models.resnet import ResNet
 from scalefree.records import files
 from scalefree.tracking import wandb_tracker
 from scalefree.training import run, trainer
+from scalefree.training import sweep as sweep_module
 from scalefree.training.sweep import sweep
 
 LINE = 64
@@ -51,8 +52,11 @@ class Journal:
             signal.pause()
 
     def file(self, point: str, path: str | os.PathLike[str]) -> None:
-        """A point at a file, named without the random part of unfinished ones; files elsewhere do not count."""
-        if os.fspath(path).startswith(self.root):
+        """A point at a run's file, named without the random part of unfinished ones; others, as locks, do not count.
+
+        What a lock's owner writes from time to time would make the numbers depend on the time.
+        """
+        if os.fspath(path).startswith(os.path.join(self.root, "runs")):
             name = os.path.basename(path)
             self.happened(point, ".".join(name.split(".")[1:3]) if name.endswith(".tmp") else name[:24])
 
@@ -147,6 +151,7 @@ def train_all(configs: Sequence[RunConfig], jobs: int, journal: Path, deadly: in
     os.setsid()
     torch.set_num_threads(1)
     install(Journal(journal, configs[0].results_dir, deadly))
+    sweep_module.LOOK_AGAIN = 0.5
     fork = multiprocessing.get_context("fork")
     multiprocessing.get_context = lambda method=None: fork  # type: ignore[assignment]
     done = sweep(configs, jobs)

@@ -60,4 +60,5 @@ def files_of(results_dir: str) -> set[str]:
 
 def whole(config: RunConfig) -> set[str]:
     """The files that a finished run leaves."""
-    return {f"runs/{run_name(config)}/{file}" for file in ("record.json", "curves.npz", "histograms.npz")}
+    files = ("record.json", "curves.npz", "histograms.npz", "run.log")
+    return {f"runs/{run_name(config)}/{file}" for file in files}

@@ -291,9 +291,11 @@ def test_a_merge_that_is_killed_leaves_whole_records_and_goes_on(
 
         def limited(*arguments: Any) -> None:
             nonlocal calls_left
-            if calls_left == 0:
-                raise Killed
-            calls_left -= 1
+            # A lock's owner writes now and then; its file means nothing after the owner's death.
+            if when == "replace" or "locks" not in os.readlink(f"/proc/self/fd/{arguments[0]}"):
+                if calls_left == 0:
+                    raise Killed
+                calls_left -= 1
             original(*arguments)
 
         store = Store(here.root / str(survived))
