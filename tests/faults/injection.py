@@ -19,12 +19,11 @@ from typing import Any
 import torch
 
 from scalefree.config import RunConfig
+from scalefree.launching import sweep as sweep_module
 from scalefree.models.resnet import ResNet
 from scalefree.records import files
 from scalefree.tracking import wandb_tracker
 from scalefree.training import run, trainer
-from scalefree.training import sweep as sweep_module
-from scalefree.training.sweep import sweep
 
 LINE = 64
 # On the trainer's clock a step takes 50 seconds: a checkpoint is due after every third.
@@ -154,13 +153,13 @@ def train_all(configs: Sequence[RunConfig], jobs: int, journal: Path, deadly: in
     sweep_module.LOOK_AGAIN = 0.5
     fork = multiprocessing.get_context("fork")
     multiprocessing.get_context = lambda method=None: fork  # type: ignore[assignment]
-    done = sweep(configs, jobs)
+    done = sweep_module.sweep(configs, jobs)
     journal.with_suffix(".summary").write_text("\n".join(f"{r.label} {r.ending}" for r in done.reports))
 
 
-def train_online(config: RunConfig, server: str, start_timeout: float, journal: Path, deadly: int) -> None:
+def train_online(config: RunConfig, server: str, journal: Path, deadly: int) -> None:
     """A process that trains one run with wandb online at `server`; what it logged goes beside the journal."""
     os.environ |= {"WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40}
     logging.basicConfig(filename=journal.with_suffix(".log"), format="%(message)s")
-    wandb_tracker.START_TIMEOUT = start_timeout
+    wandb_tracker.FINISH_TIMEOUT = 3.0
     train(config, journal, deadly)
