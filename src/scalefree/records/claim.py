@@ -129,6 +129,7 @@ def claim(path: Path) -> Iterator[bool]:
         yield True
     finally:
         heartbeat.stop()
-        with contextlib.suppress(FileNotFoundError):
+        # The lock ends with its descriptor; a file that cannot be removed must not hide why the block ended.
+        with contextlib.suppress(OSError):
             os.unlink(path)
         os.close(descriptor)

@@ -97,6 +97,17 @@ class Store:
         """Update-scale histograms, one row a measured epoch."""
         return self._arrays(record.name, "histograms")
 
+    def remove_leftovers(self, name: str) -> None:
+        """Remove what trainings of a run left behind whose result is there, its owner's or those that were killed.
+
+        That is the checkpoint, files that were being written, and the lock. Nobody needs them any more, so this is
+        for anyone to do; what cannot be removed stays, and is no failure.
+        """
+        directory = self.directory(name)
+        for leftover in (directory / "checkpoint.pt", *directory.glob(".*.tmp"), self.root / "locks" / name):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
     def claim(self, name: str) -> contextlib.AbstractContextManager[bool]:
         """Own a run while the block lasts; False when a living process owns it, here or on another machine."""
         return claim(self.root / "locks" / name)

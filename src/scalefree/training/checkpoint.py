@@ -1,5 +1,7 @@
 """A run's state between two steps, on disk: one file, whole or absent, loaded without pickle."""
 
+import io
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from scalefree.records.files import atomic_write
 from scalefree.training.task import Task
 
 CHECKPOINT_FORMAT = 1
+KEYS = {"format", "identity", "flat", "model", "optimizer", "progress"}
 
 
 class CheckpointError(ValueError):
@@ -56,18 +59,26 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
         "optimizer": task.optimizer.state_dict(),
         "progress": vars(progress),
     }
+    # Made in memory first: torch's own writing to a full disk ends in its complaint about a wrong position in the file.
+    archive = io.BytesIO()
+    torch.save(content, archive)
     with atomic_write(path) as file:
-        torch.save(content, file)
+        file.write(archive.getbuffer())
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
     advice = "remove it to train this run from its beginning"
     try:
+        # torch writes a zip archive with checksums and reads it without looking at them: it would take a flipped
+        # bit for a weight.
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"wrong checksum of {damaged}")
         content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds for damaged files, and each means the same here
+    except Exception as error:  # torch and zipfile raise a dozen kinds for damaged files, each meaning the same here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is no readable checkpoint ({reason}); {advice}") from None
-    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT or KEYS - content.keys():
         raise CheckpointError(f"{path} is not a checkpoint of this version; {advice}")
     return content
 

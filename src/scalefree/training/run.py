@@ -105,13 +105,12 @@ def _arrays(progress: Progress) -> tuple[Arrays, Arrays]:
 def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Record:
     started = time.perf_counter()
     device = choose_device(config.device)
-    directory = store.directory(name)
     with (
         start_tracker(config, store.root, name) as tracker,
         Reporter(name, config.training.epochs) as report,
     ):
         task = build_task(config, dataset, device)
-        trainer = Trainer(task, run_identity(config), directory / "checkpoint.pt", tracker, report)
+        trainer = Trainer(task, run_identity(config), store.directory(name) / "checkpoint.pt", tracker, report)
         beginning = f"goes on after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
         store.note(name, f"{beginning} on {device}")
         if trainer.steps_taken:
@@ -120,9 +119,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
         record = _record(config, trainer, outcome, time.perf_counter() - started)
         tracker.log_record(record)
     store.write(record, *_arrays(trainer.progress))
-    # And with it the unfinished files of trainings that were killed while they wrote.
-    for leftover in (directory / "checkpoint.pt", *directory.glob(".*.tmp")):
-        leftover.unlink(missing_ok=True)
+    store.remove_leftovers(name)
     store.note(name, describe_outcome(record))
     return record
 
@@ -167,6 +164,7 @@ def run(config: RunConfig) -> Finished:
     store = Store(config.results_dir)
     # What an image folder holds is part of its runs' identity; all others are known without their data.
     if config.dataset.name != "image_folder" and (record := _result(store, config)) is not None:
+        store.remove_leftovers(record.name)
         return Finished(record, trained=False)
     set_precision(config.precision, choose_device(config.device))
     dataset = load_data(config.dataset)
@@ -177,6 +175,7 @@ def run(config: RunConfig) -> Finished:
             raise RunBusy(f"{name} is being trained by another process")
         # Looked up under the claim: another process may have finished it a moment ago.
         if (record := _result(store, config)) is not None:
+            store.remove_leftovers(name)
             return Finished(record, trained=False)
         try:
             return Finished(_train(config, dataset, store, name), trained=True)
@@ -186,7 +185,8 @@ def run(config: RunConfig) -> Finished:
         except Exception as error:
             store.note(name, "".join(traceback.format_exception(error)))
             try:
-                store.write(_failure(config, dataset, name, error), {}, {})
+                if _result(store, config) is None:  # a failure never takes the place of a result
+                    store.write(_failure(config, dataset, name, error), {}, {})
             except OSError as second:
                 log.error("%s: its failure could not be recorded: %s", name, second)
             raise

@@ -1,0 +1,59 @@
+"""A clock that goes backwards, as one does that is set right: no result, checkpoint or order depends on it."""
+
+import signal
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from conftest import Make
+from faults.journals import files_of, result, whole
+from scalefree.records import Store
+from scalefree.training import Interrupted, checkpoint, run, trainer
+
+
+@pytest.fixture
+def backwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every look at the wall clock is an hour before the one before."""
+    began, looks = time.time(), count(1)
+
+    def clock() -> float:
+        return began - 3600.0 * next(looks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", clock)
+        patch.setattr(time, "time_ns", lambda: int(clock() * 1e9))
+        yield
+
+
+def test_a_run_its_checkpoint_and_its_resumption(
+    tiny: Make, backwards: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = tiny({"results_dir": tiny().results_dir + "-undisturbed"})
+    run(expected)
+    config = tiny()
+    save, saves = checkpoint.save, 0
+
+    def and_interrupt(*arguments: Any) -> None:
+        nonlocal saves
+        save(*arguments)
+        saves += 1
+        if saves == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+        patch.setattr(checkpoint, "save", and_interrupt)
+        with pytest.raises(Interrupted):
+            run(config)
+    with caplog.at_level("INFO"):
+        assert run(config).trained
+    assert "goes on after step 6" in caplog.text, "the step after the fifth answers the signal"
+    assert result(config) == result(expected)
+    assert files_of(config.results_dir) == whole(config)
+    assert not run(config).trained and len(Store(config.results_dir).records()) == 1
+    assert time.time() > time.time(), "the clock did go backwards"
+    timing = Store(config.results_dir).records()[result(config)["identity"]].timing
+    assert timing["wall_seconds"] > 0 and timing["images_per_second"] > 0

@@ -1,0 +1,174 @@
+"""Disks that are full, or that cannot be written: the run failed, never done, and the same command finishes it."""
+
+import errno
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Make
+from faults.journals import files_of, result, whole
+from scalefree.config import RunConfig
+from scalefree.records import Record, Store, run_name
+from scalefree.training import checkpoint, run, trainer
+from training.reference import trainer_of
+
+PAGE = 4096
+
+
+class Disk:
+    """A mounted file system of two megabytes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def mount(self, *options: str) -> None:
+        subprocess.run(["mount", *options, str(self.root)], check=True, capture_output=True)
+
+    def fill(self, free_pages: int) -> None:
+        """Leave only so many pages of 4096 bytes."""
+        available = os.statvfs(self.root)
+        with (self.root / "filler").open("wb") as file:
+            file.write(bytes(available.f_bavail * available.f_frsize - free_pages * PAGE))
+
+    def make_space(self) -> None:
+        (self.root / "filler").unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path / "disk")
+    disk.root.mkdir()
+    try:
+        disk.mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no file system can be mounted here, which needs root: {error}")
+    yield disk
+    subprocess.run(["umount", str(disk.root)], check=True)
+
+
+def on(disk: Disk, tiny: Make, **values: Any) -> RunConfig:
+    return tiny({"results_dir": str(disk.root / "results"), **values})
+
+
+def elsewhere(tiny: Make, **values: Any) -> dict[str, Any]:
+    """What the run gives where there is space."""
+    config = tiny(values)
+    run(config)
+    return result(config)
+
+
+def assert_failed(config: RunConfig, number: int) -> Record | None:
+    """The run ends with the system's error and is never done: its record, if there was space for one, says failed."""
+    with pytest.raises(OSError, match=os.strerror(number)) as raised:
+        run(config)
+    assert raised.value.errno == number
+    record = Store(config.results_dir).read(run_name(config))
+    assert record is None or (record.outcome.status == "failed" and os.strerror(number) in record.outcome.reason)
+    left = files_of(config.results_dir)
+    assert not [file for file in left if file.endswith(".tmp") or file.startswith("locks/")]
+    return record
+
+
+@pytest.mark.parametrize("free_pages", [0, 1, 2, 8])
+@pytest.mark.parametrize("checkpoints", [True, False], ids=["at the checkpoint", "at the record"])
+def test_a_full_disk(
+    checkpoints: bool, free_pages: int, disk: Disk, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With checkpoints after every step, or none; the first needs 16 pages, the record's three files one each."""
+    expected = elsewhere(tiny)
+    if checkpoints:
+        monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    config = on(disk, tiny)
+    disk.fill(free_pages)
+    if checkpoints or free_pages < 3:
+        record = assert_failed(config, errno.ENOSPC)
+        assert (record is not None) == (free_pages == 8), "the reason is recorded where there is space for it"
+    disk.make_space()
+    run(config)
+    assert result(config) == expected
+    assert files_of(config.results_dir) == whole(config)
+
+
+def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(
+    disk: Disk, tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = elsewhere(tiny)
+    config = on(disk, tiny)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+    save, saves = checkpoint.save, 0
+
+    def and_fill(*arguments: Any) -> None:
+        nonlocal saves
+        save(*arguments)
+        saves += 1
+        if saves == 3:
+            disk.fill(8)
+
+    monkeypatch.setattr(checkpoint, "save", and_fill)
+    record = assert_failed(config, errno.ENOSPC)
+    assert record is not None and saves == 3
+    saved = Store(config.results_dir).directory(record.name) / "checkpoint.pt"
+    assert trainer_of(config, saved).steps_taken == 3
+    disk.make_space()
+    with caplog.at_level("INFO"):
+        run(config)
+    assert "goes on after step 3" in caplog.text
+    assert result(config) == expected and files_of(config.results_dir) == whole(config)
+
+
+def test_a_read_only_store(disk: Disk, tiny: Make) -> None:
+    """What is done there is found; what is not fails with the reason, and is trained when it can be written."""
+    done, missing = on(disk, tiny), on(disk, tiny, seed=1)
+    run(done)
+    # As a process leaves it that was killed right after its record was in place.
+    left = Store(done.results_dir).directory(run_name(done)) / "checkpoint.pt"
+    left.write_bytes(b"left behind")
+    before = files_of(done.results_dir)
+    disk.mount("-o", "remount,ro")
+    assert not run(done).trained
+    with pytest.raises(OSError, match="Read-only file system"):
+        run(missing)
+    assert files_of(done.results_dir) == before
+    disk.mount("-o", "remount,rw")
+    assert run(missing).trained and not run(done).trained
+    assert files_of(done.results_dir) == whole(done) | whole(missing)
+    assert result(missing) == elsewhere(tiny, seed=1)
+
+
+def test_a_store_that_becomes_read_only_under_a_run(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated, since no file system becomes read-only while a lock is open in it, but by an error of the disk."""
+    config = tiny()
+    saves = 0
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    save = checkpoint.save
+
+    def and_end(*arguments: Any) -> None:
+        nonlocal saves
+        save(*arguments)
+        saves += 1
+        if saves == 4:
+            monkeypatch.setattr(tempfile, "mkstemp", refuse)
+            monkeypatch.setattr(os, "unlink", refuse)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
+        patch.setattr(checkpoint, "save", and_end)
+        with pytest.raises(OSError, match="Read-only file system"):
+            run(config)
+    monkeypatch.undo()
+    store = Store(config.results_dir)
+    assert store.records() == {} and saves == 4
+    assert trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken == 4
+    with store.claim(run_name(config)) as mine:
+        assert mine, "the lock ended with the run"
+    run(config)
+    assert result(config) == elsewhere(tiny, results_dir=str(store.root.with_name("elsewhere")))
+    assert files_of(config.results_dir) == whole(config)

@@ -1,0 +1,19 @@
+"""What every training imports and reads first, done once in the process that all the others are forked from.
+
+No gradient is computed here: a process that has done so may not be forked where there is a GPU.
+"""
+
+import torch
+
+from conftest import TINY
+from faults import injection
+from scalefree.compose import run_config
+from scalefree.records.environment import versions
+from scalefree.training.task import build_task, load_data
+
+torch.set_num_threads(1)
+config = run_config(TINY)
+build_task(config, load_data(config.dataset), torch.device("cpu"))
+versions()
+
+__all__ = ["injection"]

@@ -1,0 +1,337 @@
+"""Records from another store: added, skipped, reported or refused, and nothing here is ever overwritten."""
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from records.made_up import HISTOGRAMS, record
+from scalefree.compose import run_config
+from scalefree.records import Outcome, Record, Store
+from scalefree.records.merge import Merged, merge, summary
+
+CURVES = {
+    "train_loss": np.array([2.5, 0.1 + 0.2]),
+    "test_error": np.array([np.nan, 0.125]),
+    "training_seconds": np.array([1.0, 1.5]),
+}
+ENVIRONMENT = {"device": "cpu: A", "threads": 1, "commit": "abc", "packages": {"torch": "2.15.0", "wandb": "0.31.0"}}
+
+
+def made(seed: int = 0, **changes: Any) -> Record:
+    """A completed run of two epochs."""
+    config = run_config({"seed": seed, "training.epochs": 2})
+    return record(config, **{"environment": ENVIRONMENT, **changes})
+
+
+def failed(seed: int = 0) -> Record:
+    return made(seed, outcome=Outcome("failed", 0, "out of memory"), final_metrics={"final_test_error": None})
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Store:
+    return Store(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "there")
+    (store.root / "runs").mkdir(parents=True)
+    return store
+
+
+def add(store: Store, what: Record, **curves: Any) -> Record:
+    store.write(what, {**CURVES, **curves}, HISTOGRAMS)
+    return what
+
+
+def content(store: Store) -> dict[str, bytes]:
+    """Every file of a store."""
+    return {str(path.relative_to(store.root)): path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
+
+
+def only(merged: list[Merged]) -> Merged:
+    (one,) = merged
+    return one
+
+
+def test_what_is_missing_here_is_added_whole(here: Store, there: Store) -> None:
+    written = [add(there, made(seed)) for seed in range(3)]
+    merged = merge(there, here)
+    assert [(run.name, run.fate) for run in merged] == sorted((each.name, "added") for each in written)
+    assert here.records() == there.records() and content(here) == content(there)
+    assert [run.fate for run in merge(there, here)] == ["identical"] * 3
+    assert list((here.root / "locks").iterdir()) == []
+
+
+def test_a_diverged_run_is_a_result_too(here: Store, there: Store) -> None:
+    metrics = {"final_test_error": None, "final_train_loss": None}
+    diverged = made(outcome=Outcome("diverged", 9, "training loss nan"), final_metrics=metrics)
+    there.write(diverged, {"train_loss": np.array([2.5])}, {**HISTOGRAMS, "epoch": np.array([1, 2])})
+    assert only(merge(there, here)).fate == "added"
+    assert here.records() == {diverged.identity: diverged}
+
+
+def test_seconds_and_timing_make_no_difference(here: Store, there: Store) -> None:
+    add(here, made())
+    add(there, made(timing={"wall_seconds": 99.0}), training_seconds=np.array([7.0, 8.0]))
+    before = content(here)
+    assert only(merge(there, here)) == Merged(made().name, "identical")
+    assert content(here) == before
+
+
+OTHER_CONTENT: dict[str, Callable[[Store], Any]] = {
+    "curves/train_loss": lambda store: add(store, made(), train_loss=np.array([2.5000001, 0.1 + 0.2])),
+    "update_scale": lambda store: add(store, made(update_scale={"network": {"iqr": 1.25}})),
+    "final_metrics": lambda store: add(
+        store,
+        made(final_metrics={"final_test_error": 0.25, "final_train_loss": 0.1 + 0.2}),
+        test_error=np.array([np.nan, 0.25]),
+    ),
+    "outcome": lambda store: add(store, made(outcome=Outcome("completed", 25))),
+    "histograms/counts/network": lambda store: store.write(
+        made(), CURVES, {**HISTOGRAMS, "counts/network": np.ones((2, 3), dtype=np.int64)}
+    ),
+    "curves/batch_loss": lambda store: add(store, made(), batch_loss=np.array([1.0, 1.0])),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_CONTENT)
+def test_other_content_from_the_same_device_and_build_is_a_conflict(what: str, here: Store, there: Store) -> None:
+    add(here, made())
+    OTHER_CONTENT[what](there)
+    before = content(here)
+    conflict = only(merge(there, here))
+    assert conflict.fate == "conflicting" and what in conflict.detail and "the one here stays" in conflict.detail
+    assert content(here) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("device", "cuda: B"), ("threads", 8), ("commit", "def"), ("packages", {"torch": "2.14.0"})],
+)
+def test_other_content_from_another_device_or_build_is_none(key: str, value: Any, here: Store, there: Store) -> None:
+    add(here, made())
+    add(there, made(environment={**ENVIRONMENT, key: value}), train_loss=np.array([2.4, 0.1 + 0.2]))
+    before = content(here)
+    twin = only(merge(there, here))
+    assert twin.fate == "computed elsewhere" and "the one here stays" in twin.detail
+    assert ("torch" if key == "packages" else key) in twin.detail
+    assert content(here) == before
+
+
+def test_what_cannot_change_a_bit_is_no_other_build(here: Store, there: Store) -> None:
+    packages = {**ENVIRONMENT["packages"], "wandb": "0.32.0"}  # type: ignore[dict-item]
+    add(here, made())
+    environment = {**ENVIRONMENT, "packages": packages, "cpu_count": 64, "dataset_root": "elsewhere"}
+    add(there, made(environment=environment), train_loss=np.array([2.4, 0.1 + 0.2]))
+    assert only(merge(there, here)).fate == "conflicting"
+
+
+def test_other_images_are_a_conflict_on_any_device(here: Store, there: Store) -> None:
+    add(here, made())
+    add(there, made(environment={**ENVIRONMENT, "device": "cuda: B"}, fingerprints={"train": "xy", "test": "cd"}))
+    conflict = only(merge(there, here))
+    assert conflict.fate == "conflicting" and "fingerprints" in conflict.detail
+
+
+def damage(store: Store, file: str, change: Callable[[bytes], bytes]) -> None:
+    path = store.directory(made().name) / file
+    path.write_bytes(change(path.read_bytes()))
+
+
+def relabel(text: bytes) -> bytes:
+    document = json.loads(text)
+    document["config"]["seed"] = 5
+    return json.dumps(document).encode()
+
+
+def pickled(text: bytes) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, train_loss=np.array([print, print], dtype=object))
+    return file.getvalue()
+
+
+def flipped(text: bytes) -> bytes:
+    """One bit of the first array, behind its name and its archive's header."""
+    place = text.index(b"train_loss.npy") + 50
+    return text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :]
+
+
+DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "truncated document": ("record.json", lambda text: text[: len(text) // 2]),
+    "empty document": ("record.json", lambda text: b""),
+    "foreign document": ("record.json", lambda text: b"[]"),
+    "mislabelled document": ("record.json", relabel),
+    "truncated curves": ("curves.npz", lambda text: text[: len(text) // 2]),
+    "flipped curves": ("curves.npz", flipped),
+    "pickled curves": ("curves.npz", pickled),
+    "empty histograms": ("histograms.npz", lambda text: b""),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_record_is_refused_by_name(kind: str, here: Store, there: Store) -> None:
+    file, change = DAMAGE[kind]
+    add(there, made())
+    sound = add(there, made(1))
+    damage(there, file, change)
+    merged = {run.name: run for run in merge(there, here)}
+    assert merged[made().name].fate == "damaged"
+    assert str(there.directory(made().name) / file) in merged[made().name].detail
+    assert merged[sound.name].fate == "added" and here.records() == {sound.identity: sound}
+    assert not here.directory(made().name).exists()
+
+
+@pytest.mark.parametrize(
+    ("curves", "histograms", "said"),
+    [
+        ({"train_loss": np.zeros(3)}, HISTOGRAMS, "[3] rows for 2 epochs"),
+        ({"train_loss": np.zeros(2), "eta": np.zeros(1)}, HISTOGRAMS, "[1, 2] rows"),
+        ({"train_loss": np.float64(1.0)}, HISTOGRAMS, "[0] rows"),
+        ({}, HISTOGRAMS, "[] rows"),
+        ({"train_loss": np.array([2.5, 9.0])}, HISTOGRAMS, "final_train_loss is 0.30000000000000004"),
+        (CURVES, {}, "no array `epoch`"),
+        (CURVES, {**HISTOGRAMS, "counts/head": np.zeros((3, 3))}, "counts/head of shape (3, 3) for 2 measured"),
+        (CURVES, {**HISTOGRAMS, "counts/head": np.zeros(2)}, "counts/head of shape (2,)"),
+    ],
+)
+def test_arrays_that_do_not_belong_to_their_record_are_refused(
+    curves: dict[str, Any], histograms: dict[str, Any], said: str, here: Store, there: Store
+) -> None:
+    there.write(made(), curves, histograms)
+    refused = only(merge(there, here))
+    assert refused.fate == "damaged" and said in refused.detail and str(there.directory(made().name)) in refused.detail
+    assert here.records() == {}
+
+
+@pytest.mark.parametrize("curves", [{"train_loss": np.zeros(2)}, {"train_loss": np.zeros(1), "eta": np.zeros(0)}])
+def test_a_diverged_run_has_fewer_rows_than_epochs(curves: dict[str, Any], here: Store, there: Store) -> None:
+    diverged = made(outcome=Outcome("diverged", 9), final_metrics={"final_test_error": None})
+    there.write(diverged, curves, HISTOGRAMS)
+    assert only(merge(there, here)).fate == "damaged"
+
+
+def test_a_damaged_record_here_is_told_and_left(here: Store, there: Store) -> None:
+    add(there, made())
+    add(here, made())
+    damage(here, "curves.npz", lambda text: text[:30])
+    before = content(here)
+    told = only(merge(there, here))
+    assert told.fate == "damaged" and str(here.directory(made().name) / "curves.npz") in told.detail
+    assert content(here) == before
+
+
+def test_partial_runs_and_failures_stay_where_they_are(here: Store, there: Store) -> None:
+    add(there, failed(0))
+    partial = there.directory(made(1).name)
+    partial.mkdir(parents=True)
+    (partial / "checkpoint.pt").write_bytes(b"a checkpoint")
+    assert [run.fate for run in merge(there, here)] == ["unfinished"] * 2
+    assert here.records() == {} and content(here) == {}
+
+
+def test_a_result_takes_the_place_of_a_failure_and_of_a_checkpoint(here: Store, there: Store) -> None:
+    here.write(failed(), {}, {})
+    for leftover in ("checkpoint.pt", ".checkpoint.pt.x.tmp"):
+        (here.directory(made().name) / leftover).write_bytes(b"of the attempt that failed")
+    add(there, made())
+    assert only(merge(there, here)).fate == "added"
+    assert content(here) == content(there)
+    add(there, failed())
+    assert only(merge(there, here)).fate == "unfinished"
+    assert here.records() == {made().identity: made()}, "a failure never takes the place of a result"
+
+
+def test_a_run_that_is_being_trained_here_is_left_to_its_owner(here: Store, there: Store) -> None:
+    add(there, made())
+    with here.claim(made().name):
+        assert only(merge(there, here)).fate == "being trained here"
+    assert here.records() == {}
+    assert only(merge(there, here)).fate == "added"
+
+
+def test_two_stores_merged_in_either_order_hold_the_same(here: Store, there: Store, tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        add(here, made(seed))
+    here.write(failed(5), {}, {})
+    for seed in (2, 3, 4, 5):
+        add(there, made(seed))
+    one, two = Store(tmp_path / "one"), Store(tmp_path / "two")
+    shutil.copytree(here.root, one.root)
+    shutil.copytree(there.root, two.root)
+    merge(there, one)
+    merge(here, two)
+    assert one.records() == two.records() and len(one.records()) == 6
+    assert {name: text for name, text in content(one).items() if "locks" not in name} == content(two)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("when", ["fsync", "replace"])
+def test_a_merge_that_is_killed_leaves_whole_records_and_goes_on(
+    when: str, here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every call of the system's two functions in turn, until the merge comes to its end."""
+    for seed in range(2):
+        add(there, made(seed))
+    original = getattr(os, when)
+    survived = 0
+    while True:
+        calls_left = survived
+
+        def limited(*arguments: Any) -> None:
+            nonlocal calls_left
+            # A lock's owner writes now and then; its file means nothing after the owner's death.
+            if when == "replace" or "locks" not in os.readlink(f"/proc/self/fd/{arguments[0]}"):
+                if calls_left == 0:
+                    raise Killed
+                calls_left -= 1
+            original(*arguments)
+
+        store = Store(here.root / str(survived))
+        monkeypatch.setattr(os, when, limited)
+        try:
+            merge(there, store)
+        except Killed:
+            monkeypatch.undo()
+        else:
+            monkeypatch.undo()
+            break
+        for found in store.records().values():
+            assert found == there.read(found.name)
+            assert store.curves(found).keys() == CURVES.keys() and store.histograms(found).keys() == HISTOGRAMS.keys()
+        merge(there, store)
+        assert content(store) == content(there)
+        survived += 1
+    assert survived == {"fsync": 12, "replace": 6}[when], "two records of three files"
+
+
+def test_a_folder_without_runs_is_refused(here: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere is no store of records"):
+        merge(Store(tmp_path / "nowhere"), here)
+    assert not here.root.exists()
+
+
+def test_the_summary_counts_and_names(here: Store, there: Store) -> None:
+    add(here, made(0))
+    for seed in (0, 1):
+        add(there, made(seed))
+    add(there, dataclasses.replace(made(2), outcome=Outcome("completed", 3)))
+    add(here, made(2))
+    add(there, failed(3))
+    lines = summary(merge(there, here)).splitlines()
+    assert lines[0] == "1 added, 1 identical, 1 conflicting, 1 unfinished"
+    assert lines[1] == f"  added: {made(1).name}"
+    assert lines[2] == f"  conflicting: {made(2).name}: another outcome; the one here stays"
+    assert lines[3].startswith(f"  unfinished: {made(3).name}: ") and len(lines) == 4
+    assert summary([]) == "nothing there"

@@ -1,0 +1,75 @@
+"""merge.py: what it prints, its exit codes, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from records.made_up import HISTOGRAMS, record
+from scalefree.compose import run_config
+from scalefree.records import Record, Store
+from scripts.entry import call
+
+
+def add(root: Path, seed: int, train_loss: float = 0.25) -> Record:
+    made = record(run_config({"seed": seed, "training.epochs": 1}), final_metrics={"final_test_error": 0.5})
+    Store(root).write(made, {"train_loss": np.array([train_loss])}, {**HISTOGRAMS, "epoch": np.array([1, 1])})
+    return made
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_records_are_added_and_named(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    made = [add(Path("other"), seed) for seed in (0, 1)]
+    assert call("merge.py", ["other"], monkeypatch) == 0
+    out, err = capfd.readouterr()
+    assert out.splitlines()[0] == "from other to results: 2 added" and err == ""
+    assert all(f"  added: {each.name}\n" in out for each in made)
+    assert call("merge.py", ["other", "results_dir=results"], monkeypatch) == 0
+    assert capfd.readouterr().out == "from other to results: 2 identical\n"
+    assert Store("results").records() == Store("other").records()
+
+
+def test_conflicts_and_damage_are_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add(Path("other"), 0, train_loss=0.5)
+    conflicting = add(Path("mine"), 0)
+    assert call("merge.py", ["other", "results_dir=mine"], monkeypatch) == 1
+    assert f"conflicting: {conflicting.name}: another curves/train_loss" in capfd.readouterr().out
+    damaged = Path("other", "runs", conflicting.name, "record.json")
+    damaged.write_text("{")
+    assert call("merge.py", ["other", "results_dir=new"], monkeypatch) == 1
+    assert str(damaged) in capfd.readouterr().out and not Path("new").exists()
+
+
+def test_a_store_that_cannot_be_written_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add(Path("other"), 0)
+    Path("results").write_text("in the way")
+    assert call("merge.py", ["other"], monkeypatch) == 1
+    assert capfd.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name the other store"),
+        (["results_dir=results"], "results_dir=results is no store of records"),
+        (["--help"], "name the other store"),
+        (["nowhere"], "nowhere is no store of records"),
+        (["other", "result_dir=x"], "unknown argument 'result_dir=x'"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_nothing_written(
+    arguments: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert call("merge.py", arguments, monkeypatch) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith(f"error: {said}") and err.count("\n") == 1
+    assert list(folder.iterdir()) == []
