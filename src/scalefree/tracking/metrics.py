@@ -49,7 +49,7 @@ DERIVED = (
     Metric(
         "images_per_second",
         "images/s",
-        "training images over the time in training steps, of the epoch; in the summary of a finished run, of all epochs",
+        "training images over the time in training steps: of the epoch; in a finished run's summary of all epochs",
     ),
 )
 
@@ -110,9 +110,7 @@ def is_known(name: str, metrics: Iterable[Metric] = METRICS) -> bool:
 def table() -> str:
     """All metrics as a Markdown table; the three quantities, which have the same scalars, as one block."""
     lines = ["| name | unit | what it is |", "|---|---|---|"]
-    quantities = ", ".join(
-        f"`{quantity}` ({QUANTITY_NAMES[quantity].replace('|', '&#124;')})" for quantity in QUANTITIES
-    )
+    quantities = ", ".join(f"`{name}` ({what.replace('|', '&#124;')})" for name, what in QUANTITY_NAMES.items())
     for metric in (*AXES, *CURVES, *DERIVED):
         lines.append(f"| `{metric.name}` | {metric.unit} | {metric.description} |")
     lines.append(f"| `<quantity>/{GROUP}/...` | | for each quantity: {quantities} |")

@@ -21,7 +21,7 @@ class Tracker(Protocol):
     ) -> None: ...
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
-        """Metrics after an epoch (counted from 1), and where it was measured its distributions, by `<quantity>/<group>`.
+        """Metrics after an epoch (counted from 1), and its distributions by `<quantity>/<group>` where measured.
 
         Told in order, from epoch 1 on in every session: one that resumes a run tells again what was before.
         """

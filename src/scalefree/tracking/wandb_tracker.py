@@ -58,7 +58,7 @@ class WandbTracker:
     def __init__(
         self, config: RunConfig, results_dir: Path, name: str, images: int, machine: Mapping[str, Any]
     ) -> None:
-        """`images` are those of an epoch; `machine` describes the device, and goes to the run's config beside Hydra's."""
+        """`images` are those of an epoch; `machine` describes the device, for the run's config beside Hydra's keys."""
         self.config = config
         self.results_dir = results_dir
         self.name = name

@@ -58,7 +58,7 @@ class Task:
 
     def measure(self) -> dict[str, Distribution]:
         """What the last step did: distributions by `<quantity>/<layer group>`."""
-        values = {
+        values: dict[str, Mapping[str, Tensor]] = {
             "update_scale": self.directions(),
             "gradient": self.gradients(),
             "parameter": dict(self.model.named_parameters()),
