@@ -17,10 +17,14 @@ from training.reference import RUN_MODULE
 
 
 class FakeRun:
-    """A wandb run whose chosen method raises."""
+    """A wandb run whose chosen method raises; `step` is where it goes on."""
 
-    def __init__(self, broken: str = "") -> None:
+    id = "fake"
+    dir = "nowhere/offline-run-fake/files"
+
+    def __init__(self, broken: str = "", step: int = 0) -> None:
         self.broken = broken
+        self.step = step
         self.calls: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self.exit_codes: list[int] = []
@@ -139,7 +143,7 @@ def test_wandb_is_asked_for_what_the_configuration_says(
 def test_nothing_is_tracked_where_nothing_is_asked(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "init", pytest.fail)
     config = tiny({"tracking": "none"})
-    assert isinstance(start_tracker(config, tmp_path, "name"), NullTracker)
+    assert isinstance(start_tracker(config, tmp_path, "name", 200, {}), NullTracker)
     assert run(config).trained
 
 

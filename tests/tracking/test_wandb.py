@@ -80,6 +80,8 @@ def test_a_runs_id_name_group_job_type_tags_and_configuration(tracked: Tracked) 
     assert told["run_group"] == "without_bn" and told["job_type"] == "adaml2" and told["project"] == "scalefree"
     assert told["tags"] == ["profile:quick", "depth"]
     config = {key: value for key, value in told["config"]["update"].items() if key != "_wandb"}
+    environment = tracked.completed.environment
+    assert config.pop("machine") == {key: environment[key] for key in ("device", "threads")}
     assert config == scientific_config(tracked.config(**{"optimizer": "adaml2"})) == tracked.completed.config
 
 
@@ -99,9 +101,9 @@ def test_update_scales_are_histograms_and_scalars(tracked: Tracked, history: lis
     for row, expected in zip(measured, counts, strict=True):
         key = "update_scale/network/log2_histogram"
         assert row[f"{key}._type"] == "histogram"
-        # All but what is not finite; the underflow bin is drawn below the first power of two.
-        assert row[f"{key}.values"] == expected[:-1].tolist()
-        assert row[f"{key}.bins"] == [*range(EXPONENTS[0] - 1, EXPONENTS[-1] + 3)]
+        # The underflow bin is drawn below the first power of two, what is not finite above all others.
+        assert row[f"{key}.values"] == expected.tolist()
+        assert row[f"{key}.bins"] == [*range(EXPONENTS[0] - 1, EXPONENTS[-1] + 4)]
     for name, value in tracked.completed.update_scale["network"].items():
         assert measured[-1][f"update_scale/network/{name}"] == pytest.approx(value, rel=1e-12)
 

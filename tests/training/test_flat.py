@@ -38,8 +38,8 @@ def test_fast_equals_plain_over_200_steps(variant: str, tiny: Make, tmp_path: Pa
         assert torch.equal(found[name], value), name
     for name in ("exp_avg", "exp_avg_sq"):
         assert torch.equal(moments(fast, name), moments(plain, name)), name
-    assert plain.progress.counts == fast.progress.counts and len(plain.progress.counts["network"]) == 6
-    assert plain.progress.update_scale == fast.progress.update_scale
+    assert plain.progress.counts == fast.progress.counts and len(plain.progress.counts["update_scale/network"]) == 6
+    assert plain.progress.scalars == fast.progress.scalars
     assert plain.progress.histogram_epochs == fast.progress.histogram_epochs == [1, 2, 5, 10, 20, 29]
     for name, curve in plain.progress.curves.items():
         if "seconds" not in name:

@@ -68,7 +68,7 @@ def assert_same(found: Trainer, expected: Trainer) -> None:
             assert torch.equal(ours["state"][index][name], value), name
     a, b = found.progress, expected.progress
     assert (a.epoch, a.step, a.histogram_epochs, a.counts) == (b.epoch, b.step, b.histogram_epochs, b.counts)
-    assert a.update_scale == b.update_scale and a.curves.keys() == b.curves.keys()
+    assert a.scalars == b.scalars and a.curves.keys() == b.curves.keys()
     for name, curve in a.curves.items():
         assert len(curve) == len(b.curves[name])
         if "seconds" not in name:

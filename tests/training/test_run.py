@@ -61,7 +61,9 @@ def test_a_run_leaves_a_complete_record(tiny: Make) -> None:
     histograms = Store(config.results_dir).histograms(record)
     assert histograms["epoch"].tolist() == [1, 2, 3]
     assert (histograms["counts/network"].sum(axis=1) == record.parameters).all()
-    assert set(record.update_scale) == {name.removeprefix("counts/") for name in histograms if "/" in name}
+    names = [name.partition("/") for name in histograms if "/" in name]
+    for counts in ("counts", "gradient_counts", "parameter_counts"):
+        assert {group for head, _, group in names if head == counts} == set(record.update_scale)
 
 
 def test_final_metrics_are_the_references(tiny: Make) -> None:

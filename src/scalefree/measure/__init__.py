@@ -1,5 +1,25 @@
 """What is measured of a run beside its losses."""
 
-from scalefree.measure.update_scale import BINS, EXPONENTS, UNDERFLOW, UpdateScale, measure, summarize
+from scalefree.measure.arrays import histogram_arrays
+from scalefree.measure.distribution import (
+    BINS,
+    EXPONENTS,
+    QUANTILES,
+    QUANTITIES,
+    UNDERFLOW,
+    Distribution,
+    measure,
+    summarize,
+)
 
-__all__ = ["BINS", "EXPONENTS", "UNDERFLOW", "UpdateScale", "measure", "summarize"]
+__all__ = [
+    "BINS",
+    "EXPONENTS",
+    "QUANTILES",
+    "QUANTITIES",
+    "UNDERFLOW",
+    "Distribution",
+    "histogram_arrays",
+    "measure",
+    "summarize",
+]

@@ -1,7 +1,9 @@
 """What a run leaves behind: one JSON document and a few arrays, readable without torch.
 
 `record.json` holds everything that is not an array. `curves.npz` has arrays with one row an epoch,
-`histograms.npz` one row a measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), `counts/<group>` (E, bins).
+`histograms.npz` one row a measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), and (E, bins) each of
+`counts/<group>` for the update scales, `gradient_counts/<group>` and `parameter_counts/<group>`; records of earlier
+versions have only the first.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
 trainings of one run on the same device and build.
 """

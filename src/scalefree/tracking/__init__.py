@@ -1,18 +1,23 @@
 """Mirrors of a run while it trains: wandb, or nothing."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scalefree.config import RunConfig
 from scalefree.tracking.tracker import NullTracker, Tracker
 
 
-def start_tracker(config: RunConfig, results_dir: Path, name: str) -> Tracker:
-    """The tracker that `tracking.mode` asks for, not yet entered."""
+def start_tracker(config: RunConfig, results_dir: Path, name: str, images: int, machine: Mapping[str, Any]) -> Tracker:
+    """The tracker that `tracking.mode` asks for, not yet entered.
+
+    `images` are those of an epoch, `machine` describes the device.
+    """
     if config.tracking.mode == "none":
         return NullTracker()
     from scalefree.tracking.wandb_tracker import WandbTracker
 
-    return WandbTracker(config, results_dir, name)
+    return WandbTracker(config, results_dir, name, images, machine)
 
 
 __all__ = ["NullTracker", "Tracker", "start_tracker"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
-from scalefree.measure import UpdateScale
+from scalefree.measure import Distribution
 from scalefree.records import Record
 
 
@@ -20,8 +20,11 @@ class Tracker(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float], scales: Mapping[str, UpdateScale]) -> None:
-        """Metrics after an epoch (counted from 1), and its update scales where they were measured."""
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
+        """Metrics after an epoch (counted from 1), and its distributions by `<quantity>/<group>` where measured.
+
+        Told in order, from epoch 1 on in every session: one that resumes a run tells again what was before.
+        """
 
     def log_record(self, record: Record) -> None:
         """The run's result."""
@@ -38,7 +41,7 @@ class NullTracker:
     ) -> None:
         return None
 
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float], scales: Mapping[str, UpdateScale]) -> None:
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
         return None
 
     def log_record(self, record: Record) -> None:

@@ -1,9 +1,14 @@
 """Every run is a wandb run: offline unless asked otherwise, always finished, never in the way.
 
-Whatever wandb raises is reported once, and the run goes on without it: the record holds everything.
+Whatever wandb raises is reported once, and the run goes on without it; so it does when wandb does not answer in
+time. The record holds everything.
 """
 
+import contextlib
+import json
 import logging
+import math
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,35 +17,72 @@ from typing import Any, Self
 import numpy as np
 
 from scalefree.config import RunConfig
-from scalefree.measure import EXPONENTS, UpdateScale
+from scalefree.measure import EXPONENTS, Distribution
 from scalefree.records import Record, run_identity, scientific_config
+from scalefree.tracking.deadline import NoAnswer, within
+from scalefree.tracking.metrics import CURVES
 
 log = logging.getLogger(__name__)
 
-# Seconds that wandb may take to start before the run goes on without it. Its process took 20 on a busy machine.
+# Seconds that wandb may take to start its process (20 on a busy machine), and then to reach its server.
 START_TIMEOUT = 90.0
-# Edges for the eye: underflow is drawn as the bin below the first power of two, overflow as the one above the last.
-EDGES = np.concatenate(([EXPONENTS[0] - 1], EXPONENTS, [EXPONENTS[-1] + 1, EXPONENTS[-1] + 2])).astype(float)
+# To take a row, which it only queues.
+LOG_TIMEOUT = 60.0
+# To upload the rest at the end; what is left then can be uploaded later.
+FINISH_TIMEOUT = 120.0
+# Beyond its own time-outs.
+GRACE = 10.0
+# Edges for the eye: underflow is drawn as the bin below the first power of two, overflow as the one above the last,
+# and what is not finite as one more above that.
+EDGES = np.concatenate(([EXPONENTS[0] - 1], EXPONENTS, EXPONENTS[-1] + np.array([1, 2, 3]))).astype(float)
+
+
+def _end_service() -> None:
+    """Kill wandb's process, for which this one would wait at its end, and forget the connection to it."""
+    import wandb
+
+    with contextlib.suppress(AttributeError):  # private; then that wait is wandb's own
+        connection: Any = wandb.setup()._connection
+        connection._proc._process.kill()
+    with contextlib.suppress(NoAnswer, Exception):
+        within(GRACE, lambda: wandb.teardown(1))
 
 
 class WandbTracker:
-    """Mirrors a run to wandb, under RESULTS/wandb, with the run's identity as its id."""
+    """Mirrors a run to wandb, under RESULTS/wandb, with the run's identity as its id.
 
-    def __init__(self, config: RunConfig, results_dir: Path, name: str) -> None:
+    A resumed run tells all its epochs again. Online, those that the server has are left out; offline, the new
+    session's folder holds the whole run, and once it is complete the older sessions' folders are removed.
+    """
+
+    def __init__(
+        self, config: RunConfig, results_dir: Path, name: str, images: int, machine: Mapping[str, Any]
+    ) -> None:
+        """`images` are those of an epoch; `machine` describes the device, for the run's config beside Hydra's keys."""
         self.config = config
         self.results_dir = results_dir
         self.name = name
+        self.images = images
+        self.machine = dict(machine)
         self.run: Any = None
         self.failed = False
+        self.hangs = False
 
-    def _try(self, action: Callable[[], None]) -> None:
-        """Do it; if it fails, say so once and be silent from now on."""
+    def _try(self, action: Callable[[], None], seconds: float) -> None:
+        """Do it; if it fails or hangs, say so once and be silent from now on."""
         try:
-            action()
+            within(seconds, action)
         except Exception as error:  # wandb fails in many ways, and none of them matters to the result
             if not self.failed:
                 log.warning("wandb is left out for the rest of %s: %s: %s", self.name, type(error).__name__, error)
             self.failed = True
+            if isinstance(error, NoAnswer):
+                self.hangs = True
+                _end_service()
+
+    @property
+    def _online(self) -> bool:
+        return self.config.tracking.mode == "online"
 
     def _start(self) -> None:
         import wandb  # half a second, and only needed where runs are tracked
@@ -48,7 +90,7 @@ class WandbTracker:
         tracking = self.config.tracking
         self.results_dir.mkdir(parents=True, exist_ok=True)
         self.run = wandb.init(
-            mode="online" if tracking.mode == "online" else "offline",
+            mode="online" if self._online else "offline",
             project=tracking.project,
             entity=tracking.entity,
             dir=self.results_dir,
@@ -57,12 +99,14 @@ class WandbTracker:
             group=tracking.group,
             job_type=self.config.optimizer.name,
             tags=tracking.tags or None,
-            config=scientific_config(self.config),
-            resume="allow" if tracking.mode == "online" else None,
+            config={**scientific_config(self.config), "machine": self.machine},
+            resume="allow" if self._online else None,
             reinit="finish_previous",
             settings=wandb.Settings(
                 init_timeout=START_TIMEOUT,
                 x_service_wait=START_TIMEOUT,
+                finish_timeout=FINISH_TIMEOUT,
+                finish_timeout_raises=True,
                 silent=True,
                 console="off",
                 disable_code=True,
@@ -71,38 +115,64 @@ class WandbTracker:
             ),
         )
         self.run.define_metric("epoch")
+        self.run.define_metric("images_seen")
         self.run.define_metric("*", step_metric="epoch")
+        for metric in CURVES:
+            if metric.lower_is_better:
+                self.run.define_metric(metric.name, step_metric="epoch", summary="min,last")
 
     def __enter__(self) -> Self:
-        self._try(self._start)
+        self._try(self._start, 2 * START_TIMEOUT + GRACE)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.run is not None:
-            self._try(lambda: self.run.finish(exit_code=0 if error is None else 1))
+        if self.run is None or self.hangs:
+            return
+        self._try(lambda: self.run.finish(exit_code=0 if error is None else 1), FINISH_TIMEOUT + GRACE)
+        if not (self.failed or self._online):
+            self._try(self._remove_older_sessions, LOG_TIMEOUT)
 
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float], scales: Mapping[str, UpdateScale]) -> None:
+    def _remove_older_sessions(self) -> None:
+        mine = Path(self.run.dir).parent
+        for folder in mine.parent.glob(f"offline-run-*-{self.run.id}"):
+            if folder.name != mine.name:
+                # A process of a killed session may still be writing there; then the next session removes it.
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
         """One wandb step an epoch: curves, and histograms and their scalars where they were measured."""
         if self.run is None or self.failed:
+            return
+        # A run that is resumed online begins behind the server's last step.
+        if self._online and epoch < self.run.step:
             return
 
         def send() -> None:
             import wandb
 
-            row: dict[str, Any] = {"epoch": epoch, **metrics}
-            for group, scale in scales.items():
-                counts = scale.counts[:-1]
-                row[f"update_scale/{group}/log2_histogram"] = wandb.Histogram(np_histogram=(counts, EDGES))
-                row |= {f"update_scale/{group}/{key}": value for key, value in scale.scalars.items()}
+            row: dict[str, Any] = {"epoch": epoch, "images_seen": epoch * self.images, **metrics}
+            if metrics.get("training_seconds"):
+                row["images_per_second"] = self.images / metrics["training_seconds"]
+            for key, distribution in measured.items():
+                row[f"{key}/log2_histogram"] = wandb.Histogram(np_histogram=(distribution.counts, EDGES))
+                row |= {f"{key}/{name}": value for name, value in distribution.scalars.items()}
+            # A curve that is not a number has no value there, in the record too.
+            row = {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
             self.run.log(row, step=epoch)
 
-        self._try(send)
+        self._try(send, LOG_TIMEOUT)
 
     def log_record(self, record: Record) -> None:
-        """The final metrics and the outcome, in the run's summary."""
+        """The final metrics, the outcome and the record itself, in the run's summary."""
         if self.run is None or self.failed:
             return
         final = {key: value for key, value in record.final_metrics.items() if value is not None}
-        self._try(lambda: self.run.summary.update({**final, **record.timing, "outcome": record.outcome.status}))
+        ending = {
+            "outcome": record.outcome.status,
+            "outcome_step": record.outcome.step,
+            "parameters": record.parameters,
+            "record": json.dumps(record.document(), allow_nan=False),
+        }
+        self._try(lambda: self.run.summary.update({**final, **record.timing, **ending}), LOG_TIMEOUT)

@@ -1,19 +1,24 @@
 """A run's state between two steps, on disk: one file, whole or absent, loaded without pickle."""
 
 import io
+import math
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from scalefree.measure import Distribution
 from scalefree.records.files import atomic_write
 from scalefree.training.task import Task
 
-CHECKPOINT_FORMAT = 1
-KEYS = {"format", "identity", "flat", "model", "optimizer", "progress"}
+# Raise it when the content, or the order of the flat vector, changes.
+CHECKPOINT_FORMAT = 2
+KEYS = {"format", "identity", "flat", "model", "optimizer", "progress", "gradients"}
 
 
 class CheckpointError(ValueError):
@@ -29,9 +34,9 @@ class Progress:
         step: steps taken in the epoch that is under way.
         losses: (steps an epoch,) training losses of the epoch under way, on the device.
         curves: one value an epoch, by name.
-        histogram_epochs: after which epochs (counted from 1) the update scales were measured.
-        counts: by layer group, one histogram a measured epoch.
-        update_scale: scalars of the last measurement by layer group.
+        histogram_epochs: after which epochs (counted from 1) the distributions were measured.
+        counts: by `<quantity>/<layer group>`, one histogram a measured epoch.
+        scalars: likewise the distributions' scalars.
         training_seconds: of the epoch under way, so that a resumed run's add up.
     """
 
@@ -41,8 +46,34 @@ class Progress:
     curves: dict[str, list[float]] = field(default_factory=dict)
     histogram_epochs: list[int] = field(default_factory=list)
     counts: dict[str, list[list[int]]] = field(default_factory=dict)
-    update_scale: dict[str, dict[str, float]] = field(default_factory=dict)
+    scalars: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     training_seconds: float = 0.0
+
+    @property
+    def update_scale(self) -> dict[str, dict[str, float]]:
+        """Scalars of the last measured update scales, by layer group."""
+        prefix = "update_scale/"
+        return {key.removeprefix(prefix): rows[-1] for key, rows in self.scalars.items() if key.startswith(prefix)}
+
+    def add_measured(self, epoch: int, measured: dict[str, Distribution]) -> None:
+        """Keep what was measured after an epoch, by `<quantity>/<layer group>`."""
+        self.histogram_epochs.append(epoch)
+        for key, distribution in measured.items():
+            self.counts.setdefault(key, []).append(distribution.counts.tolist())
+            self.scalars.setdefault(key, []).append(distribution.scalars)
+
+    def history(self) -> Iterator[tuple[int, dict[str, float], dict[str, Distribution]]]:
+        """Every epoch so far: its number, the metrics that it has, and its distributions if they were measured."""
+        for epoch in range(1, self.epoch + 1):
+            row = {name: values[epoch - 1] for name, values in self.curves.items()}
+            measured = {}
+            if epoch in self.histogram_epochs:
+                at = self.histogram_epochs.index(epoch)
+                measured = {
+                    key: Distribution(np.array(rows[at], dtype=np.int64), self.scalars[key][at])
+                    for key, rows in self.counts.items()
+                }
+            yield epoch, {name: value for name, value in row.items() if not math.isnan(value)}, measured
 
 
 def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
@@ -58,6 +89,8 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
         "progress": vars(progress),
+        # After an epoch's last step its gradients are still to be measured; before, each step makes its own.
+        "gradients": task.gradients() if progress.step == len(task.batches) else {},
     }
     # Made in memory first: torch's own writing to a full disk ends in its complaint about a wrong position in the file.
     archive = io.BytesIO()
@@ -99,4 +132,5 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
     task.model.load_state_dict(content["model"])
     task.optimizer.load_state_dict(content["optimizer"])
+    task.set_gradients(content["gradients"])
     return Progress(**content["progress"])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
-from scalefree.measure import BINS, EXPONENTS
+from scalefree.measure import histogram_arrays
 from scalefree.records import Outcome, Record, Store, describe_outcome, run_identity, run_name, scientific_config
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
@@ -91,22 +91,14 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
 def _arrays(progress: Progress) -> tuple[Arrays, Arrays]:
     """Curves and histograms as the store keeps them."""
     curves: Arrays = {name: np.array(values) for name, values in progress.curves.items()}
-    histograms: Arrays = {
-        "epoch": np.array(progress.histogram_epochs, dtype=np.int64),
-        "log2_lower_edge": EXPONENTS.astype(np.int64),
-        **{
-            f"counts/{group}": np.array(rows, dtype=np.int64).reshape(-1, BINS)
-            for group, rows in progress.counts.items()
-        },
-    }
-    return curves, histograms
+    return curves, histogram_arrays(progress.histogram_epochs, progress.counts)
 
 
 def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Record:
     started = time.perf_counter()
     device = choose_device(config.device)
     with (
-        start_tracker(config, store.root, name) as tracker,
+        start_tracker(config, store.root, name, len(dataset.train), describe(device)) as tracker,
         Reporter(name, config.training.epochs) as report,
     ):
         task = build_task(config, dataset, device)

@@ -1,6 +1,7 @@
 """Everything that a run computes with, built from its configuration."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from scalefree.config import DatasetConfig, DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.data import Dataset, TrainBatches, load_dataset
+from scalefree.measure import QUANTITIES, Distribution, measure
 from scalefree.models import densenet_bc, layer_groups, resnet
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
 from scalefree.optim.adam_family import AdamFamily
@@ -42,6 +44,30 @@ class Task:
             self.optimizer.zero_grad(set_to_none=True)
         else:
             self.flat.zero_grad()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """The last step's gradient of every parameter by name."""
+        return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+
+    def set_gradients(self, gradients: Mapping[str, Tensor]) -> None:
+        """Take gradients from a checkpoint, by parameter name."""
+        for name, p in self.model.named_parameters():
+            if name in gradients:
+                # Under the fast runner they are views of one vector and stay that.
+                p.grad = gradients[name] if p.grad is None else p.grad.copy_(gradients[name])
+
+    def measure(self) -> dict[str, Distribution]:
+        """What the last step did: distributions by `<quantity>/<layer group>`."""
+        values: dict[str, Mapping[str, Tensor]] = {
+            "update_scale": self.directions(),
+            "gradient": self.gradients(),
+            "parameter": dict(self.model.named_parameters()),
+        }
+        return {
+            f"{quantity}/{group}": distribution
+            for quantity in QUANTITIES
+            for group, distribution in measure(values[quantity], self.groups).items()
+        }
 
     @torch.no_grad()
     def directions(self) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scalefree.measure import UpdateScale, measure
+from scalefree.measure import Distribution
 from scalefree.optim.schedules import constant, cosine, set_eta
 from scalefree.records import Outcome
 from scalefree.tracking import Tracker
@@ -80,6 +80,9 @@ class Trainer:
             OSError: a checkpoint could not be written.
         """
         config = self.task.config
+        # A tracker begins anew with each session, so it is told again what earlier ones measured.
+        for row in self.progress.history():
+            self.tracker.log_epoch(*row)
         with InterruptionRequest() as interruption:
             while self.progress.epoch < config.training.epochs:
                 eta = SCHEDULES[config.schedule.name](self.progress.epoch, config.training.epochs)
@@ -141,13 +144,10 @@ class Trainer:
             if not math.isfinite(metrics["train_loss"]):
                 return Outcome("diverged", first_step + len(losses) - 1, f"training loss {metrics['train_loss']}")
         self._append(metrics)
-        scales: dict[str, UpdateScale] = {}
+        measured: dict[str, Distribution] = {}
         if last or progress.epoch in config.training.histogram_epochs:
-            scales = measure(self.task.directions(), self.task.groups)
-            progress.histogram_epochs.append(progress.epoch)
-            for group, scale in scales.items():
-                progress.counts.setdefault(group, []).append(scale.counts.tolist())
-                progress.update_scale[group] = scale.scalars
-        self.tracker.log_epoch(progress.epoch, metrics, scales)
+            measured = self.task.measure()
+            progress.add_measured(progress.epoch, measured)
+        self.tracker.log_epoch(progress.epoch, metrics, measured)
         self.report(progress.epoch, metrics)
         return None

@@ -46,7 +46,7 @@ def test_the_update_scale_is_the_last_steps_movement_over_alpha(batch_norm: bool
     everything = torch.cat([value.reshape(-1) for value in moved.values()]).numpy()
     edges = np.concatenate([[-1.0, 1e-8], np.exp2(np.arange(-26.0, 5.0)), [np.inf]])
     expected = np.histogram(everything, edges)[0]
-    assert progress.counts["network"][-1] == [*expected, 0]
+    assert progress.counts["update_scale/network"][-1] == [*expected, 0]
     moving = np.log2(everything[everything > 1e-8])
     scalars = progress.update_scale["network"]
     assert scalars["share_underflow"] == pytest.approx((everything <= 1e-8).mean())
@@ -57,11 +57,45 @@ def test_the_update_scale_is_the_last_steps_movement_over_alpha(batch_norm: bool
 def test_groups_are_the_networks_parts_and_sum_to_it(tiny: Make, tmp_path: Path) -> None:
     trainer = trainer_of(tiny({"model.batch_norm": True}), tmp_path / "checkpoint.pt")
     trainer.train()
-    counts = {group: np.array(rows[-1]) for group, rows in trainer.progress.counts.items()}
-    network = counts.pop("network")
-    assert set(counts) == {"stem", "stage1", "stage2", "stage3", "head", "batch_norm"}
-    np.testing.assert_array_equal(sum(counts.values()), network)
-    assert network.sum() == sum(p.numel() for p in trainer.task.model.parameters())
+    for quantity in ("update_scale", "gradient", "parameter"):
+        prefix = f"{quantity}/"
+        counts = {
+            key.removeprefix(prefix): np.array(rows[-1])
+            for key, rows in trainer.progress.counts.items()
+            if key.startswith(prefix)
+        }
+        network = counts.pop("network")
+        assert set(counts) == {"stem", "stage1", "stage2", "stage3", "head", "batch_norm"}
+        np.testing.assert_array_equal(sum(counts.values()), network)
+        assert network.sum() == sum(p.numel() for p in trainer.task.model.parameters())
+
+
+@pytest.mark.parametrize("runner", ["plain", "fast"])
+def test_gradients_are_those_of_the_last_step_and_parameters_those_after_it(
+    runner: str, tiny: Make, tmp_path: Path
+) -> None:
+    """The last step's gradient from its first moment: g = (m_after - beta1 m_before) / (1 - beta1)."""
+    trainer = trainer_of(tiny({"runner": runner, "training.epochs": 1}), tmp_path / "checkpoint.pt")
+    optimizer = trainer.task.optimizer
+    before: list[torch.Tensor] = []
+
+    def moments() -> list[torch.Tensor]:
+        return [
+            optimizer.state[p]["exp_avg"].detach().double().reshape(-1) for p in optimizer.param_groups[0]["params"]
+        ]
+
+    def remember(*_: object) -> None:
+        before[:] = [moment.clone() for moment in moments()] if optimizer.state else []
+
+    optimizer.register_step_pre_hook(remember)
+    trainer.train()
+    expected = torch.cat([(m - 0.9 * b) / 0.1 for m, b in zip(moments(), before, strict=True)]).abs().numpy()
+    weights = torch.cat([p.detach().reshape(-1) for p in trainer.task.model.parameters()]).abs().double().numpy()
+    for quantity, values in (("gradient", expected), ("parameter", weights)):
+        scalars = trainer.progress.scalars[f"{quantity}/network"][-1]
+        logs = np.log2(values[values > 1e-8])
+        assert scalars["q50"] == pytest.approx(np.quantile(logs, 0.5), abs=1e-3), quantity
+        assert scalars["q95"] == pytest.approx(np.quantile(logs, 0.95), abs=1e-3), quantity
 
 
 def test_measured_at_the_chosen_epochs_and_always_at_the_last(tiny: Make, tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Create or update the saved wandb workspaces of a project, one a figure of the paper.
+
+python scripts/dashboard.py entity=NAME project=scalefree
+
+Needs a wandb account (`wandb login`) and the extra `dashboards`. Running it twice changes nothing.
+"""
+
+import sys
+
+from command_line import parse
+
+
+def main() -> int:
+    """Exit codes: 0 done, 1 wandb refused or does not answer, 2 an unknown or missing argument."""
+    try:
+        options = parse(sys.argv[1:], entity="", project="scalefree")
+        if not options["entity"]:
+            raise ValueError("entity= is missing: the user or team on wandb that owns the project")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        from scalefree.dashboards.publish import publish
+    except ModuleNotFoundError as error:
+        print(f"error: {error}; pip install '.[dashboards]' brings what dashboards need", file=sys.stderr)
+        return 1
+    try:
+        published = publish(options["entity"], options["project"])
+    except Exception as error:  # wandb, its workspaces and their transport each raise kinds of their own
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    for one in published:
+        print(f"{one.change:>9}  {one.title}: {one.url}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""The dashboards, one a figure of the paper: which runs, how they are grouped, what is drawn, what to look for.
+
+Runs are chosen by their configuration, so that those trained by hand are in them too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import wandb_workspaces.reports.v2.interface as wr
+
+from scalefree.dashboards.panels import (
+    ALPHA,
+    DEPTH,
+    IMAGES,
+    LAMBDA,
+    OPTIMIZER,
+    against,
+    bars,
+    curves,
+    quantiles,
+)
+
+ERROR = "share in [0, 1]"
+NATS = "nats"
+LOSS_MULTIPLIER = "training.loss_multiplier"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Panels under a title, the first of them a text that says what to look for."""
+
+    title: str
+    text: str
+    panels: Sequence[wr.PanelTypes]
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One saved workspace.
+
+    Attributes:
+        key: names it for ever: its address is derived from it.
+        runs: configuration key -> the values of the runs that are shown.
+        grouped: configuration keys that group the runs in the table and in panels without a grouping of their own.
+    """
+
+    key: str
+    title: str
+    sections: Sequence[Section]
+    runs: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    grouped: Sequence[str] = ()
+
+
+def _errors_over_grid(text: str) -> Section:
+    return Section(
+        "Final error against lambda and alpha",
+        text,
+        [
+            against("test error against lambda, coloured by alpha", LAMBDA, "final_test_error", ALPHA),
+            against("test error against alpha, coloured by lambda", ALPHA, "final_test_error", LAMBDA),
+            against("training loss against lambda, coloured by alpha", LAMBDA, "final_train_loss", ALPHA),
+        ],
+    )
+
+
+def _learning_curves(text: str, by: str | None = OPTIMIZER) -> Section:
+    return Section(
+        "Learning curves",
+        text,
+        [
+            curves("test error", ["test_error"], ERROR, by),
+            curves("training loss", ["train_loss"], NATS, by, log_y=True),
+            curves("mean loss of the epoch's batches", ["batch_loss"], NATS, by, x=IMAGES, log_y=True),
+        ],
+    )
+
+
+def _update_scales(text: str, by: str | None = OPTIMIZER) -> Section:
+    return Section(
+        "Update scales, gradients, parameters",
+        text,
+        [
+            quantiles("update_scale", by=by),
+            curves("spread of the update scales: q75 - q25", ["update_scale/network/iqr"], "powers of two", by),
+            curves(
+                "coordinates that hardly move: |update| / alpha at most 1e-8",
+                ["update_scale/network/share_underflow"],
+                ERROR,
+                by,
+            ),
+            quantiles("gradient", by=by),
+            quantiles("parameter", by=by),
+        ],
+    )
+
+
+def _comparison() -> Section:
+    return Section(
+        "Compare runs",
+        "What sets the chosen runs apart, which keys go with the final error, and how fast they were. Importance is a "
+        "correlation over the runs that happen to be here: with a grid that is not full it can mislead.",
+        [
+            wr.ParameterImportancePlot(with_respect_to="final_test_error"),
+            wr.RunComparer(diff_only=True),
+            curves("throughput", ["images_per_second"], "images/s"),
+        ],
+    )
+
+
+WITHOUT_BN = {"model.batch_norm": [False]}
+USUAL_LOSS = {LOSS_MULTIPLIER: [1]}
+TWO = {OPTIMIZER: ["adaml2", "adamw"]}
+
+DASHBOARDS = (
+    Dashboard(
+        "with_bn",
+        "scalefree 1: with BatchNorm",
+        [
+            _errors_over_grid(
+                "The paper finds the two on par here, both best at lambda = 0, where they are one algorithm. Look "
+                "for the lowest points: are they at the left end, and equally low for both optimizers?"
+            ),
+            _learning_curves("The curves of the two should lie within the spread of their seeds."),
+            _update_scales("With BatchNorm both optimizers' update scales should look alike."),
+            _comparison(),
+        ],
+        runs={"model.batch_norm": [True], **TWO, **USUAL_LOSS},
+    ),
+    Dashboard(
+        "without_bn",
+        "scalefree 2: without BatchNorm",
+        [
+            _errors_over_grid(
+                "The paper's main claim: without BatchNorm AdamW's best cell is lower than Adam-l2's. Compare the "
+                "lowest point of each optimizer, not their means: a bad lambda is bad for both."
+            ),
+            _learning_curves("Means over all shown cells; hide the cells that you do not want to compare."),
+            _update_scales(
+                "AdamW's update scales should gather near 2^-3; Adam-l2's should spread over many powers of two, "
+                "because lambda x enters its moments."
+            ),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **TWO, **USUAL_LOSS},
+    ),
+    Dashboard(
+        "depth",
+        "scalefree 3: depth",
+        [
+            Section(
+                "Final error by optimizer and depth",
+                "The gap between Adam-l2 and AdamW should grow with depth. Each bar is the mean over the shown runs of "
+                "one optimizer and depth: show only the best lambda and alpha of each.",
+                [
+                    bars("test error", "final_test_error", ERROR),
+                    bars("training error", "final_train_error", ERROR),
+                    bars("lowest test error of all epochs", "lowest_test_error", ERROR),
+                ],
+            ),
+            _learning_curves("A line an optimizer and depth.", by=None),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **TWO, **USUAL_LOSS},
+        grouped=[OPTIMIZER, DEPTH],
+    ),
+    Dashboard(
+        "update_scales",
+        "scalefree 4: update scales",
+        [
+            Section(
+                "Quantiles against epochs, by optimizer and depth",
+                "The paper's histograms as quantiles, since the app draws histograms of single runs only. Look at the "
+                "distance between the 5 % and the 95 % line, and whether it grows with depth: for Adam-l2 it should, "
+                "for AdamW it should not.",
+                [
+                    quantiles("update_scale"),
+                    curves("spread: q75 - q25", ["update_scale/network/iqr"], "powers of two"),
+                    curves("spread: standard deviation", ["update_scale/network/std"], "powers of two"),
+                    curves("at most 1e-8", ["update_scale/network/share_underflow"], ERROR),
+                ],
+            ),
+            Section(
+                "First and last layers",
+                "Without BatchNorm the ends of a deep network see gradients of very different sizes. A scale-free rule "
+                "should not care.",
+                [quantiles(quantity, group) for quantity in ("update_scale", "gradient") for group in ("stem", "head")],
+            ),
+            Section(
+                "Gradients and parameters",
+                "What the optimizer was given, and what it made of the weights.",
+                [
+                    quantiles("gradient"),
+                    curves("gradients at most 1e-8", ["gradient/network/share_underflow"], ERROR),
+                    quantiles("parameter"),
+                ],
+            ),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **TWO, **USUAL_LOSS},
+        grouped=[OPTIMIZER, DEPTH],
+    ),
+    Dashboard(
+        "prox_equivalence",
+        "scalefree 5: Adam-l2, AdamW, AdamProx",
+        [
+            _learning_curves("AdamW is AdamProx to first order: their lines should coincide, Adam-l2's should not."),
+            _errors_over_grid("The same for the whole grid: AdamW's and AdamProx's points should pair up."),
+            _update_scales("Neither AdamW's nor AdamProx's update scales contain the decay; Adam-l2's do."),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, OPTIMIZER: ["adaml2", "adamw", "adamprox"], **USUAL_LOSS},
+    ),
+    Dashboard(
+        "loss_scale",
+        "scalefree 6: loss multiplied",
+        [
+            Section(
+                "Final error by optimizer and loss multiplier",
+                "Multiplying the loss should change nothing for AdamW, up to eps; for Adam-l2 it weakens the decay.",
+                [
+                    bars("test error", "final_test_error", ERROR),
+                    bars("training error", "final_train_error", ERROR),
+                ],
+            ),
+            _learning_curves(
+                "A line an optimizer and multiplier. The training loss contains the multiplier, the error does not.",
+                by=None,
+            ),
+            _update_scales("Gradients move up by log2 of the multiplier; AdamW's update scales should not.", by=None),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **TWO},
+        grouped=[OPTIMIZER, LOSS_MULTIPLIER],
+    ),
+)

@@ -1,0 +1,57 @@
+"""The panels of which the dashboards are made; their axes are titled with the metrics' units."""
+
+from collections.abc import Sequence
+
+import wandb_workspaces.reports.v2.interface as wr
+
+from scalefree.tracking.metrics import AXES, QUANTITY_NAMES
+
+EPOCHS, IMAGES = (axis.name for axis in AXES)
+QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+OPTIMIZER, DEPTH = "optimizer.name", "model.depth"
+ALPHA, LAMBDA = "optimizer.lr", "optimizer.weight_decay"
+
+
+def curves(
+    title: str, metrics: Sequence[str], unit: str, by: str | None = None, x: str = EPOCHS, log_y: bool = False
+) -> wr.LinePlot:
+    """Metrics against epochs (or images seen): a line a run, or a mean with its range over all runs of one `by`.
+
+    Without `by` the workspace's own grouping of the runs holds.
+    """
+    return wr.LinePlot(
+        title=title,
+        x=x,
+        y=list(metrics),
+        title_x="images seen" if x == IMAGES else "epoch",
+        title_y=unit,
+        log_y=log_y or None,
+        max_runs_to_show=100,
+        groupby=None if by is None else wr.Config(by),
+        groupby_aggfunc=None if by is None else "mean",
+        groupby_rangefunc=None if by is None else "minmax",
+    )
+
+
+def quantiles(quantity: str, group: str = "network", by: str | None = None) -> wr.LinePlot:
+    """The 5, 50 and 95 % quantiles of a quantity against epochs."""
+    metrics = [f"{quantity}/{group}/{quantile}" for quantile in (QUANTILES[0], QUANTILES[2], QUANTILES[4])]
+    where = "whole network" if group == "network" else group
+    return curves(f"{QUANTITY_NAMES[quantity]}: 5, 50, 95 %, {where}", metrics, "powers of two", by)
+
+
+def against(title: str, key: str, metric: str, color: str, log_x: bool = True) -> wr.ScatterPlot:
+    """A final metric of every run against a key of its configuration, coloured by another."""
+    return wr.ScatterPlot(
+        title=title, x=wr.Config(key), y=wr.SummaryMetric(metric), z=wr.Config(color), log_x=log_x or None
+    )
+
+
+def bars(title: str, metric: str, unit: str) -> wr.BarPlot:
+    """A final metric, a bar a group of runs."""
+    return wr.BarPlot(title=title, metrics=[metric], title_x=unit, max_bars_to_show=40)
+
+
+def text(markdown: str) -> wr.MarkdownPanel:
+    """A few sentences."""
+    return wr.MarkdownPanel(markdown=markdown)

@@ -1,0 +1,121 @@
+"""Every name that a run logs to wandb, with its unit and what it is: the tracker, the dashboards and docs/wandb.md use
+this list, and a test compares it with what real runs log.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scalefree.measure import QUANTITIES
+
+# Stands in a name for `network` or a layer group (`stem`, `stage1` .., `head`, `batch_norm`).
+GROUP = "<group>"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One logged name.
+
+    Attributes:
+        unit: what its numbers count, e.g. `s`, `share in [0, 1]`; `text` where it is none.
+        lower_is_better: then wandb's summary also keeps its lowest value, under `<name>.min`.
+    """
+
+    name: str
+    unit: str
+    description: str
+    lower_is_better: bool = False
+
+
+AXES = (
+    Metric("epoch", "epochs", "epochs completed, counted from 1: wandb's step, and the x axis of everything"),
+    Metric("images_seen", "images", "training images seen, repetitions included: the other x axis"),
+)
+
+# A record's curves, in its order.
+CURVES = (
+    Metric("batch_loss", "nats", "mean training loss of the epoch's batches, times the loss multiplier"),
+    Metric("eta", "share in [0, 1]", "factor of the schedule: the epoch's step size is eta x alpha"),
+    Metric("training_seconds", "s", "time spent in the epoch's training steps"),
+    Metric("train_loss", "nats", "loss of the whole training set, times the loss multiplier", True),
+    Metric("train_error", "share in [0, 1]", "error on the whole training set", True),
+    Metric("validation_loss", "nats", "loss of the held-out training images, where there are any", True),
+    Metric("validation_error", "share in [0, 1]", "error on them", True),
+    Metric("test_loss", "nats", "loss of the test set", True),
+    Metric("test_error", "share in [0, 1]", "error on the test set", True),
+    Metric("evaluation_seconds", "s", "time spent in evaluating all splits after the epoch"),
+)
+
+DERIVED = (
+    Metric(
+        "images_per_second",
+        "images/s",
+        "training images over the time in training steps: of the epoch; in a finished run's summary of all epochs",
+    ),
+)
+
+QUANTITY_NAMES = {
+    "update_scale": "|update| / alpha",
+    "gradient": "|gradient|",
+    "parameter": "|parameter|",
+}
+SCALARS = {
+    "q05": ("log2", "5 % quantile over the coordinates above 1e-8"),
+    "q25": ("log2", "25 % quantile"),
+    "q50": ("log2", "median"),
+    "q75": ("log2", "75 % quantile"),
+    "q95": ("log2", "95 % quantile"),
+    "iqr": ("powers of two", "q75 - q25, the spread"),
+    "std": ("powers of two", "standard deviation of the log2"),
+    "share_underflow": ("share in [0, 1]", "coordinates at or below 1e-8"),
+    "share_not_finite": ("share in [0, 1]", "coordinates that are infinite or not a number"),
+    "log2_histogram": (
+        "coordinates",
+        "counts by power of two; the first bin is everything at or below 1e-8, the last but one everything from 16 on, "
+        "the last what is not finite",
+    ),
+}
+MEASURED = tuple(
+    Metric(f"{quantity}/{GROUP}/{scalar}", unit, f"{QUANTITY_NAMES[quantity]}: {description}")
+    for quantity in QUANTITIES
+    for scalar, (unit, description) in SCALARS.items()
+)
+
+# In the summary, once a run has ended; the first five only where it completed.
+FINAL = (
+    Metric("final_train_loss", "nats", "after the last epoch"),
+    Metric("final_train_error", "share in [0, 1]", "after the last epoch"),
+    Metric("final_validation_loss", "nats", "after the last epoch, where images are held out"),
+    Metric("final_validation_error", "share in [0, 1]", "after the last epoch, where images are held out"),
+    Metric("final_test_loss", "nats", "after the last epoch"),
+    Metric("final_test_error", "share in [0, 1]", "after the last epoch: the number that the paper reports"),
+    Metric("final_batch_loss", "nats", "of the last epoch"),
+    Metric("lowest_test_error", "share in [0, 1]", "of all evaluated epochs"),
+    Metric("wall_seconds", "s", "of the session that ended the run, data and evaluation included"),
+    Metric("parameters", "coordinates", "trained coordinates"),
+    Metric("outcome", "text", "completed or diverged"),
+    Metric("outcome_step", "optimizer steps", "steps taken; of a diverged run the step whose loss was not finite"),
+    Metric("record", "text", "the whole record.json, so that the store can be rebuilt from wandb"),
+)
+
+METRICS = (*AXES, *CURVES, *DERIVED, *MEASURED, *FINAL)
+
+
+def is_known(name: str, metrics: Iterable[Metric] = METRICS) -> bool:
+    """Whether a logged name is one of them, whatever its layer group."""
+    first, *rest = name.split("/")
+    pattern = "/".join([first, GROUP, *rest[1:]]) if rest else name
+    return any(metric.name == pattern for metric in metrics)
+
+
+def table() -> str:
+    """All metrics as a Markdown table; the three quantities, which have the same scalars, as one block."""
+    lines = ["| name | unit | what it is |", "|---|---|---|"]
+    quantities = ", ".join(f"`{name}` ({what.replace('|', '&#124;')})" for name, what in QUANTITY_NAMES.items())
+    for metric in (*AXES, *CURVES, *DERIVED):
+        lines.append(f"| `{metric.name}` | {metric.unit} | {metric.description} |")
+    lines.append(f"| `<quantity>/{GROUP}/...` | | for each quantity: {quantities} |")
+    for scalar, (unit, description) in SCALARS.items():
+        lines.append(f"| `.../{scalar}` | {unit} | {description} |")
+    for metric in FINAL:
+        lines.append(f"| `{metric.name}` | {metric.unit} | {metric.description} |")
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""A resumed run's wandb history has every epoch once, whatever became of its earlier sessions."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import wandb
+from torch import Tensor
+
+from conftest import TINY, Make
+from scalefree.compose import run_config
+from scalefree.config import RunConfig
+from scalefree.records import Record, Store
+from scalefree.training import Interrupted, run, trainer
+from scalefree.training.task import Task
+from scripts.entry import ENVIRONMENT
+from tracking.test_failing_wandb import FakeRun
+from tracking.wandb_files import rows, run_folders
+
+EPOCHS = 4
+VALUES = {"tracking": "offline", "training.epochs": EPOCHS, "training.evaluate_every": 2}
+# Seven steps an epoch, a checkpoint after each step; trains until the process is killed in the middle of epoch 3.
+KILLED = """
+import os, signal, sys
+from scalefree.compose import run_config
+from scalefree.training import run, trainer
+
+original, taken = trainer.steps, 0
+
+def steps(*arguments):
+    global taken
+    for loss in original(*arguments):
+        taken += 1
+        if taken == 17:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield loss
+
+trainer.steps = steps
+trainer.CHECKPOINT_SECONDS = -1.0
+run(run_config({values}))
+"""
+
+
+def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next training gets a SIGTERM in that step of its own, counted from 1."""
+    original = trainer.steps
+    taken = 0
+
+    def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
+        nonlocal taken
+        for loss in original(task, epoch, start_step):
+            taken += 1
+            if taken == step:
+                signal.raise_signal(signal.SIGTERM)
+            yield loss
+
+    monkeypatch.setattr(trainer, "steps", steps)
+
+
+def assert_complete(config: RunConfig, record: Record) -> None:
+    """One folder is left; its history is the record, epoch by epoch, without a gap or a double step."""
+    (folder,) = run_folders(Path(config.results_dir))
+    history = [row["history"]["item"] for row in rows(folder) if row["type"] == "history"]
+    assert [row["_step"] for row in history] == [row["epoch"] for row in history] == [1, 2, 3, 4]
+    store = Store(config.results_dir)
+    for name, curve in store.curves(record).items():
+        assert [row.get(name) for row in history] == [None if np.isnan(value) else value for value in curve], name
+    histograms = store.histograms(record)
+    assert histograms["epoch"].tolist() == [1, 2, 4]
+    for key, name in (
+        ("update_scale/network", "counts/network"),
+        ("gradient/stage1", "gradient_counts/stage1"),
+        ("parameter/head", "parameter_counts/head"),
+    ):
+        told = [row[f"{key}/log2_histogram.values"] for row in history if f"{key}/log2_histogram.values" in row]
+        assert told == histograms[name].tolist()
+    assert [row["images_seen"] for row in history] == [200, 400, 600, 800]
+
+
+def test_interrupted_twice(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(VALUES)
+    for step in (9, 8):  # in the second epoch, and in the third
+        with monkeypatch.context() as patch:
+            interrupt_after(step, patch)
+            with pytest.raises(Interrupted):
+                run(config)
+        assert len(run_folders(Path(config.results_dir))) == 1, "the newest session holds all epochs so far"
+    assert_complete(config, run(config).record)
+
+
+def test_killed(tmp_path: Path) -> None:
+    """What the killed session had not written yet, which may be all of it, is told by the next."""
+    values = {**TINY, **VALUES, "results_dir": str(tmp_path / "results")}
+    done = subprocess.run([sys.executable, "-c", KILLED.replace("{values}", repr(values))], env=ENVIRONMENT)
+    assert done.returncode == -signal.SIGKILL
+    config = run_config(values)
+    assert len(run_folders(Path(config.results_dir))) == 1
+    assert_complete(config, run(config).record)
+
+
+def test_a_session_that_wandb_broke_removes_nothing(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(VALUES)
+    with monkeypatch.context() as patch:
+        interrupt_after(9, patch)
+        with pytest.raises(Interrupted):
+            run(config)
+    (before,) = run_folders(Path(config.results_dir))
+    original = wandb.init
+
+    def broken(**arguments: Any) -> Any:
+        started = original(**arguments)
+        monkeypatch.setattr(started, "log", None)
+        return started
+
+    monkeypatch.setattr(wandb, "init", broken)
+    run(config)
+    assert before in run_folders(Path(config.results_dir))
+
+
+def test_other_runs_folders_stay(tiny: Make) -> None:
+    first, second = tiny(VALUES), tiny({**VALUES, "seed": 1})
+    run(first)
+    run(second)
+    assert len(run_folders(Path(first.results_dir))) == 2
+
+
+@pytest.mark.parametrize("next_step", [0, 2, 3])
+def test_online_only_what_the_server_lacks_is_sent(next_step: int, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has steps 1 .. next_step - 1; the checkpoint lies behind epoch 2."""
+    config = tiny({**VALUES, "tracking": "online"})
+    fake = FakeRun()
+    monkeypatch.setattr(wandb, "init", lambda **_: fake)
+    with monkeypatch.context() as patch:
+        interrupt_after(16, patch)
+        with pytest.raises(Interrupted):
+            run(config)
+    assert [row["epoch"] for row in fake.rows] == [1, 2]
+    fake = FakeRun(step=next_step)
+    run(config)
+    assert [row["epoch"] for row in fake.rows] == list(range(max(next_step, 1), EPOCHS + 1))
