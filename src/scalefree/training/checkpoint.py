@@ -10,7 +10,8 @@ from torch import Tensor
 from scalefree.records.files import atomic_write
 from scalefree.training.task import Task
 
-CHECKPOINT_FORMAT = 1
+# Raise it when the content, or the order of the flat vector, changes.
+CHECKPOINT_FORMAT = 2
 
 
 class CheckpointError(ValueError):

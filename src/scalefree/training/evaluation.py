@@ -10,8 +10,8 @@ from scalefree.data import Split, evaluation_batches
 from scalefree.data.augmentation import Normalization
 from scalefree.training.device import autocast
 
-# Large batches cost less per image; activations of this many 32x32 images fit any device.
-BATCH_SIZE = 1000
+# A GPU wants large batches; on a CPU the activations should stay near the caches. Both in pixels.
+PIXELS = {"cuda": 2048 * 32 * 32, "cpu": 128 * 32 * 32}
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ def evaluate(model: nn.Module, split: Split, normalization: Normalization, preci
     wrong answers.
     """
     device = split.images.device
+    batch_size = max(1, PIXELS[device.type] // split.images[0, 0].numel())
     was_training = model.training
     model.eval()
     totals: Tensor = torch.zeros(2, dtype=torch.float64, device=device)
-    for inputs, labels in evaluation_batches(split, normalization, BATCH_SIZE):
+    for inputs, labels in evaluation_batches(split, normalization, batch_size):
         with autocast(precision, device):
             logits = model(inputs)
         logits = logits.float()

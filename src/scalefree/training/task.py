@@ -1,6 +1,7 @@
 """Everything that a run computes with, built from its configuration."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,14 +18,15 @@ from scalefree.training.flat import FlatParameters
 
 OPTIMIZERS = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
 
-
 @dataclass
 class Task:
     """A model on its device, its optimizer and its batches.
 
     Attributes:
-        flat: the buffer that holds all parameters under the fast runner; None under the plain one, where the
+        flat: the buffer that holds all parameters under the fast runners; None under the plain one, where the
             optimizer works on the list of layers.
+        forward: the model, compiled where the runner says so.
+        step: the optimizer's step, compiled likewise.
     """
 
     config: RunConfig
@@ -35,13 +37,17 @@ class Task:
     batches: TrainBatches
     groups: dict[str, list[str]]
     flat: FlatParameters | None
+    forward: Callable[[Tensor], Tensor]
+    step: Callable[[], None]
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of the last step."""
+    def update(self) -> None:
+        """Move the parameters along the gradients that a backward pass has left, and forget these."""
         if self.flat is None:
+            self.step()
             self.optimizer.zero_grad(set_to_none=True)
         else:
-            self.flat.zero_grad()
+            self.flat.gather_gradient()
+            self.step()
 
     @torch.no_grad()
     def directions(self) -> dict[str, Tensor]:
@@ -121,5 +127,10 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
         config.dataset.crop_padding,
         config.dataset.horizontal_flip,
         config.seed,
+        torch.contiguous_format if flat is None else torch.channels_last,
     )
-    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat)
+    forward: Callable[[Tensor], Tensor] = model
+    step: Callable[[], None] = optimizer.step
+    if config.runner == "compiled":
+        forward, step = torch.compile(model, dynamic=False), torch.compile(optimizer.step, dynamic=False)
+    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat, forward, step)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from scalefree.measure import UpdateScale, measure
@@ -15,9 +14,10 @@ from scalefree.records import Outcome
 from scalefree.tracking import Tracker
 from scalefree.training import checkpoint
 from scalefree.training.checkpoint import Progress
-from scalefree.training.device import autocast, synchronize
+from scalefree.training.device import synchronize
 from scalefree.training.evaluation import evaluate
 from scalefree.training.interruption import Interrupted, InterruptionRequest
+from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
 # A killed run loses at most this much work.
@@ -30,16 +30,9 @@ Report = Callable[[int, dict[str, float]], None]
 
 def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
     """The steps of one epoch from `start_step` on: takes one, yields its loss, times the multiplier."""
-    config = task.config
     task.model.train()
     for inputs, labels in task.batches.epoch(epoch, start_step):
-        task.zero_grad()
-        with autocast(config.precision, task.device):
-            logits = task.model(inputs)
-        loss = config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        task.optimizer.step()
-        yield loss.detach()
+        yield take_step(task, inputs, labels)
 
 
 def evaluate_all(task: Task) -> dict[str, float]:
