@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from conftest import Make
+from scalefree.training.task import build_model
 from scalefree.training.trainer import Trainer
 from training.reference import train
 
@@ -29,7 +31,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 def trained(runner: str, values: dict[str, Any], tiny: Make, folder: Path) -> Trainer:
     """203 steps at a small step size: rounding errors are not multiplied as in a wild training."""
-    steady = {"training.epochs": 29, "training.evaluate_every": 10, "optimizer.lr": 1e-4}
+    steady = {"training.epochs": 29, "training.evaluate_every": 10, "optimizer.lr": 1e-3}
     without_width = {"model.width": 4} if values.get("model") != "densenet" else {}
     config = tiny({**steady, **without_width, **values, "runner": runner})
     trainer, outcome = train(config, folder / f"{runner}.pt")
@@ -37,11 +39,14 @@ def trained(runner: str, values: dict[str, Any], tiny: Make, folder: Path) -> Tr
     return trainer
 
 
+def weights(trainer: Trainer) -> Tensor:
+    """All parameters and buffers, in one vector."""
+    return torch.cat([value.double().reshape(-1) for value in trainer.task.model.state_dict().values()])
+
+
 def distance(found: Trainer, expected: Trainer) -> float:
-    """Largest difference of a weight or buffer, in units of the largest of its tensor."""
-    theirs = expected.task.model.state_dict()
-    return max(
-        ((value - theirs[name]).abs().max() / theirs[name].abs().max().clamp(min=1e-3)).item()
-        for name, value in found.task.model.state_dict().items()
-        if value.is_floating_point()
-    )
+    """How far apart two trainings end, in units of the way that they went."""
+    config = expected.task.config
+    start = build_model(config, expected.task.dataset).state_dict().values()
+    way = weights(expected) - torch.cat([value.double().reshape(-1) for value in start])
+    return ((weights(found) - weights(expected)).norm() / way.norm()).item()
