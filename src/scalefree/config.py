@@ -23,7 +23,7 @@ OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
-RUNNERS = ("auto", "plain", "fast")
+RUNNERS = ("auto", "plain", "fast", "compiled")
 TRACKING_MODES = ("offline", "online", "none")
 INITIALIZATIONS = ("kaiming", "zero_last", "fixup")
 

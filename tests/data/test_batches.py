@@ -53,10 +53,28 @@ def test_labels_follow_their_images() -> None:
     dataset = load_dataset("digits")
     batches = TrainBatches(dataset, 64, 0, False, seed=0)
     plan = batches.plan(2)
-    inputs, labels = batches.make(plan, 1)
+    inputs, labels = batches.make(plan, batches.places(1))
     index = plan.order[64:128]
     assert labels.equal(dataset.train.labels[index])
     assert inputs.equal(batches.normalization(dataset.train.images[index]))
+
+
+def test_places_may_be_a_tensor_that_only_the_device_knows() -> None:
+    batches = TrainBatches(load_dataset("digits"), 64, 1, True, seed=0)
+    plan = batches.plan(0)
+    inputs, labels = batches.make(plan, torch.arange(64, 128))
+    expected, their_labels = batches.make(plan, batches.places(1))
+    assert inputs.equal(expected) and labels.equal(their_labels)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_memory_format_changes_no_value(channels: int) -> None:
+    images = torch.randint(0, 256, (4, channels, 8, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    arguments = ((0.5,) * channels, (0.25,) * channels, torch.device("cpu"))
+    expected = Normalization(*arguments)(images)
+    found = Normalization(*arguments, torch.channels_last)(images)
+    assert found.equal(expected) and expected.is_contiguous()
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_an_epoch_can_be_entered_at_any_step() -> None:

@@ -28,7 +28,7 @@ def prepared(tiny: Make) -> tuple[nn.Module, Dataset, Normalization]:
 def test_evaluation_equals_numpy_whatever_the_batches(
     batch_size: int, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "BATCH_SIZE", batch_size)
+    monkeypatch.setitem(evaluation.PIXELS, "cpu", batch_size * 8 * 8)
     model, dataset, normalization = prepared(tiny)
     found = evaluate(model, dataset.test, normalization, "fp32")
     model.eval()

@@ -1,5 +1,6 @@
 """Interrupted at any step and gone on with, a run ends as it would have without."""
 
+import itertools
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from conftest import Make
 from scalefree.config import RunConfig
+from scalefree.data import evaluation_batches
 from scalefree.records import Store
-from scalefree.training import Interrupted, run, trainer
+from scalefree.training import Interrupted, evaluation, run, trainer
 from scalefree.training.checkpoint import Progress
 from scalefree.training.task import Task
 from scalefree.training.trainer import Trainer
@@ -93,6 +95,33 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         assert saved.steps_taken == stop
     resumed, again = train(config, tmp_path / "checkpoint.pt")
     assert again == outcome
+    assert_same(resumed, expected)
+
+
+@pytest.mark.parametrize("runner", ["plain", "fast"])
+@pytest.mark.parametrize("batch", [1, 2, 3, 5], ids=lambda batch: f"evaluation batch {batch}")
+def test_interrupted_in_an_evaluation_it_evaluates_again(
+    batch: int, runner: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two batches of the training set and three of the test set; the update scales are still the last step's."""
+    config = tiny({"model.batch_norm": True, "runner": runner})
+    expected, _ = train(config, tmp_path / "uninterrupted.pt")
+    monkeypatch.setitem(evaluation.PIXELS, "cpu", 150 * 8 * 8)
+    interrupt = itertools.count(1)
+
+    def batches(*arguments: Any) -> Iterator[Any]:
+        for batch_of_images in evaluation_batches(*arguments):
+            if next(interrupt) == batch:
+                signal.raise_signal(signal.SIGTERM)
+            yield batch_of_images
+
+    monkeypatch.setattr(evaluation, "evaluation_batches", batches)
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "checkpoint.pt")
+    saved = trainer_of(config, tmp_path / "checkpoint.pt")
+    assert (saved.progress.epoch, saved.progress.step) == (0, STEPS_AN_EPOCH) and saved.progress.curves == {}
+    monkeypatch.undo()
+    resumed, _ = train(config, tmp_path / "checkpoint.pt")
     assert_same(resumed, expected)
 
 

@@ -45,28 +45,39 @@ class Augmentation:
     """
 
     def __init__(self, images: Tensor, crop_padding: int) -> None:
-        _, self.channels, self.height, self.width = images.shape
         self.padded = F.pad(images, [crop_padding] * 4)
+        _, channels, height, width = images.shape
+        # Strides of the padded images, to address each pixel by one number.
+        self.per_image, per_channel, self.per_row, _ = self.padded.stride()
         device = images.device
-        self.rows = torch.arange(self.height, device=device).view(1, 1, -1, 1)
-        self.columns = torch.arange(self.width, device=device).view(1, 1, 1, -1)
-        self.planes = torch.arange(self.channels, device=device).view(1, -1, 1, 1)
+        planes = torch.arange(channels, device=device).view(1, -1, 1, 1) * per_channel
+        rows = torch.arange(height, device=device).view(1, 1, -1, 1) * self.per_row
+        columns = torch.arange(width, device=device).view(1, 1, 1, -1)
+        self.upright = planes + rows + columns
+        self.mirrored = planes + rows + columns.flip(3)
 
     def __call__(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
         """The images `index` (B,) as uint8 (B, C, H, W), cropped at (top, left) and mirrored where `flip`."""
-        image, top, left, flip = (t.view(-1, 1, 1, 1) for t in (index, top, left, flip))
-        columns = torch.where(flip, self.width - 1 - self.columns, self.columns)
-        return self.padded[image, self.planes, top + self.rows, left + columns]
+        corners = index * self.per_image + top * self.per_row + left
+        pixels = torch.where(flip.view(-1, 1, 1, 1), self.mirrored, self.upright) + corners.view(-1, 1, 1, 1)
+        return self.padded.take(pixels)
 
 
 class Normalization:
-    """uint8 (B, C, H, W) -> float32: (x / 255 - mean) / std, channel by channel."""
+    """uint8 (B, C, H, W) -> float32 in the given memory format: (x / 255 - mean) / std, channel by channel."""
 
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+    def __init__(
+        self,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         means = torch.tensor(mean, dtype=torch.float64).view(1, -1, 1, 1)
         stds = torch.tensor(std, dtype=torch.float64).view(1, -1, 1, 1)
         self.scale = (1 / (255 * stds)).to(device, torch.float32)
         self.shift = (-means / stds).to(device, torch.float32)
+        self.memory_format = memory_format
 
     def __call__(self, images: Tensor) -> Tensor:
-        return torch.addcmul(self.shift, images.to(torch.float32), self.scale)
+        return torch.addcmul(self.shift, images.to(torch.float32, memory_format=self.memory_format), self.scale)

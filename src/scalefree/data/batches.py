@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from scalefree.data.augmentation import Augmentation, EpochPlan, Normalization, epoch_plan
@@ -13,14 +14,22 @@ Batch = tuple[Tensor, Tensor]
 class TrainBatches:
     """The training batches of any epoch, from any step on; the short last batch is kept."""
 
-    def __init__(self, dataset: Dataset, batch_size: int, crop_padding: int, horizontal_flip: bool, seed: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        crop_padding: int,
+        horizontal_flip: bool,
+        seed: int,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         self.split = dataset.train
         self.batch_size = batch_size
         self.crop_padding = crop_padding
         self.horizontal_flip = horizontal_flip
         self.seed = seed
         self.augmentation = Augmentation(self.split.images, crop_padding)
-        self.normalization = Normalization(dataset.mean, dataset.std, self.split.images.device)
+        self.normalization = Normalization(dataset.mean, dataset.std, self.split.images.device, memory_format)
 
     def __len__(self) -> int:
         """Steps an epoch."""
@@ -31,18 +40,24 @@ class TrainBatches:
         plan = epoch_plan(self.seed, epoch, len(self.split), self.crop_padding, self.horizontal_flip)
         return plan.to(self.split.images.device)
 
-    def make(self, plan: EpochPlan, step: int) -> Batch:
-        """The batch of a step of the plan: normalised float32 images (B, C, H, W) and labels (B,)."""
-        part = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        index = plan.order[part]
-        images = self.augmentation(index, plan.top[part], plan.left[part], plan.flip[part])
+    def places(self, step: int) -> slice:
+        """Where the batch of a step lies in the plan of its epoch."""
+        return slice(step * self.batch_size, (step + 1) * self.batch_size)
+
+    def make(self, plan: EpochPlan, places: slice | Tensor) -> Batch:
+        """The batch at some places of the plan: normalised float32 images (B, C, H, W) and labels (B,).
+
+        Given as a tensor of indices (B,) on the device, the places are never read by the host.
+        """
+        index = plan.order[places]
+        images = self.augmentation(index, plan.top[places], plan.left[places], plan.flip[places])
         return self.normalization(images), self.split.labels[index]
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from a step on: what a resumed run needs to go on exactly."""
         plan = self.plan(epoch)
         for step in range(start_step, len(self)):
-            yield self.make(plan, step)
+            yield self.make(plan, self.places(step))
 
 
 def evaluation_batches(split: Split, normalization: Normalization, batch_size: int) -> Iterator[Batch]:

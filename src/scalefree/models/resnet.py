@@ -55,9 +55,9 @@ class BasicBlock(nn.Module):
         return F.pad(x, (0, 0, 0, 0, before, self.new_channels - before))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm1(self.conv1(x)))
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(y))
-        return F.relu(y + self.shortcut(x))
+        return F.relu(y + self.shortcut(x), inplace=True)
 
 
 class FixupBlock(BasicBlock):
@@ -69,9 +69,9 @@ class FixupBlock(BasicBlock):
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.conv1(x + self.bias1a) + self.bias1b)
+        y = F.relu(self.conv1(x + self.bias1a) + self.bias1b, inplace=True)
         y = self.conv2(y + self.bias2a) * self.scale + self.bias2b
-        return F.relu(y + self.shortcut(x))
+        return F.relu(y + self.shortcut(x), inplace=True)
 
 
 class ResNet(nn.Module):
@@ -103,7 +103,7 @@ class ResNet(nn.Module):
         x = self.norm(self.conv(x))
         if self.fixup:
             x = x + self.stem_bias
-        x = self.stage3(self.stage2(self.stage1(F.relu(x))))
+        x = self.stage3(self.stage2(self.stage1(F.relu(x, inplace=True))))
         x = x.mean(dim=(2, 3))
         if self.fixup:
             x = x + self.head_bias

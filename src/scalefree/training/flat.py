@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """The model's parameters as views of one vector, and their gradients as views of that vector's gradient.
+    """The model's parameters as views of one vector, channels innermost, and a gradient of that vector to fill.
 
-    An element-wise optimizer computes exactly the same numbers on the vector as on the list of layers. After
-    this the model must not be moved or cast; autograd accumulates into the gradients that are there, so they must be
-    zeroed in place (`zero_grad` here), never set to None.
+    An element-wise optimizer computes the same numbers on the vector as on the list of layers. Weights of
+    convolutions lie in the vector as their channels_last kernels want them: (out, height, width, in). After this
+    the model must not be moved or cast.
 
     Attributes:
         vector: the one parameter to give to an optimizer; `vector.grad` is always allocated.
@@ -18,25 +18,45 @@ class FlatParameters:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         parameters = list(model.parameters())
-        self.vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in parameters]))
+        size = sum(p.numel() for p in parameters)
+        self.vector = nn.Parameter(torch.empty(size, dtype=parameters[0].dtype, device=parameters[0].device))
         self.vector.grad = torch.zeros_like(self.vector)
-        for p, value, grad in zip(
-            parameters, self._views(self.vector.data), self._views(self.vector.grad), strict=True
-        ):
-            p.data = value
-            p.grad = grad
+        for p, view in zip(parameters, self._views(self.vector.data), strict=True):
+            p.data = view.copy_(p.data)
 
     def _views(self, vector: Tensor) -> list[Tensor]:
         parameters = list(self.model.parameters())
         parts = torch.split(vector, [p.numel() for p in parameters])
-        return [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
+        return [_shaped(part, p.shape) for part, p in zip(parts, parameters, strict=True)]
 
-    def zero_grad(self) -> None:
-        """All gradients to zero, in place."""
+    def gather_gradient(self) -> None:
+        """Fill the vector's gradient with the layers' in one operation, and let those go.
+
+        Autograd hands a layer its first gradient as it is, which costs nothing; adding to one that is kept would cost
+        an operation a layer.
+        """
         assert self.vector.grad is not None
-        self.vector.grad.zero_()
+        gradients = []
+        for p in self.model.parameters():
+            assert p.grad is not None, "a parameter had no part in the loss"
+            gradients.append(_in_order(p.grad))
+            p.grad = None
+        torch.cat(gradients, out=self.vector.grad)
 
     def by_name(self, vector: Tensor) -> dict[str, Tensor]:
         """A vector laid out like the parameters, as views by parameter name."""
         names = [name for name, _ in self.model.named_parameters()]
         return dict(zip(names, self._views(vector), strict=True))
+
+
+def _shaped(part: Tensor, shape: torch.Size) -> Tensor:
+    """A part of a vector (numel,) as a view of the shape of its parameter."""
+    if len(shape) == 4:
+        outputs, inputs, height, width = shape
+        return part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+    return part.view(shape)
+
+
+def _in_order(parameter: Tensor) -> Tensor:
+    """The inverse of `_shaped`: (numel,), a view where the memory format allows it."""
+    return (parameter.permute(0, 2, 3, 1) if parameter.dim() == 4 else parameter).reshape(-1)

@@ -18,7 +18,7 @@ from scalefree.records import Outcome, Record, Store, describe_outcome, run_iden
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
-from scalefree.training.device import choose_device, describe, set_precision
+from scalefree.training.device import choose_device, describe, keep_freed_memory, set_precision
 from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
 from scalefree.training.task import build_task, load_data
@@ -77,7 +77,7 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
         environment={
             **versions(),
             **describe(task.device),
-            "runner": "plain" if task.flat is None else "fast",
+            "runner": "fast" if config.runner == "auto" else config.runner,
             "dataset_root": None if config.dataset.root is None else Path(config.dataset.root).name,
         },
         fingerprints=task.dataset.fingerprints,
@@ -159,6 +159,7 @@ def run(config: RunConfig) -> Finished:
         store.remove_leftovers(record.name)
         return Finished(record, trained=False)
     set_precision(config.precision, choose_device(config.device))
+    keep_freed_memory()
     dataset = load_data(config.dataset)
     config = resolve(config, dataset)
     name = run_name(config)

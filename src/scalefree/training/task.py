@@ -1,7 +1,7 @@
 """Everything that a run computes with, built from its configuration."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,8 +25,10 @@ class Task:
     """A model on its device, its optimizer and its batches.
 
     Attributes:
-        flat: the buffer that holds all parameters under the fast runner; None under the plain one, where the
+        flat: the buffer that holds all parameters under the fast runners; None under the plain one, where the
             optimizer works on the list of layers.
+        forward: the model, compiled where the runner says so.
+        step: the optimizer's step, compiled likewise.
     """
 
     config: RunConfig
@@ -37,24 +39,35 @@ class Task:
     batches: TrainBatches
     groups: dict[str, list[str]]
     flat: FlatParameters | None
+    forward: Callable[[Tensor], Tensor]
+    step: Callable[[], None]
 
     def zero_grad(self) -> None:
-        """Forget the gradients of the last step."""
+        """Forget the last step's gradients, where that step has not done so by gathering them."""
         if self.flat is None:
             self.optimizer.zero_grad(set_to_none=True)
-        else:
-            self.flat.zero_grad()
+
+    def update(self) -> None:
+        """Move the parameters along the gradients that a backward pass has left."""
+        if self.flat is not None:
+            self.flat.gather_gradient()
+        self.step()
 
     def gradients(self) -> dict[str, Tensor]:
-        """The last step's gradient of every parameter by name."""
+        """The last step's gradient of every parameter by name; under the fast runners views of one vector."""
+        if self.flat is not None:
+            assert self.flat.vector.grad is not None
+            return self.flat.by_name(self.flat.vector.grad)
         return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
 
     def set_gradients(self, gradients: Mapping[str, Tensor]) -> None:
         """Take gradients from a checkpoint, by parameter name."""
+        held = self.gradients()
         for name, p in self.model.named_parameters():
-            if name in gradients:
-                # Under the fast runner they are views of one vector and stay that.
-                p.grad = gradients[name] if p.grad is None else p.grad.copy_(gradients[name])
+            if name in held and name in gradients:
+                held[name].copy_(gradients[name])
+            elif name in gradients:
+                p.grad = gradients[name]
 
     def measure(self) -> dict[str, Distribution]:
         """What the last step did: distributions by `<quantity>/<layer group>`."""
@@ -147,5 +160,10 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
         config.dataset.crop_padding,
         config.dataset.horizontal_flip,
         config.seed,
+        torch.contiguous_format if flat is None else torch.channels_last,
     )
-    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat)
+    forward: Callable[[Tensor], Tensor] = model
+    step: Callable[[], None] = optimizer.step
+    if config.runner == "compiled":
+        forward, step = torch.compile(model, dynamic=False), torch.compile(optimizer.step, dynamic=False)
+    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat, forward, step)

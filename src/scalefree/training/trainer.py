@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from scalefree.measure import Distribution
@@ -15,9 +14,10 @@ from scalefree.records import Outcome
 from scalefree.tracking import Tracker
 from scalefree.training import checkpoint
 from scalefree.training.checkpoint import Progress
-from scalefree.training.device import autocast, synchronize
+from scalefree.training.device import synchronize
 from scalefree.training.evaluation import evaluate
 from scalefree.training.interruption import Interrupted, InterruptionRequest
+from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
 # A killed run loses at most this much work.
@@ -30,23 +30,16 @@ Report = Callable[[int, dict[str, float]], None]
 
 def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
     """The steps of one epoch from `start_step` on: takes one, yields its loss, times the multiplier."""
-    config = task.config
     task.model.train()
     for inputs, labels in task.batches.epoch(epoch, start_step):
-        task.zero_grad()
-        with autocast(config.precision, task.device):
-            logits = task.model(inputs)
-        loss = config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        task.optimizer.step()
-        yield loss.detach()
+        yield take_step(task, inputs, labels)
 
 
-def evaluate_all(task: Task) -> dict[str, float]:
+def evaluate_all(task: Task, between_batches: Callable[[], None]) -> dict[str, float]:
     """Loss (times the multiplier on the training set, as the authors report it) and error of every split."""
     values = {}
     for name, split in task.dataset.splits.items():
-        result = evaluate(task.model, split, task.batches.normalization, task.config.precision)
+        result = evaluate(task.model, split, task.batches.normalization, task.config.precision, between_batches)
         multiplier = task.config.training.loss_multiplier if name == "train" else 1.0
         values[f"{name}_loss"] = result.loss * multiplier
         values[f"{name}_error"] = result.error
@@ -66,6 +59,9 @@ class Trainer:
         saved = checkpoint.load(checkpoint_path, identity, task)
         self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
         self.last_save = time.monotonic()
+        self.interruption = InterruptionRequest()
+        # When the steps began whose time is not counted yet; None in an evaluation.
+        self.steps_since: float | None = None
 
     @property
     def steps_taken(self) -> int:
@@ -83,38 +79,43 @@ class Trainer:
         # A tracker begins anew with each session, so it is told again what earlier ones measured.
         for row in self.progress.history():
             self.tracker.log_epoch(*row)
-        with InterruptionRequest() as interruption:
+        with InterruptionRequest() as self.interruption:
             while self.progress.epoch < config.training.epochs:
                 eta = SCHEDULES[config.schedule.name](self.progress.epoch, config.training.epochs)
                 set_eta(self.task.optimizer, eta)
-                self._train_epoch(interruption)
+                self._train_epoch()
                 outcome = self._end_epoch(eta)
                 if outcome is not None:
                     return outcome
         return Outcome("completed", self.steps_taken)
 
-    def _train_epoch(self, interruption: InterruptionRequest) -> None:
+    def _train_epoch(self) -> None:
         progress = self.progress
-        started = time.perf_counter()
-
-        def save() -> None:
-            nonlocal started
-            synchronize(self.task.device)
-            progress.training_seconds += time.perf_counter() - started
-            checkpoint.save(self.checkpoint_path, self.identity, self.task, progress)
-            self.last_save = time.monotonic()
-            started = time.perf_counter()
-
+        self.steps_since = time.perf_counter()
         for loss in steps(self.task, progress.epoch, progress.step):
             progress.losses[progress.step] = loss
             progress.step += 1
-            if interruption.requested is not None:
-                save()
-                raise Interrupted(interruption.requested)
-            if time.monotonic() - self.last_save > CHECKPOINT_SECONDS:
-                save()
-        synchronize(self.task.device)
-        progress.training_seconds += time.perf_counter() - started
+            self._pause()
+        self._count_seconds()
+        self.steps_since = None
+
+    def _pause(self) -> None:
+        """Between two steps, or two batches of an evaluation: answer a signal, and save when it is time."""
+        requested = self.interruption.requested
+        if requested is not None or time.monotonic() - self.last_save > CHECKPOINT_SECONDS:
+            self._count_seconds()
+            checkpoint.save(self.checkpoint_path, self.identity, self.task, self.progress)
+            self.last_save = time.monotonic()
+            if self.steps_since is not None:
+                self.steps_since = time.perf_counter()
+        if requested is not None:
+            raise Interrupted(requested)
+
+    def _count_seconds(self) -> None:
+        """Add the time of the steps since the last count to the epoch's; evaluations and saves are not part of it."""
+        if self.steps_since is not None:
+            synchronize(self.task.device)
+            self.progress.training_seconds += time.perf_counter() - self.steps_since
 
     def _append(self, metrics: dict[str, float]) -> None:
         """Add a row to the curves, NaN where this epoch has no value."""
@@ -132,17 +133,17 @@ class Trainer:
             if not math.isfinite(loss):
                 return Outcome("diverged", first_step + number, f"training loss {loss}")
 
-        progress.epoch += 1
-        progress.step = 0
-        last = progress.epoch == config.training.epochs
+        epoch = progress.epoch + 1
+        last = epoch == config.training.epochs
         metrics = {"batch_loss": sum(losses) / len(losses), "eta": eta, "training_seconds": progress.training_seconds}
-        progress.training_seconds = 0.0
-        if last or progress.epoch % config.training.evaluate_every == 0:
+        if last or epoch % config.training.evaluate_every == 0:
             started = time.perf_counter()
-            metrics |= evaluate_all(self.task)
+            metrics |= evaluate_all(self.task, self._pause)
             metrics["evaluation_seconds"] = time.perf_counter() - started
             if not math.isfinite(metrics["train_loss"]):
                 return Outcome("diverged", first_step + len(losses) - 1, f"training loss {metrics['train_loss']}")
+        # Not before: a run that is interrupted while it evaluates goes on with all steps taken, and evaluates again.
+        progress.epoch, progress.step, progress.training_seconds = epoch, 0, 0.0
         self._append(metrics)
         measured: dict[str, Distribution] = {}
         if last or progress.epoch in config.training.histogram_epochs:
