@@ -6,19 +6,22 @@ RESULTS ?= results
 # Left alone, nproc answers OMP_NUM_THREADS where that is set.
 JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
+# A folder with CIFAR as images, in place of torchvision's download.
+DATA ?=
 
 # What the targets below need, all of it (pyproject.toml, optional-dependencies).
 EXTRAS := dev,sweeps,dashboards
 PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 READY := .venv/.installed
+FROM = $(if $(DATA),dataset_root="$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint reproduce-figures status report clean always
+.PHONY: help setup test lint reproduce-figures benchmark status report clean always
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "with PROFILE=$(PROFILE) RESULTS=$(RESULTS) JOBS=$(JOBS) PYTHON=$(PYTHON)"
+	@echo "with PROFILE=$(PROFILE) RESULTS=$(RESULTS) JOBS=$(JOBS) PYTHON=$(PYTHON) DATA=$(DATA)"
 
 # The targets, one paragraph each: a script of scripts/ behind $(READY), and after ## its line in the list.
 
@@ -35,7 +38,10 @@ lint: $(READY) ## Check style, types and the direction of imports
 	@.venv/bin/lint-imports --no-logo
 
 reproduce-figures: $(READY) ## Train what the profile lacks, then draw its figures
-	@.venv/bin/python scripts/reproduce.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)"
+	@.venv/bin/python scripts/reproduce.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)" $(FROM)
+
+benchmark: $(READY) ## Measure this machine: a plain script, the plain loop, and each step of the fast path
+	@.venv/bin/python scripts/benchmark.py results_dir="$(RESULTS)" $(FROM)
 
 status: $(READY) ## Show which of the profile's runs are done, partial, failed or missing
 	@.venv/bin/python scripts/status.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)"

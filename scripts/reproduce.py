@@ -1,14 +1,18 @@
 """Train what a profile's experiments lack, then draw the figures and judge the claims.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
+                                [dataset_root=DIR]
     python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
 
-The second trains on a SLURM cluster, with the preset and the keys that train.py -m takes. Interrupted and started
+With dataset_root, CIFAR is not downloaded but read from DIR/cifar10 and DIR/cifar100, or from DIR itself, each a folder with
+train/<class>/*.png and test/<class>/*.png or torchvision's files. The second command trains on a SLURM cluster, with the preset and the keys that train.py -m takes. Interrupted and started
 again, it continues: runs that the store has are never trained twice.
 """
 
 import logging
 import sys
+from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -22,15 +26,19 @@ from scalefree.launching.settings import cores
 PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
 
 
-def to_train(experiments: list[Experiment], results_dir: str, tracking: str, profile: str) -> list[RunConfig]:
+def to_train(
+    experiments: list[Experiment], results_dir: str, tracking: str, profile: str, root: str
+) -> list[RunConfig]:
     """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it."""
     configs = []
     for config, needed_by in runs_of(experiments).values():
-        values = {
+        values: dict[str, Any] = {
             "results_dir": results_dir,
             "tracking.mode": tracking,
             "tracking.tags": [f"profile:{profile}", *needed_by],
         }
+        if root and config.dataset.name != "digits":
+            values["dataset.root"] = str(named if (named := Path(root, config.dataset.name)).is_dir() else root)
         configured = with_values(config, values)
         configured.tracking.group = needed_by[0]
         validate(configured)
@@ -70,10 +78,12 @@ def main() -> int:
             results_dir="results",
             jobs=str(cores()),
             tracking="offline",
+            dataset_root="",
         )
         names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
         experiments = [load_experiment(name, options["profile"]) for name in names]
-        configs = to_train(experiments, options["results_dir"], options["tracking"], options["profile"])
+        machine = (options[key] for key in ("results_dir", "tracking", "profile", "dataset_root"))
+        configs = to_train(experiments, *machine)
         jobs = whole_number(options, "jobs")
         settings = launcher(sys.argv[1:]) or settings_of("local", {"jobs": jobs})
     except ValueError as error:

@@ -28,11 +28,16 @@ def test_product_of_lists_and_single_values() -> None:
     ]
 
 
+# Half an hour is enough for the main question alone.
+ASKED_BY_CIFAR_SMALL = {"without_bn", "depth"}
+
+
 @pytest.mark.parametrize("profile", profile_names())
 @pytest.mark.parametrize("name", experiment_names())
-def test_every_grid_is_valid_and_not_empty(name: str, profile: str) -> None:
+def test_every_grid_is_valid_and_none_is_empty_by_mistake(name: str, profile: str) -> None:
     experiment = load_experiment(name, profile)
-    assert experiment.name == name and experiment.title and experiment.cells
+    assert experiment.name == name and experiment.title
+    assert bool(experiment.cells) == (profile != "cifar_small" or name in ASKED_BY_CIFAR_SMALL)
 
 
 def test_without_bn_is_the_papers_grid() -> None:

@@ -179,9 +179,11 @@ def test_every_target_makes_the_environment_when_needed(checkout: Checkout, targ
 def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     checkout.make("setup")
     checkout.calls()
-    done = checkout.make("reproduce-figures", "PROFILE=smoke", "RESULTS=my results", "JOBS=3")
+    done = checkout.make("reproduce-figures", "benchmark", "PROFILE=smoke", "RESULTS=my results", "JOBS=3")
     assert done.returncode == 0
     assert checkout.calls() == ["scripts/reproduce.py|profile=smoke|results_dir=my results|jobs=3"]
+    assert checkout.make("benchmark", "RESULTS=r", "DATA=my data").returncode == 0
+    assert checkout.calls() == ["scripts/benchmark.py|results_dir=r|dataset_root=my data"]
 
 
 def test_the_scripts_exist() -> None:
