@@ -95,8 +95,8 @@ CHECKPOINTS: dict[str, Callable[[bytes], bytes]] = {
     "a flipped bit in a weight": lambda whole: flipped(whole, len(whole) // 2),
     "a pickle": lambda whole: pickle.dumps(Payload()),
     "a pickle in an archive": with_payload,
-    "a payload among the weights": lambda whole: saved({"format": 1, "model": Payload()}),
-    "other content": lambda whole: saved({"format": 1}),
+    "a payload among the weights": lambda whole: saved({"format": checkpoint.CHECKPOINT_FORMAT, "model": Payload()}),
+    "other content": lambda whole: saved({"format": checkpoint.CHECKPOINT_FORMAT}),
 }
 
 

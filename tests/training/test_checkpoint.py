@@ -115,7 +115,11 @@ def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(path: Path) -> Non
     assert refused > 250
 
 
-@pytest.mark.parametrize("content", [{"format": 99}, {"format": 1}, {"weights": 1}, [1, 2], torch.zeros(3)], ids=str)
+@pytest.mark.parametrize(
+    "content",
+    [{"format": 99}, {"format": checkpoint.CHECKPOINT_FORMAT}, {"weights": 1}, [1, 2], torch.zeros(3)],
+    ids=str,
+)
 def test_files_of_another_kind_or_version_are_refused(tiny: Make, path: Path, content: Any) -> None:
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt is not a checkpoint of this version.*remove it"):
