@@ -18,8 +18,8 @@ from scalefree.records import Store, run_name
 from scripts.entry import ENVIRONMENT, command
 from slurm.cluster import Cluster, Unavailable, one_node_cluster, until
 
-# A few seconds of training, long enough to be caught at it.
-RUN = {**TINY, "training.epochs": 80}
+# A few seconds of training, mostly steps: long enough to be caught at it.
+RUN = {**TINY, "training.epochs": 60, "training.evaluate_every": 20}
 # Eight runs in two jobs; each trains two at a time on its two cores.
 GRID = {**RUN, "seed": "0,1,2,3", "optimizer": "adaml2,adamw"}
 SLURM = (
@@ -87,6 +87,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return list(folder.glob("results/runs/*/checkpoint.pt"))
 
 
+def logged(folder: Path, what: str) -> int:
+    """How often the logs of all runs say it."""
+    return sum(len(re.findall(what, path.read_text())) for path in folder.glob("results/runs/*/run.log"))
+
+
 def processes(job: str, cluster: Cluster) -> list[int]:
     """Every process of a job: its shell, srun, the sweep and its workers."""
     array, _, task = job.partition("_")
@@ -140,19 +145,20 @@ def test_a_sweep_whose_jobs_are_requeued_warned_and_killed_gives_the_records_of_
         until_state(second, cluster, "FAILED")
         cluster.call("scontrol", "requeue", second)
         until_state(first, cluster, "PENDING")
-        assert len(checkpoints(tmp_path)) == 2
+        assert len(checkpoints(tmp_path)) == logged(tmp_path, "interrupted by") == 2
 
         # Started again, the first is warned of its time limit: its runs save, and it queues itself again.
         cluster.start_again(first)
         one_training({first}, cluster)
         cluster.call("scancel", "--signal=USR2", first)
         until_state(first, cluster, "PENDING")
-        assert len(checkpoints(tmp_path)) == 2
+        assert len(checkpoints(tmp_path)) == 2 and logged(tmp_path, "interrupted by") == 4
         for job in jobs:
             cluster.start_again(job)
         said, _ = process.communicate(timeout=WAIT)
     assert process.returncode == 0 and "failed" not in said, said
-    assert {cluster.states()[job] for job in jobs} == {"COMPLETED"} and checkpoints(tmp_path) == []
+    assert {cluster.states()[job] for job in jobs} == {"COMPLETED"}
+    assert logged(tmp_path, r"goes on after step [1-9]") == 4 and checkpoints(tmp_path) == []
 
     code, said = swept(tmp_path, cluster, {**GRID, "results_dir": "local"}, "hydra/launcher=local")
     assert code == 0, said
