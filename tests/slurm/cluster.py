@@ -146,8 +146,13 @@ class Cluster:
         return dict(line.split() for line in lines)
 
     def start_again(self, job: str) -> None:
-        """Have a requeued job start now; by itself it would two minutes after it was stopped."""
+        """Have a requeued job start now; by itself it would two minutes after it was stopped.
+
+        slurmd takes a job that starts in the very second in which it was stopped for the stopped one ("Job credential
+        revoked") and fails it.
+        """
         until(lambda: self.states().get(job) == "PENDING", 120, f"job {job} to be pending again")
+        time.sleep(2)
         self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def start(self) -> None:
