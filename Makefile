@@ -6,8 +6,7 @@ RESULTS ?= results
 # Left alone, nproc answers OMP_NUM_THREADS where that is set.
 JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
-# A folder with CIFAR as images, in place of torchvision's download.
-DATA ?=
+.PHONY: help setup test lint reproduce-figures benchmark status report dashboard-offline sync dashboard clean always
 
 # What the targets below need, all of it (pyproject.toml, optional-dependencies).
 EXTRAS := dev,sweeps,dashboards
@@ -16,7 +15,7 @@ READY := .venv/.installed
 FROM = $(if $(DATA),dataset_root="$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint reproduce-figures benchmark status report clean always
+.PHONY: help setup test lint reproduce-figures benchmark status report dashboard-offline sync dashboard clean always
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +47,15 @@ status: $(READY) ## Show which of the profile's runs are done, partial, failed o
 
 report: $(READY) ## Write the profile's report: one HTML page in RESULTS/report/
 	@.venv/bin/python scripts/report.py profile="$(PROFILE)" results_dir="$(RESULTS)"
+
+dashboard-offline: $(READY) ## Look at the runs in the terminal, with wandb's viewer; no account needed
+	@.venv/bin/python scripts/dashboard_offline.py results_dir="$(RESULTS)"
+
+sync: $(READY) ## Upload finished offline runs to wandb, each once (DRY_RUN=true lists them)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python scripts/sync.py results_dir="$(RESULTS)" dry_run="$(DRY_RUN)"
+
+dashboard: $(READY) ## Create or update the wandb workspaces of ENTITY=... PROJECT=...
+	@.venv/bin/python scripts/dashboard.py entity="$(ENTITY)" project="$(PROJECT)"
 
 clean: ## Remove caches and build output; .venv and all results stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage build dist outputs multirun

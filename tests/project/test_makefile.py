@@ -186,6 +186,19 @@ def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     assert checkout.calls() == ["scripts/benchmark.py|results_dir=r|dataset_root=my data"]
 
 
+def test_the_variables_of_wandb_reach_the_scripts(checkout: Checkout) -> None:
+    checkout.make("setup")
+    checkout.calls()
+    checkout.make("dashboard", "ENTITY=lab", "PROJECT=paper")
+    checkout.make("dashboard-offline", "RESULTS=my results")
+    checkout.make("sync", "DRY_RUN=true")
+    assert checkout.calls() == [
+        "scripts/dashboard.py|entity=lab|project=paper",
+        "scripts/dashboard_offline.py|results_dir=my results",
+        "scripts/sync.py|results_dir=results|dry_run=true",
+    ]
+
+
 def test_the_scripts_exist() -> None:
     scripts = re.findall(r"scripts/\w+\.py", (ROOT / "Makefile").read_text())
     assert scripts and [script for script in scripts if not (ROOT / script).is_file()] == []

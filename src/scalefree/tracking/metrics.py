@@ -113,7 +113,7 @@ def table() -> str:
     quantities = ", ".join(f"`{name}` ({what.replace('|', '&#124;')})" for name, what in QUANTITY_NAMES.items())
     for metric in (*AXES, *CURVES, *DERIVED):
         lines.append(f"| `{metric.name}` | {metric.unit} | {metric.description} |")
-    lines.append(f"| `<quantity>/{GROUP}/...` | | for each quantity: {quantities} |")
+    lines.append(f"| `<quantity>/{GROUP}/...` | | quantities: {quantities}; groups: `network` and its parts |")
     for scalar, (unit, description) in SCALARS.items():
         lines.append(f"| `.../{scalar}` | {unit} | {description} |")
     for metric in FINAL:

@@ -1,0 +1,62 @@
+"""wandb's local folders of runs, one a session: `offline-run-<start>-<id>`, or `run-<start>-<id>` for one online.
+
+They are read with `wandb leet inspect`, the reader that wandb ships for its own files.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<start>\d{8}_\d{6})-(?P<id>[^/]+)")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One start of a run, as a folder."""
+
+    folder: Path
+    run_id: str
+    start: str
+    offline: bool
+
+    @property
+    def log(self) -> Path:
+        """wandb's file of everything that was logged."""
+        return self.folder / f"run-{self.run_id}.wandb"
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether `wandb sync` has uploaded it; it leaves a marker beside the log."""
+        return self.log.with_suffix(".wandb.synced").exists()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every entry of the log, in order.
+
+        Raises:
+            ValueError: the log is missing, damaged or not wandb's.
+        """
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(self.folder)]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        if told.returncode:
+            raise ValueError(f"{self.folder} is not readable by wandb: {told.stderr.strip() or told.stdout.strip()}")
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+
+def sessions(folder: Path) -> list[Session]:
+    """All sessions below a wandb folder, in the order of their starts."""
+    found = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = _FOLDER.fullmatch(path.name)
+        if match and path.is_dir():
+            found.append(Session(path, match["id"], match["start"], match["offline"] is not None))
+    return sorted(found, key=lambda session: (session.start, session.run_id))
+
+
+def newest(found: list[Session]) -> dict[str, Session]:
+    """The last session of each run, in the order of their starts. It holds the whole run: see `WandbTracker`."""
+    last = {session.run_id: session for session in found}
+    return {run_id: last[run_id] for run_id in sorted(last, key=lambda run_id: (last[run_id].start, run_id))}

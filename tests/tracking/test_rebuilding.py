@@ -1,0 +1,133 @@
+"""A wandb log whose parts do not fit together is refused, and says why."""
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import TINY
+from scalefree.compose import run_config
+from scalefree.records import Record, RecordError, Store
+from scalefree.tracking.rebuilding import rebuild
+from scalefree.tracking.sessions import Session, newest, sessions
+from scalefree.training import run, trainer
+
+Rows = list[dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Told(Session):
+    """A session whose log says what a test wants."""
+
+    entries: tuple[dict[str, Any], ...] = ()
+
+    def rows(self) -> Rows:
+        return copy.deepcopy(list(self.entries))
+
+
+class Run:
+    """A run whose third epoch is not evaluated, and what wandb logged of it."""
+
+    def __init__(self, results: Path) -> None:
+        values = {"training.epochs": 4, "training.evaluate_every": 2, "tracking": "offline"}
+        self.record: Record = run(run_config({**TINY, **values, "results_dir": str(results)})).record
+        self.store = Store(results)
+        (self.session,) = newest(sessions(results / "wandb")).values()
+        self.rows = self.session.rows()
+
+    def told(self, rows: Rows) -> Told:
+        return Told(**{**vars(self.session), "entries": tuple(rows)})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(tmp_path_factory.mktemp("rebuilt"))
+
+
+def items(rows: Rows) -> Rows:
+    """The logged epochs, to be changed in place."""
+    return [row["history"]["item"] for row in rows if row["type"] == "history"]
+
+
+def test_record_curves_and_histograms_are_bit_equal(trained: Run) -> None:
+    found = rebuild(trained.session)
+    assert found is not None
+    record, curves, histograms = found
+    assert record.document() == trained.record.document()
+    for rebuilt, expected in (
+        (curves, trained.store.curves(record)),
+        (histograms, trained.store.histograms(record)),
+    ):
+        assert list(rebuilt) == list(expected)
+        for name, array in expected.items():
+            assert rebuilt[name].dtype == array.dtype and rebuilt[name].tobytes() == array.tobytes(), name
+
+
+@pytest.mark.parametrize("change", ["missing", "double"])
+def test_a_history_with_a_gap_or_a_double_step_is_refused(change: str, trained: Run) -> None:
+    rows = copy.deepcopy(trained.rows)
+    second = next(row for row in rows if row["type"] == "history" and row["history"]["item"]["epoch"] == 2)
+    if change == "missing":
+        rows.remove(second)
+    else:
+        rows.insert(rows.index(second), second)
+    with pytest.raises(RecordError, match="missing or double"):
+        rebuild(trained.told(rows))
+
+
+def test_another_configuration_than_the_records_is_refused(trained: Run) -> None:
+    rows = copy.deepcopy(trained.rows)
+    (told,) = [row["run"] for row in rows if row["type"] == "run"]
+    told["config"]["update"]["optimizer"]["lr"] = 0.5
+    with pytest.raises(RecordError, match="another optimizer than its record"):
+        rebuild(trained.told(rows))
+
+
+def test_a_record_with_another_identity_is_refused(trained: Run) -> None:
+    rows = copy.deepcopy(trained.rows)
+    for row in rows:
+        update = row.get("summary", {}).get("update", {})
+        if "record" in update:
+            update["record"] = update["record"].replace('"seed": 0', '"seed": 7')
+    with pytest.raises(RecordError, match="identity"):
+        rebuild(trained.told(rows))
+
+
+def test_a_missing_histogram_is_refused(trained: Run) -> None:
+    rows = copy.deepcopy(trained.rows)
+    for item in items(rows):
+        item.pop("gradient/head/log2_histogram.values", None)
+    with pytest.raises(RecordError, match="another version"):
+        rebuild(trained.told(rows))
+
+
+def test_a_run_without_a_record_is_none(trained: Run) -> None:
+    rows = [row for row in trained.rows if "record" not in row.get("summary", {}).get("update", {})]
+    assert rebuild(trained.told(rows)) is None
+
+
+def test_infinite_values_come_back(trained: Run) -> None:
+    rows = copy.deepcopy(trained.rows)
+    items(rows)[1]["test_loss"] = "Infinity"
+    found = rebuild(trained.told(rows))
+    assert found is not None and np.isinf(found[1]["test_loss"][1])
+
+
+def test_a_diverged_run_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = trainer.steps
+
+    def diverging(*arguments: Any) -> Any:
+        for loss in original(*arguments):
+            yield loss * float("nan") if arguments[1] == 1 else loss
+
+    monkeypatch.setattr(trainer, "steps", diverging)
+    values = {**TINY, "tracking": "offline", "training.epochs": 3, "results_dir": str(tmp_path)}
+    record = run(run_config(values)).record
+    assert record.outcome.status == "diverged"
+    (session,) = newest(sessions(tmp_path / "wandb")).values()
+    found = rebuild(session)
+    assert found is not None and found[0].document() == record.document()
+    assert {len(curve) for curve in found[1].values()} == {1}
