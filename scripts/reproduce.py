@@ -4,9 +4,10 @@
                                 [dataset_root=DIR]
     python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
 
-With dataset_root, CIFAR is not downloaded but read from DIR/cifar10 and DIR/cifar100, or from DIR itself, each a folder with
-train/<class>/*.png and test/<class>/*.png or torchvision's files. The second command trains on a SLURM cluster, with the preset and the keys that train.py -m takes. Interrupted and started
-again, it continues: runs that the store has are never trained twice.
+With dataset_root, CIFAR is not downloaded but read from DIR/cifar10 and DIR/cifar100, or from DIR itself, each a folder
+with train/<class>/*.png and test/<class>/*.png or torchvision's files. The second command trains on a SLURM cluster,
+with the preset and the keys that train.py -m takes. Interrupted and started again, it continues: runs that the store
+has are never trained twice.
 """
 
 import logging
