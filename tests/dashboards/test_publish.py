@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tracking.stand_in import PROJECT, Server, serving
 from scripts.entry import ENVIRONMENT, command
+from tracking.stand_in import PROJECT, Server, serving
 
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboards` is not installed")
 
