@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.stand_in import PROJECT, Server, serving
 from scripts.entry import ENVIRONMENT, command
+from tracking.stand_in import PROJECT, Server, serving
 
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboards` is not installed")
 
@@ -25,11 +25,10 @@ def server() -> Iterator[Server]:
 
 def publish(server: Server, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The script, bounded, with an account that exists nowhere."""
-    account = {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": "0" * 40, "HOME": str(home), "NO_PROXY": "*"}
     return subprocess.run(
         command("dashboard.py", *arguments),
         cwd=home,
-        env={**ENVIRONMENT, **account},
+        env={**ENVIRONMENT, **server.account(), "HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=240,
