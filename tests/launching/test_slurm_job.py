@@ -9,9 +9,9 @@ import pytest
 
 from conftest import Make
 from scalefree.config import ConfigError
-from scalefree.launching import SlurmSettings
+from scalefree.launching import SlurmSettings, slurm
 from scalefree.launching.reports import Report, read_reports, write_reports
-from scalefree.launching.slurm import jobs_left, shares, sweep_on_slurm
+from scalefree.launching.slurm import Share, jobs_left, shares, sweep_on_slurm
 from scalefree.training import run
 
 
@@ -41,6 +41,28 @@ def test_reports_survive_their_file(tmp_path: Path) -> None:
     write_reports(tmp_path / "reports" / "0.json", reports)
     assert read_reports(tmp_path / "reports" / "0.json") == reports
     assert read_reports(tmp_path / "reports" / "1.json") == []
+
+
+def test_without_waiting_the_runs_are_said_to_be_queued(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "submit", lambda *_: "7")
+    done = sweep_on_slurm([tiny(), tiny({"seed": 1})], SlurmSettings(wait=False))
+    assert done.summary() == "2 queued" and done.unfinished == []
+
+
+def test_of_a_job_that_was_killed_only_the_runs_without_a_record_are_lost(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = [tiny({"training.epochs": 1, "seed": seed}) for seed in (0, 1)]
+
+    def killed_after_the_first(parts: list[Share], *_: Any) -> str:
+        run(parts[0].configs[0])
+        return "7"
+
+    monkeypatch.setattr(slurm, "submit", killed_after_the_first)
+    monkeypatch.setattr(slurm, "jobs_left", lambda _: 0)
+    done = sweep_on_slurm(configs, SlurmSettings(runs_per_job=2))
+    assert [report.ending for report in done.reports] == ["already done", "failed"]
+    assert "without a report" in done.reports[1].detail
 
 
 @pytest.mark.parametrize(
@@ -74,3 +96,14 @@ def test_without_slurm_it_is_refused_and_what_is_done_needs_none(
     done = sweep_on_slurm([config], SlurmSettings())
     assert [report.ending for report in done.reports] == ["already done"] and done.unfinished == []
     assert os.listdir(tmp_path / "results" / "locks") == []
+
+
+def test_what_sbatch_refuses_is_one_line(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("srun", "sbatch"):
+        (tmp_path / name).write_text(
+            "#!/bin/sh\necho 'error: invalid partition: gpus' >&2\necho 'failed' >&2\nexit 1\n"
+        )
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ConfigError, match=r"^SLURM refused the jobs: error: invalid partition: gpus; failed$"):
+        sweep_on_slurm([tiny(), tiny({"seed": 1})], SlurmSettings(partition="gpus"))

@@ -10,7 +10,7 @@ from typing import Literal
 
 from scalefree.records.files import atomic_write
 
-Ending = Literal["trained", "already done", "diverged", "busy elsewhere", "interrupted", "failed"]
+Ending = Literal["trained", "already done", "queued", "diverged", "busy elsewhere", "interrupted", "failed"]
 # Runs that ended so are named at the end of a sweep; the others are only counted.
 NAMED: tuple[Ending, ...] = ("diverged", "busy elsewhere", "interrupted", "failed")
 # With these the sweep's runs are not all done.

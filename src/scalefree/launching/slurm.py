@@ -79,7 +79,7 @@ def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str
     """Queue one job array; returns its id.
 
     Raises:
-        ConfigError: no submitit, or no SLURM on this machine.
+        ConfigError: no submitit, no SLURM on this machine, or a partition, say, that it does not have.
     """
     try:
         import submitit
@@ -106,8 +106,11 @@ def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str
         additional_parameters={"requeue": True, **settings.additional_parameters},
         **{key: value for key, value in asked.items() if value is not None},
     )
-    with executor.batch():  # one array, each job with a function of its own
-        jobs = [executor.submit(part) for part in parts]
+    try:
+        with executor.batch():  # one array, each job with a function of its own
+            jobs = [executor.submit(part) for part in parts]
+    except submitit.core.utils.FailedJobError as error:
+        raise ConfigError(f"SLURM refused the jobs: {'; '.join(str(error).splitlines())}") from None
     return str(jobs[0].job_id).partition("_")[0]
 
 
@@ -145,7 +148,7 @@ def wait_for(array: str, interruption: "InterruptionRequest") -> None:
 
 
 def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Sweep:
-    """Train the runs on the cluster and return their reports; without waiting, only of those that were done before.
+    """Train the runs on the cluster and return their reports; without waiting, that they are queued or done already.
 
     Raises:
         ConfigError: no submitit, or no SLURM on this machine.
@@ -166,6 +169,7 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
     array = submit(parts, settings, folder)
     log.info("array %s: %d jobs for %d runs; their output is in %s", array, len(parts), len(todo), folder)
     if not settings.wait:
+        done.reports += [Report(run_label(config), "queued", f"in array {array}", 0.0) for config in todo]
         return done
     from scalefree.training.interruption import InterruptionRequest  # torch takes seconds
 
@@ -176,7 +180,9 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
         log.info("no longer waiting; the jobs go on (scancel %s ends them)", array)
         return done
     for part in parts:
-        reports = read_reports(part.report_path)
         lost = "its job ended without a report; see the job's output; the same command goes on"
-        done.reports += reports or [Report(run_label(config), "failed", lost, 0.0) for config in part.configs]
+        # A job that was killed may have finished some of its runs before.
+        done.reports += read_reports(part.report_path) or [
+            already_done(config) or Report(run_label(config), "failed", lost, 0.0) for config in part.configs
+        ]
     return done
