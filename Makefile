@@ -6,7 +6,12 @@ RESULTS ?= results
 # Left alone, nproc answers OMP_NUM_THREADS where that is set.
 JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
-.PHONY: help setup test lint reproduce-figures benchmark status report dashboard-offline sync dashboard clean always
+# A folder with CIFAR as images, in place of torchvision's download.
+DATA ?=
+# On wandb: who owns the project, and its name; and whether `make sync` only lists what it would upload.
+ENTITY ?=
+PROJECT ?= scalefree
+DRY_RUN ?= false
 
 # What the targets below need, all of it (pyproject.toml, optional-dependencies).
 EXTRAS := dev,sweeps,dashboards

@@ -179,7 +179,7 @@ def test_every_target_makes_the_environment_when_needed(checkout: Checkout, targ
 def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     checkout.make("setup")
     checkout.calls()
-    done = checkout.make("reproduce-figures", "benchmark", "PROFILE=smoke", "RESULTS=my results", "JOBS=3")
+    done = checkout.make("reproduce-figures", "PROFILE=smoke", "RESULTS=my results", "JOBS=3")
     assert done.returncode == 0
     assert checkout.calls() == ["scripts/reproduce.py|profile=smoke|results_dir=my results|jobs=3"]
     assert checkout.make("benchmark", "RESULTS=r", "DATA=my data").returncode == 0
@@ -191,10 +191,12 @@ def test_the_variables_of_wandb_reach_the_scripts(checkout: Checkout) -> None:
     checkout.calls()
     checkout.make("dashboard", "ENTITY=lab", "PROJECT=paper")
     checkout.make("dashboard-offline", "RESULTS=my results")
+    checkout.make("sync")
     checkout.make("sync", "DRY_RUN=true")
     assert checkout.calls() == [
         "scripts/dashboard.py|entity=lab|project=paper",
         "scripts/dashboard_offline.py|results_dir=my results",
+        "scripts/sync.py|results_dir=results|dry_run=false",
         "scripts/sync.py|results_dir=results|dry_run=true",
     ]
 
