@@ -76,9 +76,9 @@ def take_turns(measured: Sequence[Measured], steps: int, repetitions: int) -> li
 
 def stages(chosen: Iterable[Stage], folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
     """One row a stage: median, spread, ratio to the plain script, peak memory."""
-    measured = [
-        Measured(Subject(stage, folder, sizes.depth, sizes.batch_size, device.type)).ready() for stage in chosen
-    ]
+    measured = [Measured(Subject(stage, folder, sizes.depth, sizes.batch_size, device.type)) for stage in chosen]
+    for one in measured:
+        one.ready()
     rates = take_turns(measured, sizes.steps, sizes.repetitions)
     first = statistics.median(rates[0])
     return [
@@ -126,9 +126,11 @@ def depths(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
     rows = []
     for depth in sizes.depths:
         pair = [
-            Measured(Subject(stage, folder, depth, sizes.batch_size, device.type)).ready()
+            Measured(Subject(stage, folder, depth, sizes.batch_size, device.type))
             for stage in (SCRIPT, FAST[device.type])
         ]
+        for one in pair:
+            one.ready()
         script, fast = map(statistics.median, take_turns(pair, max(1, sizes.steps - 1), sizes.repetitions))
         for one in pair:
             one.close()

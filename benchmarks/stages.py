@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from benchmarks.pictures import read_folder
-from benchmarks.plain import PlainScript
 from scalefree.compose import run_config
 from scalefree.data import Dataset
 from scalefree.training.captured import CapturedSteps
@@ -80,7 +79,7 @@ def _task(stage: Stage, dataset: Dataset, folder: Path, depth: int, batch_size: 
     )
     task = build_task(config, dataset, device)
     if stage.channels_last:
-        task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        task.model.to(memory_format=torch.channels_last)
         task.batches.normalization.memory_format = torch.channels_last
     return task
 
@@ -100,6 +99,8 @@ def prepare(
     if stage.keeps_memory:
         keep_freed_memory()
     if stage.runner == "script":
+        from benchmarks.plain import PlainScript  # torchvision takes seconds
+
         script = PlainScript(dataset, depth, batch_size, device)
         model = script.model
         taken = (loss for _ in itertools.count() for loss in script.steps())

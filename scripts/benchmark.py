@@ -1,8 +1,9 @@
 """Measure this machine: python scripts/benchmark.py [results_dir=results] [dataset_root=DIR] [device=auto]
 
-A plain script, the package's plain loop and each step of the fast path, several runs at once, a sweep, what checkpoints
-and tracking cost, and the memory's roofline. Writes RESULTS/benchmarks/<device>.{json,md}; benchmarks/README.md says how to
-read it. With dataset_root the images are CIFAR-10's, else they are generated. Nothing else should run meanwhile.
+A plain script, the package's plain loop and each step of the fast path, several runs at once, a sweep, what
+checkpoints and tracking cost, and the memory's roofline. Writes RESULTS/benchmarks/<device>.{json,md};
+benchmarks/README.md says how to read it. With dataset_root the images are CIFAR-10's, else they are generated. Nothing
+else should run meanwhile.
 """
 
 import logging
