@@ -16,11 +16,10 @@ from benchmarks.process import Measured, Subject
 from benchmarks.stages import FAST, SCRIPT, Stage
 from scalefree.compose import run_config
 from scalefree.launching import LocalSettings, launch
-from scalefree.measure import measure
 from scalefree.records import Store, run_identity
 from scalefree.tracking import start_tracker
 from scalefree.training import checkpoint
-from scalefree.training.device import synchronize
+from scalefree.training.device import describe, synchronize
 from scalefree.training.task import build_task
 from scalefree.training.trainer import CHECKPOINT_SECONDS, Trainer
 
@@ -194,11 +193,11 @@ def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_secon
             }
         )
         task = build_task(config, read_folder(folder), device)
-        with start_tracker(config, Path(results), "benchmark") as tracker:
+        with start_tracker(config, Path(results), "benchmark", CIFAR_IMAGES, describe(device)) as tracker:
             trainer = Trainer(task, run_identity(config), Path(results, "checkpoint.pt"), tracker, lambda *_: None)
             for _, _ in zip(range(2), trainer.steps(0, 0), strict=False):
                 pass
-            scales = measure(task.directions(), task.groups)
+            measured = task.measure()
             metrics = dict.fromkeys(("batch_loss", "eta", "train_loss", "train_error", "test_loss", "test_error"), 0.5)
             saves, logs = [], []
             for epoch in range(1, 8):
@@ -207,7 +206,7 @@ def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_secon
                 checkpoint.save(trainer.checkpoint_path, trainer.identity, task, trainer.progress)
                 saves.append(time.perf_counter() - started)
                 started = time.perf_counter()
-                tracker.log_epoch(epoch, metrics, scales)
+                tracker.log_epoch(epoch, metrics, measured)
                 logs.append(time.perf_counter() - started)
     save, log = statistics.median(saves), statistics.median(logs)
     epoch_seconds = CIFAR_IMAGES / images_per_second

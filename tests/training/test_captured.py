@@ -37,9 +37,11 @@ def task_of(config: RunConfig) -> Task:
 
 
 def state(task: Task) -> dict[str, torch.Tensor]:
-    """Copies of weights, buffers, moments and counters."""
-    moments = {f"{i}": tensor for i, s in enumerate(task.optimizer.state.values()) for tensor in s.values()}
-    return {name: tensor.clone() for name, tensor in {**task.model.state_dict(), **moments}.items()}
+    """Copies of weights, buffers, gradients, moments and counters."""
+    of_optimizer = enumerate(task.optimizer.state.values())
+    moments = {f"{key} of {place}": tensor for place, held in of_optimizer for key, tensor in held.items()}
+    gradients = {f"gradient of {name}": tensor for name, tensor in task.gradients().items()}
+    return {name: tensor.clone() for name, tensor in {**task.model.state_dict(), **gradients, **moments}.items()}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

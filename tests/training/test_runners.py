@@ -6,6 +6,7 @@ The short last batch, BatchNorm's buffers and the evaluations are part of what i
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 

@@ -114,11 +114,11 @@ class CapturedSteps:
 
     @contextlib.contextmanager
     def _undone(self) -> Iterator[None]:
-        """Give weights, BatchNorm's buffers, moments and counters the values back that they had before.
+        """Give weights, BatchNorm's buffers, gradients, moments and counters the values back that they had before.
 
         That is all that a step changes: it draws nothing at random, so no generator moves.
         """
-        state = [*self.task.model.state_dict().values()]
+        state = [*self.task.model.state_dict().values(), *self.task.gradients().values()]
         for moments in self.task.optimizer.state.values():
             state += moments.values()
         saved = [tensor.clone() for tensor in state]
