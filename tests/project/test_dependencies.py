@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
-LOCAL = {"scalefree", *(path.stem for path in [*ROOT.glob("scripts/*.py"), *ROOT.glob("tests/*")])}
+LOCAL = {"scalefree", "benchmarks", *(path.stem for path in [*ROOT.glob("scripts/*.py"), *ROOT.glob("tests/*")])}
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """The training loop: steps, then an evaluation, epoch by epoch, from wherever the run stands."""
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from scalefree.optim.schedules import constant, cosine, set_eta
 from scalefree.records import Outcome
 from scalefree.tracking import Tracker
 from scalefree.training import checkpoint
+from scalefree.training.captured import CapturedSteps
 from scalefree.training.checkpoint import Progress
 from scalefree.training.device import synchronize
 from scalefree.training.evaluation import evaluate
@@ -33,6 +35,11 @@ def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
     task.model.train()
     for inputs, labels in task.batches.epoch(epoch, start_step):
         yield take_step(task, inputs, labels)
+
+
+def captures(task: Task) -> bool:
+    """Whether a task's steps become graphs: on CUDA, unless runner=plain."""
+    return task.device.type == "cuda" and task.flat is not None
 
 
 def evaluate_all(task: Task, between_batches: Callable[[], None]) -> dict[str, float]:
@@ -57,6 +64,9 @@ class Trainer:
         self.tracker = tracker
         self.report = report
         saved = checkpoint.load(checkpoint_path, identity, task)
+        # From here on the optimizer's tensors stay where they are.
+        self.steps: Callable[[int, int], Iterator[Tensor]]
+        self.steps = CapturedSteps(task) if captures(task) else functools.partial(steps, task)
         self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
         self.last_save = time.monotonic()
         self.interruption = InterruptionRequest()
@@ -92,7 +102,7 @@ class Trainer:
     def _train_epoch(self) -> None:
         progress = self.progress
         self.steps_since = time.perf_counter()
-        for loss in steps(self.task, progress.epoch, progress.step):
+        for loss in self.steps(progress.epoch, progress.step):
             progress.losses[progress.step] = loss
             progress.step += 1
             self._pause()

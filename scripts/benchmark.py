@@ -1,0 +1,38 @@
+"""Measure this machine: python scripts/benchmark.py [results_dir=results] [dataset_root=DIR] [device=auto]
+
+A plain script, the package's plain loop and each step of the fast path, several runs at once, a sweep, what
+checkpoints and tracking cost, and the memory's roofline. Writes RESULTS/benchmarks/<device>.{json,md};
+benchmarks/README.md says how to read it. With dataset_root the images are CIFAR-10's, else they are generated. Nothing
+else should run meanwhile.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+from command_line import parse
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is no part of the package
+
+
+def main() -> int:
+    """Exit codes: 0 done, 2 refused before any work."""
+    try:
+        options = parse(sys.argv[1:], results_dir="results", dataset_root="", device="auto")
+        from benchmarks import suite, table
+        from scalefree.training.device import choose_device
+
+        device = choose_device(options["device"])
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.WARNING)
+    result = suite.run(device, suite.sizes_for(device), options["dataset_root"] or None)
+    written = table.write(result, Path(options["results_dir"]))
+    print(table.page(result))
+    print(*written, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The bytes that must move, against a count by hand."""
+
+import pytest
+import torch
+
+from benchmarks.roofline import ADAM_BYTES, bytes_per_image, copy_bandwidth
+from scalefree.models import resnet
+
+
+def by_hand(n: int, batch_norm: bool, batch_size: int, element_size: int) -> float:
+    """ResNet 6n + 2 of width 16 on 32x32: stages of 16,384, 8,192 and 4,096 activations a layer."""
+    image, first, second, third = 3 * 32 * 32, 16 * 32 * 32, 32 * 16 * 16, 64 * 8 * 8
+    stem = 2 * image + 2 * first
+    same = sum(5 * size for size in (first, second, third)) * (2 * n - 1) + 5 * first
+    narrowing = 3 * first + 2 * second + 3 * second + 2 * third
+    shortcuts = 2 * n * (first + second + third)
+    norms = 2 * (first + 2 * n * (first + second + third)) if batch_norm else 0
+    parameters = sum(p.numel() for p in resnet(6 * n + 2, 10, batch_norm).parameters())
+    elements = stem + same + narrowing + shortcuts + norms
+    return elements * element_size + ADAM_BYTES * parameters / batch_size
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize(("n", "element_size"), [(1, 2), (3, 4)])
+def test_bytes_of_a_resnet(n: int, element_size: int, batch_norm: bool) -> None:
+    model = resnet(6 * n + 2, 10, batch_norm)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert bytes_per_image(model, 3, 32, 128, element_size) == by_hand(n, batch_norm, 128, element_size)
+    assert model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_the_bandwidth_is_a_positive_number() -> None:
+    assert copy_bandwidth(torch.device("cpu"), repetitions=1) > 0

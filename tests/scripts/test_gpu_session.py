@@ -1,0 +1,70 @@
+"""The order of a GPU session, with a stand-in for Python: what it asks for, and what it does not ask for twice."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_session.sh"
+EXPERIMENTS = ["without_bn", "prox_equivalence", "with_bn", "loss_scale", "seeds", "epsilon", "initialization"]
+
+
+class Session:
+    """Runs the script with a stand-in that notes its arguments and ends as `ends` says for a word among them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = folder / "python"
+        self.python.write_text(
+            '#!/bin/sh\necho "$*" >> calls\n'
+            'case "$*" in "-m pytest"*) exit $(cat tests_end) ;; scripts/benchmark.py*) mkdir -p "r/benchmarks"; '
+            "touch r/benchmarks/a.json ;; esac\n".replace("calls", f"{folder}/calls")
+            .replace("tests_end", f"{folder}/tests_end")
+            .replace("r/benchmarks", f"{folder}/r/benchmarks")
+        )
+        self.python.chmod(0o755)
+
+    def run(self, seconds: str = "100", tests_end: int = 0) -> tuple[int, list[str]]:
+        """The exit code and the calls."""
+        (self.folder / "tests_end").write_text(str(tests_end))
+        (self.folder / "calls").write_text("")
+        environment = {**os.environ, "PYTHON": str(self.python), "JOBS": "3"}
+        done = subprocess.run(
+            [SCRIPT, "/d", str(self.folder / "r"), seconds], env=environment, capture_output=True, text=True
+        )
+        return done.returncode, (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(tmp_path)
+
+
+def asked(calls: list[str]) -> list[str]:
+    return [word.partition("=")[2] for call in calls for word in call.split() if word.startswith("experiment=")]
+
+
+def test_benchmark_tests_then_records_in_order(session: Session) -> None:
+    code, calls = session.run()
+    assert code == 0
+    assert calls[0].startswith("scripts/benchmark.py") and "dataset_root=/d/cifar10" in calls[0]
+    assert "pytest" in calls[1] and calls[1].endswith("-k cuda")
+    assert asked(calls) == [*EXPERIMENTS, "metric_prox", "seeds"]
+    assert "profile=h200" in calls[2] and "jobs=3" in calls[2] and "dataset_root=/d" in calls[2]
+    assert "profile=paper" in calls[-1]
+
+
+def test_what_was_measured_and_tested_is_not_done_again(session: Session) -> None:
+    session.run()
+    _, calls = session.run()
+    assert all("reproduce.py" in call for call in calls) and len(calls) == 9
+
+
+def test_without_equality_there_are_no_records(session: Session) -> None:
+    code, calls = session.run(tests_end=1)
+    assert code == 1 and len(calls) == 2 and asked(calls) == []
+
+
+def test_without_time_nothing_is_started(session: Session) -> None:
+    assert session.run(seconds="0") == (0, [])

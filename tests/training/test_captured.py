@@ -1,0 +1,123 @@
+"""Steps on buffers that never move: on a CPU called one by one, on CUDA replayed as graphs; the same bits."""
+
+import itertools
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conftest import Make
+from scalefree.config import RunConfig
+from scalefree.training import Interrupted, trainer
+from scalefree.training.captured import CapturedSteps
+from scalefree.training.task import Task, build_task, load_data
+from scalefree.training.trainer import Trainer, steps
+from training.reference import train, trainer_of
+from training.test_runners import DEVICES, NETWORKS, OPTIMIZERS, assert_same_bits, trained
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    **NETWORKS,
+    **OPTIMIZERS,
+    "bf16, bn": {"precision": "bf16", "model.batch_norm": True},
+    "one batch": {"training.batch_size": 1000, "training.epochs": 203},
+    "no short batch": {"training.batch_size": 40, "training.epochs": 29, "dataset.per_class": 28},
+}
+
+
+@pytest.fixture
+def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainers take captured steps on a CPU too."""
+    monkeypatch.setattr(trainer, "captures", lambda task: task.flat is not None)
+
+
+def task_of(config: RunConfig) -> Task:
+    return build_task(config, load_data(config.dataset), torch.device(config.device))
+
+
+def state(task: Task) -> dict[str, torch.Tensor]:
+    """Copies of weights, buffers, gradients, moments and counters."""
+    of_optimizer = enumerate(task.optimizer.state.values())
+    moments = {f"{key} of {place}": tensor for place, held in of_optimizer for key, tensor in held.items()}
+    gradients = {f"gradient of {name}": tensor for name, tensor in task.gradients().items()}
+    return {name: tensor.clone() for name, tensor in {**task.model.state_dict(), **gradients, **moments}.items()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_captured_steps_are_the_fast_loops(
+    variant: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = trained("fast", VARIANTS[variant], tiny, tmp_path)
+    monkeypatch.setattr(trainer, "captures", lambda task: True)
+    found = trained("auto", VARIANTS[variant], tiny, tmp_path)
+    assert isinstance(found.steps, CapturedSteps) and not isinstance(expected.steps, CapturedSteps)
+    assert_same_bits(found, expected)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("taken", [0, 3])
+def test_making_them_leaves_no_trace(taken: int, device: str, tiny: Make) -> None:
+    task = task_of(tiny({"model.batch_norm": True, "device": device}))
+    list(itertools.islice(steps(task, 0, 0), taken))
+    before, places = state(task), [p.data_ptr() for p in task.model.parameters()]
+    random = torch.get_rng_state()
+    CapturedSteps(task)
+    after = state(task)
+    assert before.keys() == {name for name in after if taken or "." in name}
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert taken or not any(value.any() for name, value in after.items() if "." not in name)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert [p.data_ptr() for p in task.model.parameters()] == places
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_interrupted_in_an_epoch_and_resumed_they_end_alike(
+    device: str, tiny: Make, tmp_path: Path, everywhere: None
+) -> None:
+    config = tiny({"model.batch_norm": True, "schedule": "cosine", "training.epochs": 3, "device": device})
+    whole, outcome = train(config, tmp_path / "whole.pt")
+    path = tmp_path / "checkpoint.pt"
+    part = trainer_of(config, path)
+    part.report = lambda epoch, metrics: signal.raise_signal(signal.SIGTERM) if epoch == 1 else None
+    with pytest.raises(Interrupted):
+        part.train()
+    resumed = trainer_of(config, path)
+    assert resumed.steps_taken == 8 and isinstance(resumed.steps, CapturedSteps)
+    assert resumed.train() == outcome
+    assert_same_bits(resumed, whole)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_step_size_and_decay_reach_a_captured_step(device: str, tiny: Make) -> None:
+    """The weights stay where they are while both are zero, and move again afterwards."""
+    task = task_of(tiny({"device": device}))
+    captured = CapturedSteps(task)
+    (group,) = task.optimizer.param_groups
+    before = state(task)
+    lr, decay = group["lr"].clone(), group["weight_decay"].clone()
+    group["lr"].zero_()
+    list(captured(0, 0))
+    assert all(torch.equal(value, before[name]) for name, value in task.model.state_dict().items())
+    group["lr"].copy_(lr)
+    group["weight_decay"].zero_()
+    list(captured(1, 0))
+    undecayed = state(task)
+    assert not all(torch.equal(undecayed[name], value) for name, value in before.items() if "." in name)
+    assert decay > 0
+
+
+def test_they_can_be_entered_at_any_step(tiny: Make) -> None:
+    config = tiny()
+    loop, captured = task_of(config), task_of(config)
+    expected = [loss.item() for loss in itertools.islice(steps(loop, 0, 0), 7)]
+    first = CapturedSteps(captured)
+    found = [loss.item() for loss in itertools.islice(first(0, 0), 3)]
+    found += [loss.item() for loss in CapturedSteps(captured)(0, 3)]
+    assert found == expected
+
+
+def test_the_plain_runner_has_none(tiny: Make, tmp_path: Path, everywhere: None) -> None:
+    config = tiny({"runner": "plain"})
+    assert not isinstance(trainer_of(config, tmp_path / "checkpoint.pt").steps, CapturedSteps)
+    assert isinstance(trainer_of(tiny(), tmp_path / "checkpoint.pt"), Trainer)
