@@ -15,7 +15,7 @@ import pytest
 from conftest import TINY, Make
 from launching import dying
 from scalefree.compose import run_config
-from scalefree.config import RunConfig
+from scalefree.config import RunConfig, with_values
 from scalefree.launching import worker as worker_module
 from scalefree.launching.reports import Report, Sweep
 from scalefree.launching.sweep import sweep
@@ -122,6 +122,17 @@ def test_the_store_has_the_results_and_only_them(mixed: Mixed) -> None:
     assert all(records[identity] == record for identity, record in mixed.before.items())
     alone = run(mixed.fates["trained"])
     assert not alone.trained, "the worker's record counts here"
+
+
+@pytest.mark.parametrize("fate", ["trained", "also trained"])
+def test_a_neighbour_of_runs_that_diverge_or_die_is_what_it_is_alone(fate: str, mixed: Mixed, tmp_path: Path) -> None:
+    beside = mixed.store.read(run_name(mixed.fates[fate]))
+    assert beside is not None
+    (alone, _) = run(with_values(mixed.fates[fate], {"results_dir": str(tmp_path)}))
+    assert alone.final_metrics == beside.final_metrics and alone.update_scale == beside.update_scale
+    curves = Store(tmp_path).curves(alone)
+    for name, curve in mixed.store.curves(beside).items():
+        assert "seconds" in name or curve.tobytes() == curves[name].tobytes(), name
 
 
 def test_failures_are_listed_with_their_reasons(mixed: Mixed) -> None:
