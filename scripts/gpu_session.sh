@@ -45,10 +45,10 @@ fi
 # The order of worth: the paper's main comparison, then its proximal view, BatchNorm, loss multipliers, seeds, our questions.
 for experiment in without_bn prox_equivalence with_bn loss_scale seeds epsilon initialization metric_prox; do
     within_time "$python" scripts/reproduce.py profile="$profile" experiment="$experiment" results_dir="$results" \
-        jobs="$jobs" tracking=none dataset_root="$data"
+        jobs="$jobs" tracking=none draw=no dataset_root="$data"
 done
 # With time left: whole runs of 300 epochs at the paper's best cells, DenseNet on CIFAR-100 among them.
 if [ "$profile" = h200 ]; then
     within_time "$python" scripts/reproduce.py profile=paper experiment=seeds results_dir="$results" jobs="$jobs" \
-        tracking=none dataset_root="$data"
+        tracking=none draw=no dataset_root="$data"
 fi

@@ -1,7 +1,7 @@
 """Train what a profile's experiments lack, then draw the figures and judge the claims.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
-                                [dataset_root=DIR]
+                                [dataset_root=DIR] [draw=yes]
     python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
 
 With dataset_root, CIFAR is not downloaded but read from DIR/cifar10 and DIR/cifar100, or from DIR itself, each a folder
@@ -80,7 +80,10 @@ def main() -> int:
             jobs=str(cores()),
             tracking="offline",
             dataset_root="",
+            draw="yes",
         )
+        if options["draw"] not in ("yes", "no"):
+            raise ValueError(f"draw={options['draw']} is impossible; draw=no leaves figures and claims for later")
         names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
         experiments = [load_experiment(name, options["profile"]) for name in names]
         machine = (options[key] for key in ("results_dir", "tracking", "profile", "dataset_root"))
@@ -107,6 +110,8 @@ def main() -> int:
             return 130
         raise
 
+    if options["draw"] == "no":
+        return 1 if unfinished else 0
     from drawing import draw_everything  # Matplotlib and SciPy; the workers, which read this file too, need neither
 
     draw_everything(options["profile"], options["results_dir"], jobs)

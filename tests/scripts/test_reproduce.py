@@ -94,7 +94,11 @@ def test_bad_arguments_are_one_line_and_nothing_written(
 
 @pytest.mark.parametrize(
     ("argument", "named"),
-    [("experiment=nothing", "experiment=nothing is unknown"), ("tracking=loud", "tracking=loud is unknown")],
+    [
+        ("experiment=nothing", "experiment=nothing is unknown"),
+        ("tracking=loud", "tracking=loud is unknown"),
+        ("draw=maybe", "draw=maybe is impossible"),
+    ],
 )
 def test_reproduce_refuses_what_its_runs_would(
     argument: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
