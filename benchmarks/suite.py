@@ -12,7 +12,7 @@ from benchmarks import comparison
 from benchmarks.comparison import CUDA_SIZES, Sizes
 from benchmarks.pictures import SIDE, make_folder
 from benchmarks.roofline import bytes_per_image, copy_bandwidth
-from benchmarks.stages import CPU_STAGES, CUDA_STAGES, FAST
+from benchmarks.stages import FAST, stages_of
 from scalefree.launching.settings import cores
 from scalefree.models import resnet
 from scalefree.records.environment import versions
@@ -56,9 +56,8 @@ def run(device: torch.device, sizes: Sizes, root: str | None) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory() as folder:
         images = make_folder(Path(folder, "images"), sizes.train, sizes.test, root)
-        chosen = CUDA_STAGES if device.type == "cuda" else CPU_STAGES
         print("one training after another way", flush=True)
-        result["step by step"] = stages = comparison.stages(chosen, images, sizes, device)
+        result["step by step"] = stages = comparison.stages(stages_of(device), images, sizes, device)
         print("several at once", flush=True)
         result["runs at once"] = comparison.runs_at_once(images, sizes, device)
         print("depths", flush=True)
