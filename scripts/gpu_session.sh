@@ -4,7 +4,7 @@
 #   scripts/gpu_session.sh DATA RESULTS [SECONDS]      (all of it; SECONDS is 1700 unless given)
 #
 # DATA holds CIFAR-10 and CIFAR-100 as image folders (DATA/cifar10/train/<class>/*.png ...). The benchmark is skipped where
-# RESULTS has one already, the tests where they have passed with this commit. Runs that have a record are skipped, and
+# RESULTS has one of this kind of device, the tests where they have passed with this commit. Runs that have a record are skipped, and
 # those that the time cut short continue from their checkpoints. PYTHON=python3 chooses an environment, JOBS=8 how many runs
 # share the GPU, PROFILE=h200 the size of the grids; on a CPU PROFILE=smoke proves the script.
 set -uo pipefail
@@ -25,7 +25,9 @@ within_time() {
     timeout --kill-after=30 --signal=TERM "$left" "$@"
 }
 
-if ! compgen -G "$results/benchmarks/*.json" >/dev/null; then
+device=cpu
+command -v nvidia-smi >/dev/null && device=nvidia # as benchmarks are named after the device
+if ! compgen -G "$results/benchmarks/$device-*.json" >/dev/null; then
     within_time "$python" scripts/benchmark.py results_dir="$results" dataset_root="$data/cifar10" ||
         echo "gpu_session: the benchmark failed; going on"
 fi
