@@ -25,8 +25,8 @@ from training.reference import trainer_of
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """The condition's first true value, waited for; two minutes are enough for the slowest machine."""
-    deadline = time.monotonic() + 120
+    """The condition's first true value, waited for; ten minutes are enough for the slowest machine."""
+    deadline = time.monotonic() + 600
     while not (value := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
