@@ -1,9 +1,10 @@
 """Upload offline runs to wandb, each once, in the order of their starts.
 
-    python scripts/sync.py [results_dir=results] [dry_run=false]
+    python scripts/sync.py [results_dir=results] [--dry-run]
 
-Needs a wandb account (`wandb login`). Only runs that have ended are uploaded: the last session of a run holds all its
-epochs, also those before it was resumed. What is uploaded is marked by wandb itself, beside its log.
+Needs a wandb account (`wandb login`). --dry-run, which is dry_run=true, only lists. Only runs that have ended are
+uploaded: the last session of a run holds all its epochs, also those before it was resumed. What is uploaded is marked
+by wandb itself, beside its log.
 """
 
 import subprocess
@@ -57,7 +58,8 @@ def upload(session: Session) -> str | None:
 def main() -> int:
     """Exit codes: 0 done, 1 an upload failed (those after it were not tried), 2 a wrong argument."""
     try:
-        options = parse(sys.argv[1:], results_dir="results", dry_run="false")
+        given = ["dry_run=true" if argument == "--dry-run" else argument for argument in sys.argv[1:]]
+        options = parse(given, results_dir="results", dry_run="false")
         if options["dry_run"] not in ("true", "false"):
             raise ValueError(f"dry_run={options['dry_run']} is impossible; it is true or false")
     except ValueError as error:

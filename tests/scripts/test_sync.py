@@ -88,8 +88,9 @@ def test_each_finished_run_is_uploaded_once_in_the_order_of_starts(uploads: Uplo
     assert len(uploads.calls()) == 2
 
 
-def test_a_dry_run_lists_and_uploads_nothing(uploads: Uploads) -> None:
-    done = uploads.sync("dry_run=true")
+@pytest.mark.parametrize("argument", ["dry_run=true", "--dry-run"])
+def test_a_dry_run_lists_and_uploads_nothing(argument: str, uploads: Uploads) -> None:
+    done = uploads.sync(argument)
     assert done.returncode == 0 and uploads.calls() == []
     lines = done.stdout.splitlines()
     assert lines[0] == "2 to upload, 0 uploaded before, 2 not finished yet"
