@@ -19,7 +19,7 @@ class Session:
         self.python.write_text(
             '#!/bin/sh\necho "$*" >> calls\n'
             'case "$*" in "-m pytest"*) exit $(cat tests_end) ;; scripts/benchmark.py*) mkdir -p "r/benchmarks"; '
-            "touch r/benchmarks/a.json ;; esac\n".replace("calls", f"{folder}/calls")
+            "touch r/benchmarks/cpu-a.json r/benchmarks/nvidia-a.json ;; esac\n".replace("calls", f"{folder}/calls")
             .replace("tests_end", f"{folder}/tests_end")
             .replace("r/benchmarks", f"{folder}/r/benchmarks")
         )

@@ -15,7 +15,8 @@ from torch import Tensor
 from conftest import TINY, Make
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.records import Record, Store
+from scalefree.records import Record, Store, run_identity
+from scalefree.tracking.sessions import newest, sessions
 from scalefree.training import Interrupted, run, trainer
 from scalefree.training.task import Task
 from scripts.entry import ENVIRONMENT
@@ -91,6 +92,21 @@ def test_interrupted_twice(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
                 run(config)
         assert len(run_folders(Path(config.results_dir))) == 1, "the newest session holds all epochs so far"
     assert_complete(config, run(config).record)
+
+
+def test_sessions_of_one_second_are_one_runs(tiny: Make) -> None:
+    """wandb marks the later ones by a number at the end of the folder's name."""
+    config = tiny(VALUES)
+    wandb_folder = Path(config.results_dir) / "wandb"
+    first, second, other = (
+        wandb_folder / f"offline-run-20260101_000000-{name}"
+        for name in (run_identity(config), f"{run_identity(config)}-1", "0123456789ab-1")
+    )
+    for folder in (second, first, other):
+        folder.mkdir(parents=True)
+    assert newest(sessions(wandb_folder))[run_identity(config)].folder == second
+    run(config)
+    assert not first.exists() and not second.exists() and other.exists()
 
 
 def test_killed(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """wandb's local folders of runs, one a session: `offline-run-<start>-<id>`, or `run-<start>-<id>` for one online.
 
+A second session of the same run in the same second has `-1` at its end, and so on.
+
 They are read with `wandb leet inspect`, the reader that wandb ships for its own files.
 """
 
@@ -11,16 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<start>\d{8}_\d{6})-(?P<id>[^/]+)")
+_FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<start>\d{8}_\d{6})-(?P<id>[^/-]+)(?:-(?P<again>\d+))?")
 
 
 @dataclass(frozen=True)
 class Session:
-    """One start of a run, as a folder."""
+    """One start of a run, as a folder; `again` counts its sessions that had started in the same second before."""
 
     folder: Path
     run_id: str
     start: str
+    again: int
     offline: bool
 
     @property
@@ -52,8 +55,9 @@ def sessions(folder: Path) -> list[Session]:
     for path in folder.iterdir() if folder.is_dir() else ():
         match = _FOLDER.fullmatch(path.name)
         if match and path.is_dir():
-            found.append(Session(path, match["id"], match["start"], match["offline"] is not None))
-    return sorted(found, key=lambda session: (session.start, session.run_id))
+            again = int(match["again"] or 0)
+            found.append(Session(path, match["id"], match["start"], again, match["offline"] is not None))
+    return sorted(found, key=lambda session: (session.start, session.run_id, session.again))
 
 
 def newest(found: list[Session]) -> dict[str, Session]:

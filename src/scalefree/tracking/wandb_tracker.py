@@ -21,6 +21,7 @@ from scalefree.measure import EXPONENTS, Distribution
 from scalefree.records import Record, run_identity, scientific_config
 from scalefree.tracking.deadline import NoAnswer, within
 from scalefree.tracking.metrics import CURVES
+from scalefree.tracking.sessions import sessions
 
 log = logging.getLogger(__name__)
 
@@ -136,10 +137,10 @@ class WandbTracker:
 
     def _remove_older_sessions(self) -> None:
         mine = Path(self.run.dir).parent
-        for folder in mine.parent.glob(f"offline-run-*-{self.run.id}"):
-            if folder.name != mine.name:
+        for session in sessions(mine.parent):
+            if session.offline and session.run_id == self.run.id and session.folder.name != mine.name:
                 # A process of a killed session may still be writing there; then the next session removes it.
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(session.folder, ignore_errors=True)
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
         """One wandb step an epoch: curves, and histograms and their scalars where they were measured."""
