@@ -4,14 +4,14 @@ import signal
 import time
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import pytest
 
 from conftest import Make
 from faults.journals import files_of, result, whole
 from scalefree.records import Store
-from scalefree.training import Interrupted, checkpoint, run, trainer
+from scalefree.training import Interrupted, run, trainer
+from training.disturbed import after_save
 
 
 @pytest.fixture
@@ -34,18 +34,9 @@ def test_a_run_its_checkpoint_and_its_resumption(
     expected = tiny({"results_dir": tiny().results_dir + "-undisturbed"})
     run(expected)
     config = tiny()
-    save, saves = checkpoint.save, 0
-
-    def and_interrupt(*arguments: Any) -> None:
-        nonlocal saves
-        save(*arguments)
-        saves += 1
-        if saves == 5:
-            signal.raise_signal(signal.SIGTERM)
-
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-        patch.setattr(checkpoint, "save", and_interrupt)
+        after_save(patch, 5, lambda: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted):
             run(config)
     with caplog.at_level("INFO"):

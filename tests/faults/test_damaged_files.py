@@ -21,6 +21,7 @@ from scalefree.data import DatasetError, load_dataset
 from scalefree.records import RecordError, Store, run_name
 from scalefree.training import checkpoint, run, trainer
 from scalefree.training.checkpoint import CheckpointError
+from training.disturbed import after_save
 
 
 class Killed(BaseException):
@@ -51,18 +52,13 @@ def test_the_payload_would_work() -> None:
 
 def interrupted(config: RunConfig) -> Path:
     """Train until the process ends right after its third checkpoint, which is returned."""
-    save, saves = checkpoint.save, 0
 
-    def and_end(*arguments: Any) -> None:
-        nonlocal saves
-        save(*arguments)
-        saves += 1
-        if saves == 3:
-            raise Killed
+    def end() -> None:
+        raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-        patch.setattr(checkpoint, "save", and_end)
+        after_save(patch, 3, end)
         with pytest.raises(Killed):
             run(config)
     return Store(config.results_dir).directory(run_name(config)) / "checkpoint.pt"

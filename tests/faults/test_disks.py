@@ -15,6 +15,7 @@ from faults.journals import files_of, result, whole
 from scalefree.config import RunConfig
 from scalefree.records import Record, Store, run_name
 from scalefree.training import checkpoint, run, trainer
+from training.disturbed import after_save
 from training.reference import trainer_of
 
 PAGE = 4096
@@ -100,18 +101,9 @@ def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(
     expected = elsewhere(tiny)
     config = on(disk, tiny)
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
-    save, saves = checkpoint.save, 0
-
-    def and_fill(*arguments: Any) -> None:
-        nonlocal saves
-        save(*arguments)
-        saves += 1
-        if saves == 3:
-            disk.fill(8)
-
-    monkeypatch.setattr(checkpoint, "save", and_fill)
+    saves = after_save(monkeypatch, 3, lambda: disk.fill(8))
     record = assert_failed(config, errno.ENOSPC)
-    assert record is not None and saves == 3
+    assert record is not None and saves() == 3
     saved = Store(config.results_dir).directory(record.name) / "checkpoint.pt"
     assert trainer_of(config, saved).steps_taken == 3
     disk.make_space()

@@ -3,64 +3,26 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import wandb
-from torch import Tensor
 
 from conftest import TINY, Make
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.records import Record, Store, run_identity
 from scalefree.tracking.sessions import newest, sessions
-from scalefree.training import Interrupted, run, trainer
-from scalefree.training.task import Task
-from scripts.entry import ENVIRONMENT
+from scalefree.training import Interrupted, run
+from scripts.entry import TESTS_ENVIRONMENT
 from tracking.test_failing_wandb import FakeRun
 from tracking.wandb_files import rows, run_folders
+from training.disturbed import at_steps, child
 
 EPOCHS = 4
 VALUES = {"tracking": "offline", "training.epochs": EPOCHS, "training.evaluate_every": 2}
-# Seven steps an epoch, a checkpoint after each step; trains until the process is killed in the middle of epoch 3.
-KILLED = """
-import os, signal, sys
-from scalefree.compose import run_config
-from scalefree.training import run, trainer
-
-original, taken = trainer.steps, 0
-
-def steps(*arguments):
-    global taken
-    for loss in original(*arguments):
-        taken += 1
-        if taken == 17:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield loss
-
-trainer.steps = steps
-trainer.CHECKPOINT_SECONDS = -1.0
-run(run_config({values}))
-"""
-
-
-def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next training gets a SIGTERM in that step of its own, counted from 1."""
-    original = trainer.steps
-    taken = 0
-
-    def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
-        nonlocal taken
-        for loss in original(task, epoch, start_step):
-            taken += 1
-            if taken == step:
-                signal.raise_signal(signal.SIGTERM)
-            yield loss
-
-    monkeypatch.setattr(trainer, "steps", steps)
 
 
 def assert_complete(config: RunConfig, record: Record) -> None:
@@ -87,7 +49,7 @@ def test_interrupted_twice(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(VALUES)
     for step in (9, 8):  # in the second epoch, and in the third
         with monkeypatch.context() as patch:
-            interrupt_after(step, patch)
+            at_steps(patch, {step: signal.SIGTERM})
             with pytest.raises(Interrupted):
                 run(config)
         assert len(run_folders(Path(config.results_dir))) == 1, "the newest session holds all epochs so far"
@@ -112,7 +74,9 @@ def test_sessions_of_one_second_are_one_runs(tiny: Make) -> None:
 def test_killed(tmp_path: Path) -> None:
     """What the killed session had not written yet, which may be all of it, is told by the next."""
     values = {**TINY, **VALUES, "results_dir": str(tmp_path / "results")}
-    done = subprocess.run([sys.executable, "-c", KILLED.replace("{values}", repr(values))], env=ENVIRONMENT)
+    # Seven steps an epoch, a checkpoint after each; it dies in the middle of epoch 3.
+    program = child(values, {17: signal.SIGKILL}, checkpoint_seconds=-1.0)
+    done = subprocess.run([sys.executable, "-c", program], env=TESTS_ENVIRONMENT)
     assert done.returncode == -signal.SIGKILL
     config = run_config(values)
     assert len(run_folders(Path(config.results_dir))) == 1
@@ -122,7 +86,7 @@ def test_killed(tmp_path: Path) -> None:
 def test_a_session_that_wandb_broke_removes_nothing(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(VALUES)
     with monkeypatch.context() as patch:
-        interrupt_after(9, patch)
+        at_steps(patch, {9: signal.SIGTERM})
         with pytest.raises(Interrupted):
             run(config)
     (before,) = run_folders(Path(config.results_dir))
@@ -152,7 +116,7 @@ def test_online_only_what_the_server_lacks_is_sent(next_step: int, tiny: Make, m
     fake = FakeRun()
     monkeypatch.setattr(wandb, "init", lambda **_: fake)
     with monkeypatch.context() as patch:
-        interrupt_after(16, patch)
+        at_steps(patch, {16: signal.SIGTERM})
         with pytest.raises(Interrupted):
             run(config)
     assert [row["epoch"] for row in fake.rows] == [1, 2]

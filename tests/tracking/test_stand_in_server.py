@@ -1,6 +1,7 @@
 """wandb's own client and its own `wandb sync` against a stand-in server of this machine. No real server is involved."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,32 +14,11 @@ from conftest import TINY
 from scalefree.compose import run_config
 from scalefree.records import Store
 from scalefree.training import run
-from scripts.entry import ENVIRONMENT, command
+from scripts.entry import ENVIRONMENT, TESTS_ENVIRONMENT, command
 from tracking.stand_in import Server, serving
+from training.disturbed import child
 
 EPOCHS = 4
-# Trains; with `stop`, gets a SIGTERM in that step, counted from 1. Seven steps an epoch.
-TRAIN = """
-import signal
-from scalefree.compose import run_config
-from scalefree.training import Interrupted, run, trainer
-
-original, taken = trainer.steps, 0
-
-def steps(*arguments):
-    global taken
-    for loss in original(*arguments):
-        taken += 1
-        if taken == {stop}:
-            signal.raise_signal(signal.SIGTERM)
-        yield loss
-
-trainer.steps = steps
-try:
-    run(run_config({values}))
-except Interrupted:
-    print("interrupted")
-"""
 
 
 @pytest.fixture
@@ -48,9 +28,9 @@ def server() -> Iterator[Server]:
 
 
 def train(server: Server, values: dict[str, Any], stop: int = 0) -> str:
-    """One session of an online run, in a process of its own; what it printed."""
-    code = TRAIN.replace("{values}", repr(values)).replace("{stop}", str(stop))
-    environment = {**ENVIRONMENT, **server.account(), "HOME": values["results_dir"]}
+    """One session of an online run, in a process of its own, with a SIGTERM in step `stop`; what it printed."""
+    code = child(values, {stop: signal.SIGTERM})
+    environment = {**TESTS_ENVIRONMENT, **server.account(), "HOME": values["results_dir"]}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240, check=True
     )

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from conftest import Make
 from scalefree.config import RunConfig
@@ -18,8 +17,8 @@ from scalefree.data import evaluation_batches
 from scalefree.records import Store
 from scalefree.training import Interrupted, evaluation, run, trainer
 from scalefree.training.checkpoint import Progress
-from scalefree.training.task import Task
 from scalefree.training.trainer import Trainer
+from training.disturbed import at_steps
 from training.reference import train, trainer_of
 
 STEPS_AN_EPOCH, STEPS = 7, 14
@@ -37,25 +36,6 @@ def unanswered_signals_fail() -> Iterator[None]:
     for number, handler in previous.items():
         assert signal.getsignal(number) is fail, "the handler was not given back"
         signal.signal(number, handler)
-
-
-def at_steps(monkeypatch: pytest.MonkeyPatch, what: dict[int, Any]) -> None:
-    """During the chosen steps, counted over all trainings, raise a signal or an exception."""
-    original = trainer.steps
-    taken = 0
-
-    def disturbed(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
-        nonlocal taken
-        for loss in original(task, epoch, start_step):
-            taken += 1
-            disturbance = what.get(taken)
-            if isinstance(disturbance, signal.Signals):
-                signal.raise_signal(disturbance)
-            elif disturbance is not None:
-                raise disturbance
-            yield loss
-
-    monkeypatch.setattr(trainer, "steps", disturbed)
 
 
 def assert_same(found: Trainer, expected: Trainer) -> None:

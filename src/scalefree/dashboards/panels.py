@@ -7,7 +7,6 @@ import wandb_workspaces.reports.v2.interface as wr
 from scalefree.tracking.metrics import AXES, QUANTITY_NAMES
 
 EPOCHS, IMAGES = (axis.name for axis in AXES)
-QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 OPTIMIZER, DEPTH = "optimizer.name", "model.depth"
 ALPHA, LAMBDA = "optimizer.lr", "optimizer.weight_decay"
 
@@ -35,7 +34,7 @@ def curves(
 
 def quantiles(quantity: str, group: str = "network", by: str | None = None) -> wr.LinePlot:
     """The 5, 50 and 95 % quantiles of a quantity against epochs."""
-    metrics = [f"{quantity}/{group}/{quantile}" for quantile in (QUANTILES[0], QUANTILES[2], QUANTILES[4])]
+    metrics = [f"{quantity}/{group}/{quantile}" for quantile in ("q05", "q50", "q95")]
     where = "whole network" if group == "network" else group
     return curves(f"{QUANTITY_NAMES[quantity]}: 5, 50, 95 %, {where}", metrics, "powers of two", by)
 
