@@ -85,7 +85,7 @@ class DenseNet(nn.Module):
         x = self.transition1(self.block1(self.conv(x)))
         x = self.transition2(self.block2(x))
         x = F.relu(self.norm(self.block3(x)))
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        logits: Tensor = self.linear(F.avg_pool2d(x, x.shape[2:]).flatten(1))
         return logits
 
 

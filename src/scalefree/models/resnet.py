@@ -51,13 +51,13 @@ class BasicBlock(nn.Module):
         if self.stride == 1 and self.new_channels == 0:
             return x
         before = self.new_channels // 2
-        x = x[:, :, :: self.stride, :: self.stride]
+        x = F.avg_pool2d(x, 1, self.stride)  # one pixel's mean; a slice's gradient would lose the memory format
         return F.pad(x, (0, 0, 0, 0, before, self.new_channels - before))
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(y))
-        return F.relu(y + self.shortcut(x), inplace=True)
+        return F.relu(y.add_(self.shortcut(x)), inplace=True)
 
 
 class FixupBlock(BasicBlock):
@@ -71,7 +71,7 @@ class FixupBlock(BasicBlock):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.conv1(x + self.bias1a) + self.bias1b, inplace=True)
         y = self.conv2(y + self.bias2a) * self.scale + self.bias2b
-        return F.relu(y + self.shortcut(x), inplace=True)
+        return F.relu(y.add_(self.shortcut(x)), inplace=True)
 
 
 class ResNet(nn.Module):
@@ -104,7 +104,7 @@ class ResNet(nn.Module):
         if self.fixup:
             x = x + self.stem_bias
         x = self.stage3(self.stage2(self.stage1(F.relu(x, inplace=True))))
-        x = x.mean(dim=(2, 3))
+        x = F.avg_pool2d(x, x.shape[2:]).flatten(1)
         if self.fixup:
             x = x + self.head_bias
         logits: Tensor = self.linear(x)
