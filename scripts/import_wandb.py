@@ -55,7 +55,7 @@ def main() -> int:
             print(f"error: {error}; what was added before is whole, the same command goes on", file=sys.stderr)
             return 1
     print("\n".join([f"from {folder} to {options['results_dir']}: {summary(merged)}", *refused]))
-    return 1 if refused or any(run.fate in ("conflicting", "damaged") for run in merged) else 0
+    return 1 if refused or any(run.is_refused for run in merged) else 0
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main() -> int:
         print(f"error: {error}; what was added before is whole, the same command goes on", file=sys.stderr)
         return 1
     print(f"from {sys.argv[1]} to {options['results_dir']}: {summary(merged)}")
-    return 1 if any(run.fate in ("conflicting", "damaged") for run in merged) else 0
+    return 1 if any(run.is_refused for run in merged) else 0
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def shares(configs: Sequence[RunConfig], settings: SlurmSettings, folder: Path) 
 
 def already_done(config: RunConfig) -> Report | None:
     """The report of a run that the store has; None for an image folder, whose name its images decide."""
-    record = None if config.dataset.name == "image_folder" else Store(config.results_dir).read(run_name(config))
-    if record is None or not record.outcome.is_result:
+    record = None if config.dataset.name == "image_folder" else Store(config.results_dir).result(run_name(config))
+    if record is None:
         return None
     return Report(run_label(config), "already done", describe_outcome(record), 0.0)
 

@@ -11,7 +11,18 @@ from scalefree.records.store import Arrays, Store
 Fate = Literal["added", "identical", "conflicting", "damaged", "computed elsewhere", "being trained here", "unfinished"]
 
 # What two trainings of one run must have in common for their results to be equal bit by bit.
-BUILD = ("device", "threads", "runner", "cuda", "cudnn", "machine", "platform", "commit", "uncommitted_changes")
+BUILD = (
+    "device",
+    "threads",
+    "runner",
+    "convolutions",
+    "cuda",
+    "cudnn",
+    "machine",
+    "platform",
+    "commit",
+    "uncommitted_changes",
+)
 PACKAGES = ("scalefree", "torch", "numpy")
 # What no device and no version changes: a difference here is a conflict wherever the two were computed.
 FIXED = ("config", "fingerprints", "parameters")
@@ -24,6 +35,11 @@ class Merged:
     name: str
     fate: Fate
     detail: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether someone must look: the other store's record is damaged, or says what cannot be."""
+        return self.fate in ("conflicting", "damaged")
 
 
 def _check_curves(record: Record, curves: Arrays) -> None:
@@ -54,8 +70,8 @@ def read_checked(store: Store, name: str) -> tuple[Record, Arrays, Arrays] | Non
     Raises:
         RecordError: a damaged or mislabelled document, and arrays that are damaged or another run's.
     """
-    record = store.read(name)
-    if record is None or not record.outcome.is_result:
+    record = store.result(name)
+    if record is None:
         return None
     curves, histograms = store.curves(record), store.histograms(record)
     try:

@@ -68,6 +68,15 @@ class Store:
             raise RecordError(f"{path} is the record of {record.name}; move it to the directory of that name")
         return record
 
+    def result(self, name: str) -> Record | None:
+        """The record of that name, None if there is none or it is a failure's.
+
+        Raises:
+            RecordError: a truncated, foreign or mislabelled document.
+        """
+        record = self.read(name)
+        return record if record is not None and record.outcome.is_result else None
+
     def records(self) -> dict[str, Record]:
         """All readable records by identity; a damaged one is reported and left out, never guessed."""
         found = {}

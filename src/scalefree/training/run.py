@@ -78,6 +78,7 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
             **versions(),
             **describe(task.device),
             "runner": "fast" if config.runner == "auto" else config.runner,
+            "convolutions": "torch and conv3x3.c" if task.native else "torch",
             "dataset_root": None if config.dataset.root is None else Path(config.dataset.root).name,
         },
         fingerprints=task.dataset.fingerprints,
@@ -129,12 +130,6 @@ def _failure(config: RunConfig, dataset: Dataset, name: str, error: Exception) -
     )
 
 
-def _result(store: Store, config: RunConfig) -> Record | None:
-    """The run's record, None where there is none or it failed."""
-    record = store.read(run_name(config))
-    return record if record is not None and record.outcome.is_result else None
-
-
 class Finished(NamedTuple):
     """A run's record, and whether this call trained it rather than found it."""
 
@@ -155,7 +150,7 @@ def run(config: RunConfig) -> Finished:
     validate(config)
     store = Store(config.results_dir)
     # What an image folder holds is part of its runs' identity; all others are known without their data.
-    if config.dataset.name != "image_folder" and (record := _result(store, config)) is not None:
+    if config.dataset.name != "image_folder" and (record := store.result(run_name(config))) is not None:
         store.remove_leftovers(record.name)
         return Finished(record, trained=False)
     set_precision(config.precision, choose_device(config.device))
@@ -167,7 +162,7 @@ def run(config: RunConfig) -> Finished:
         if not mine:
             raise RunBusy(f"{name} is being trained by another process")
         # Looked up under the claim: another process may have finished it a moment ago.
-        if (record := _result(store, config)) is not None:
+        if (record := store.result(name)) is not None:
             store.remove_leftovers(name)
             return Finished(record, trained=False)
         try:
@@ -178,7 +173,7 @@ def run(config: RunConfig) -> Finished:
         except Exception as error:
             store.note(name, "".join(traceback.format_exception(error)))
             try:
-                if _result(store, config) is None:  # a failure never takes the place of a result
+                if store.result(name) is None:  # a failure never takes the place of a result
                     store.write(_failure(config, dataset, name, error), {}, {})
             except OSError as second:
                 log.error("%s: its failure could not be recorded: %s", name, second)

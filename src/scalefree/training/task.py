@@ -16,6 +16,7 @@ from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.rules import direction
 from scalefree.seeds import generator
 from scalefree.training.flat import FlatParameters
+from scalefree.training.native import use_native_convolutions
 
 OPTIMIZERS = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
 
@@ -27,6 +28,7 @@ class Task:
     Attributes:
         flat: the buffer that holds all parameters under the fast runners; None under the plain one, where the
             optimizer works on the list of layers.
+        native: whether small convolutions are those of conv3x3.c.
         forward: the model, compiled where the runner says so.
         step: the optimizer's step, compiled likewise.
     """
@@ -39,6 +41,7 @@ class Task:
     batches: TrainBatches
     groups: dict[str, list[str]]
     flat: FlatParameters | None
+    native: bool
     forward: Callable[[Tensor], Tensor]
     step: Callable[[], None]
 
@@ -147,6 +150,8 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
     dataset = dataset.to(device)
     model = build_model(config, dataset).to(device)
     flat = None if config.runner == "plain" else FlatParameters(model)
+    suits_native = config.runner in ("auto", "fast") and device.type == "cpu" and config.precision == "fp32"
+    native = suits_native and use_native_convolutions(model)
     optimizer = OPTIMIZERS[config.optimizer.name](
         model.parameters() if flat is None else [flat.vector],
         lr=config.optimizer.lr,
@@ -166,4 +171,4 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
     step: Callable[[], None] = optimizer.step
     if config.runner == "compiled":
         forward, step = torch.compile(model, dynamic=False), torch.compile(optimizer.step, dynamic=False)
-    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat, forward, step)
+    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat, native, forward, step)
