@@ -1,21 +1,25 @@
 """The measurements, each as rows of plain values."""
 
+import logging
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.pictures import read_folder
-from benchmarks.plain import run_seconds
 from benchmarks.process import Measured, Subject
-from benchmarks.stages import FAST, SCRIPT, Stage
+from benchmarks.stages import FAST, SCRIPT, SMALL_FAST, SMALL_PLAIN, Stage, has_bf16
 from scalefree.compose import run_config
+from scalefree.config import ConfigError
 from scalefree.launching import LocalSettings, launch
+from scalefree.launching.mps import multi_process_service
 from scalefree.records import Store, run_identity
 from scalefree.tracking import start_tracker
 from scalefree.training import checkpoint
@@ -23,9 +27,12 @@ from scalefree.training.device import describe, synchronize
 from scalefree.training.task import build_task
 from scalefree.training.trainer import CHECKPOINT_SECONDS, Trainer
 
+log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 
 CIFAR_IMAGES = 50_000
+SMALL_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -94,11 +101,25 @@ def stages(chosen: Iterable[Stage], folder: Path, sizes: Sizes, device: torch.de
 
 
 def runs_at_once(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """One row a number of simultaneous runs: images a second of all together, and of the slowest."""
-    count = max(sizes.at_once)
+    """A row for each way to share a device and each number of runs: images a second together, and of the slowest."""
+    rows = _processes("processes", folder, sizes, device)
+    if device.type == "cuda":
+        try:
+            with multi_process_service():
+                rows += _processes("processes under MPS", folder, sizes, device)
+        except ConfigError as error:
+            log.warning("not measured: %s", error)
+        rows += _streams(folder, sizes, device)
+    for row in rows:
+        row["times one run"] = row["images/s together"] / rows[0]["images/s together"]
+    return rows
+
+
+def _processes(way: str, folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
+    """K processes of the default stage that work at the same time."""
     measured = [
         Measured(Subject(FAST[device.type], folder, sizes.depth, sizes.batch_size, device.type, core))
-        for core in range(count)
+        for core in range(max(sizes.at_once))
     ]
     for one in measured:
         one.ready()
@@ -112,11 +133,36 @@ def runs_at_once(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
             totals.append(sum(rates))
             slowest.append(min(rates))
         together = statistics.median(totals)
-        rows.append({"runs at once": k, "images/s together": together, "images/s slowest": statistics.median(slowest)})
+        rows.append(
+            {
+                "way": way,
+                "runs at once": k,
+                "images/s together": together,
+                "images/s slowest": statistics.median(slowest),
+            }
+        )
     for one in measured:
         one.close()
-    for row in rows:
-        row["times one run"] = row["images/s together"] / rows[0]["images/s together"]
+    return rows
+
+
+def _streams(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
+    """One process that asks K runs in turn for a step, each on a stream of its own."""
+    rows: list[Row] = []
+    for k in sizes.at_once:
+        stage = replace(FAST[device.type], runs=k)
+        one = Measured(Subject(stage, folder, sizes.depth, sizes.batch_size, device.type)).ready()
+        rates = [k * rate for (rate,) in zip(*take_turns([one], 2 * sizes.steps, sizes.repetitions), strict=True)]
+        together = statistics.median(rates)
+        one.close()
+        rows.append(
+            {
+                "way": "streams of one process",
+                "runs at once": k,
+                "images/s together": together,
+                "images/s slowest": together / k,
+            }
+        )
     return rows
 
 
@@ -144,12 +190,21 @@ def depths(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
     return rows
 
 
-def sweep(folder: Path, sizes: Sizes, device: torch.device, jobs: int) -> list[Row]:
-    """A sweep, from its start to its last record, against the plain script's runs one after another.
+def _plain_runs(folder: Path, sizes: Sizes, device: torch.device) -> tuple[float, float]:
+    """Seconds of as many plain scripts as the sweep has runs, one after another with all cores; without their starts.
 
-    The plain script is given all cores and is measured once, without its start; the sweep's time has its processes'
-    start.
+    One is measured, from the start of its process to its end.
     """
+    asked = [folder, sizes.sweep_per_class, sizes.depth, sizes.batch_size, device.type, sizes.sweep_epochs]
+    command = [sys.executable, "-m", "benchmarks.plain", *map(str, asked)]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
+    whole = time.perf_counter() - started
+    return whole * sizes.sweep_runs, float(done.stdout.split()[-1]) * sizes.sweep_runs
+
+
+def _sweep_seconds(folder: Path, sizes: Sizes, device: torch.device, precision: str, jobs: int) -> tuple[float, float]:
+    """Seconds of a sweep, from its start to its last record; without the start of its processes."""
     with tempfile.TemporaryDirectory() as results:
         common: Row = {
             "dataset": "image_folder",
@@ -160,21 +215,57 @@ def sweep(folder: Path, sizes: Sizes, device: torch.device, jobs: int) -> list[R
             "optimizer.weight_decay": 5e-5,
             "training.epochs": sizes.sweep_epochs,
             "training.batch_size": sizes.batch_size,
-            "precision": FAST[device.type].precision,
+            "precision": precision,
             "tracking": "none",
             "results_dir": results,
         }
         started = time.perf_counter()
         launch(LocalSettings(jobs), [run_config({**common, "seed": seed}) for seed in range(sizes.sweep_runs)])
         whole = time.perf_counter() - started
-        busy = sum(record.timing["wall_seconds"] for record in Store(results).records().values()) / jobs
-    dataset = read_folder(folder, sizes.sweep_per_class)
-    alone = run_seconds(dataset, sizes.depth, sizes.batch_size, device, sizes.sweep_epochs) * sizes.sweep_runs
-    return [
-        {"what": f"plain script, {sizes.sweep_runs} runs in turn (one measured)", "seconds": alone, "ratio": 1.0},
-        {"what": f"sweep of {sizes.sweep_runs}, {jobs} at a time", "seconds": whole, "ratio": alone / whole},
-        {"what": "the same without the start of its processes", "seconds": busy, "ratio": alone / busy},
+        return whole, sum(record.timing["wall_seconds"] for record in Store(results).records().values()) / jobs
+
+
+def sweep(folder: Path, sizes: Sizes, device: torch.device, jobs: int) -> list[Row]:
+    """Sweeps against as many runs of the plain script in turn; data and evaluation are part of all."""
+    whole, training = _plain_runs(folder, sizes, device)
+    runs = sizes.sweep_runs
+    rows: list[Row] = [
+        {"what": f"plain script, {runs} in turn (one measured)", "s": whole, "s without starts": training}
     ]
+    for precision in dict.fromkeys([FAST[device.type].precision, *(["bf16"] if has_bf16(device) else [])]):
+        seconds, busy = _sweep_seconds(folder, sizes, device, precision, jobs)
+        rows.append(
+            {"what": f"sweep of {runs} in {precision}, {jobs} at a time", "s": seconds, "s without starts": busy}
+        )
+    for row in rows:
+        row |= {"ratio": whole / row["s"], "ratio without starts": training / row["s without starts"]}
+    return rows
+
+
+def small_images(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
+    """One row a depth: ResNets of the quick profile's size, whose steps are mostly overhead."""
+    rows: list[Row] = []
+    for depth in sizes.depths:
+        for batch_norm in (False, True):
+            stages = (SMALL_PLAIN, SMALL_FAST)
+            pair = [
+                Measured(Subject(replace(stage, batch_norm=batch_norm), folder, depth, SMALL_BATCH, device.type))
+                for stage in stages
+            ]
+            for one in pair:
+                one.ready()
+            plain, fast = map(statistics.median, take_turns(pair, 20, sizes.repetitions))
+            for one in pair:
+                one.close()
+            rows.append(
+                {
+                    "model": f"ResNet-{depth} of width 8, {'with' if batch_norm else 'without'} BN",
+                    "plain loop, ms a step": 1e3 * SMALL_BATCH / plain,
+                    "fast, ms a step": 1e3 * SMALL_BATCH / fast,
+                    "ratio": fast / plain,
+                }
+            )
+    return rows
 
 
 def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_second: float) -> list[Row]:

@@ -1,11 +1,15 @@
 """A training script of the usual kind, written anew: what the fast path is compared with.
 
 One loader worker with PIL transforms, torch's default precision, eager, an optimizer that loops over parameters, the
-loss read at every step, both sets evaluated after every epoch.
+loss read at every step, both sets evaluated after every epoch. As a program of its own it trains once:
+
+    python -m benchmarks.plain FOLDER PER_CLASS DEPTH BATCH_SIZE DEVICE EPOCHS     (prints the training's seconds)
 """
 
+import sys
 import time
 from collections.abc import Iterator, Sized
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,6 +20,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
+from benchmarks.pictures import read_folder
 from scalefree.data import Dataset, Split
 from scalefree.models import resnet
 
@@ -89,3 +94,9 @@ def run_seconds(dataset: Dataset, depth: int, batch_size: int, device: torch.dev
             pass
         script.evaluate()
     return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    _folder, _per_class, _depth, _batch_size, _device, _epochs = sys.argv[1:]
+    _dataset = read_folder(Path(_folder), int(_per_class))
+    print(run_seconds(_dataset, int(_depth), int(_batch_size), torch.device(_device), int(_epochs)))

@@ -3,12 +3,15 @@
 Activations cross memory once for each convolution that consumes them: read x and write y forwards; read dy and x,
 write dx backwards (no dx for the first layer). A residual sum reads its shortcut once each way, BatchNorm reads its
 output once more each way for its sums, and Adam moves 28 bytes a parameter a step. All else is taken to be fused.
+
+A CPU's core is slower than its memory here: what bounds it is how fast it multiplies, measured with large matrices.
 """
 
 import time
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from scalefree.models.resnet import BasicBlock
 
@@ -60,3 +63,31 @@ def copy_bandwidth(device: torch.device, repetitions: int = 7) -> float:
             torch.cuda.synchronize(device)
         rates.append(2 * size / (time.perf_counter() - started))
     return sorted(rates[1:])[repetitions // 2]
+
+
+def operations_per_image(model: nn.Module, channels: int, side: int) -> tuple[int, int]:
+    """Floating-point operations of a training step and of an evaluation, for one image; a multiply-add counts two."""
+    image = torch.zeros(1, channels, side, side, device=next(model.parameters()).device)
+    was_training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as training:
+        model(image).sum().backward()
+    with FlopCounterMode(display=False) as evaluation, torch.no_grad():
+        model(image)
+    model.zero_grad(set_to_none=True)
+    model.train(was_training)
+    return training.get_total_flops(), evaluation.get_total_flops()
+
+
+def multiplication_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repetitions: int = 7) -> float:
+    """Floating-point operations a second of one CPU core multiplying large matrices; the best of some."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    left, right = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
+    seconds = []
+    for _ in range(repetitions):
+        started = time.perf_counter()
+        left @ right
+        seconds.append(time.perf_counter() - started)
+    torch.set_num_threads(threads)
+    return 2.0 * size**3 / min(seconds)

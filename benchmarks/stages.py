@@ -1,20 +1,21 @@
 """The ways to train that are compared, from the plain script on, each with one thing more than the one before."""
 
+import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.pictures import read_folder
 from scalefree.compose import run_config
-from scalefree.data import Dataset
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import keep_freed_memory, set_precision, synchronize
-from scalefree.training.task import Task, build_task
+from scalefree.training.task import Task, build_task, load_data
 from scalefree.training.trainer import captures, steps
 
 WARM_UP = 3
@@ -29,6 +30,9 @@ class Stage:
         channels_last: only for runner=plain, whose own format is the other one.
         keeps_memory: freed memory is kept for the next step, as every run of the package does.
         captured: steps are CUDA graphs.
+        digits: train on scikit-learn's digits at width 8, as the quick profile does, in place of the folder's images.
+        batch_norm: with BatchNorm.
+        runs: so many trainings in one process, which take turns, each on a CUDA stream of its own.
     """
 
     name: str
@@ -37,6 +41,9 @@ class Stage:
     channels_last: bool = False
     keeps_memory: bool = True
     captured: bool = False
+    digits: bool = False
+    batch_norm: bool = False
+    runs: int = 1
 
 
 SCRIPT = Stage("plain script", "script", keeps_memory=False)
@@ -47,6 +54,8 @@ COMMON = (
     Stage("+ flat parameters", "fast", keeps_memory=False),
 )
 CPU_STAGES = (*COMMON, Stage("+ freed memory kept (runner=fast)", "fast"))
+SMALL_PLAIN = Stage("plain loop, 8x8 images", "plain", digits=True)
+SMALL_FAST = Stage("runner=fast, 8x8 images", "fast", digits=True)
 # Only for processors that multiply bfloat16; others imitate it, at a tenth of the speed of float32.
 CPU_BF16 = Stage("+ bf16", "fast", "bf16")
 CUDA_STAGES = (
@@ -61,61 +70,80 @@ CUDA_STAGES = (
 FAST = {"cpu": CPU_STAGES[-1], "cuda": CUDA_STAGES[5]}
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a CPU multiplies bfloat16 itself; False for other devices."""
+    flags = Path("/proc/cpuinfo")
+    return device.type == "cpu" and flags.exists() and "avx512_bf16" in flags.read_text()
+
+
 def stages_of(device: torch.device) -> tuple[Stage, ...]:
     """What can be compared on a device."""
     if device.type == "cuda":
         return CUDA_STAGES
-    flags = Path("/proc/cpuinfo")
-    multiplies = flags.exists() and "avx512_bf16" in flags.read_text()
-    return (*CPU_STAGES, CPU_BF16) if multiplies else CPU_STAGES
+    return (*CPU_STAGES, CPU_BF16) if has_bf16(device) else CPU_STAGES
 
 
-def _task(stage: Stage, dataset: Dataset, folder: Path, depth: int, batch_size: int, device: torch.device) -> Task:
+def _task(stage: Stage, folder: Path, depth: int, batch_size: int, device: torch.device, seed: int) -> Task:
+    images: dict[str, Any] = {"dataset": "image_folder", "dataset.root": str(folder)}
     config = run_config(
         {
-            "dataset": "image_folder",
-            "dataset.root": str(folder),
+            **({"dataset": "digits", "model.width": 8} if stage.digits else images),
             "model.depth": depth,
-            "model.batch_norm": False,
+            "model.batch_norm": stage.batch_norm,
             "optimizer.weight_decay": 5e-5,
             "training.batch_size": batch_size,
             "precision": stage.precision,
             "device": device.type,
             "runner": stage.runner,
+            "seed": seed,
         }
     )
-    task = build_task(config, dataset, device)
+    task = build_task(config, load_data(config.dataset) if stage.digits else read_folder(folder), device)
     if stage.channels_last:
         task.model.to(memory_format=torch.channels_last)
         task.batches.normalization.memory_format = torch.channels_last
     return task
 
 
-def _endless(task: Task, captured: bool) -> Iterator[object]:
+def endless(task: Task, captured: bool) -> Iterator[object]:
+    """The steps of one epoch after another."""
     take = CapturedSteps(task) if captured and captures(task) else lambda epoch, start: steps(task, epoch, start)
     for epoch in itertools.count():
         yield from take(epoch, 0)
+
+
+def in_turn(trainings: Sequence[Iterator[object]], device: torch.device) -> Iterator[object]:
+    """A step of each training in turn, on CUDA each on its own stream, where they overlap."""
+    if device.type == "cuda":
+        streams = [torch.cuda.Stream(device) for _ in trainings]  # type: ignore[no-untyped-call]
+        places: list[contextlib.AbstractContextManager[Any]] = [torch.cuda.stream(stream) for stream in streams]
+    else:
+        places = [contextlib.nullcontext() for _ in trainings]
+    while True:
+        for training, place in zip(trainings, places, strict=True):
+            with place:
+                next(training)
+        yield None
 
 
 def prepare(
     stage: Stage, folder: Path, depth: int, batch_size: int, device: torch.device
 ) -> tuple[Callable[[int], float], nn.Module]:
     """A function that takes some steps and returns the seconds that they took, warmed up; and the network."""
-    dataset = read_folder(folder)
     taken: Iterator[object]
     if stage.keeps_memory:
         keep_freed_memory()
     if stage.runner == "script":
         from benchmarks.plain import PlainScript  # torchvision takes seconds
 
-        script = PlainScript(dataset, depth, batch_size, device)
+        script = PlainScript(read_folder(folder), depth, batch_size, device)
         model = script.model
         taken = (loss for _ in itertools.count() for loss in script.steps())
     else:
         set_precision(stage.precision, device)
-        task = _task(stage, dataset, folder, depth, batch_size, device)
-        model = task.model
-        taken = _endless(task, stage.captured)
+        tasks = [_task(stage, folder, depth, batch_size, device, seed) for seed in range(stage.runs)]
+        model = tasks[0].model
+        taken = in_turn([endless(task, stage.captured) for task in tasks], device)
 
     def measure(count: int) -> float:
         synchronize(device)

@@ -11,7 +11,7 @@ import torch
 from benchmarks import comparison
 from benchmarks.comparison import CUDA_SIZES, Sizes
 from benchmarks.pictures import SIDE, make_folder
-from benchmarks.roofline import bytes_per_image, copy_bandwidth
+from benchmarks.roofline import bytes_per_image, copy_bandwidth, multiplication_rate, operations_per_image
 from benchmarks.stages import FAST, stages_of
 from scalefree.launching.settings import cores
 from scalefree.models import resnet
@@ -40,6 +40,26 @@ def roofline(sizes: Sizes, device: torch.device, bandwidth: float) -> list[compa
     return rows
 
 
+def ceiling(sizes: Sizes, stages: list[comparison.Row]) -> list[comparison.Row]:
+    """What one CPU core's multiplications allow in float32, and how near to it the stages come."""
+    rate = multiplication_rate()
+    rows = []
+    for depth in sizes.depths:
+        training, evaluation = operations_per_image(resnet(depth, 10, False), 3, SIDE)
+        rows.append(
+            {
+                "model": f"ResNet-{depth}, without BN",
+                "training, MFLOP an image": training / 1e6,
+                "evaluation, MFLOP": evaluation / 1e6,
+                "one core trains at most, images/s": rate / training,
+            }
+        )
+    for stage in stages:
+        if "bf16" not in stage["stage"]:
+            stage["share of the core's peak"] = stage["images/s"] / rows[0]["one core trains at most, images/s"]
+    return rows
+
+
 def run(device: torch.device, sizes: Sizes, root: str | None) -> dict[str, Any]:
     """Measure everything; `root` is a folder with CIFAR-10, without it the images are generated."""
     started = time.perf_counter()
@@ -62,10 +82,15 @@ def run(device: torch.device, sizes: Sizes, root: str | None) -> dict[str, Any]:
         result["runs at once"] = comparison.runs_at_once(images, sizes, device)
         print("depths", flush=True)
         result["depth"] = comparison.depths(images, sizes, device)
+        if device.type == "cpu":
+            print("small images", flush=True)
+            result["small images: digits at 8x8, batch 32"] = comparison.small_images(images, sizes, device)
+            result["arithmetic: a core's matrix product, float32"] = ceiling(sizes, stages)
         print("a sweep", flush=True)
         result["sweep"] = comparison.sweep(images, sizes, device, jobs)
         (fast,) = (row for row in stages if row["stage"] == FAST[device.type].name)
         result["overhead"] = comparison.overheads(images, sizes, device, fast["images/s"])
-    result["roofline"] = roofline(sizes, device, bandwidth)
+    if device.type == "cuda":
+        result["roofline"] = roofline(sizes, device, bandwidth)
     result["seconds for all of this"] = time.perf_counter() - started
     return result

@@ -20,6 +20,7 @@ def preset(name: str) -> dict[str, Any]:
 def test_the_presets_name_every_setting_and_its_default() -> None:
     assert settings_of("local", preset("local")) == LocalSettings(jobs=cores()) == LocalSettings()
     assert preset("local").keys() == vars(LocalSettings()).keys()
+    assert settings_of("gpu", preset("gpu")) == LocalSettings(jobs=8, mps=True)
     assert settings_of("slurm", preset("slurm")) == SlurmSettings()
     assert preset("slurm").keys() == vars(SlurmSettings()).keys()
 
@@ -27,8 +28,8 @@ def test_the_presets_name_every_setting_and_its_default() -> None:
 @pytest.mark.parametrize(
     ("kind", "key", "value", "said"),
     [
-        ("cloud", "jobs", 2, "hydra/launcher=cloud is unknown; choose one of local, slurm"),
-        ("local", "partition", "gpu", "hydra.launcher.partition is unknown; local has jobs"),
+        ("cloud", "jobs", 2, "hydra/launcher=cloud is unknown; choose one of local, gpu, slurm"),
+        ("local", "partition", "gpu", "hydra.launcher.partition is unknown; local has jobs, mps"),
         ("slurm", "timeout_min", "1h", "hydra.launcher.timeout_min='1h' has the wrong type; expected int"),
         ("slurm", "runs_per_job", 0, "hydra.launcher.runs_per_job=0 is impossible; it must be at least 1"),
         ("slurm", "wait", 1, "hydra.launcher.wait=1 has the wrong type; expected bool"),

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import one_line, run_config, to_run_config
 from scalefree.config import ConfigError, RunConfig
+from scalefree.launching.mps import multi_process_service
 from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
 from scalefree.launching.sweep import sweep
@@ -70,11 +71,13 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
     """Train the runs where the settings say, print the summary, and return the reports.
 
     Raises:
+        ConfigError: what the settings ask for is not there; nothing was started.
         Interrupted: a signal stopped it; the same command goes on.
         SweepUnfinished: some runs failed, or are trained elsewhere.
     """
     if isinstance(settings, LocalSettings):
-        done = sweep(configs, settings.jobs)
+        with multi_process_service() if settings.mps else contextlib.nullcontext():
+            done = sweep(configs, settings.jobs)
     else:
         from scalefree.launching.slurm import sweep_on_slurm  # submitit is an optional extra
 

@@ -16,9 +16,10 @@ def cores() -> int:
 
 @dataclass
 class LocalSettings:
-    """Worker processes on this machine: `jobs` runs at a time."""
+    """Worker processes on this machine: `jobs` runs at a time, under MPS if they are to share a GPU."""
 
     jobs: int = field(default_factory=cores)
+    mps: bool = False
 
 
 @dataclass
@@ -40,7 +41,7 @@ class SlurmSettings:
 
 
 Settings = LocalSettings | SlurmSettings
-KINDS: dict[str, type[Settings]] = {"local": LocalSettings, "slurm": SlurmSettings}
+KINDS: dict[str, type[Settings]] = {"local": LocalSettings, "gpu": LocalSettings, "slurm": SlurmSettings}
 
 
 def settings_of(kind: str, values: Mapping[str, Any]) -> Settings:
