@@ -19,10 +19,10 @@ def number(value: Any) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows of the same keys as a Markdown table."""
+    """Rows with the first one's keys as a Markdown table; what a row lacks is left open."""
     heads = list(rows[0])
     lines = [heads, ["---" if isinstance(rows[0][head], str) else "---:" for head in heads]]
-    lines += [[number(row[head]) for head in heads] for row in rows]
+    lines += [[number(row.get(head, "")) for head in heads] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

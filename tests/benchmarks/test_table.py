@@ -23,6 +23,10 @@ def test_a_table_aligns_words_left_and_numbers_right() -> None:
     ]
 
 
+def test_what_a_row_lacks_is_left_open() -> None:
+    assert table([*ROWS, {"stage": "bf16", "n": 3}]).splitlines()[-1] == "| bf16 |  | 3 |"
+
+
 def test_the_page_has_facts_and_a_section_a_table() -> None:
     text = page(RESULT)
     assert text.startswith("# Benchmark: NVIDIA H200\n") and "- copy bandwidth, GB/s: 4,313\n" in text
