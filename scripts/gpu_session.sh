@@ -6,7 +6,8 @@
 # DATA holds CIFAR-10 and CIFAR-100 as image folders (DATA/cifar10/train/<class>/*.png ...). The benchmark is skipped where
 # RESULTS has one of this kind of device, the tests where they have passed with this commit. Runs that have a record are skipped, and
 # those that the time cut short continue from their checkpoints. PYTHON=python3 chooses an environment, JOBS=8 how many runs
-# share the GPU, PROFILE=h200 the size of the grids; on a CPU PROFILE=smoke proves the script.
+# share the GPU (under MPS where this machine has it, else in turn), PROFILE=h200 the size of the grids; on a CPU
+# PROFILE=smoke proves the script.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 data=$1 results=$2 end=$(($(date +%s) + ${3:-1700}))
@@ -25,8 +26,10 @@ within_time() {
     timeout --kill-after=30 --signal=TERM "$left" "$@"
 }
 
-device=cpu
+device=cpu mps=false
 command -v nvidia-smi >/dev/null && device=nvidia # as benchmarks are named after the device
+command -v nvidia-cuda-mps-control >/dev/null && mps=true
+launcher=(hydra/launcher=gpu "hydra.launcher.jobs=$jobs" "hydra.launcher.mps=$mps")
 if ! compgen -G "$results/benchmarks/$device-*.json" >/dev/null; then
     within_time "$python" scripts/benchmark.py results_dir="$results" dataset_root="$data/cifar10" ||
         echo "gpu_session: the benchmark failed; going on"
@@ -47,10 +50,10 @@ fi
 # The order of worth: the paper's main comparison, then its proximal view, BatchNorm, loss multipliers, seeds, our questions.
 for experiment in without_bn prox_equivalence with_bn loss_scale seeds epsilon initialization metric_prox; do
     within_time "$python" scripts/reproduce.py profile="$profile" experiment="$experiment" results_dir="$results" \
-        jobs="$jobs" tracking=none draw=no dataset_root="$data"
+        "${launcher[@]}" tracking=none draw=no dataset_root="$data"
 done
 # With time left: whole runs of 300 epochs at the paper's best cells, DenseNet on CIFAR-100 among them.
 if [ "$profile" = h200 ]; then
-    within_time "$python" scripts/reproduce.py profile=paper experiment=seeds results_dir="$results" jobs="$jobs" \
-        tracking=none draw=no dataset_root="$data"
+    within_time "$python" scripts/reproduce.py profile=paper experiment=seeds results_dir="$results" \
+        "${launcher[@]}" tracking=none draw=no dataset_root="$data"
 fi

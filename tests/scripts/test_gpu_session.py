@@ -51,7 +51,8 @@ def test_benchmark_tests_then_records_in_order(session: Session) -> None:
     assert calls[0].startswith("scripts/benchmark.py") and "dataset_root=/d/cifar10" in calls[0]
     assert "pytest" in calls[1] and calls[1].endswith("-k cuda")
     assert asked(calls) == [*EXPERIMENTS, "metric_prox", "seeds"]
-    assert "profile=h200" in calls[2] and "jobs=3" in calls[2] and "dataset_root=/d" in calls[2]
+    assert "profile=h200" in calls[2] and "dataset_root=/d" in calls[2]
+    assert "hydra/launcher=gpu hydra.launcher.jobs=3 hydra.launcher.mps=false" in calls[2]
     assert "profile=paper" in calls[-1]
 
 
