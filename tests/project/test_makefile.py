@@ -50,6 +50,12 @@ class Checkout:
         command = ["make", *arguments]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
+    def change_pyproject(self) -> None:
+        """As if the environment were half an hour old and pyproject.toml had changed since. Clocks may jump."""
+        for name, minutes in ((".venv/.installed", 30), ("pyproject.toml", 20)):
+            then = time.time() - 60 * minutes
+            os.utime(self.folder / name, (then, then))
+
     def calls(self) -> list[str]:
         """The modules and scripts that the stand-in was told to run since the last call."""
         log = self.folder / "log"
@@ -95,7 +101,7 @@ def test_setup_installs_everything_once(checkout: Checkout) -> None:
 def test_a_changed_pyproject_is_installed_into_the_same_environment(checkout: Checkout) -> None:
     checkout.make("setup")
     checkout.calls()
-    (checkout.folder / "pyproject.toml").touch()
+    checkout.change_pyproject()
     assert checkout.make("setup").returncode == 0
     assert checkout.calls() == INSTALL
     checkout.make("setup")
@@ -114,7 +120,7 @@ def test_a_pyproject_changed_while_it_is_being_installed_is_installed_again(chec
 def test_a_failed_installation_leaves_nothing_that_counts(checkout: Checkout, stale: bool) -> None:
     if stale:
         checkout.make("setup")
-        (checkout.folder / "pyproject.toml").touch()
+        checkout.change_pyproject()
     (checkout.folder / "offline").touch()
     assert checkout.make("test").returncode != 0
     checkout.calls()
