@@ -81,10 +81,16 @@ def take_turns(measured: Sequence[Measured], steps: int, repetitions: int) -> li
 
 
 def stages(chosen: Iterable[Stage], folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """One row a stage: median, spread, ratio to the plain script, peak memory."""
-    measured = [Measured(Subject(stage, folder, sizes.depth, sizes.batch_size, device.type)) for stage in chosen]
-    for one in measured:
-        one.ready()
+    """One row a stage: median, spread, ratio to the plain script, peak memory. A stage that does not start has none."""
+    started = [Measured(Subject(stage, folder, sizes.depth, sizes.batch_size, device.type)) for stage in chosen]
+    measured = []
+    for one in started:
+        try:
+            measured.append(one.ready())
+        except EOFError:
+            if one.subject.stage == SCRIPT:
+                raise
+            log.warning("not measured, its process died: %s", one.subject.stage.name)
     rates = take_turns(measured, sizes.steps, sizes.repetitions)
     first = statistics.median(rates[0])
     return [

@@ -1,8 +1,10 @@
 """All measurements in one run."""
 
 import datetime
+import logging
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,11 @@ from scalefree.models import resnet
 from scalefree.records.environment import versions
 from scalefree.training.device import describe
 
+log = logging.getLogger(__name__)
+
 CUDA_JOBS = 8
+# The entry that comes last; gpu_session.sh looks for it.
+COMPLETE = "seconds for all of this"
 
 
 def sizes_for(device: torch.device) -> Sizes:
@@ -60,12 +66,40 @@ def ceiling(sizes: Sizes, stages: list[comparison.Row]) -> list[comparison.Row]:
     return rows
 
 
-def run(device: torch.device, sizes: Sizes, root: str | None) -> dict[str, Any]:
-    """Measure everything; `root` is a folder with CIFAR-10, without it the images are generated."""
+class Report:
+    """What has been measured so far, kept after every section: on a machine that is lent, time may run out.
+
+    A section that fails costs its own rows, and the log says why.
+    """
+
+    def __init__(self, facts: dict[str, Any], keep: Callable[[dict[str, Any]], object]) -> None:
+        self.result = facts
+        self.keep = keep
+
+    def add(self, name: str, measure: Callable[[], list[comparison.Row]]) -> list[comparison.Row]:
+        """Measure a section and keep it; its rows, none if it failed."""
+        print(name, flush=True)
+        try:
+            rows = measure()
+        except Exception:
+            log.exception("%s: not measured", name)
+            return []
+        self.result[name] = rows
+        self.keep(self.result)
+        return rows
+
+
+def run(
+    device: torch.device, sizes: Sizes, root: str | None, keep: Callable[[dict[str, Any]], object] = lambda result: None
+) -> dict[str, Any]:
+    """Measure everything; `root` is a folder with CIFAR-10, without it the images are generated.
+
+    `keep` is given what there is after every section.
+    """
     started = time.perf_counter()
     bandwidth = copy_bandwidth(device)
     jobs = CUDA_JOBS if device.type == "cuda" else cores()
-    result: dict[str, Any] = {
+    facts: dict[str, Any] = {
         **describe(device),
         "cores": cores(),
         **{name: value for name, value in versions().items() if isinstance(value, str)},
@@ -74,23 +108,22 @@ def run(device: torch.device, sizes: Sizes, root: str | None) -> dict[str, Any]:
         "model": f"ResNet-{sizes.depth} without BN, {SIDE}x{SIDE}, batch {sizes.batch_size}",
         "copy bandwidth, GB/s": bandwidth / 1e9,
     }
+    report = Report(facts, keep)
     with tempfile.TemporaryDirectory() as folder:
         images = make_folder(Path(folder, "images"), sizes.train, sizes.test, root)
-        print("one training after another way", flush=True)
-        result["step by step"] = stages = comparison.stages(stages_of(device), images, sizes, device)
-        print("several at once", flush=True)
-        result["runs at once"] = comparison.runs_at_once(images, sizes, device)
-        print("depths", flush=True)
-        result["depth"] = comparison.depths(images, sizes, device)
+        measured = (images, sizes, device)
+        stages = report.add("step by step", lambda: comparison.stages(stages_of(device), *measured))
+        if device.type == "cuda":
+            report.add("roofline", lambda: roofline(sizes, device, bandwidth))
+        else:
+            report.add("arithmetic: a core's matrix product, float32", lambda: ceiling(sizes, stages))
+        report.add("runs at once", lambda: comparison.runs_at_once(*measured))
+        report.add("depth", lambda: comparison.depths(*measured))
         if device.type == "cpu":
-            print("small images", flush=True)
-            result["small images: digits at 8x8, batch 32"] = comparison.small_images(images, sizes, device)
-            result["arithmetic: a core's matrix product, float32"] = ceiling(sizes, stages)
-        print("a sweep", flush=True)
-        result["sweep"] = comparison.sweep(images, sizes, device, jobs)
-        (fast,) = (row for row in stages if row["stage"] == FAST[device.type].name)
-        result["overhead"] = comparison.overheads(images, sizes, device, fast["images/s"])
-    if device.type == "cuda":
-        result["roofline"] = roofline(sizes, device, bandwidth)
-    result["seconds for all of this"] = time.perf_counter() - started
-    return result
+            report.add("small images: digits at 8x8, batch 32", lambda: comparison.small_images(*measured))
+        report.add("sweep", lambda: comparison.sweep(*measured, jobs))
+        rates = [row["images/s"] for row in stages if row["stage"] == FAST[device.type].name]
+        if rates:
+            report.add("overhead", lambda: comparison.overheads(*measured, rates[0]))
+    report.result[COMPLETE] = time.perf_counter() - started
+    return report.result

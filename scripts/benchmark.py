@@ -27,8 +27,14 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING)
-    result = suite.run(device, suite.sizes_for(device), options["dataset_root"] or None)
-    written = table.write(result, Path(options["results_dir"]))
+    results_dir = Path(options["results_dir"])
+    result = suite.run(
+        device,
+        suite.sizes_for(device),
+        options["dataset_root"] or None,
+        keep=lambda so_far: table.write(so_far, results_dir),
+    )
+    written = table.write(result, results_dir)
     print(table.page(result))
     print(*written, sep="\n")
     return 0

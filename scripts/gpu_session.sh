@@ -4,10 +4,10 @@
 #   scripts/gpu_session.sh DATA RESULTS [SECONDS]      (all of it; SECONDS is 1700 unless given)
 #
 # DATA holds CIFAR-10 and CIFAR-100 as image folders (DATA/cifar10/train/<class>/*.png ...). The benchmark is skipped where
-# RESULTS has one of this kind of device, the tests where they have passed with this commit. Runs that have a record are skipped, and
-# those that the time cut short continue from their checkpoints. PYTHON=python3 chooses an environment, JOBS=8 how many runs
-# share the GPU (under MPS where this machine has it, else in turn), PROFILE=h200 the size of the grids; on a CPU
-# PROFILE=smoke proves the script.
+# RESULTS has a whole one of this kind of device, the tests where they have passed with this commit. Runs that have a
+# record are skipped, and those that the time cut short continue from their checkpoints. PYTHON=python3 chooses an
+# environment, JOBS=8 how many runs share the GPU (under MPS where this machine has it, else in turn), PROFILE=h200 the
+# size of the grids; on a CPU PROFILE=smoke proves the script.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 data=$1 results=$2 end=$(($(date +%s) + ${3:-1700}))
@@ -30,14 +30,15 @@ device=cpu mps=false
 command -v nvidia-smi >/dev/null && device=nvidia # as benchmarks are named after the device
 command -v nvidia-cuda-mps-control >/dev/null && mps=true
 launcher=(hydra/launcher=gpu "hydra.launcher.jobs=$jobs" "hydra.launcher.mps=$mps")
-if ! compgen -G "$results/benchmarks/$device-*.json" >/dev/null; then
+if ! grep -qs "seconds for all of this" "$results"/benchmarks/$device-*.json; then
     within_time "$python" scripts/benchmark.py results_dir="$results" dataset_root="$data/cifar10" ||
         echo "gpu_session: the benchmark failed; going on"
 fi
 
 passed=$results/.tests-passed-$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 if [ ! -e "$passed" ]; then
-    within_time "$python" -m pytest -p no:xdist tests/training/test_runners.py tests/training/test_captured.py -k cuda
+    within_time "$python" -m pytest -p no:xdist tests/training/test_runners.py tests/training/test_captured.py \
+        tests/benchmarks/test_stages.py -k cuda
     case $? in
     0 | 5) touch "$passed" ;; # 5: nothing to test
     *)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.suite import COMPLETE
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_session.sh"
 EXPERIMENTS = ["without_bn", "prox_equivalence", "with_bn", "loss_scale", "seeds", "epsilon", "initialization"]
 
@@ -17,17 +19,22 @@ class Session:
         self.folder = folder
         self.python = folder / "python"
         self.python.write_text(
-            '#!/bin/sh\necho "$*" >> calls\n'
-            'case "$*" in "-m pytest"*) exit $(cat tests_end) ;; scripts/benchmark.py*) mkdir -p "r/benchmarks"; '
-            "touch r/benchmarks/cpu-a.json r/benchmarks/nvidia-a.json ;; esac\n".replace("calls", f"{folder}/calls")
-            .replace("tests_end", f"{folder}/tests_end")
-            .replace("r/benchmarks", f"{folder}/r/benchmarks")
+            f"""#!/bin/sh
+echo "$*" >> {folder}/calls
+case "$*" in
+  "-m pytest"*) exit $(cat {folder}/tests_end) ;;
+  scripts/benchmark.py*)
+    mkdir -p {folder}/r/benchmarks
+    for device in cpu nvidia; do cp {folder}/measured {folder}/r/benchmarks/$device-a.json; done ;;
+esac
+"""
         )
         self.python.chmod(0o755)
 
-    def run(self, seconds: str = "100", tests_end: int = 0) -> tuple[int, list[str]]:
-        """The exit code and the calls."""
+    def run(self, seconds: str = "100", tests_end: int = 0, measured: str = COMPLETE) -> tuple[int, list[str]]:
+        """The exit code and the calls; `measured` is the benchmark's content."""
         (self.folder / "tests_end").write_text(str(tests_end))
+        (self.folder / "measured").write_text(measured)
         (self.folder / "calls").write_text("")
         environment = {**os.environ, "PYTHON": str(self.python), "JOBS": "3"}
         done = subprocess.run(
@@ -60,6 +67,12 @@ def test_what_was_measured_and_tested_is_not_done_again(session: Session) -> Non
     session.run()
     _, calls = session.run()
     assert all("reproduce.py" in call for call in calls) and len(calls) == 9
+
+
+def test_a_benchmark_that_was_cut_short_is_begun_again(session: Session) -> None:
+    session.run(measured="copy bandwidth")
+    _, calls = session.run()
+    assert calls[0].startswith("scripts/benchmark.py")
 
 
 def test_without_equality_there_are_no_records(session: Session) -> None:

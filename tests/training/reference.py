@@ -105,7 +105,7 @@ def train_by_the_book(config: RunConfig) -> Trained:
 
 def trainer_of(config: RunConfig, checkpoint: Path) -> Trainer:
     """The package's own trainer, without store and tracker, from its checkpoint or its beginning."""
-    task = build_task(config, load_data(config.dataset), torch.device("cpu"))
+    task = build_task(config, load_data(config.dataset), torch.device(config.device))
     return Trainer(task, run_identity(config), checkpoint, NullTracker(), lambda epoch, metrics: None)
 
 

@@ -1,0 +1,24 @@
+"""A benchmark that goes on and keeps what it has, whatever happens to one of its sections."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from benchmarks.suite import Report
+
+
+def test_what_was_measured_is_kept_at_once_and_a_failure_costs_its_section(caplog: pytest.LogCaptureFixture) -> None:
+    kept: list[dict[str, Any]] = []
+    report = Report({"device": "cpu"}, lambda result: kept.append(dict(result)))
+
+    def failing() -> list[dict[str, Any]]:
+        raise EOFError("the process died")
+
+    assert report.add("first", lambda: [{"images/s": 1.0}]) == [{"images/s": 1.0}]
+    with caplog.at_level(logging.ERROR):
+        assert report.add("second", failing) == []
+    assert "second: not measured" in caplog.text and "the process died" in caplog.text
+    report.add("third", lambda: [{"images/s": 3.0}])
+    assert [list(result) for result in kept] == [["device", "first"], ["device", "first", "third"]]
+    assert report.result == kept[-1]
