@@ -113,9 +113,12 @@ def runs_at_once(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
         try:
             with multi_process_service():
                 rows += _processes("processes under MPS", folder, sizes, device)
-        except ConfigError as error:
-            log.warning("not measured: %s", error)
-        rows += _streams(folder, sizes, device)
+        except (ConfigError, EOFError) as error:  # not there, or its clients died
+            log.warning("processes under MPS: not measured: %s", error)
+        try:
+            rows += _streams(folder, sizes, device)
+        except EOFError:
+            log.warning("streams of one process: not measured, the process died")
     for row in rows:
         row["times one run"] = row["images/s together"] / rows[0]["images/s together"]
     return rows

@@ -28,7 +28,15 @@ within_time() {
 
 device=cpu mps=false
 command -v nvidia-smi >/dev/null && device=nvidia # as benchmarks are named after the device
-command -v nvidia-cuda-mps-control >/dev/null && mps=true
+# Whether a process computes under MPS here: a container may have the daemon and not the rights.
+probe='
+import subprocess, sys
+from scalefree.launching.mps import multi_process_service
+with multi_process_service():
+    one = "import torch; torch.ones(1, device=torch.device(0)).sum().item()"
+    subprocess.run([sys.executable, "-c", one], check=True, timeout=60)
+'
+command -v nvidia-cuda-mps-control >/dev/null && timeout 90 "$python" -c "$probe" && mps=true
 launcher=(hydra/launcher=gpu "hydra.launcher.jobs=$jobs" "hydra.launcher.mps=$mps")
 if ! grep -qs "seconds for all of this" "$results"/benchmarks/$device-*.json; then
     within_time "$python" scripts/benchmark.py results_dir="$results" dataset_root="$data/cifar10" ||

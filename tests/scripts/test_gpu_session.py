@@ -22,6 +22,7 @@ class Session:
             f"""#!/bin/sh
 echo "$*" >> {folder}/calls
 case "$*" in
+  -c*) exit $(cat {folder}/probe_end 2>/dev/null || echo 1) ;;
   "-m pytest"*) exit $(cat {folder}/tests_end) ;;
   scripts/benchmark.py*)
     mkdir -p {folder}/r/benchmarks
@@ -73,6 +74,19 @@ def test_a_benchmark_that_was_cut_short_is_begun_again(session: Session) -> None
     session.run(measured="copy bandwidth")
     _, calls = session.run()
     assert calls[0].startswith("scripts/benchmark.py")
+
+
+@pytest.mark.parametrize(("probe_end", "mps"), [("0", "true"), ("1", "false")])
+def test_runs_share_the_gpu_under_mps_where_a_process_computes_under_it(
+    probe_end: str, mps: str, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = session.folder / "nvidia-cuda-mps-control"
+    control.write_text("#!/bin/sh\n")
+    control.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{session.folder}:{os.environ['PATH']}")
+    (session.folder / "probe_end").write_text(probe_end)
+    _, calls = session.run()
+    assert {call.partition("mps=")[2].split()[0] for call in calls if "reproduce.py" in call} == {mps}
 
 
 def test_without_equality_there_are_no_records(session: Session) -> None:
