@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import comparison
+from benchmarks import at_once, comparison, whole_runs
 from benchmarks.comparison import CUDA_SIZES, Sizes
 from benchmarks.pictures import SIDE, make_folder
 from benchmarks.roofline import bytes_per_image, copy_bandwidth, multiplication_rate, operations_per_image
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 CUDA_JOBS = 8
 # The entry that comes last; gpu_session.sh looks for it.
 COMPLETE = "seconds for all of this"
+NOT_MEASURED = "not measured"
 
 
 def sizes_for(device: torch.device) -> Sizes:
@@ -69,12 +70,13 @@ def ceiling(sizes: Sizes, stages: list[comparison.Row]) -> list[comparison.Row]:
 class Report:
     """What has been measured so far, kept after every section: on a machine that is lent, time may run out.
 
-    A section that fails costs its own rows, and the log says why.
+    A section that fails costs its own rows; it is named under NOT_MEASURED, and the log says why.
     """
 
     def __init__(self, facts: dict[str, Any], keep: Callable[[dict[str, Any]], object]) -> None:
         self.result = facts
         self.keep = keep
+        self.failed: list[str] = []
 
     def add(self, name: str, measure: Callable[[], list[comparison.Row]]) -> list[comparison.Row]:
         """Measure a section and keep it; its rows, none if it failed."""
@@ -83,8 +85,11 @@ class Report:
             rows = measure()
         except Exception:
             log.exception("%s: not measured", name)
-            return []
-        self.result[name] = rows
+            self.failed.append(name)
+            self.result[NOT_MEASURED] = ", ".join(self.failed)
+            rows = []
+        else:
+            self.result[name] = rows
         self.keep(self.result)
         return rows
 
@@ -117,13 +122,13 @@ def run(
             report.add("roofline", lambda: roofline(sizes, device, bandwidth))
         else:
             report.add("arithmetic: a core's matrix product, float32", lambda: ceiling(sizes, stages))
-        report.add("runs at once", lambda: comparison.runs_at_once(*measured))
+        report.add("runs at once", lambda: at_once.runs_at_once(*measured))
         report.add("depth", lambda: comparison.depths(*measured))
         if device.type == "cpu":
             report.add("small images: digits at 8x8, batch 32", lambda: comparison.small_images(*measured))
-        report.add("sweep", lambda: comparison.sweep(*measured, jobs))
+        report.add("sweep", lambda: whole_runs.sweep(*measured, jobs))
         rates = [row["images/s"] for row in stages if row["stage"] == FAST[device.type].name]
         if rates:
-            report.add("overhead", lambda: comparison.overheads(*measured, rates[0]))
+            report.add("overhead", lambda: whole_runs.overheads(*measured, rates[0]))
     report.result[COMPLETE] = time.perf_counter() - started
     return report.result

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is n
 
 
 def main() -> int:
-    """Exit codes: 0 done, 2 refused before any work."""
+    """Exit codes: 0 done, 1 something could not be measured, 2 refused before any work."""
     try:
         options = parse(sys.argv[1:], results_dir="results", dataset_root="", device="auto")
         from benchmarks import suite, table
@@ -37,7 +37,7 @@ def main() -> int:
     written = table.write(result, results_dir)
     print(table.page(result))
     print(*written, sep="\n")
-    return 0
+    return 1 if suite.NOT_MEASURED in result else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from benchmarks.roofline import ADAM_BYTES, bytes_per_image, copy_bandwidth
+from benchmarks.roofline import (
+    ADAM_BYTES,
+    bytes_per_image,
+    copy_bandwidth,
+    multiplication_rate,
+    operations_per_image,
+)
 from scalefree.models import resnet
 
 
@@ -28,6 +34,26 @@ def test_bytes_of_a_resnet(n: int, element_size: int, batch_norm: bool) -> None:
     assert bytes_per_image(model, 3, 32, 128, element_size) == by_hand(n, batch_norm, 128, element_size)
     assert model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_operations_of_a_resnet(n: int) -> None:
+    """Every convolution but the stem has gradients by its input and its weights; so has the linear layer."""
+    model = resnet(6 * n + 2, 10, False)
+    stem = 2 * 9 * 3 * 16 * 32 * 32
+    stage = 2 * 9 * 16 * 16 * 32 * 32  # all stages cost alike; where one narrows, half
+    blocks = 3 * 2 * n * stage - 2 * stage // 2
+    linear = 2 * 64 * 10
+    training, evaluation = operations_per_image(model, 3, 32)
+    assert evaluation == stem + blocks + linear
+    assert training == 2 * stem + 3 * (blocks + linear)
+    assert model.training and all(p.grad is None for p in model.parameters())
+
+
+def test_rates_are_positive_and_leave_the_threads_alone() -> None:
+    threads = torch.get_num_threads()
+    assert multiplication_rate(size=64, repetitions=2) > 0
+    assert torch.get_num_threads() == threads
 
 
 def test_the_bandwidth_is_a_positive_number() -> None:

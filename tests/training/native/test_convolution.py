@@ -142,6 +142,32 @@ def test_a_second_derivative_is_refused() -> None:
         gradient.sum().backward()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"x": drawn(2, 8, 4, 4, seed=1).double()},
+        {"weight": drawn(8, 8, 3, 3, seed=1).bfloat16()},
+        {"weight": drawn(8, 16, 3, 3, seed=1)},
+        {"weight": drawn(8, 8, 1, 1, seed=1)},
+        {"weight": drawn(12, 8, 3, 3, seed=1)},
+        {"x": drawn(2, 4, 4, 4, seed=1), "weight": drawn(8, 4, 3, 3, seed=1)},
+        {"residual": drawn(2, 8, 4, 5, seed=1)},
+    ],
+)
+def test_what_c_would_misread_is_refused(wrong: dict[str, Tensor]) -> None:
+    right = {"x": drawn(2, 8, 4, 4, seed=1), "weight": drawn(8, 8, 3, 3, seed=2), "residual": drawn(2, 8, 4, 4, seed=3)}
+    assert conv3x3(**right).isfinite().all()
+    with pytest.raises(ValueError, match=r"float32 on a CPU|of shape"):
+        conv3x3(**{**right, **wrong})
+
+
+def test_a_network_in_float64_uses_torchs() -> None:
+    model = resnet(8, 10, batch_norm=False, width=8, generator=torch.Generator().manual_seed(0)).double()
+    x = drawn(2, 3, 8, 8, seed=1).double()
+    expected = model(x)
+    assert use_native_convolutions(model) and torch.allclose(model(x), expected)
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet": lambda: resnet(14, 10, batch_norm=False, width=8, generator=torch.Generator().manual_seed(0)),
     "bn": lambda: resnet(14, 10, batch_norm=True, width=8, generator=torch.Generator().manual_seed(0)),

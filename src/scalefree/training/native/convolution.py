@@ -15,8 +15,8 @@ from scalefree.training.native.compiled import Shape, library
 
 # Channels come in multiples of what conv3x3.c calls LANES.
 LANES = 8
-# Multiplications of a call below which torch's call costs more than it computes. One core, forwards and backwards: 32
-# images of 4x4 and 16 channels 87 microseconds against 184; 64 images of 16x16, about equal.
+# Multiplications of a call up to which torch's costs more than ours: chosen by timing single calls on one core.
+# `make benchmark` shows what it brings for small images.
 FEW = 25_000_000
 
 
@@ -48,8 +48,8 @@ class _Conv3x3(torch.autograd.Function):
         functions = library()
         assert functions is not None
         x, weight, residual = _dense(x), _dense(weight), None if residual is None else _dense(residual)
-        (images, _, height, width), outputs = x.shape, weight.shape[0]
-        y = x.new_empty((images, height, width, outputs)).permute(0, 3, 1, 2)
+        shape_of_y = (len(x), len(weight), *x.shape[2:])
+        y = torch.empty(shape_of_y, dtype=x.dtype, memory_format=torch.channels_last)
         _, shape, floats = _sizes_of(x, weight)
         scratch = x.new_empty(floats)
         functions.conv3x3_forward(
@@ -100,7 +100,19 @@ def conv3x3(x: Tensor, weight: Tensor, residual: Tensor | None = None, relu: boo
         residual: (B, k, H, W).
 
     Returns (B, k, H, W) with the channels innermost. `library()` must not be None.
+
+    Raises:
+        ValueError: another dtype, device or shape; C would read what is not there.
     """
+    given = [x, weight] if residual is None else [x, weight, residual]
+    if not all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in given):
+        raise ValueError("conv3x3 takes float32 on a CPU: use torch's convolution for other tensors")
+    images, inputs, height, width = x.shape
+    outputs = len(weight)
+    if weight.shape[1:] != (inputs, 3, 3) or inputs % LANES or outputs % LANES:
+        raise ValueError(f"weight of shape {tuple(weight.shape)} for {inputs} channels: see conv3x3's docstring")
+    if residual is not None and residual.shape != (images, outputs, height, width):
+        raise ValueError(f"residual of shape {tuple(residual.shape)}, not {(images, outputs, height, width)}")
     y: Tensor = _Conv3x3.apply(x, weight, residual, relu)
     return y
 
@@ -117,7 +129,7 @@ def _convolve(conv: nn.Conv2d, x: Tensor, residual: Tensor | None = None, relu: 
     torch's kernels take 16 channels at a time where registers are that wide, so 8 channels are few at any size.
     """
     few = conv.in_channels < 2 * LANES or 9 * x.numel() * conv.out_channels < FEW
-    if few and _suits(conv):
+    if few and _suits(conv) and x.dtype == torch.float32:
         return conv3x3(x, conv.weight, residual, relu)
     y = nn.Conv2d.forward(conv, x)
     y = y if residual is None else y.add_(residual)
