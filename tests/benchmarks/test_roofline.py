@@ -52,8 +52,12 @@ def test_operations_of_a_resnet(n: int) -> None:
 
 def test_rates_are_positive_and_leave_the_threads_alone() -> None:
     threads = torch.get_num_threads()
-    assert multiplication_rate(size=64, repetitions=2) > 0
-    assert torch.get_num_threads() == threads
+    torch.set_num_threads(2)
+    try:
+        assert multiplication_rate(size=64, repetitions=2) > 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_the_bandwidth_is_a_positive_number() -> None:

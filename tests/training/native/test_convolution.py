@@ -155,8 +155,8 @@ def test_a_second_derivative_is_refused() -> None:
     ],
 )
 def test_what_c_would_misread_is_refused(wrong: dict[str, Tensor]) -> None:
-    right = {"x": drawn(2, 8, 4, 4, seed=1), "weight": drawn(8, 8, 3, 3, seed=2), "residual": drawn(2, 8, 4, 4, seed=3)}
-    assert conv3x3(**right).isfinite().all()
+    right = {"x": drawn(2, 8, 4, 4, seed=1), "weight": drawn(8, 8, 3, 3, seed=2)}
+    assert conv3x3(**right, residual=drawn(2, 8, 4, 4, seed=3)).isfinite().all()
     with pytest.raises(ValueError, match=r"float32 on a CPU|of shape"):
         conv3x3(**{**right, **wrong})
 
