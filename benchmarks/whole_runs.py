@@ -96,7 +96,7 @@ def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_secon
             trainer = Trainer(task, run_identity(config), Path(results, "checkpoint.pt"), tracker, lambda *_: None)
             for _, _ in zip(range(2), trainer.steps(0, 0), strict=False):
                 pass
-            measured = task.measure()
+            measured = task.measure(eta=1.0)
             metrics = dict.fromkeys(("batch_loss", "eta", "train_loss", "train_error", "test_loss", "test_error"), 0.5)
             saves, tellings = [], []
             for epoch in range(1, 8):

@@ -19,13 +19,21 @@ from typing import Any, get_args, get_origin
 from scalefree.depths import check_densenet_depth, check_resnet_depth
 
 DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
-OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox")
+OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox", "adam_scaled_l2")
+# The most that layers may be unbalanced, in decades to either side: float32 has 38.
+MOST_DECADES = 8
+GRANULARITIES = ("coordinate", "layer", "network")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
 RUNNERS = ("auto", "plain", "fast", "compiled")
 TRACKING_MODES = ("offline", "online", "none")
 INITIALIZATIONS = ("kaiming", "zero_last", "fixup")
+# Sides of CIFAR's images in pixels: as published, or averaged over blocks of 2x2 or 4x4.
+RESOLUTIONS = (32, 16, 8)
+
+# float32's smallest normal number and its largest.
+SMALLEST_NORMAL, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 
 # Where and how a run is computed, as dotted keys: excluded from its identity.
 MACHINE_KEYS = ("device", "runner", "results_dir", "tracking", "dataset.root")
@@ -46,6 +54,8 @@ class DatasetConfig:
     validation_fraction: float = 0.0
     # Keep this many training images of every class; the test split stays whole.
     per_class: int | None = None
+    # Only for CIFAR: 16 or 8 averages the images over blocks of 2x2 or 4x4 pixels; 32 (or nothing) leaves them whole.
+    resolution: int | None = None
     # Only for image_folder: which images these are. Filled in when they are read, checked when it is given.
     fingerprint: str | None = None
 
@@ -83,6 +93,11 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     eps: float = 1e-8
+    # Only for adam_scaled_l2: over what the gradient's scale is taken by which the decay is multiplied.
+    granularity: str = "coordinate"
+    # Only for adamw: layer k decays by lambda times c_k, the c_k spread evenly in the logarithm over 10^-w to 10^w in a
+    # fixed random order; w = 0 is one lambda for all.
+    decay_unbalance: float = 0.0
 
 
 @dataclass
@@ -95,9 +110,12 @@ class TrainingConfig:
     epochs: int = 300
     batch_size: int = 128
     loss_multiplier: float = 1.0
+    # Multiply layer k's gradients by c_k, spread over 10^-w to 10^w like `optimizer.decay_unbalance`: a loss multiplier
+    # that differs from layer to layer.
+    gradient_unbalance: float = 0.0
     # Evaluate after every so many epochs, and after the last; in between the curves hold NaN.
     evaluate_every: int = 1
-    # Epochs (1 is the first) after which the update scales are measured; the last is always added.
+    # Epochs (1 is the first) at whose first step the update scales are measured; the last is always added.
     histogram_epochs: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 50, 100, 200])
 
 
@@ -121,6 +139,8 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = 0
+    # A run's replicas differ in rounding alone: 1, 2, ... take the images of each batch in another order.
+    replica: int = 0
     precision: str = "fp32"
     device: str = "auto"
     runner: str = "auto"
@@ -140,6 +160,15 @@ def _at_least(key: str, value: float, least: float) -> None:
 def _positive(key: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"{key}={value:g} is impossible; it must be a finite number above 0")
+    _in_float32(key, value)
+
+
+def _in_float32(key: str, value: float) -> None:
+    """Networks compute in float32, where anything smaller than its normal numbers is neither 0 nor itself."""
+    if value != 0 and not SMALLEST_NORMAL <= abs(value) <= LARGEST:
+        raise ConfigError(
+            f"{key}={value:g} is impossible; float32 holds 0 and numbers from {SMALLEST_NORMAL:.3g} to {LARGEST:.3g}"
+        )
 
 
 def _validate_dataset(dataset: DatasetConfig) -> None:
@@ -152,6 +181,12 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
         )
     if dataset.per_class is not None:
         _at_least("dataset.per_class", dataset.per_class, 1)
+    if dataset.resolution is not None:
+        sides = ", ".join(map(str, RESOLUTIONS))
+        if not dataset.name.startswith("cifar"):
+            raise ConfigError(f"dataset.resolution is only for cifar10 and cifar100; {dataset.name} has one size")
+        if dataset.resolution not in RESOLUTIONS:
+            raise ConfigError(f"dataset.resolution={dataset.resolution} is impossible; choose one of {sides}")
     if dataset.name == "image_folder" and dataset.root is None:
         raise ConfigError(
             "dataset=image_folder needs dataset.root=DIR, a folder that holds train/<class>/*.png and "
@@ -188,10 +223,22 @@ def _validate_model(model: ModelConfig) -> None:
 def _validate_optimizer(optimizer: OptimizerConfig) -> None:
     _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
     _positive("optimizer.lr", optimizer.lr)
-    _at_least("optimizer.weight_decay", optimizer.weight_decay, 0)
-    _at_least("optimizer.eps", optimizer.eps, 0)
+    for key in ("weight_decay", "eps"):
+        _at_least(f"optimizer.{key}", getattr(optimizer, key), 0)
+        _in_float32(f"optimizer.{key}", getattr(optimizer, key))
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
         raise ConfigError(f"optimizer.betas={optimizer.betas} is impossible; give two numbers in [0, 1)")
+    _one_of("optimizer.granularity", optimizer.granularity, GRANULARITIES)
+    if optimizer.granularity != "coordinate" and optimizer.name != "adam_scaled_l2":
+        raise ConfigError(f"optimizer.granularity is only for adam_scaled_l2, not for {optimizer.name}; leave it out")
+    _unbalance("optimizer.decay_unbalance", optimizer.decay_unbalance)
+    if optimizer.decay_unbalance and optimizer.name != "adamw":
+        raise ConfigError(f"optimizer.decay_unbalance is only for adamw, not for {optimizer.name}; leave it out")
+
+
+def _unbalance(key: str, decades: float) -> None:
+    if not 0 <= decades <= MOST_DECADES:
+        raise ConfigError(f"{key}={decades:g} is impossible; it counts decades, from 0 (none) to {MOST_DECADES}")
 
 
 def validate(config: RunConfig) -> None:
@@ -208,9 +255,11 @@ def validate(config: RunConfig) -> None:
     _at_least("training.batch_size", config.training.batch_size, 1)
     _at_least("training.evaluate_every", config.training.evaluate_every, 1)
     _positive("training.loss_multiplier", config.training.loss_multiplier)
+    _unbalance("training.gradient_unbalance", config.training.gradient_unbalance)
     if any(epoch < 1 for epoch in config.training.histogram_epochs):
         raise ConfigError("training.histogram_epochs counts epochs from 1; leave it empty to measure only the last")
     _at_least("seed", config.seed, 0)
+    _at_least("replica", config.replica, 0)
     _one_of("precision", config.precision, PRECISIONS)
     _one_of("device", config.device, DEVICES)
     _one_of("runner", config.runner, RUNNERS)

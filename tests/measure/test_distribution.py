@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scalefree.measure import BINS, EXPONENTS, UNDERFLOW, measure, summarize
+from scalefree.measure import SIZES, UNDERFLOW, measure, summarize
 from scalefree.optim import AdamL2, AdamW
-from scalefree.optim.rules import direction
 
 FIRST, LAST = -27, 3  # the specification's interior bins [2^k, 2^(k + 1))
 
@@ -28,7 +27,11 @@ def reference_counts(values: NDArray[np.float64]) -> list[int]:
 def reference_scalars(values: NDArray[np.float64]) -> dict[str, float]:
     logs = np.log2(values[np.isfinite(values) & (values > 1e-8)])
     quantiles = np.quantile(logs, [0.05, 0.25, 0.5, 0.75, 0.95])
+    bins = np.bincount(np.floor(logs[logs < 4]).astype(int) + 27, minlength=31)
+    shares = bins[bins > 0] / bins.sum()
     return {
+        "peak_share": float(np.sort(bins)[-4:].sum() / len(values)),
+        **({"entropy": float(-np.sum(shares * np.log2(shares)))} if bins.any() else {}),
         "share_underflow": float(np.mean(values <= 1e-8)),
         "share_not_finite": float(np.mean(~np.isfinite(values))),
         **dict(zip(("q05", "q25", "q50", "q75", "q95"), quantiles.tolist(), strict=True)),
@@ -51,8 +54,8 @@ def spread(count: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
 
 
 def test_the_bins_are_the_specifications() -> None:
-    assert EXPONENTS.tolist() == list(range(FIRST, LAST + 1))
-    assert len(EXPONENTS) + 3 == BINS
+    assert SIZES.exponents.tolist() == list(range(FIRST, LAST + 1))
+    assert len(SIZES) == len(SIZES.exponents) + 3
     assert UNDERFLOW == 1e-8
 
 
@@ -80,13 +83,13 @@ def test_the_first_bin_begins_just_above_1e_8(dtype: torch.dtype) -> None:
         (0.0, torch.float32, 0),
         (1e-45, torch.float32, 0),  # the smallest denormal
         (5e-324, torch.float64, 0),
-        (16.0, torch.float32, BINS - 2),
-        (3.4e38, torch.float32, BINS - 2),
-        (1e300, torch.float64, BINS - 2),
-        (math.inf, torch.float32, BINS - 1),
-        (math.nan, torch.float32, BINS - 1),
-        (math.inf, torch.float64, BINS - 1),
-        (math.nan, torch.float64, BINS - 1),
+        (16.0, torch.float32, len(SIZES) - 2),
+        (3.4e38, torch.float32, len(SIZES) - 2),
+        (1e300, torch.float64, len(SIZES) - 2),
+        (math.inf, torch.float32, len(SIZES) - 1),
+        (math.nan, torch.float32, len(SIZES) - 1),
+        (math.inf, torch.float64, len(SIZES) - 1),
+        (math.nan, torch.float64, len(SIZES) - 1),
         (0.375, torch.bfloat16, 1 - 2 - FIRST),
         (0.375, torch.float16, 1 - 2 - FIRST),
     ],
@@ -125,7 +128,7 @@ def test_the_spread_leaves_out_what_does_not_move_and_what_is_not_finite() -> No
 def test_without_a_moving_coordinate_there_is_no_spread(values: list[float]) -> None:
     scale = summarize(torch.tensor(values))
     assert scale.counts.sum() == len(values)
-    assert scale.scalars.keys() == {"share_underflow", "share_not_finite"}
+    assert scale.scalars.keys() == {"share_underflow", "share_not_finite", "peak_share"}
 
 
 def test_the_values_are_left_as_they_were() -> None:
@@ -162,8 +165,7 @@ def test_decay_is_in_the_scale_of_adam_l2_alone(kind: type[AdamL2 | AdamW], deca
     g = (gradient + decay * parameter.detach() if decay_in_direction else gradient).numpy()
     parameter.grad = gradient
     optimizer.step()
-    state = optimizer.state[parameter]
-    p = direction([state["exp_avg"]], [state["exp_avg_sq"]], [state["step"]], (0.9, 0.999), eps)
+    p = optimizer.read(optimizer.direction, optimizer.param_groups[0])
     scalars = measure({"x": p[0]}, {})["network"].scalars
     expected = reference_scalars(np.abs(g) / (np.abs(g) + eps))
     for name, value in expected.items():

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from models.reference import densenet_logits, randomize_batch_norms, weights_of
@@ -94,15 +95,22 @@ def test_weights_are_a_function_of_the_generator_alone() -> None:
     assert not torch.equal(first["conv.weight"], other["conv.weight"])
 
 
+def test_the_linear_layer_is_uniform_within_one_over_the_root_of_its_inputs() -> None:
+    """torch's default, as the authors' code leaves it: weight and bias, compared with the uniform distribution."""
+    linear = densenet_bc(16, 24, 1000, generator=seeded()).linear
+    bound = 1 / math.sqrt(linear.in_features)
+    for parameter in (linear.weight, linear.bias):
+        values = parameter.detach().double().flatten().numpy()
+        assert stats.kstest(values, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+        assert abs(values).max() <= bound
+
+
 def test_initial_variances() -> None:
     model = densenet_bc(16, 24, 100, generator=seeded())
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):
             weight = module.weight.detach().double()
             fan = weight.shape[0] * weight.shape[2] * weight.shape[3]  # k k out
-        elif isinstance(module, nn.Linear):
-            weight = module.weight.detach().double()
-            fan = weight.shape[1]
         else:
             continue
         assert abs(weight.mean()) < 5 * math.sqrt(2 / fan / weight.numel()), name

@@ -1,4 +1,4 @@
-"""The four rules in float64 NumPy, a coordinate's equation at a time, written apart from the package."""
+"""The rules in float64 NumPy, a coordinate's equation at a time, written apart from the package."""
 
 from dataclasses import dataclass, field
 
@@ -6,9 +6,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 
-OPTIMIZERS = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
+OPTIMIZERS = {
+    "adaml2": AdamL2,
+    "adamw": AdamW,
+    "adamprox": AdamProx,
+    "adam_metric_prox": AdamMetricProx,
+    "adam_scaled_l2": AdamScaledL2,
+}
 RULES = list(OPTIMIZERS)
 
 Array = NDArray[np.float64]
@@ -31,11 +37,16 @@ class Reference:
     def __post_init__(self) -> None:
         self.m = np.zeros_like(self.x)
         self.v = np.zeros_like(self.x)
+        self.u = np.zeros_like(self.x)
 
     def step(self, g: Array, eta: float) -> None:
         self.t += 1
         if self.rule == "adaml2":
             g = g + self.decay * self.x
+        elif self.rule == "adam_scaled_l2":
+            self.u = self.beta2 * self.u + (1 - self.beta2) * g * g
+            u_hat = self.u / (1 - self.beta2**self.t)
+            g = g + self.decay / self.alpha * np.sqrt(u_hat) * self.x
         self.m = self.beta1 * self.m + (1 - self.beta1) * g
         self.v = self.beta2 * self.v + (1 - self.beta2) * g * g
         m_hat = self.m / (1 - self.beta1**self.t)
@@ -43,7 +54,7 @@ class Reference:
         metric = np.sqrt(v_hat) + self.eps
         self.p = np.where(metric > 0, m_hat / np.where(metric > 0, metric, 1.0), 0.0)
         moved = self.x - eta * self.alpha * self.p
-        if self.rule == "adaml2":
+        if self.rule in ("adaml2", "adam_scaled_l2"):
             self.x = moved
         elif self.rule == "adamw":
             self.x = moved - self.decay * eta * self.x

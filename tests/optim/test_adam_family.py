@@ -11,16 +11,17 @@ import torch
 
 from optim.paired import assert_same, build, feed, params_of
 from optim.reference import OPTIMIZERS, RULES, Reference, parameter
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 
 
 def test_signature_and_group_keys() -> None:
     expected = "(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)"
-    for cls in (AdamL2, AdamW, AdamProx, AdamMetricProx):
+    for cls in (AdamL2, AdamW, AdamProx, AdamMetricProx, AdamScaledL2):
         bare = inspect.signature(cls)
         plain = [p.replace(annotation=inspect.Parameter.empty) for p in bare.parameters.values()]
         signature = bare.replace(parameters=plain, return_annotation=inspect.Signature.empty)
-        assert str(signature) == expected
+        own = ", granularity='coordinate')" if cls is AdamScaledL2 else ")"
+        assert str(signature) == expected.removesuffix(")") + own
     group = AdamW([torch.nn.Parameter(torch.ones(1))], lr=0.5).param_groups[0]
     assert {"lr", "initial_lr", "betas", "eps", "weight_decay", "rule"} < set(group)
     assert group["initial_lr"] == 0.5 and group["rule"] == "adamw"

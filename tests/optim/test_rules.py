@@ -9,7 +9,6 @@ import torch
 
 from optim.reference import OPTIMIZERS, RULES, Array, Reference, parameter
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
-from scalefree.optim.rules import direction
 
 
 def gradients(rng: np.random.Generator, size: int) -> Array:
@@ -160,11 +159,40 @@ def test_direction_is_that_of_the_step_just_taken(rule: str, eps: float) -> None
             reference.step(g, 1.0)
         optimizer.step()
     states = [optimizer.state[p] for p in params]
-    m, v, t = ([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq", "step"))
-    before = [tensor.clone() for tensor in m + v + t]
-    for p, reference in zip(direction(m, v, t, (0.9, 0.999), eps), references, strict=True):
+    buffers = [tensor for state in states for tensor in state.values()]
+    before = [tensor.clone() for tensor in buffers]
+    for p, reference in zip(optimizer.read(optimizer.direction, optimizer.param_groups[0]), references, strict=True):
         np.testing.assert_allclose(p.numpy(), reference.p, rtol=1e-12, atol=0)
-    assert all(torch.equal(a, b) for a, b in zip(before, m + v + t, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, buffers, strict=True))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_effective_decay_is_what_lambda_does_to_a_coordinate(rule: str) -> None:
+    """In units of lambda eta, to first order: how far a small lambda moves x by itself in a step, over lambda eta x."""
+    rng = np.random.default_rng(11)
+    start, decay, eta = rng.standard_normal(40), 1e-8, 0.5
+    pulls = [gradients(rng, 40) for _ in range(3)]
+    moved = []
+    for weight_decay in (decay, 0.0):
+        p = parameter(start.copy())
+        optimizer = OPTIMIZERS[rule]([p], lr=0.01, weight_decay=0.0, eps=1e-6, betas=(0.0, 0.999))
+        for step, g in enumerate(pulls, 1):
+            for group in optimizer.param_groups:
+                group["lr"] = eta * 0.01
+                group["weight_decay"] = weight_decay if step == len(pulls) else 0.0
+            p.grad = torch.from_numpy(g.copy())
+            before = p.detach().numpy().copy()
+            optimizer.step()
+        moved.append(p.detach().numpy() - before)
+    told = optimizer.read(optimizer.effective_decay, optimizer.param_groups[0])[0].numpy()
+    # The prox rules decay the point to which the step without decay leads.
+    decayed = before + moved[1] if "prox" in rule else before
+    expected = (moved[1] - moved[0]) / (decay * eta * decayed)
+    if rule in ("adaml2", "adam_scaled_l2"):
+        # A change of g moves D as well, which takes back g / sqrt(v_hat) * (1 - beta2) g / (1 - beta2^t) / D of it.
+        root = np.sqrt(optimizer.state[p]["exp_avg_sq"].numpy() / (1 - 0.999**3))
+        told = told * (1 - pulls[-1] ** 2 * 0.001 / (1 - 0.999**3) / (root * (root + 1e-6)))
+    np.testing.assert_allclose(expected, told, rtol=1e-3, atol=1e-6)
 
 
 def test_decay_follows_the_schedule_and_not_the_step_size() -> None:

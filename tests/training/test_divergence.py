@@ -70,9 +70,39 @@ def test_a_run_that_diverges_by_itself_does_so_where_the_reference_does(tiny: Ma
 
 
 def test_a_training_set_that_cannot_be_evaluated_is_divergence_too(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the authors' code: a final training loss that is not a number."""
     poison(monkeypatch, evaluated=200)
     record, _ = run(tiny())
-    assert (record.outcome.status, record.outcome.step) == ("diverged", STEPS_AN_EPOCH)
+    assert (record.outcome.status, record.outcome.step) == ("diverged", 2 * STEPS_AN_EPOCH)
+    assert "final training loss" in record.outcome.reason
+
+
+def test_a_passing_infinite_loss_does_not_end_a_run(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its gradient is finite, so the weights recover; the outcome says at which step it was."""
+    undisturbed = run(tiny({"results_dir": tiny().results_dir + "-undisturbed"})).record
+    taken = 0
+
+    def overflowing(logits: Tensor, labels: Tensor, **named: Any) -> Tensor:
+        nonlocal taken
+        loss = nn.functional.nll_loss(logits.log_softmax(1), labels, **named)
+        taken += "reduction" not in named
+        return loss + math.inf if taken == 5 and "reduction" not in named else loss
+
+    monkeypatch.setattr("scalefree.training.step.F.cross_entropy", overflowing)
+    config = tiny()
+    record, _ = run(config)
+    assert (record.outcome.status, record.outcome.step) == ("completed", 14)
+    assert record.outcome.reason == "the training loss was inf at step 5"
+    assert record.test_error == pytest.approx(undisturbed.test_error, abs=0.01)
+    assert math.isinf(Store(config.results_dir).curves(record)["batch_loss"][0])
+
+
+def test_weights_that_are_not_finite_end_a_run_at_once(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They never become finite again: the epochs that are left would cost time and change nothing."""
+    poison(monkeypatch, step=3)
+    record, _ = run(tiny({"training.epochs": 40}))
+    assert (record.outcome.status, record.outcome.step) == ("diverged", 3)
+    assert record.outcome.reason.startswith("weights are not finite; the training loss was nan at step 3")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from conftest import Make
-from scalefree.data import Dataset
-from scalefree.data.augmentation import Normalization
+from scalefree.data import Dataset, evaluation_batches
+from scalefree.data.augmentation import Normalization, epoch_plan
 from scalefree.training import evaluation
-from scalefree.training.evaluation import evaluate
-from scalefree.training.task import build_model, load_data
-from training.reference import cross_entropy, normalized
+from scalefree.training.evaluation import Evaluation, evaluate, evaluate_all
+from scalefree.training.task import build_model, build_task, load_data
+from training.reference import batch_of, cross_entropy, normalized
 
 CPU = torch.device("cpu")
 
@@ -24,13 +24,18 @@ def prepared(tiny: Make) -> tuple[nn.Module, Dataset, Normalization]:
     return model, dataset, Normalization(dataset.mean, dataset.std, CPU)
 
 
+def evaluate_test_set(model: nn.Module, dataset: Dataset, normalization: Normalization) -> Evaluation:
+    size = evaluation.batch_size(dataset.test)
+    return evaluate(model, evaluation_batches(dataset.test, normalization, size), "fp32")
+
+
 @pytest.mark.parametrize("batch_size", [1000, 100, 359, 1])
 def test_evaluation_equals_numpy_whatever_the_batches(
     batch_size: int, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(evaluation.PIXELS, "cpu", batch_size * 8 * 8)
     model, dataset, normalization = prepared(tiny)
-    found = evaluate(model, dataset.test, normalization, "fp32")
+    found = evaluate_test_set(model, dataset, normalization)
     model.eval()
     with torch.no_grad():
         logits = model(normalized(dataset.test.images.numpy(), dataset)).numpy()
@@ -45,7 +50,7 @@ def test_evaluation_changes_neither_the_network_nor_its_mode(tiny: Make) -> None
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for training in (True, False):
         model.train(training)
-        evaluate(model, dataset.test, normalization, "fp32")
+        evaluate_test_set(model, dataset, normalization)
         assert model.training is training
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -57,6 +62,7 @@ class Oracle(nn.Module):
 
     def __init__(self, labels: Tensor, bad: float) -> None:
         super().__init__()
+        self.unused = nn.Parameter(torch.zeros(()))  # tells the device
         self.labels, self.bad = labels, bad
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +76,33 @@ class Oracle(nn.Module):
 def test_logits_that_are_not_finite_count_as_wrong(bad: float, tiny: Make) -> None:
     dataset = load_data(tiny().dataset)
     normalization = Normalization(dataset.mean, dataset.std, CPU)
-    found = evaluate(Oracle(dataset.test.labels, bad), dataset.test, normalization, "fp32")
+    found = evaluate_test_set(Oracle(dataset.test.labels, bad), dataset, normalization)
     assert found.error == pytest.approx(1 / 359)
-    right = evaluate(Oracle(dataset.test.labels, 0.0), dataset.test, normalization, "fp32")
+    right = evaluate_test_set(Oracle(dataset.test.labels, 0.0), dataset, normalization)
     assert right.error == 0 and right.loss == pytest.approx(np.log(1 + 9 * np.exp(-5)), rel=1e-6)
+
+
+def test_the_papers_training_loss_is_that_of_augmented_images(tiny: Make) -> None:
+    """Every image once, cropped anew, in evaluation mode, times the multiplier; the plain loss stands beside it."""
+    config = tiny({"model.batch_norm": True, "training.loss_multiplier": 3.0, "dataset.crop_padding": 2})
+    task = build_task(config, load_data(config.dataset), CPU)
+    found = evaluate_all(task, epoch=4)
+    train = task.dataset.train
+    plan = epoch_plan(config.seed, 4, len(train), 2, False, "evaluation ")
+    images, labels = batch_of(task.dataset, plan, range(len(train)), 2)
+    task.model.eval()
+    with torch.no_grad():
+        logits = task.model(images).numpy()
+        plain = task.model(normalized(train.images.numpy(), task.dataset)).numpy()
+    assert sorted(plan.order.tolist()) == list(range(len(train)))
+    assert found["augmented_train_loss"] == pytest.approx(3 * cross_entropy(logits, labels.numpy()), rel=1e-5)
+    assert found["train_loss"] == pytest.approx(3 * cross_entropy(plain, train.labels.numpy()), rel=1e-5)
+    assert found["augmented_train_loss"] != pytest.approx(found["train_loss"], rel=1e-3)
+    # Its crops are not those of a training epoch: the network has not been trained on just these.
+    assert not torch.equal(plan.top, task.batches.plan(4).top)
+
+
+def test_without_augmentation_both_training_losses_are_one(tiny: Make) -> None:
+    config = tiny({"dataset.crop_padding": 0})
+    found = evaluate_all(build_task(config, load_data(config.dataset), CPU), epoch=0)
+    assert found["augmented_train_loss"] == found["train_loss"]

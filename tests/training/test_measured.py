@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from conftest import Make
+from scalefree.training.layers import layer_factors
 from scalefree.training.trainer import Trainer
 from training.reference import trainer_of
 
@@ -18,38 +19,42 @@ def in_double(trainer: Trainer) -> Trainer:
     return trainer
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_update_scale_is_the_last_steps_movement_over_alpha(batch_norm: bool, tiny: Make, tmp_path: Path) -> None:
-    """For AdamW without decay: |x_before - x_after| / alpha, binned here by NumPy."""
+def test_the_update_scale_is_the_papers(batch_norm: bool, schedule: str, tiny: Make, tmp_path: Path) -> None:
+    """For AdamW without decay: |x_before - x_after| / alpha at the first step of the last epoch, eta included, binned
+    here by NumPy as the authors do: clipped at 1e-8, so that all up to 2^-26 is in the lowest bin."""
     values = {
         "optimizer.weight_decay": 0,
         "optimizer.lr": 2e-3,
         "model.batch_norm": batch_norm,
         "runner": "plain",
+        "schedule": schedule,
     }
     trainer = in_double(trainer_of(tiny(values), tmp_path / "checkpoint.pt"))
-    names = [name for name, _ in trainer.task.model.named_parameters()]
-    before: dict[str, torch.Tensor] = {}
+    model, taken = trainer.task.model, 0
+    at: dict[int, torch.Tensor] = {}
 
     def remember(*_: object) -> None:
-        before.update({name: p.detach().clone() for name, p in trainer.task.model.named_parameters()})
+        nonlocal taken
+        at[taken] = torch.cat([p.detach().reshape(-1).clone() for p in model.parameters()])
+        taken += 1
 
     trainer.task.optimizer.register_step_pre_hook(remember)
     trainer.train()
-    after = dict(trainer.task.model.named_parameters())
-    moved = {name: ((before[name] - after[name]).abs() / 2e-3).detach() for name in names}
-    for name, direction in trainer.task.directions().items():
-        torch.testing.assert_close(direction.abs(), moved[name], rtol=1e-9, atol=1e-12)
-
+    # Seven steps per epoch: the first of the second epoch is the eighth.
+    moved = ((at[8] - at[7]).abs() / 2e-3).numpy()
     progress = trainer.progress
-    assert progress.histogram_epochs == [1, 2]
-    everything = torch.cat([value.reshape(-1) for value in moved.values()]).numpy()
+    assert (progress.histogram_epochs, progress.histogram_steps) == ([1, 2], [1, 8])
     edges = np.concatenate([[-1.0, 1e-8], np.exp2(np.arange(-26.0, 5.0)), [np.inf]])
-    expected = np.histogram(everything, edges)[0]
-    assert progress.counts["update_scale/network"][-1] == [*expected, 0]
-    moving = np.log2(everything[everything > 1e-8])
-    scalars = progress.update_scale["network"]
-    assert scalars["share_underflow"] == pytest.approx((everything <= 1e-8).mean())
+    expected = np.histogram(moved, edges)[0]
+    found = progress.counts["update_scale/network"][-1]
+    assert found == [*expected, 0]
+    papers = np.bincount((np.floor(np.log2(np.maximum(moved, 1e-8))) + 27).astype(int), minlength=31)
+    assert [found[0] + found[1], *found[2:32]] == papers.tolist()
+    moving = np.log2(moved[moved > 1e-8])
+    scalars = progress.last_scalars("update_scale")["network"]
+    assert scalars["share_underflow"] == pytest.approx((moved <= 1e-8).mean())
     assert scalars["q50"] == pytest.approx(np.quantile(moving, 0.5), rel=1e-5)
     assert scalars["std"] == pytest.approx(moving.std(), rel=1e-5)
 
@@ -71,31 +76,123 @@ def test_groups_are_the_networks_parts_and_sum_to_it(tiny: Make, tmp_path: Path)
 
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
-def test_gradients_are_those_of_the_last_step_and_parameters_those_after_it(
+def test_gradients_are_those_of_the_measured_step_and_parameters_those_after_it(
     runner: str, tiny: Make, tmp_path: Path
 ) -> None:
-    """The last step's gradient from its first moment: g = (m_after - beta1 m_before) / (1 - beta1)."""
+    """The first step's gradient from its first moment: g = m / (1 - beta1)."""
     trainer = trainer_of(tiny({"runner": runner, "training.epochs": 1}), tmp_path / "checkpoint.pt")
-    optimizer = trainer.task.optimizer
-    before: list[torch.Tensor] = []
-
-    def moments() -> list[torch.Tensor]:
-        return [
-            optimizer.state[p]["exp_avg"].detach().double().reshape(-1) for p in optimizer.param_groups[0]["params"]
-        ]
+    seen: dict[str, np.ndarray] = {}
 
     def remember(*_: object) -> None:
-        before[:] = [moment.clone() for moment in moments()] if optimizer.state else []
+        if not seen:
+            moments = [state["exp_avg"].reshape(-1) for state in trainer.task.optimizer.state.values()]
+            seen["gradient"] = (torch.cat(moments).double() / 0.1).abs().numpy()
+            weights = [p.detach().reshape(-1) for p in trainer.task.model.parameters()]
+            seen["parameter"] = torch.cat(weights).abs().double().numpy()
 
-    optimizer.register_step_pre_hook(remember)
+    trainer.task.optimizer.register_step_post_hook(remember)
     trainer.train()
-    expected = torch.cat([(m - 0.9 * b) / 0.1 for m, b in zip(moments(), before, strict=True)]).abs().numpy()
-    weights = torch.cat([p.detach().reshape(-1) for p in trainer.task.model.parameters()]).abs().double().numpy()
-    for quantity, values in (("gradient", expected), ("parameter", weights)):
+    for quantity, values in seen.items():
         scalars = trainer.progress.scalars[f"{quantity}/network"][-1]
         logs = np.log2(values[values > 1e-8])
         assert scalars["q50"] == pytest.approx(np.quantile(logs, 0.5), abs=1e-3), quantity
         assert scalars["q95"] == pytest.approx(np.quantile(logs, 0.95), abs=1e-3), quantity
+
+
+DECAYING: dict[str, dict[str, object]] = {
+    "adamw": {},
+    "adamw, unbalanced": {"optimizer.decay_unbalance": 1.5},
+    "adaml2": {"optimizer": "adaml2"},
+    "metric prox": {"optimizer": "adam_metric_prox"},
+    "scaled l2": {"optimizer": "adam_scaled_l2"},
+    "scaled l2 by layer": {"optimizer": "adam_scaled_l2", "optimizer.granularity": "layer"},
+}
+
+
+@pytest.mark.parametrize("runner", ["plain", "fast"])
+@pytest.mark.parametrize("kind", DECAYING)
+def test_effective_decays_and_drown_out_shares(kind: str, runner: str, tiny: Make, tmp_path: Path) -> None:
+    """By their definitions, from the gradients of every step, in float64."""
+    decay, steps = 0.5, 8
+    values = {"optimizer.weight_decay": decay, "runner": runner, "optimizer.lr": 1e-3, **DECAYING[kind]}
+    trainer = trainer_of(tiny(values), tmp_path / "checkpoint.pt")
+    task = trainer.task
+    u, v, taken = 0.0, 0.0, 0
+    expected: dict[str, np.ndarray] = {}
+
+    def flat(tensors: list[torch.Tensor]) -> np.ndarray:
+        return torch.cat([t.detach().double().reshape(-1) for t in tensors]).numpy()
+
+    def pull(*_: object) -> None:
+        nonlocal u, v, taken
+        taken += 1
+        g = flat(list(task.gradients().values()))
+        x = flat(list(task.model.parameters()))
+        u = 0.999 * u + 0.001 * g**2
+        u_hat = u / (1 - 0.999**taken)
+        sizes = [p.numel() for p in task.model.parameters()]
+        layers = np.split(u_hat, np.cumsum(sizes)[:-1])
+        by_layer = np.concatenate([np.full_like(layer, np.sqrt(layer.mean())) for layer in layers])
+        scale = by_layer if "layer" in kind else np.sqrt(u_hat)
+        if kind == "adaml2":
+            g = g + decay * x
+        elif kind.startswith("scaled"):
+            g = g + decay / 1e-3 * scale * x
+        v = 0.999 * v + 0.001 * g**2
+        metric = np.sqrt(v / (1 - 0.999**taken)) + 1e-8
+        expected["u_hat"] = u_hat
+        own = np.ones_like(g)
+        if kind == "adamw, unbalanced":
+            own = np.repeat(layer_factors(1.5, len(sizes), "decays"), sizes)
+        elif kind in ("adaml2", "metric prox"):
+            own = 1e-3 / metric
+        elif kind.startswith("scaled"):
+            own = scale / metric
+        expected["decay"] = own
+
+    def push(*_: object) -> None:
+        if taken == steps:
+            x = flat(list(task.model.parameters()))
+            expected["told"] = flat(list(task.effective_decays().values()))
+            expected["drowned"] = np.array((decay * abs(x) > np.sqrt(expected["u_hat"])).mean())
+            np.testing.assert_allclose(expected["told"], expected["decay"], rtol=2e-3)
+
+    task.optimizer.register_step_pre_hook(pull)
+    task.optimizer.register_step_post_hook(push)
+    trainer.train()
+    assert "told" in expected and trainer.progress.histogram_steps[-1] == steps
+    found = trainer.progress.last_scalars("effective_decay")["network"]
+    assert 0 < float(expected["drowned"]) < 1
+    assert found["drown_out_share"] == pytest.approx(float(expected["drowned"]), abs=2e-3)
+    # A coordinate that has not had a gradient yet does not decay under the scaled rule.
+    decaying = np.log2(expected["told"][expected["told"] > 0])
+    assert found["q50"] == pytest.approx(np.median(decaying), abs=1e-3)
+    counts = np.array(trainer.progress.counts["effective_decay/network"][-1])
+    assert counts.sum() == len(expected["told"]) and counts[0] == len(expected["told"]) - len(decaying)
+    lowest, highest = np.floor([decaying.min(), decaying.max()])
+    assert counts[1 + 80 + int(lowest) : 2 + 80 + int(highest)].sum() == len(decaying)
+
+
+def test_without_decay_there_is_no_effective_decay(tiny: Make, tmp_path: Path) -> None:
+    trainer = trainer_of(tiny({"optimizer.weight_decay": 0}), tmp_path / "checkpoint.pt")
+    trainer.train()
+    assert not trainer.progress.scalars_of("effective_decay")
+
+
+def test_gradients_are_multiplied_layer_by_layer_before_anything_sees_them(tiny: Make, tmp_path: Path) -> None:
+    """AdamW at eps = 0 takes the same first step; its moments are those of the multiplied gradients."""
+    moments = []
+    for unbalance in (0.0, 3.0):
+        config = tiny({"training.gradient_unbalance": unbalance, "optimizer.eps": 0, "training.epochs": 1})
+        trainer = trainer_of(config, tmp_path / f"{unbalance}.pt")
+        next(iter(trainer.steps(0, 0)))
+        (state,) = trainer.task.optimizer.state.values()
+        moments.append(state["exp_avg"])
+    sizes = [p.numel() for p in trainer.task.model.parameters()]
+    factors = layer_factors(3.0, len(sizes), "gradients")
+    assert min(factors) == pytest.approx(1e-3) and max(factors) == pytest.approx(1e3)
+    spread = torch.repeat_interleave(torch.tensor(factors), torch.tensor(sizes))
+    torch.testing.assert_close(moments[1], (moments[0] * spread).float(), rtol=1e-5, atol=0)
 
 
 def test_measured_at_the_chosen_epochs_and_always_at_the_last(tiny: Make, tmp_path: Path) -> None:

@@ -49,9 +49,10 @@ def test_cuda_is_refused_where_there_is_none(tiny: Make) -> None:
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
 
 
-def test_fp32_means_ieee_products_and_convolutions_and_tf32_both() -> None:
+def test_tf32_is_for_convolutions_alone_as_torchs_default_is() -> None:
     cuda = torch.device("cuda")  # only named: nothing runs on it
-    for precision, expected in (("tf32", "tf32"), ("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "ieee")):
+    for precision, expected in (("tf32", True), ("fp32", False), ("tf32", True), ("bf16", False)):
         set_precision(precision, cuda)
-        assert torch.backends.cuda.matmul.fp32_precision == expected
-        assert torch.backends.cudnn.conv.fp32_precision == expected  # type: ignore[attr-defined]
+        assert torch.backends.cudnn.allow_tf32 is expected
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.get_float32_matmul_precision() == "highest"

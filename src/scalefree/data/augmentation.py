@@ -28,13 +28,29 @@ class EpochPlan:
         """The same plan on another device."""
         return EpochPlan(*(t.to(device) for t in (self.order, self.top, self.left, self.flip)))
 
+    def reordered(self, places: Tensor) -> "EpochPlan":
+        """The same images with the same crops and flips at other places: what was at places[i] comes to i."""
+        return EpochPlan(*(t[places] for t in (self.order, self.top, self.left, self.flip)))
 
-def epoch_plan(seed: int, epoch: int, images: int, crop_padding: int, horizontal_flip: bool) -> EpochPlan:
-    """The plan of one epoch: a function of its arguments alone, drawn on the CPU whatever the device."""
-    order = torch.randperm(images, generator=generator(seed, "order", epoch))
-    corners = torch.randint(2 * crop_padding + 1, (2, images), generator=generator(seed, "crop", epoch))
-    flip = torch.rand(images, generator=generator(seed, "flip", epoch)) < 0.5
+
+def epoch_plan(
+    seed: int, epoch: int, images: int, crop_padding: int, horizontal_flip: bool, purpose: str = ""
+) -> EpochPlan:
+    """The plan of one epoch: a function of its arguments alone, drawn on the CPU whatever the device.
+
+    `purpose` gives the evaluation of augmented images chances of its own.
+    """
+    order = torch.randperm(images, generator=generator(seed, f"{purpose}order", epoch))
+    corners = torch.randint(2 * crop_padding + 1, (2, images), generator=generator(seed, f"{purpose}crop", epoch))
+    flip = torch.rand(images, generator=generator(seed, f"{purpose}flip", epoch)) < 0.5
     return EpochPlan(order, corners[0], corners[1], flip if horizontal_flip else torch.zeros_like(flip))
+
+
+def within_batches(seed: int, replica: int, epoch: int, images: int, batch_size: int) -> Tensor:
+    """Places (N,) that give each batch's images another order and every image its own batch, for a replica above 0."""
+    drawn = generator(seed, f"replica {replica}", epoch)
+    starts = range(0, images, batch_size)
+    return torch.cat([start + torch.randperm(min(batch_size, images - start), generator=drawn) for start in starts])
 
 
 class Augmentation:

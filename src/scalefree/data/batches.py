@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from scalefree.data.augmentation import Augmentation, EpochPlan, Normalization, epoch_plan
+from scalefree.data.augmentation import Augmentation, EpochPlan, Normalization, epoch_plan, within_batches
 from scalefree.data.dataset import Dataset, Split
 
 Batch = tuple[Tensor, Tensor]
@@ -22,12 +22,15 @@ class TrainBatches:
         horizontal_flip: bool,
         seed: int,
         memory_format: torch.memory_format = torch.contiguous_format,
+        replica: int = 0,
     ) -> None:
+        """A replica above 0 has the same batches, augmented alike, with the images of each in another order."""
         self.split = dataset.train
         self.batch_size = batch_size
         self.crop_padding = crop_padding
         self.horizontal_flip = horizontal_flip
         self.seed = seed
+        self.replica = replica
         self.augmentation = Augmentation(self.split.images, crop_padding)
         self.normalization = Normalization(dataset.mean, dataset.std, self.split.images.device, memory_format)
 
@@ -35,10 +38,28 @@ class TrainBatches:
         """Steps an epoch."""
         return -(-len(self.split) // self.batch_size)
 
+    @property
+    def augments(self) -> bool:
+        """Whether an image of a batch may differ from the one in the split."""
+        return self.crop_padding > 0 or self.horizontal_flip
+
     def plan(self, epoch: int) -> EpochPlan:
         """Order, crops and flips of an epoch (counted from 0), on the data's device."""
-        plan = epoch_plan(self.seed, epoch, len(self.split), self.crop_padding, self.horizontal_flip)
+        images = len(self.split)
+        plan = epoch_plan(self.seed, epoch, images, self.crop_padding, self.horizontal_flip)
+        if self.replica:
+            plan = plan.reordered(within_batches(self.seed, self.replica, epoch, images, self.batch_size))
         return plan.to(self.split.images.device)
+
+    def evaluation(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """The whole split augmented anew, for the training loss as the authors' code evaluates it.
+
+        Its crops and flips are not those of any training epoch. Without augmentation these are the images as they are.
+        """
+        plan = epoch_plan(self.seed, epoch, len(self.split), self.crop_padding, self.horizontal_flip, "evaluation ")
+        plan = plan.to(self.split.images.device)
+        for start in range(0, len(self.split), batch_size):
+            yield self.make(plan, slice(start, start + batch_size))
 
     def places(self, step: int) -> slice:
         """Where the batch of a step lies in the plan of its epoch."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scalefree.data.cache import Prepared, cached, listing_key, user_cache
-from scalefree.data.dataset import DatasetError, RawSplit
+from scalefree.data.cache import Prepared, cached, listing_key, prepared, user_cache
+from scalefree.data.dataset import DatasetError, Images, RawSplit
 from scalefree.data.image_folder import list_images, read_image_folder
 
 # Order-independent fingerprints of the original images (see `dataset.fingerprint`).
@@ -27,6 +27,18 @@ MEAN_STD = {
 }
 
 
+SIDE = 32
+
+
+def averaged(images: Images, resolution: int) -> Images:
+    """Images (N, 32, 32, C) averaged over square blocks to (N, resolution, resolution, C), halves rounded up."""
+    count, side, _, channels = images.shape
+    block = side // resolution
+    sums = images.reshape(count, resolution, block, resolution, block, channels).sum(axis=(2, 4), dtype=np.uint32)
+    rounded: Images = ((2 * sums + block * block) // (2 * block * block)).astype(np.uint8)
+    return rounded
+
+
 def _download(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
     from torchvision import datasets  # slow to import, and only needed here
 
@@ -44,8 +56,11 @@ def _download(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[str, ...
     return splits[0], splits[1], tuple(split.classes)
 
 
-def read_cifar(name: str, root: Path | None) -> Prepared:
-    """Both splits (N, 32, 32, 3) in canonical order, from torchvision or from an image folder at `root`.
+def read_cifar(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
+    """Both splits in canonical order, from torchvision or from an image folder at `root`.
+
+    The images are (N, 32, 32, 3), or averaged to `resolution` once they have been found to be the published ones.
+    Smaller images have a canonical order and fingerprints of their own.
 
     Raises:
         DatasetError: a failed download, a bad folder, or images that are not exactly the published ones.
@@ -62,4 +77,13 @@ def read_cifar(name: str, root: Path | None) -> Prepared:
                 f"dataset.root={root} does not hold {name}: the images of {split}/ have the fingerprint "
                 f"{content[3][split][:12]} and not {expected[:12]}; use dataset=image_folder for other images"
             )
-    return content
+    if resolution in (None, SIDE):
+        return content
+    train, test, names, _ = content
+    return prepared(
+        (
+            RawSplit(averaged(train.images, resolution), train.labels),
+            RawSplit(averaged(test.images, resolution), test.labels),
+            names,
+        )
+    )

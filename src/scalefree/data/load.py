@@ -15,11 +15,11 @@ from scalefree.data.splitting import first_per_class, held_out
 VALIDATION_SEED = 2022
 
 
-def _read(name: str, root: Path | None) -> Prepared:
+def _read(name: str, root: Path | None, resolution: int | None) -> Prepared:
     if name == "digits":
         return prepared(read_digits())
     if name in MEAN_STD:
-        return read_cifar(name, root)
+        return read_cifar(name, root, resolution)
     if name == "image_folder" and root is not None:
         files = [file for classes in list_images(root).values() for group in classes.values() for file in group]
         return cached(root, listing_key(root, files), lambda: read_image_folder(root))
@@ -51,6 +51,7 @@ def load_dataset(
     *,
     validation_fraction: float = 0.0,
     per_class: int | None = None,
+    resolution: int | None = None,
 ) -> Dataset:
     """A data set on the CPU, in an order that depends only on its content.
 
@@ -58,6 +59,7 @@ def load_dataset(
         name: digits, cifar10, cifar100 or image_folder.
         root: where the images are or go; None is the user's cache folder (CIFAR).
         validation_fraction: share of every training class that is held out, the same images for every run.
+        resolution: of CIFAR's images, 32 if None; 16 and 8 average them over blocks of 2x2 and 4x4 pixels.
         per_class: keep this many training images of every class (before holding out); the test split stays whole.
 
     The statistics for normalisation are those of the whole kept train split, held-out part included, so that they
@@ -66,7 +68,8 @@ def load_dataset(
     Raises:
         DatasetError: anything missing, empty, unreadable, of different sizes, mislabelled or too small.
     """
-    train, test, class_names, fingerprints = _read(name, Path(root).expanduser() if root is not None else None)
+    folder = Path(root).expanduser() if root is not None else None
+    train, test, class_names, fingerprints = _read(name, folder, resolution)
     if per_class is not None:
         try:
             train = first_per_class(train, per_class)

@@ -2,24 +2,30 @@
 
 from scalefree.measure.arrays import histogram_arrays
 from scalefree.measure.distribution import (
-    BINS,
-    EXPONENTS,
     QUANTILES,
     QUANTITIES,
+    SIZES,
     UNDERFLOW,
+    Bins,
     Distribution,
+    drown_out_shares,
+    entropy,
     measure,
+    peak_share,
     summarize,
 )
 
 __all__ = [
-    "BINS",
-    "EXPONENTS",
     "QUANTILES",
     "QUANTITIES",
+    "SIZES",
     "UNDERFLOW",
+    "Bins",
     "Distribution",
+    "drown_out_shares",
+    "entropy",
     "histogram_arrays",
     "measure",
+    "peak_share",
     "summarize",
 ]

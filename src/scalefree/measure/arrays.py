@@ -6,23 +6,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.measure.distribution import BINS, EXPONENTS
+from scalefree.measure.distribution import QUANTITIES, RATES, SIZES
 
 
 def histogram_arrays(
-    epochs: Sequence[int], counts: Mapping[str, Sequence[Sequence[int]]]
+    epochs: Sequence[int],
+    steps: Sequence[int],
+    counts: Mapping[str, Sequence[Sequence[int]]],
+    drown_out: Mapping[str, Sequence[float]],
 ) -> dict[str, npt.NDArray[Any]]:
-    """`epoch` (E,), `log2_lower_edge`, and (E, BINS) counts by quantity and layer group.
+    """`epoch` and `step` (E,), lower edges of bins, (E, bins) counts by quantity and layer group, and drown-out shares.
 
-    `counts` has a row a measured epoch under `<quantity>/<group>`. The arrays of the update scale, which were there
-    first, are called `counts/<group>`, the others `<quantity>_counts/<group>`.
+    `counts` has a row per measured epoch under `<quantity>/<group>`. The arrays of the update scale, which were there
+    first, are called `counts/<group>`, the others `<quantity>_counts/<group>`. `drown_out` has a share per measured
+    epoch by layer group.
     """
     arrays: dict[str, npt.NDArray[Any]] = {
         "epoch": np.array(epochs, dtype=np.int64),
-        "log2_lower_edge": EXPONENTS.astype(np.int64),
+        "step": np.array(steps, dtype=np.int64),
+        "log2_lower_edge": SIZES.exponents,
     }
     for key, rows in counts.items():
         quantity, _, group = key.partition("/")
         name = f"counts/{group}" if quantity == "update_scale" else f"{quantity}_counts/{group}"
-        arrays[name] = np.array(rows, dtype=np.int64).reshape(-1, BINS)
+        arrays[name] = np.array(rows, dtype=np.int64).reshape(-1, len(QUANTITIES[quantity]))
+        if QUANTITIES[quantity] is RATES:
+            arrays[f"{quantity}_log2_lower_edge"] = RATES.exponents
+    for group, shares in drown_out.items():
+        arrays[f"drown_out_share/{group}"] = np.array(shares, dtype=np.float64)
     return arrays

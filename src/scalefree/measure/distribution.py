@@ -1,12 +1,15 @@
 """How the sizes of a network's coordinates are distributed, in powers of two: histograms and a dozen scalars.
 
-One summary for three quantities after a step, all absolute values of one coordinate each:
+One summary for four quantities after a step, all absolute values of one coordinate each:
 
-- `update_scale`: |p| = |m_hat / (sqrt(v_hat) + eps)|, the update in units of the current step size (the paper's
-  |update| / alpha), without the decay term of AdamW and the prox rules, and with lambda x for Adam-l2 (through its
-  moments);
-- `gradient`: of the loss, times its multiplier, over the step's batch;
-- `parameter`: the weight itself.
+- `update_scale`: |eta p|, the update over alpha, the initial step size (the paper's |update| / alpha; eta is 1 unless
+  there is a schedule). p is the rule's own direction: m_hat / (sqrt(v_hat) + eps), without the decay term of AdamW and
+  the prox rules, and with lambda x for the l2 rules (through their moments);
+- `gradient`: of the loss, times its multipliers, over the step's batch;
+- `parameter`: the weight itself, after the step;
+- `effective_decay`: the coordinate's own decay in that step over lambda eta, to first order: 1 for AdamW, alpha / D for
+  Adam-l2. Only where there is decay. Beside it stands the drown-out share: the coordinates where lambda |x| is above
+  sqrt(u_hat), u being the second moment of the loss's gradient alone. There Adam-l2 is sign descent on the penalty.
 
 About a third of the paper's coordinates have an update scale at or below 1e-8, so any spread taken over all of them
 would measure that bin; the scalars describe the others, on a log2 axis, and give the share of that bin beside them.
@@ -24,15 +27,37 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-QUANTITIES = ("update_scale", "gradient", "parameter")
+
+@dataclass(frozen=True)
+class Bins:
+    """Underflow, [2^k, 2^(k+1)) for every k from `lowest` to `highest`, one bin for everything larger, and not finite.
+
+    Attributes:
+        underflow: what is at or below it is in the first bin, whose upper edge it is; at least 2^lowest.
+    """
+
+    lowest: int
+    highest: int
+    underflow: float
+
+    @property
+    def exponents(self) -> npt.NDArray[np.int64]:
+        """k of each interior bin."""
+        return np.arange(self.lowest, self.highest + 1)
+
+    def __len__(self) -> int:
+        return self.highest - self.lowest + 4
+
+
 # At or below this a coordinate counts as not moving (authors' histograms).
 UNDERFLOW = 1e-8
-LOWEST_EXPONENT, HIGHEST_EXPONENT = -27, 3
-# Interior bins [2^k, 2^(k+1)), the first cut off at UNDERFLOW; then one bin for everything larger.
-EXPONENTS = np.arange(LOWEST_EXPONENT, HIGHEST_EXPONENT + 1)
-# Bins of a histogram, in order: underflow, the interior ones, overflow, not finite.
-BINS = len(EXPONENTS) + 3
+SIZES = Bins(-27, 3, UNDERFLOW)
+# Decays span what D spans: from eps to the squares of an exploded start.
+RATES = Bins(-80, 40, 2.0**-80)
+QUANTITIES = {"update_scale": SIZES, "gradient": SIZES, "parameter": SIZES, "effective_decay": RATES}
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
+# Bins whose share tells a peak from a plain: the paper's AdamW has .52 of all coordinates in its four fullest.
+PEAK = 4
 
 
 @dataclass(frozen=True)
@@ -40,9 +65,10 @@ class Distribution:
     """The distribution of one quantity over a group of coordinates.
 
     Attributes:
-        counts: (BINS,) int64: underflow, one per exponent in EXPONENTS, overflow, not finite; sums to all coordinates.
-        scalars: `share_underflow` and `share_not_finite` of all coordinates; over the finite rest, in log2: `q05` ..
-            `q95`, `iqr`, `std`. Without any such coordinate the latter are missing.
+        counts: (bins,) int64: underflow, one per exponent, overflow, not finite; sums to all coordinates.
+        scalars: `share_underflow`, `share_not_finite` and `peak_share` (in the four fullest interior bins) of all
+            coordinates; `entropy` of the interior bins in bits; over the coordinates above underflow, in log2: `q05` ..
+            `q95`, `iqr`, `std`. Without any such coordinate entropy and the latter are missing.
     """
 
     counts: npt.NDArray[np.int64]
@@ -55,15 +81,26 @@ def _flat(values: Tensor) -> Tensor:
     return flat if flat.dtype == torch.float64 else flat.float()
 
 
-def bin_counts(values: Tensor) -> Tensor:
-    """Counts (BINS,) int64 of the values of any shape, on their device. Each power of two lands in the bin it opens."""
+def bin_counts(values: Tensor, bins: Bins = SIZES) -> Tensor:
+    """Counts (bins,) int64 of the values of any shape, on their device. A power of two lands in the bin it opens."""
     flat = _flat(values)
     # frexp is exact: x = mantissa * 2^exponent with mantissa in [0.5, 1), so floor(log2 x) = exponent - 1.
     exponent = torch.frexp(flat).exponent.long() - 1
-    interior = exponent.clamp(LOWEST_EXPONENT, HIGHEST_EXPONENT + 1) - LOWEST_EXPONENT + 1
-    bins = torch.where(flat <= UNDERFLOW, 0, interior)
-    bins = torch.where(torch.isfinite(flat), bins, BINS - 1)
-    return torch.bincount(bins, minlength=BINS)
+    interior = exponent.clamp(bins.lowest, bins.highest + 1) - bins.lowest + 1
+    index = torch.where(flat <= bins.underflow, 0, interior)
+    index = torch.where(torch.isfinite(flat), index, len(bins) - 1)
+    return torch.bincount(index, minlength=len(bins))
+
+
+def peak_share(counts: npt.NDArray[np.int64]) -> float:
+    """Share of all coordinates that lies in the four fullest interior bins of a histogram (bins,)."""
+    return float(np.sort(counts[1:-2])[-PEAK:].sum() / max(counts.sum(), 1))
+
+
+def entropy(counts: npt.NDArray[np.int64]) -> float:
+    """Entropy in bits of a histogram (bins,) over its interior bins, which must not all be empty."""
+    shares = counts[1:-2][counts[1:-2] > 0] / counts[1:-2].sum()
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def _sorted_quantile(ordered: Tensor, q: float) -> Tensor:
@@ -74,11 +111,11 @@ def _sorted_quantile(ordered: Tensor, q: float) -> Tensor:
     return torch.lerp(ordered[below], ordered[above], position - below)
 
 
-def summarize(values: Tensor) -> Distribution:
+def summarize(values: Tensor, bins: Bins = SIZES) -> Distribution:
     """Histogram and scalars of sizes (any shape, non-negative)."""
     flat = _flat(values)
-    counts = bin_counts(flat)
-    moving = flat[(flat > UNDERFLOW) & torch.isfinite(flat)]
+    counts = bin_counts(flat, bins)
+    moving = flat[(flat > bins.underflow) & torch.isfinite(flat)]
     shares = torch.stack((counts[0], counts[-1])).double() / max(flat.numel(), 1)
     found: dict[str, Tensor] = {"share_underflow": shares[0], "share_not_finite": shares[1]}
     if moving.numel():
@@ -87,10 +124,25 @@ def summarize(values: Tensor) -> Distribution:
         found["iqr"] = found["q75"] - found["q25"]
         found["std"] = logs.std(correction=0)
     scalars = dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
-    return Distribution(counts.cpu().numpy(), scalars)
+    histogram = counts.cpu().numpy()
+    scalars["peak_share"] = peak_share(histogram)
+    if histogram[1:-2].any():
+        scalars["entropy"] = entropy(histogram)
+    return Distribution(histogram, scalars)
 
 
-def measure(values: Mapping[str, Tensor], groups: Mapping[str, Sequence[str]]) -> dict[str, Distribution]:
+def _parts(values: Mapping[str, Tensor], groups: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Parameter names by part: the whole network, and each layer group."""
+    return {"network": list(values), **groups}
+
+
+def _joined(values: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    return torch.cat([values[name].detach().abs().reshape(-1) for name in names])
+
+
+def measure(
+    values: Mapping[str, Tensor], groups: Mapping[str, Sequence[str]], bins: Bins = SIZES
+) -> dict[str, Distribution]:
     """Sizes over the whole network (`network`) and over each layer group.
 
     Args:
@@ -100,8 +152,21 @@ def measure(values: Mapping[str, Tensor], groups: Mapping[str, Sequence[str]]) -
     Raises:
         KeyError: a group names a parameter that has no values.
     """
-    parts = {"network": list(values), **groups}
-    return {
-        part: summarize(torch.cat([values[name].detach().abs().reshape(-1) for name in names]))
-        for part, names in parts.items()
+    return {part: summarize(_joined(values, names), bins) for part, names in _parts(values, groups).items()}
+
+
+def drown_out_shares(
+    parameters: Mapping[str, Tensor],
+    gradient_scales: Mapping[str, Tensor],
+    weight_decay: float,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, float]:
+    """By part of the network: the share of coordinates where lambda |x| is above sqrt(u_hat).
+
+    Args:
+        parameters: x by name; `gradient_scales` sqrt(u_hat) likewise, shaped alike.
+    """
+    drowned = {
+        name: (weight_decay * x.detach().abs() > gradient_scales[name]).double() for name, x in parameters.items()
     }
+    return {part: _joined(drowned, names).mean().item() for part, names in _parts(parameters, groups).items()}

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scalefree.depths import check_densenet_depth, check_sizes
-from scalefree.models.initialization import kaiming_normal, linear_bias, normal_over_outputs
+from scalefree.models.initialization import normal_over_outputs, uniform_over_inputs
 
 BOTTLENECK = 4
 COMPRESSION = 2
@@ -108,8 +108,8 @@ def densenet_bc(
         in_channels: channels of the images.
         generator: source of the initial weights; None is torch's global stream.
 
-    Convolutions are normal with variance 2 / (k k out). The specification is silent about the linear layer here; it
-    is Kaiming-normal as in the ResNet, by our own choice.
+    Convolutions are normal with variance 2 / (k k out); the linear layer's weight and bias are uniform within
+    1 / sqrt(fan_in), torch's default (authors' code).
 
     Raises:
         ValueError: an impossible depth (naming the nearest) or size.
@@ -121,6 +121,6 @@ def densenet_bc(
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             normal_over_outputs(module.weight, generator)
-    kaiming_normal(model.linear.weight, generator)
-    linear_bias(model.linear, generator)
+    for parameter in (model.linear.weight, model.linear.bias):
+        uniform_over_inputs(parameter, model.linear.in_features, generator)
     return model

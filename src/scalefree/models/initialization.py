@@ -17,7 +17,7 @@ def normal_over_outputs(weight: torch.Tensor, generator: torch.Generator | None)
     nn.init.normal_(weight, std=math.sqrt(2 / (height * width * out_channels)), generator=generator)
 
 
-def linear_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
-    """torch's default, uniform in +-1 / sqrt(fan_in); the specification is silent about biases."""
-    bound = 1 / math.sqrt(linear.in_features)
-    nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+def uniform_over_inputs(parameter: torch.Tensor, fan_in: int, generator: torch.Generator | None) -> None:
+    """Uniform in +-1 / sqrt(fan_in): torch's default for the weight and the bias of a linear layer."""
+    bound = 1 / math.sqrt(fan_in)
+    nn.init.uniform_(parameter, -bound, bound, generator=generator)

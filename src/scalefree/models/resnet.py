@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scalefree.depths import check_resnet_depth, check_sizes
-from scalefree.models.initialization import kaiming_normal, linear_bias
+from scalefree.models.initialization import kaiming_normal, uniform_over_inputs
 
 
 def _conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -113,12 +113,12 @@ class ResNet(nn.Module):
 
 @torch.no_grad()
 def _initialize(model: ResNet, blocks: int, initialization: str, generator: torch.Generator | None) -> None:
-    """Kaiming-normal weights everywhere; then what the chosen initialisation changes."""
+    """Kaiming-normal weights, a bias uniform within 1 / sqrt(fan_in) (authors' code); then what is chosen instead."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             kaiming_normal(module.weight, generator)
     kaiming_normal(model.linear.weight, generator)
-    linear_bias(model.linear, generator)
+    uniform_over_inputs(model.linear.bias, model.linear.in_features, generator)
     if initialization == "kaiming":
         return
     for module in model.modules():

@@ -1,12 +1,14 @@
-"""Four ways to add weight decay to Adam, and the idea of the paper in one page.
+"""Five ways to add weight decay to Adam, and the idea of the paper in one page.
 
 Write `p = m_hat / (sqrt(v_hat) + eps)` for Adam's direction, `alpha` for the initial step size, `eta` for the
-schedule and `lambda` for the weight decay. The four rules differ only in where lambda goes:
+schedule and `lambda` for the weight decay. The rules differ only in where lambda goes:
 
     Adam-l2          g <- g + lambda x  before m and v;   x <- x - eta alpha p                scale-free: no
     AdamW            x <- (1 - lambda eta) x - eta alpha p                                    scale-free: yes
     AdamProx         x <- (x - eta alpha p) / (1 + lambda eta)                                scale-free: yes
     AdamMetricProx   x <- (x - eta alpha p) / (1 + lambda eta alpha / (sqrt(v_hat) + eps))    scale-free: no
+    AdamScaledL2     g <- g + (lambda / alpha) s x  before m and v, s the size of g;   x <- x - eta alpha p
+                                                                                              scale-free: yes
 
 *Scale-free* means that multiplying each coordinate of every gradient by its own positive constant leaves the
 iterates as they are. With eps = 0 the direction p has this property: m scales by the constant, sqrt(v) too.
@@ -20,13 +22,17 @@ argmin_y  lambda/2 |y|^2 + <alpha p, y> + |y - x|^2 / (2 eta). Since 1 / (1 + la
 O(eta^2), AdamW is its first-order expansion in eta. AdamMetricProx takes the same step in Adam's own metric
 D = sqrt(v_hat) + eps: proximal but not scale-free, so it separates the two ideas.
 
-At lambda = 0 the four are one algorithm, bit for bit. Read on in `rules` (the equations), `adam_family` (what
+AdamW differs from Adam-l2 in two ways at once: its decay stays out of the moments, and it is scale-free. AdamScaledL2
+mixes its decay into the moments as Adam-l2 does and is scale-free all the same, so that each way can be had alone:
+
+                                scale-free             not scale-free
+    decay outside the moments   AdamW, AdamProx        AdamMetricProx
+    decay inside the moments    AdamScaledL2           Adam-l2
+
+At lambda = 0 the five are one algorithm, bit for bit. Read on in `rules` (the equations), `adam_family` (what
 makes them torch optimizers) and `schedules` (eta).
 """
 
-from scalefree.optim.adam_l2 import AdamL2
-from scalefree.optim.adam_metric_prox import AdamMetricProx
-from scalefree.optim.adamprox import AdamProx
-from scalefree.optim.adamw import AdamW
+from scalefree.optim.adam_family import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 
-__all__ = ["AdamL2", "AdamMetricProx", "AdamProx", "AdamW"]
+__all__ = ["AdamL2", "AdamMetricProx", "AdamProx", "AdamScaledL2", "AdamW"]

@@ -1,4 +1,4 @@
-"""The torch side of the four optimizers: groups, state and checks. What they do is in `rules.py`."""
+"""The optimizers as torch has them: groups, state and checks, then a class per rule. What they do is in `rules.py`."""
 
 import copy
 import math
@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from scalefree.optim.rules import Hyperparameters, Rule, Scalar, Tensors
-
-Lists = tuple[Tensors, Tensors, Tensors, Tensors, Tensors]  # x, g, m, v, t
+from scalefree.optim import rules
+from scalefree.optim.rules import Hyperparameters, Reading, Rule, Scalar, Tensors
 
 
 class AdamFamily(Optimizer):
-    """What Adam-l2, AdamW, AdamProx and AdamMetricProx share; a subclass names its `rule`.
+    """What the optimizers share; a subclass names its `rule` and what can be read off its buffers.
 
     Args:
         params: parameters, named parameters or groups of them; a group may set any of the arguments below.
@@ -29,17 +28,32 @@ class AdamFamily(Optimizer):
     place reaches a compiled or captured step. Load a state before compiling or capturing.
 
     State of a parameter: `step` (0-dim float64 on its device: 1 - 0.999**t at t = 1 is off by 6e-5 in
-    float32), `exp_avg` (m) and `exp_avg_sq` (v), like the parameter in shape and dtype. (In float16 the
-    default eps rounds to 0 and a dead coordinate becomes NaN, as in torch.optim.Adam.) All else that shapes
-    the update is in the groups, the rule's name included, and so in `state_dict()`. A parameter without a
-    gradient is skipped, its counter too; a complex one counts as pairs of reals.
+    float32) and the rule's `buffers`, like the parameter in shape and dtype. (In float16 the default eps rounds
+    to 0; a dead coordinate stays where it is.) All else that shapes the update is in the groups, the rule's name
+    included, and so in `state_dict()`. A parameter without a gradient is skipped, its counter too; a complex
+    one counts as pairs of reals.
+
+    Schedulers: every torch scheduler drives `lr` as it drives torch.optim.Adam's. One that sets a first lr of its own
+    (CyclicLR, or lr set by hand before the scheduler is made) sets initial_lr too, as with torch's optimizers; under
+    OneCycleLR alpha is `max_lr`. AdamW and AdamProx refuse an lr above alpha, as a decay of lambda eta then has no
+    meaning.
 
     Raises:
-        ValueError: an argument outside its range; in `load_state_dict`, another rule's state.
+        ValueError: an argument outside its range; in `step`, an lr above alpha; in `load_state_dict`, another rule's
+            state.
         RuntimeError: in `step`, a sparse gradient.
     """
 
     rule: ClassVar[Rule]
+    # The names under which a parameter's state holds what the rule takes after x and g.
+    buffers: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
+    # The buffer that is the second moment of the loss's gradient alone, None where the decay is mixed into all of them.
+    loss_second_moment: ClassVar[str | None] = "exp_avg_sq"
+    # p, the update without its step size; and each coordinate's own decay in units of lambda eta.
+    direction: ClassVar[Reading] = staticmethod(rules.direction)
+    effective_decay: ClassVar[Reading]
+    # Whether the decay is lambda eta whatever the gradients are, so that eta must stay in [0, 1].
+    decays_by_eta: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -61,9 +75,11 @@ class AdamFamily(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own; the constructor's arguments fill what is left out."""
-        group = {**self.defaults, **param_group}
+        group = _Group({**self.defaults, **param_group})
         lr = group["lr"]
-        group.setdefault("initial_lr", lr.detach().clone() if isinstance(lr, Tensor) else lr)
+        if "initial_lr" not in group:
+            group["initial_lr"] = lr.detach().clone() if isinstance(lr, Tensor) else lr
+            group.scheduled = False
         _refuse_bad_group(group)
         if group["rule"] != self.rule.__name__:
             raise ValueError(f"rule={group['rule']!r} in a group of {type(self).__name__}: leave `rule` out")
@@ -92,20 +108,41 @@ class AdamFamily(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if torch.compiler.is_compiling():
+            self._init_group(None)
         for group in self.param_groups:
-            h = Hyperparameters(*(group[name] for name in Hyperparameters._fields))
-            lists: Lists = ([], [], [], [], [])
+            h = self._hyperparameters(group)
+            lists: tuple[Tensors, ...] = tuple([] for _ in ("x", "g", "t", *self.buffers))
             self._init_group(group, *lists)
-            for x, g, m, v, t in _by_device_and_dtype(lists):
+            for x, g, t, *of_rule in _by_device_and_dtype(*lists):
                 torch._foreach_add_(t, 1)
-                self.rule(x, g, m, v, t, h)
+                self.rule(x, g, *of_rule, t, h)
         return loss
 
-    def _init_group(self, group: dict[str, Any], x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors) -> None:
-        """Fill the five lists from the parameters that have a gradient, making their state if it is missing.
+    def _hyperparameters(self, group: dict[str, Any]) -> Hyperparameters:
+        named = {name: group[name] for name in Hyperparameters._fields if name in group}
+        if "max_lr" in group:  # OneCycleLR's, whose initial_lr is where its warm-up begins
+            named["initial_lr"] = group["max_lr"]
+        h = Hyperparameters(**named)
+        # A tensor's value is not read: that would wait for the device.
+        known = not any(isinstance(value, Tensor) for value in (h.lr, h.initial_lr, h.weight_decay))
+        if known and self.decays_by_eta and h.weight_decay > 0 and h.lr > h.initial_lr * (1 + 1e-9):
+            raise ValueError(
+                f"lr={h.lr:g} is above alpha={h.initial_lr:g}, so a decay of lambda eta, eta = lr/alpha in [0, 1], "
+                "has no meaning: set group['initial_lr'] to the largest lr of the schedule"
+            )
+        return h
 
-        torch.compile knows this name and signature: it runs the method once instead of tracing it.
+    def _init_group(self, group: dict[str, Any] | None, *lists: Tensors) -> None:
+        """Fill the lists x, g, t and the buffers' from a group's parameters that have a gradient, making missing state.
+
+        torch.compile knows this name: it runs the method once instead of tracing it. It traces plain dictionaries only,
+        which the groups become where `group` is None.
         """
+        if group is None:
+            self.param_groups[:] = [dict(each) for each in self.param_groups]
+            return
+        x, g, t, *buffers = lists
         for param in group["params"]:
             if param.grad is None:
                 continue
@@ -117,24 +154,135 @@ class AdamFamily(Optimizer):
             state = self.state[param]
             if not state:
                 state["step"] = torch.zeros((), dtype=torch.float64, device=param.device)
-                state["exp_avg"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-                state["exp_avg_sq"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-            of_param = (param, param.grad, state["exp_avg"], state["exp_avg_sq"])
-            for collected, tensor in zip((x, g, m, v), of_param, strict=True):
+                for name in self.buffers:
+                    state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
+            of_param = (param, param.grad, *(state[name] for name in self.buffers))
+            for collected, tensor in zip((x, g, *buffers), of_param, strict=True):
                 collected.append(torch.view_as_real(tensor) if tensor.is_complex() else tensor)
             t.append(state["step"])
 
+    def read(self, reading: Reading, group: dict[str, Any]) -> list[Tensor]:
+        """What `direction` or `effective_decay` says of each of the group's parameters, after a step."""
+        states = [self.state[param] for param in group["params"]]
+        buffers = ([state[name] for state in states] for name in self.buffers)
+        return reading(*buffers, [state["step"] for state in states], self._hyperparameters(group))
 
-def _by_device_and_dtype(lists: Lists) -> Iterable[Lists]:
-    """Split the five lists into parts that each hold one device and one dtype; none if they are empty."""
-    kinds = dict.fromkeys((param.device, param.dtype) for param in lists[0])
+
+class AdamL2(AdamFamily):
+    """Adam on f(x) + lambda/2 |x|^2; `torch.optim.Adam(weight_decay=lambda)` makes the same iterates.
+
+        g <- g + lambda x;   x <- x - eta alpha m_hat / (sqrt(v_hat) + eps)
+
+    Not scale-free for lambda > 0: scaling the gradients of f does not scale lambda x. Arguments, state and
+    errors: see `AdamFamily`.
+    """
+
+    rule = staticmethod(rules.adaml2)
+    loss_second_moment = None
+    effective_decay = staticmethod(rules.metric_decay)
+
+
+class AdamW(AdamFamily):
+    """AdamW in Loshchilov and Hutter's form; scale-free at eps = 0.
+
+        x <- (1 - lambda eta) x - eta alpha m_hat / (sqrt(v_hat) + eps)
+
+    The decay follows the schedule but not the step size; `torch.optim.AdamW` multiplies it by lr, so that
+    `weight_decay=lambda/alpha` there makes the same iterates. Arguments, state and errors: see `AdamFamily`.
+    """
+
+    rule = staticmethod(rules.adamw)
+    effective_decay = staticmethod(rules.uniform_decay)
+    decays_by_eta = True
+
+
+class AdamProx(AdamFamily):
+    """Adam's step on f, then the prox of eta lambda/2 |x|^2; scale-free at eps = 0.
+
+        x <- (x - eta alpha m_hat / (sqrt(v_hat) + eps)) / (1 + lambda eta)
+
+    One step differs from AdamW's by (lambda eta)^2 x + lambda eta^2 alpha p, to second order in eta.
+    Arguments, state and errors: see `AdamFamily`.
+    """
+
+    rule = staticmethod(rules.adamprox)
+    effective_decay = staticmethod(rules.uniform_decay)
+    decays_by_eta = True
+
+
+class AdamMetricProx(AdamFamily):
+    """The proximal step in the metric that Adam itself uses (Schaipp 2023, "Decay No More", calls it AdamP).
+
+        x <- (x - eta alpha m_hat / D) / (1 + eta alpha lambda / D),   D = sqrt(v_hat) + eps
+
+    Each coordinate shrinks by an amount that depends on the scale of its gradients: not scale-free for lambda
+    > 0. At eps = 0 a coordinate that never had a gradient goes to 0 for lambda > 0, the limit of the
+    equation. Arguments, state and errors: see `AdamFamily`.
+    """
+
+    rule = staticmethod(rules.adam_metric_prox)
+    effective_decay = staticmethod(rules.metric_decay)
+
+
+class AdamScaledL2(AdamFamily):
+    """Adam-l2 made scale-free: its decay passes through the moments, multiplied by the gradient's own scale.
+
+        u <- beta2 u + (1 - beta2) g^2;   g <- g + (lambda / alpha) s x
+        x <- x - eta alpha m_hat / (sqrt(v_hat) + eps)
+
+    With s = sqrt(u_hat) of each coordinate (granularity "coordinate") it is scale-free at eps = 0. With the root mean
+    square of that over a layer ("layer"), each coordinate of a layer must be scaled alike; over all layers
+    ("network"), all of them. A layer is one parameter tensor; a network the parameters of a group. Together with
+    AdamMetricProx it separates scale-freeness from keeping the decay out of the moments.
+    Arguments, state (`exp_avg_sq_loss` is u) and errors: see `AdamFamily`.
+    """
+
+    rule = staticmethod(rules.adam_scaled_l2)
+    buffers = ("exp_avg", "exp_avg_sq", "exp_avg_sq_loss")
+    loss_second_moment = "exp_avg_sq_loss"
+    direction = staticmethod(rules.scaled_direction)
+    effective_decay = staticmethod(rules.scaled_decay)
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: Scalar = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: Scalar = 0.0,
+        granularity: str = "coordinate",
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+        self.defaults["granularity"] = granularity
+        for group in self.param_groups:
+            group.setdefault("granularity", granularity)
+            _refuse_bad_group(group)
+
+
+class _Group(dict[str, Any]):
+    """A parameter group whose `initial_lr` is the constructor's lr until a scheduler gives it another.
+
+    torch's schedulers call `setdefault("initial_lr", lr)`; the first one is obeyed, as with torch's optimizers.
+    """
+
+    scheduled = True
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key == "initial_lr" and not self.scheduled:
+            self.scheduled = True
+            self[key] = default
+        return super().setdefault(key, default)
+
+
+def _by_device_and_dtype(x: Tensors, *others: Tensors) -> Iterable[tuple[Tensors, ...]]:
+    """Split lists that belong together into parts that each hold one device and one dtype; none if they are empty."""
+    kinds = dict.fromkeys((param.device, param.dtype) for param in x)
     if len(kinds) == 1:
-        return [lists]
-    parts: list[Lists] = []
+        return [(x, *others)]
+    parts = []
     for kind in kinds:
-        chosen = [i for i, param in enumerate(lists[0]) if (param.device, param.dtype) == kind]
-        x, g, m, v, t = ([tensors[i] for i in chosen] for tensors in lists)
-        parts.append((x, g, m, v, t))
+        chosen = [i for i, param in enumerate(x) if (param.device, param.dtype) == kind]
+        parts.append(tuple([tensors[i] for i in chosen] for tensors in (x, *others)))
     return parts
 
 
@@ -148,6 +296,9 @@ def _refuse_bad_group(group: dict[str, Any]) -> None:
             raise ValueError(f"{name}={group[name]} must be above 0 and finite")
     if not (len(group["betas"]) == 2 and all(0 <= beta < 1 for beta in group["betas"])):
         raise ValueError(f"betas={group['betas']} must be two numbers in [0, 1)")
+    granularity = group.get("granularity", "coordinate")
+    if granularity not in ("coordinate", "layer", "network"):
+        raise ValueError(f"granularity={granularity!r} is unknown; choose coordinate, layer or network")
     for name in ("eps", "weight_decay"):
         if not 0 <= group[name] < math.inf:
             raise ValueError(f"{name}={group[name]} must be 0 or above and finite")

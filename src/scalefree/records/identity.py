@@ -1,38 +1,98 @@
 """Which run is this: a hash of the scientific part of its configuration, and a readable slug."""
 
+import copy
 import hashlib
 import json
 from typing import Any
 
 from scalefree.config import MACHINE_KEYS, DenseNetConfig, ResNetConfig, RunConfig, to_dict
 
-# Raise it when the meaning of a configuration changes, so that old records are never taken for new ones.
-IDENTITY_FORMAT = 1
+# Raise an architecture's when the meaning of its configurations changes, so that old records are never taken for new
+# ones; where nothing is said it is 1. DenseNet's linear layer was Kaiming-normal in format 1.
+IDENTITY_FORMATS = {"densenet": 2}
+
+# Keys that runs did not always have, and what each meant before: at these values they are no part of the hash, so that
+# older records keep their identities. The first value is the one that such a record is given when it is read.
+ADDED: dict[str, tuple[Any, ...]] = {
+    "replica": (0,),
+    "dataset.resolution": (None, 32),
+    "optimizer.granularity": ("coordinate",),
+    "optimizer.decay_unbalance": (0.0,),
+    "training.gradient_unbalance": (0.0,),
+}
+
+
+def _parent(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The innermost mapping of a dotted key, and the key's last part."""
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        values = values[parent]
+    return values, leaf
+
+
+def _one_zero(value: Any) -> Any:
+    """The values with -0.0 written 0.0, which is the same number and would have another hash."""
+    if isinstance(value, dict):
+        return {key: _one_zero(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_one_zero(inner) for inner in value]
+    return value + 0.0 if isinstance(value, float) else value
 
 
 def scientific_config(config: RunConfig) -> dict[str, Any]:
     """The configuration without the machine keys, as plain JSON values."""
-    values = to_dict(config)
+    values: dict[str, Any] = _one_zero(to_dict(config))
     for key in MACHINE_KEYS:
-        *parents, leaf = key.split(".")
-        node = values
-        for parent in parents:
-            node = node[parent]
+        node, leaf = _parent(values, key)
         del node[leaf]
     return values
 
 
-def identity_of_values(values: dict[str, Any]) -> str:
-    """The identity of a scientific configuration that is already plain values (one read from a record)."""
-    canonical = json.dumps([IDENTITY_FORMAT, values], sort_keys=True, separators=(",", ":"))
+def with_added_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """A scientific configuration as this version writes it: keys that came after it have the value they had then.
+
+    Raises:
+        KeyError, TypeError: not a run's configuration.
+    """
+    completed = copy.deepcopy(values)
+    for key, before in ADDED.items():
+        node, leaf = _parent(completed, key)
+        node.setdefault(leaf, before[0])
+    return completed
+
+
+def identity_of_values(values: dict[str, Any], identity_format: int | None = None) -> str:
+    """The identity of a scientific configuration that is already plain values (one read from a record).
+
+    Raises:
+        KeyError, TypeError: not a run's configuration.
+    """
+    hashed = copy.deepcopy(values)
+    for key, before in ADDED.items():
+        node, leaf = _parent(hashed, key)
+        if leaf in node and node[leaf] in before:
+            del node[leaf]
+    if identity_format is None:
+        identity_format = IDENTITY_FORMATS.get(values["model"]["name"], 1)
+    canonical = json.dumps([identity_format, hashed], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def identities_of_values(values: dict[str, Any]) -> list[str]:
+    """The identity of a scientific configuration, and those that it had in earlier formats.
+
+    Raises:
+        KeyError, TypeError: not a run's configuration.
+    """
+    newest = IDENTITY_FORMATS.get(values["model"]["name"], 1)
+    return [identity_of_values(values, number) for number in range(newest, 0, -1)]
 
 
 def run_identity(config: RunConfig) -> str:
     """Twelve hexadecimal digits that depend on every scientific key and on no machine key.
 
-    Floats enter by their shortest round-trip form, and the typed configuration makes 0 and 0.0 one value.
-    An image folder's content is part of it through `dataset.fingerprint`, which must be filled in by then.
+    Floats enter by their shortest round-trip form, and 0, 0.0 and -0.0 are one value. An image folder's content is part
+    of it through `dataset.fingerprint`, which must be filled in by then.
     """
     return identity_of_values(scientific_config(config))
 
@@ -61,10 +121,13 @@ def model_label(config: RunConfig) -> str:
 
 def run_label(config: RunConfig) -> str:
     """The readable part of a run's name; what differs from the usual protocol is added at the end."""
+    dataset, optimizer = config.dataset, config.optimizer.name
+    if config.optimizer.granularity != "coordinate":
+        optimizer += f"_by_{config.optimizer.granularity}"
     parts = [
-        config.dataset.name,
+        dataset.name if dataset.resolution in (None, 32) else f"{dataset.name}x{dataset.resolution}",
         model_label(config),
-        config.optimizer.name,
+        optimizer,
         f"lr{_number(config.optimizer.lr)}",
         f"wd{_number(config.optimizer.weight_decay)}",
         f"seed{config.seed}",
@@ -75,8 +138,14 @@ def run_label(config: RunConfig) -> str:
         parts.append(f"loss{config.training.loss_multiplier:g}")
     if config.optimizer.eps != 1e-8:
         parts.append(f"eps{_number(config.optimizer.eps)}")
+    if config.optimizer.decay_unbalance:
+        parts.append(f"unbalanced{config.optimizer.decay_unbalance:g}")
+    if config.training.gradient_unbalance:
+        parts.append(f"layerloss{config.training.gradient_unbalance:g}")
     if config.precision != "fp32":
         parts.append(config.precision)
+    if config.replica:
+        parts.append(f"replica{config.replica}")
     return "-".join(parts)
 
 

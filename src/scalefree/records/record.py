@@ -1,9 +1,11 @@
 """What a run leaves behind: one JSON document and a few arrays, readable without torch.
 
-`record.json` holds everything that is not an array. `curves.npz` has arrays with one row an epoch,
-`histograms.npz` one row a measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), and (E, bins) each of
-`counts/<group>` for the update scales, `gradient_counts/<group>` and `parameter_counts/<group>`; records of earlier
-versions have only the first.
+`record.json` holds everything that is not an array. `curves.npz` has arrays with one row per epoch. `histograms.npz`
+has one row per measured epoch: `epoch` and `step` (E,), the optimizer step after which it was measured, the epoch's
+first; `log2_lower_edge` (edges,) and (E, edges + 3) each of `counts/<group>` for the update scales,
+`gradient_counts/<group>` and `parameter_counts/<group>`; and where there is decay `effective_decay_log2_lower_edge` and
+`effective_decay_counts/<group>` likewise, and `drown_out_share/<group>` (E,). Records of earlier versions have no
+`step` and were measured after the epoch's last one; they lack what is named last, the oldest all but `counts/<group>`.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
 trainings of one run on the same device and build.
 """
@@ -11,7 +13,7 @@ trainings of one run on the same device and build.
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from scalefree.records.identity import identity_of_values
+from scalefree.records.identity import identities_of_values, with_added_keys
 
 RECORD_FORMAT = 1
 
@@ -24,10 +26,14 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. Divergence (a loss that is not finite) is a result; failure is not."""
+    """How a run ended. Divergence (weights or a final training loss that are not numbers) is a result; failure is not.
+
+    Attributes:
+        step: optimizer steps taken; for a diverged run the first step (counted from 1) whose loss was not finite.
+        reason: what happened where; a completed run's says at which steps its loss was not finite, if any.
+    """
 
     status: Status
-    # Optimizer steps taken; for a diverged run the first step (counted from 1) whose loss was not finite.
     step: int
     reason: str = ""
 
@@ -48,6 +54,9 @@ class Record:
         fingerprints: of each data split, independent of the order of its images.
         final_metrics: scalars of the last epoch; `final_test_error` in [0, 1], None unless completed.
         update_scale: scalars of the last measured update scales by layer group (`network` is all of them).
+        effective_decay: likewise of each coordinate's own decay, in units of lambda eta, with the `drown_out_share`;
+            empty without decay.
+        split_sizes: images in each split; empty in records of earlier versions.
         timing: `wall_seconds`, `images_per_second` (training images over the time spent in training steps).
         parameters: number of trained coordinates.
     """
@@ -62,6 +71,8 @@ class Record:
     update_scale: dict[str, dict[str, float]] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     parameters: int = 0
+    effective_decay: dict[str, dict[str, float]] = field(default_factory=dict)
+    split_sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def test_error(self) -> float:
@@ -107,16 +118,17 @@ def from_document(document: Any, where: str) -> Record:
         )
     try:
         fields = {key: value for key, value in document.items() if key != "format"}
-        record = Record(**{**fields, "outcome": Outcome(**fields["outcome"])})
+        expected = identities_of_values(fields["config"])
+        config = with_added_keys(fields["config"])
+        record = Record(**{**fields, "config": config, "outcome": Outcome(**fields["outcome"])})
         _check_result(record)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise RecordError(
             f"{where} is no record of this project ({error}); remove it and train the run again"
         ) from None
-    expected = identity_of_values(record.config)
-    if record.identity != expected or not str(record.name).endswith(f"-{expected}"):
+    if record.identity not in expected or not str(record.name).endswith(f"-{record.identity}"):
         raise RecordError(
-            f"{where} says identity {record.identity}, but its config has {expected}: it was edited or "
+            f"{where} says identity {record.identity}, but its config has {expected[0]}: it was edited or "
             "mislabelled; remove it and train the run again"
         )
     return record

@@ -124,7 +124,7 @@ def one_step_differences(weight_decay: Sequence[float], eta: Sequence[float]) ->
         prox, adamw = start.copy(), start.copy()
         (prox_x,) = _walk(rules.adamprox, prox, h, 1)
         (adamw_x,) = _walk(rules.adamw, adamw, h, 1)
-        (p,) = rules.direction(adamw.m, adamw.v, adamw.t, BETAS, EPS)
+        (p,) = rules.direction(adamw.m, adamw.v, adamw.t, h)
         exact = eta_t**2 * decay * (decay * start.x[0] + ALPHA * p) / (1 + decay * eta_t)
         rows.append(OneStep(eta_t, decay, float((prox_x - adamw_x).norm()), float(exact.norm())))
     return rows

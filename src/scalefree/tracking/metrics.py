@@ -36,11 +36,17 @@ CURVES = (
     Metric("batch_loss", "nats", "mean training loss of the epoch's batches, times the loss multiplier"),
     Metric("eta", "share in [0, 1]", "factor of the schedule: the epoch's step size is eta x alpha"),
     Metric("training_seconds", "s", "time spent in the epoch's training steps"),
-    Metric("train_loss", "nats", "loss of the whole training set, times the loss multiplier", True),
+    Metric("train_loss", "nats", "loss of the whole training set as it is, times the loss multiplier", True),
     Metric("train_error", "share in [0, 1]", "error on the whole training set", True),
+    Metric(
+        "augmented_train_loss",
+        "nats",
+        "loss of the augmented training set, times the loss multiplier, in evaluation mode: the paper's training loss",
+        True,
+    ),
     Metric("validation_loss", "nats", "loss of the held-out training images, where there are any", True),
     Metric("validation_error", "share in [0, 1]", "error on them", True),
-    Metric("test_loss", "nats", "loss of the test set", True),
+    Metric("test_loss", "nats", "loss of the test set, not multiplied (the authors multiply theirs)", True),
     Metric("test_error", "share in [0, 1]", "error on the test set", True),
     Metric("evaluation_seconds", "s", "time spent in evaluating all splits after the epoch"),
 )
@@ -57,6 +63,7 @@ QUANTITY_NAMES = {
     "update_scale": "|update| / alpha",
     "gradient": "|gradient|",
     "parameter": "|parameter|",
+    "effective_decay": "a coordinate's own decay / (lambda eta)",
 }
 SCALARS = {
     "q05": ("log2", "5 % quantile over the coordinates above 1e-8"),
@@ -66,23 +73,36 @@ SCALARS = {
     "q95": ("log2", "95 % quantile"),
     "iqr": ("powers of two", "q75 - q25, the spread"),
     "std": ("powers of two", "standard deviation of the log2"),
-    "share_underflow": ("share in [0, 1]", "coordinates at or below 1e-8"),
+    "peak_share": ("share in [0, 1]", "coordinates in the four fullest bins: a peak has most, a plain few"),
+    "entropy": ("bits", "entropy of the histogram over its interior bins"),
+    "share_underflow": ("share in [0, 1]", "coordinates at or below 1e-8 (2^-80 for the effective decay)"),
     "share_not_finite": ("share in [0, 1]", "coordinates that are infinite or not a number"),
     "log2_histogram": (
         "coordinates",
-        "counts by power of two; the first bin is everything at or below 1e-8, the last but one everything from 16 on, "
-        "the last what is not finite",
+        "counts by power of two; the first bin is everything at or below 1e-8 (2^-80), the last but one everything "
+        "from 16 (2^41) on, the last what is not finite",
     ),
 }
-MEASURED = tuple(
-    Metric(f"{quantity}/{GROUP}/{scalar}", unit, f"{QUANTITY_NAMES[quantity]}: {description}")
-    for quantity in QUANTITIES
-    for scalar, (unit, description) in SCALARS.items()
+DROWN_OUT = Metric(
+    f"effective_decay/{GROUP}/drown_out_share",
+    "share in [0, 1]",
+    "coordinates where lambda |x| is above sqrt(u_hat), u the second moment of the loss's gradient",
+)
+MEASURED_AT = Metric("measured_at_step", "optimizer steps", "the step, an epoch's first, after which all was measured")
+MEASURED = (
+    *(
+        Metric(f"{quantity}/{GROUP}/{scalar}", unit, f"{QUANTITY_NAMES[quantity]}: {description}")
+        for quantity in QUANTITIES
+        for scalar, (unit, description) in SCALARS.items()
+    ),
+    DROWN_OUT,
+    MEASURED_AT,
 )
 
-# In the summary, once a run has ended; the first five only where it completed.
+# In the summary, once a run has ended; the losses and errors only where it completed.
 FINAL = (
     Metric("final_train_loss", "nats", "after the last epoch"),
+    Metric("final_augmented_train_loss", "nats", "after the last epoch: the training loss that the paper reports"),
     Metric("final_train_error", "share in [0, 1]", "after the last epoch"),
     Metric("final_validation_loss", "nats", "after the last epoch, where images are held out"),
     Metric("final_validation_error", "share in [0, 1]", "after the last epoch, where images are held out"),
@@ -108,7 +128,7 @@ def is_known(name: str, metrics: Iterable[Metric] = METRICS) -> bool:
 
 
 def table() -> str:
-    """All metrics as a Markdown table; the three quantities, which have the same scalars, as one block."""
+    """All metrics as a Markdown table; the quantities, which have the same scalars, as one block."""
     lines = ["| name | unit | what it is |", "|---|---|---|"]
     quantities = ", ".join(f"`{name}` ({what.replace('|', '&#124;')})" for name, what in QUANTITY_NAMES.items())
     for metric in (*AXES, *CURVES, *DERIVED):
@@ -116,6 +136,8 @@ def table() -> str:
     lines.append(f"| `<quantity>/{GROUP}/...` | | quantities: {quantities}; groups: `network` and its parts |")
     for scalar, (unit, description) in SCALARS.items():
         lines.append(f"| `.../{scalar}` | {unit} | {description} |")
+    for metric in (DROWN_OUT, MEASURED_AT):
+        lines.append(f"| `{metric.name}` | {metric.unit} | {metric.description.replace('|', '&#124;')} |")
     for metric in FINAL:
         lines.append(f"| `{metric.name}` | {metric.unit} | {metric.description} |")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from scalefree.measure import QUANTITIES, histogram_arrays
 from scalefree.records import Record, RecordError
+from scalefree.records.identity import with_added_keys
 from scalefree.records.record import from_document
 from scalefree.tracking.metrics import CURVES
 from scalefree.tracking.sessions import Session
@@ -37,6 +38,10 @@ def _logged_record(rows: Sequence[Mapping[str, Any]], where: str) -> Record | No
 def _check_config(rows: Sequence[Mapping[str, Any]], record: Record, where: str) -> None:
     """wandb's own configuration of the run must be the record's."""
     told: Row = next((row["run"]["config"]["update"] for row in rows if row["type"] == "run"), {})
+    try:
+        told = with_added_keys(dict(told))
+    except (KeyError, TypeError, AttributeError):
+        raise RecordError(f"{where} holds no configuration of a run; train it again") from None
     differing = [key for key in record.config if told.get(key) != record.config[key]]
     if differing:
         raise RecordError(f"{where} was logged with another {', '.join(differing)} than its record has; train it again")
@@ -48,14 +53,20 @@ def _curves(history: Sequence[Row]) -> Arrays:
     return {name: np.array([float(row.get(name, math.nan)) for row in history]) for name in names}
 
 
-def _histograms(history: Sequence[Row], groups: Sequence[str]) -> Arrays:
+def _histograms(history: Sequence[Row], record: Record) -> Arrays:
     measured = [row for row in history if "update_scale/network/log2_histogram.values" in row]
+    groups = list(record.update_scale)
+    there = [name for name in QUANTITIES if measured and f"{name}/network/log2_histogram.values" in measured[0]]
     counts = {
         f"{quantity}/{group}": [row[f"{quantity}/{group}/log2_histogram.values"] for row in measured]
-        for quantity in QUANTITIES
+        for quantity in there
         for group in groups
     }
-    return histogram_arrays([row["epoch"] for row in measured], counts)
+    drown_out = {
+        group: [row[f"effective_decay/{group}/drown_out_share"] for row in measured] for group in record.effective_decay
+    }
+    epochs = [row["epoch"] for row in measured]
+    return histogram_arrays(epochs, [row["measured_at_step"] for row in measured], counts, drown_out)
 
 
 def rebuild(session: Session) -> tuple[Record, Arrays, Arrays] | None:
@@ -78,6 +89,6 @@ def rebuild(session: Session) -> tuple[Record, Arrays, Arrays] | None:
     if epochs != list(range(1, len(epochs) + 1)):
         raise RecordError(f"{where} has epochs {epochs}: some are missing or double; train the run again")
     try:
-        return record, _curves(history), _histograms(history, list(record.update_scale))
+        return record, _curves(history), _histograms(history, record)
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{where} was logged by another version ({error}); train the run again") from None

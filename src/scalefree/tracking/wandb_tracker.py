@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from scalefree.config import RunConfig
-from scalefree.measure import EXPONENTS, Distribution
+from scalefree.measure import QUANTITIES, Bins, Distribution
 from scalefree.records import Record, run_identity, scientific_config
 from scalefree.tracking.deadline import NoAnswer, within
 from scalefree.tracking.metrics import CURVES
@@ -33,9 +34,12 @@ LOG_TIMEOUT = 60.0
 FINISH_TIMEOUT = 120.0
 # Beyond its own time-outs.
 GRACE = 10.0
-# Edges for the eye: underflow is drawn as the bin below the first power of two, overflow as the one above the last,
-# and what is not finite as one more above that.
-EDGES = np.concatenate(([EXPONENTS[0] - 1], EXPONENTS, EXPONENTS[-1] + np.array([1, 2, 3]))).astype(float)
+
+
+def _edges(bins: Bins) -> npt.NDArray[np.float64]:
+    """Edges for the eye: underflow is drawn below the first power of two, overflow above the last, and what is not
+    finite as one more bin above that."""
+    return np.arange(bins.lowest - 1, bins.highest + 4).astype(float)
 
 
 def _end_service() -> None:
@@ -157,7 +161,8 @@ class WandbTracker:
             if metrics.get("training_seconds"):
                 row["images_per_second"] = self.images / metrics["training_seconds"]
             for key, distribution in measured.items():
-                row[f"{key}/log2_histogram"] = wandb.Histogram(np_histogram=(distribution.counts, EDGES))
+                edges = _edges(QUANTITIES[key.partition("/")[0]])
+                row[f"{key}/log2_histogram"] = wandb.Histogram(np_histogram=(distribution.counts, edges))
                 row |= {f"{key}/{name}": value for name, value in distribution.scalars.items()}
             # A curve that is not a number has no value there, in the record too.
             row = {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}

@@ -76,7 +76,7 @@ class CapturedSteps:
         for group in self.task.optimizer.param_groups:
             for name in ("lr", "weight_decay"):
                 group[name] = torch.as_tensor(group[name], dtype=torch.float64, device=self.task.device)
-            self.task.optimizer._init_group(group, [], [], [], [], [])
+            self.task.optimizer._init_group(group, [], [], [], *([] for _ in self.task.optimizer.buffers))
 
     def _step(self, size: int) -> None:
         """One step on the next `size` places of the plan. No value of a tensor decides what is computed."""
@@ -121,6 +121,8 @@ class CapturedSteps:
         state = [*self.task.model.state_dict().values(), *self.task.gradients().values()]
         for moments in self.task.optimizer.state.values():
             state += moments.values()
+        if self.task.loss_second_moment is not None:
+            state += self.task.loss_second_moment.u
         saved = [tensor.clone() for tensor in state]
         yield
         for tensor, value in zip(state, saved, strict=True):

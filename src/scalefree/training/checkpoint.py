@@ -3,7 +3,6 @@
 import io
 import math
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,44 @@ from scalefree.records.files import atomic_write
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.
-CHECKPOINT_FORMAT = 2
-KEYS = {"format", "identity", "flat", "model", "optimizer", "progress", "gradients"}
+CHECKPOINT_FORMAT = 3
+KEYS = {"format", "identity", "flat", "model", "optimizer", "loss_second_moment", "progress"}
 
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged or belongs to something else; the message names the file and what to do."""
+
+
+@dataclass
+class NotFinite:
+    """Steps of a run whose training loss was not finite.
+
+    Attributes:
+        steps: how many there were; the others mean nothing while it is 0.
+        first, last: the first and the last of them, counted from 1.
+        loss: the first one's loss.
+    """
+
+    steps: int = 0
+    first: int = 0
+    last: int = 0
+    loss: float = math.nan
+
+    def add(self, before: int, losses: list[float]) -> None:
+        """Take note of an epoch's losses, `before` steps having been taken before it."""
+        found = [(step, loss) for step, loss in enumerate(losses, before + 1) if not math.isfinite(loss)]
+        if found and not self.steps:
+            self.first, self.loss = found[0]
+        if found:
+            self.last, _ = found[-1]
+            self.steps += len(found)
+
+    def describe(self) -> str:
+        """What an outcome says of them; nothing where there is none."""
+        if not self.steps:
+            return ""
+        others = f" and not finite at {self.steps - 1} later ones, the last {self.last}" if self.steps > 1 else ""
+        return f"the training loss was {self.loss} at step {self.first}{others}"
 
 
 @dataclass
@@ -32,10 +63,11 @@ class Progress:
     Attributes:
         epoch: epochs completed.
         step: steps taken in the epoch that is under way.
-        losses: (steps an epoch,) training losses of the epoch under way, on the device.
-        curves: one value an epoch, by name.
-        histogram_epochs: after which epochs (counted from 1) the distributions were measured.
-        counts: by `<quantity>/<layer group>`, one histogram a measured epoch.
+        losses: (steps per epoch,) training losses of the epoch under way, on the device.
+        curves: one value per epoch, by name.
+        histogram_epochs: in which epochs (counted from 1) the distributions were measured.
+        histogram_steps: after which steps.
+        counts: by `<quantity>/<layer group>`, one histogram per measured epoch.
         scalars: likewise the distributions' scalars.
         training_seconds: of the epoch under way, so that a resumed run's add up.
     """
@@ -45,35 +77,50 @@ class Progress:
     step: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
     histogram_epochs: list[int] = field(default_factory=list)
+    histogram_steps: list[int] = field(default_factory=list)
     counts: dict[str, list[list[int]]] = field(default_factory=dict)
     scalars: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     training_seconds: float = 0.0
+    not_finite: NotFinite = field(default_factory=NotFinite)
 
-    @property
-    def update_scale(self) -> dict[str, dict[str, float]]:
-        """Scalars of the last measured update scales, by layer group."""
-        prefix = "update_scale/"
-        return {key.removeprefix(prefix): rows[-1] for key, rows in self.scalars.items() if key.startswith(prefix)}
+    def scalars_of(self, quantity: str) -> dict[str, list[dict[str, float]]]:
+        """A quantity's scalars by layer group, one row per measured epoch."""
+        prefix = f"{quantity}/"
+        return {key.removeprefix(prefix): rows for key, rows in self.scalars.items() if key.startswith(prefix)}
 
-    def add_measured(self, epoch: int, measured: dict[str, Distribution]) -> None:
-        """Keep what was measured after an epoch, by `<quantity>/<layer group>`."""
+    def last_scalars(self, quantity: str) -> dict[str, dict[str, float]]:
+        """Those that were measured last."""
+        return {group: rows[-1] for group, rows in self.scalars_of(quantity).items()}
+
+    def add_measured(self, epoch: int, step: int, measured: dict[str, Distribution]) -> None:
+        """Keep what was measured in an epoch, after a step, by `<quantity>/<layer group>`."""
         self.histogram_epochs.append(epoch)
+        self.histogram_steps.append(step)
         for key, distribution in measured.items():
             self.counts.setdefault(key, []).append(distribution.counts.tolist())
             self.scalars.setdefault(key, []).append(distribution.scalars)
 
-    def history(self) -> Iterator[tuple[int, dict[str, float], dict[str, Distribution]]]:
-        """Every epoch so far: its number, the metrics that it has, and its distributions if they were measured."""
-        for epoch in range(1, self.epoch + 1):
-            row = {name: values[epoch - 1] for name, values in self.curves.items()}
-            measured = {}
-            if epoch in self.histogram_epochs:
-                at = self.histogram_epochs.index(epoch)
-                measured = {
-                    key: Distribution(np.array(rows[at], dtype=np.int64), self.scalars[key][at])
-                    for key, rows in self.counts.items()
-                }
-            yield epoch, {name: value for name, value in row.items() if not math.isnan(value)}, measured
+    def drop_measured_after(self, epoch: int) -> None:
+        """Forget what was measured in an epoch that did not come to its end."""
+        kept = sum(measured <= epoch for measured in self.histogram_epochs)
+        self.histogram_epochs = self.histogram_epochs[:kept]
+        self.histogram_steps = self.histogram_steps[:kept]
+        self.counts = {key: rows[:kept] for key, rows in self.counts.items() if kept}
+        self.scalars = {key: rows[:kept] for key, rows in self.scalars.items() if kept}
+
+    def row(self, epoch: int) -> tuple[int, dict[str, float], dict[str, Distribution]]:
+        """An epoch: its number, the metrics that it has, and its distributions if they were measured."""
+        values = {name: curve[epoch - 1] for name, curve in self.curves.items()}
+        metrics = {name: value for name, value in values.items() if not math.isnan(value)}
+        if epoch not in self.histogram_epochs:
+            return epoch, metrics, {}
+        at = self.histogram_epochs.index(epoch)
+        metrics["measured_at_step"] = self.histogram_steps[at]
+        measured = {
+            key: Distribution(np.array(rows[at], dtype=np.int64), self.scalars[key][at])
+            for key, rows in self.counts.items()
+        }
+        return epoch, metrics, measured
 
 
 def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
@@ -88,9 +135,8 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
         "flat": task.flat is not None,
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
-        "progress": vars(progress),
-        # After an epoch's last step its gradients are still to be measured; before, each step makes its own.
-        "gradients": task.gradients() if progress.step == len(task.batches) else {},
+        "loss_second_moment": [] if task.loss_second_moment is None else task.loss_second_moment.u,
+        "progress": {**vars(progress), "not_finite": vars(progress.not_finite)},
     }
     # Made in memory first: torch's own writing to a full disk ends in its complaint about a wrong position in the file.
     archive = io.BytesIO()
@@ -132,5 +178,7 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
     task.model.load_state_dict(content["model"])
     task.optimizer.load_state_dict(content["optimizer"])
-    task.set_gradients(content["gradients"])
-    return Progress(**content["progress"])
+    if task.loss_second_moment is not None:
+        torch._foreach_copy_(task.loss_second_moment.u, content["loss_second_moment"])
+    progress = content["progress"]
+    return Progress(**{**progress, "not_finite": NotFinite(**progress["not_finite"])})

@@ -25,7 +25,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def set_precision(precision: str, device: torch.device) -> None:
-    """fp32 means IEEE float32 everywhere, tf32 lets convolutions and products use it, bf16 is autocast.
+    """fp32 means IEEE float32 everywhere, tf32 lets convolutions use it (torch's own default), bf16 is autocast.
 
     On CUDA only kernels that give the same bits every time, chosen without timing them: a resumed run ends as an
     uninterrupted one.
@@ -35,9 +35,8 @@ def set_precision(precision: str, device: torch.device) -> None:
     """
     if precision == "tf32" and device.type != "cuda":
         raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
-    multiplication = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = multiplication
-    torch.backends.cudnn.conv.fp32_precision = multiplication  # type: ignore[attr-defined]
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
 

@@ -13,6 +13,8 @@ class FlatParameters:
 
     Attributes:
         vector: the one parameter to give to an optimizer; `vector.grad` is always allocated.
+        layers: the same memory as one parameter per tensor of the model, each with its part of the gradient: for
+            optimizers that must tell layers apart.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -23,6 +25,10 @@ class FlatParameters:
         self.vector.grad = torch.zeros_like(self.vector)
         for p, view in zip(parameters, self._views(self.vector.data), strict=True):
             p.data = view.copy_(p.data)
+        sizes = [p.numel() for p in parameters]
+        self.layers = [nn.Parameter(part) for part in torch.split(self.vector.data, sizes)]
+        for layer, gradient in zip(self.layers, torch.split(self.vector.grad, sizes), strict=True):
+            layer.grad = gradient
 
     def _views(self, vector: Tensor) -> list[Tensor]:
         parameters = list(self.model.parameters())

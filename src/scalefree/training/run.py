@@ -83,7 +83,9 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
         },
         fingerprints=task.dataset.fingerprints,
         final_metrics=_final_metrics(outcome, progress),
-        update_scale=progress.update_scale,
+        update_scale=progress.last_scalars("update_scale"),
+        effective_decay=progress.last_scalars("effective_decay"),
+        split_sizes={name: len(split) for name, split in task.dataset.splits.items()},
         timing={"wall_seconds": wall_seconds, "images_per_second": images / seconds if seconds else 0.0},
         parameters=sum(p.numel() for p in task.model.parameters()),
     )
@@ -92,7 +94,11 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
 def _arrays(progress: Progress) -> tuple[Arrays, Arrays]:
     """Curves and histograms as the store keeps them."""
     curves: Arrays = {name: np.array(values) for name, values in progress.curves.items()}
-    return curves, histogram_arrays(progress.histogram_epochs, progress.counts)
+    drown_out = {
+        group: [row["drown_out_share"] for row in rows]
+        for group, rows in progress.scalars_of("effective_decay").items()
+    }
+    return curves, histogram_arrays(progress.histogram_epochs, progress.histogram_steps, progress.counts, drown_out)
 
 
 def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Record:

@@ -1,6 +1,7 @@
 """Everything that a run computes with, built from its configuration."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,16 +10,24 @@ from torch import Tensor, nn
 
 from scalefree.config import DatasetConfig, DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.data import Dataset, TrainBatches, load_dataset
-from scalefree.measure import QUANTITIES, Distribution, measure
+from scalefree.measure import QUANTITIES, Distribution, drown_out_shares, measure
 from scalefree.models import densenet_bc, layer_groups, resnet
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 from scalefree.optim.adam_family import AdamFamily
-from scalefree.optim.rules import direction
+from scalefree.optim.rules import Reading
 from scalefree.seeds import generator
+from scalefree.training.batch_norm import use_exact_batch_norm
 from scalefree.training.flat import FlatParameters
+from scalefree.training.layers import GradientMultipliers, LossSecondMoment, layer_factors
 from scalefree.training.native import use_native_convolutions
 
-OPTIMIZERS = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
+OPTIMIZERS = {
+    "adaml2": AdamL2,
+    "adamw": AdamW,
+    "adamprox": AdamProx,
+    "adam_metric_prox": AdamMetricProx,
+    "adam_scaled_l2": AdamScaledL2,
+}
 
 
 @dataclass
@@ -29,6 +38,8 @@ class Task:
         flat: the buffer that holds all parameters under the fast runners; None under the plain one, where the
             optimizer works on the list of layers.
         native: whether small convolutions are those of conv3x3.c.
+        gradient_multipliers: the layers' own loss multipliers, None where there are none.
+        loss_second_moment: u, where there is decay and the optimizer does not keep it itself.
         forward: the model, compiled where the runner says so.
         step: the optimizer's step, compiled likewise.
     """
@@ -42,6 +53,8 @@ class Task:
     groups: dict[str, list[str]]
     flat: FlatParameters | None
     native: bool
+    gradient_multipliers: GradientMultipliers | None
+    loss_second_moment: LossSecondMoment | None
     forward: Callable[[Tensor], Tensor]
     step: Callable[[], None]
 
@@ -54,7 +67,15 @@ class Task:
         """Move the parameters along the gradients that a backward pass has left."""
         if self.flat is not None:
             self.flat.gather_gradient()
+        if self.gradient_multipliers is not None:
+            self.gradient_multipliers()
+        if self.loss_second_moment is not None:
+            self.loss_second_moment()
         self.step()
+
+    def optimized(self) -> list[Tensor]:
+        """The tensors that the optimizer moves."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def gradients(self) -> dict[str, Tensor]:
         """The last step's gradient of every parameter by name; under the fast runners views of one vector."""
@@ -63,50 +84,71 @@ class Task:
             return self.flat.by_name(self.flat.vector.grad)
         return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
 
-    def set_gradients(self, gradients: Mapping[str, Tensor]) -> None:
-        """Take gradients from a checkpoint, by parameter name."""
-        held = self.gradients()
-        for name, p in self.model.named_parameters():
-            if name in held and name in gradients:
-                held[name].copy_(gradients[name])
-            elif name in gradients:
-                p.grad = gradients[name]
-
-    def measure(self) -> dict[str, Distribution]:
-        """What the last step did: distributions by `<quantity>/<layer group>`."""
+    def measure(self, eta: float) -> dict[str, Distribution]:
+        """What the last step did, under the schedule's eta: distributions by `<quantity>/<layer group>`."""
         values: dict[str, Mapping[str, Tensor]] = {
-            "update_scale": self.directions(),
+            "update_scale": {name: eta * p for name, p in self.directions().items()},
             "gradient": self.gradients(),
             "parameter": dict(self.model.named_parameters()),
         }
-        return {
+        if self.config.optimizer.weight_decay:
+            values["effective_decay"] = self.effective_decays()
+        measured = {
             f"{quantity}/{group}": distribution
-            for quantity in QUANTITIES
-            for group, distribution in measure(values[quantity], self.groups).items()
+            for quantity in values
+            for group, distribution in measure(values[quantity], self.groups, QUANTITIES[quantity]).items()
         }
+        for group, share in self._drown_out_shares().items():
+            measured[f"effective_decay/{group}"].scalars["drown_out_share"] = share
+        return measured
 
     @torch.no_grad()
     def directions(self) -> dict[str, Tensor]:
-        """Adam's direction p of every parameter by name, from the optimizer's state after a step, under no_grad."""
-        group = self.optimizer.param_groups[0]
-        states = [self.optimizer.state[parameter] for parameter in group["params"]]
-        directions = direction(
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state["step"] for state in states],
-            group["betas"],
-            group["eps"],
-        )
+        """p of every parameter by name: the update of the last step without its step size."""
+        return self._named(self._read(self.optimizer.direction))
+
+    @torch.no_grad()
+    def effective_decays(self) -> dict[str, Tensor]:
+        """Each coordinate's own decay in the last step over lambda eta, by parameter name; there must be decay."""
+        decays = self._read(self.optimizer.effective_decay)
+        weight_decay = self.config.optimizer.weight_decay
+        # A group has a lambda of its own where layers are unbalanced.
+        own = [group["weight_decay"] for group in self.optimizer.param_groups for _ in group["params"]]
+        return self._named([decay * (of_group / weight_decay) for decay, of_group in zip(decays, own, strict=True)])
+
+    @torch.no_grad()
+    def _drown_out_shares(self) -> dict[str, float]:
+        """By layer group, where lambda |x| is above sqrt(u_hat); nothing without decay."""
+        config = self.config.optimizer
+        if not config.weight_decay:
+            return {}
+        states = [self.optimizer.state[p] for p in self.optimized()]
+        if self.loss_second_moment is not None:
+            u = self.loss_second_moment.u
+        else:
+            assert self.optimizer.loss_second_moment is not None
+            u = [state[self.optimizer.loss_second_moment] for state in states]
+        scales = [(m / (1 - config.betas[1] ** s["step"])).sqrt().to(m.dtype) for m, s in zip(u, states, strict=True)]
+        x = dict(self.model.named_parameters())
+        return drown_out_shares(x, self._named(scales), config.weight_decay, self.groups)
+
+    def _read(self, reading: Reading) -> list[Tensor]:
+        """What is read off the optimizer's state after a step, parameter by parameter."""
+        return list(itertools.chain(*(self.optimizer.read(reading, group) for group in self.optimizer.param_groups)))
+
+    def _named(self, of_optimizer: list[Tensor]) -> dict[str, Tensor]:
+        """Tensors like the optimizer's parameters, by the names of the model's."""
         if self.flat is not None:
-            return self.flat.by_name(directions[0])
-        names = [name for name, _ in self.model.named_parameters()]
-        return dict(zip(names, directions, strict=True))
+            return self.flat.by_name(torch.cat(of_optimizer))
+        return dict(zip((name for name, _ in self.model.named_parameters()), of_optimizer, strict=True))
 
 
 @functools.lru_cache(maxsize=2)
-def _published(name: str, root: str | None, validation_fraction: float, per_class: int | None) -> Dataset:
+def _published(
+    name: str, root: str | None, validation_fraction: float, per_class: int | None, resolution: int | None
+) -> Dataset:
     """A data set whose content is fixed by its name, kept for the next run of this process."""
-    return load_dataset(name, root, validation_fraction=validation_fraction, per_class=per_class)
+    return load_dataset(name, root, validation_fraction=validation_fraction, per_class=per_class, resolution=resolution)
 
 
 def load_data(config: DatasetConfig) -> Dataset:
@@ -115,7 +157,7 @@ def load_data(config: DatasetConfig) -> Dataset:
     Raises:
         DatasetError: whatever is wrong with the images.
     """
-    arguments = (config.name, config.root, config.validation_fraction, config.per_class)
+    arguments = (config.name, config.root, config.validation_fraction, config.per_class, config.resolution)
     # An image folder may change between two runs; its own cache notices that.
     return _published.__wrapped__(*arguments) if config.name == "image_folder" else _published(*arguments)
 
@@ -145,6 +187,22 @@ def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:
     )
 
 
+def build_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> AdamFamily:
+    """The configured optimizer; layers that decay by lambdas of their own are groups of their own."""
+    chosen = config.optimizer
+    arguments = {"granularity": chosen.granularity} if chosen.name == "adam_scaled_l2" else {}
+    decays = layer_factors(chosen.decay_unbalance, len(parameters), "decays")
+    groups = [{"params": [p], "weight_decay": chosen.weight_decay * c} for p, c in zip(parameters, decays, strict=True)]
+    return OPTIMIZERS[chosen.name](
+        groups if chosen.decay_unbalance else parameters,
+        lr=chosen.lr,
+        betas=(chosen.betas[0], chosen.betas[1]),
+        eps=chosen.eps,
+        weight_decay=chosen.weight_decay,
+        **arguments,
+    )
+
+
 def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Task:
     """All of a run's objects in their state before the first step."""
     dataset = dataset.to(device)
@@ -152,13 +210,14 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
     flat = None if config.runner == "plain" else FlatParameters(model)
     suits_native = config.runner in ("auto", "fast") and device.type == "cpu" and config.precision == "fp32"
     native = suits_native and use_native_convolutions(model)
-    optimizer = OPTIMIZERS[config.optimizer.name](
-        model.parameters() if flat is None else [flat.vector],
-        lr=config.optimizer.lr,
-        betas=(config.optimizer.betas[0], config.optimizer.betas[1]),
-        eps=config.optimizer.eps,
-        weight_decay=config.optimizer.weight_decay,
-    )
+    if flat is not None and device.type == "cpu":
+        use_exact_batch_norm(model)
+    layers = list(model.parameters()) if flat is None else flat.layers
+    tells_layers_apart = config.optimizer.granularity != "coordinate" or config.optimizer.decay_unbalance > 0
+    parameters = layers if flat is None or tells_layers_apart else [flat.vector]
+    optimizer = build_optimizer(config, parameters)
+    unbalance = config.training.gradient_unbalance
+    mixed = config.optimizer.weight_decay > 0 and optimizer.loss_second_moment is None
     batches = TrainBatches(
         dataset,
         config.training.batch_size,
@@ -166,9 +225,24 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
         config.dataset.horizontal_flip,
         config.seed,
         torch.contiguous_format if flat is None else torch.channels_last,
+        config.replica,
     )
     forward: Callable[[Tensor], Tensor] = model
     step: Callable[[], None] = optimizer.step
     if config.runner == "compiled":
         forward, step = torch.compile(model, dynamic=False), torch.compile(optimizer.step, dynamic=False)
-    return Task(config, device, dataset, model, optimizer, batches, layer_groups(model), flat, native, forward, step)
+    return Task(
+        config=config,
+        device=device,
+        dataset=dataset,
+        model=model,
+        optimizer=optimizer,
+        batches=batches,
+        groups=layer_groups(model),
+        flat=flat,
+        native=native,
+        gradient_multipliers=GradientMultipliers(layers, unbalance) if unbalance else None,
+        loss_second_moment=LossSecondMoment(parameters, config.optimizer.betas[1]) if mixed else None,
+        forward=forward,
+        step=step,
+    )

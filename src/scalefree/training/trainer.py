@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scalefree.measure import Distribution
 from scalefree.optim.schedules import constant, cosine, set_eta
 from scalefree.records import Outcome
 from scalefree.tracking import Tracker
@@ -17,7 +16,7 @@ from scalefree.training import checkpoint
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.checkpoint import Progress
 from scalefree.training.device import synchronize
-from scalefree.training.evaluation import evaluate
+from scalefree.training.evaluation import evaluate_all
 from scalefree.training.interruption import Interrupted, InterruptionRequest
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
@@ -40,17 +39,6 @@ def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
 def captures(task: Task) -> bool:
     """Whether a task's steps become graphs: on CUDA, unless runner=plain."""
     return task.device.type == "cuda" and task.flat is not None
-
-
-def evaluate_all(task: Task, between_batches: Callable[[], None]) -> dict[str, float]:
-    """Loss (times the multiplier on the training set, as the authors report it) and error of every split."""
-    values = {}
-    for name, split in task.dataset.splits.items():
-        result = evaluate(task.model, split, task.batches.normalization, task.config.precision, between_batches)
-        multiplier = task.config.training.loss_multiplier if name == "train" else 1.0
-        values[f"{name}_loss"] = result.loss * multiplier
-        values[f"{name}_error"] = result.error
-    return values
 
 
 class Trainer:
@@ -87,24 +75,28 @@ class Trainer:
         """
         config = self.task.config
         # A tracker begins anew with each session, so it is told again what earlier ones measured.
-        for row in self.progress.history():
-            self.tracker.log_epoch(*row)
+        for epoch in range(1, self.progress.epoch + 1):
+            self.tracker.log_epoch(*self.progress.row(epoch))
         with InterruptionRequest() as self.interruption:
             while self.progress.epoch < config.training.epochs:
                 eta = SCHEDULES[config.schedule.name](self.progress.epoch, config.training.epochs)
                 set_eta(self.task.optimizer, eta)
-                self._train_epoch()
+                self._train_epoch(eta)
                 outcome = self._end_epoch(eta)
                 if outcome is not None:
                     return outcome
-        return Outcome("completed", self.steps_taken)
+        return Outcome("completed", self.steps_taken, self.progress.not_finite.describe())
 
-    def _train_epoch(self) -> None:
+    def _train_epoch(self, eta: float) -> None:
         progress = self.progress
         self.steps_since = time.perf_counter()
         for loss in self.steps(progress.epoch, progress.step):
             progress.losses[progress.step] = loss
             progress.step += 1
+            if progress.step == 1 and self._measures():
+                self._count_seconds()
+                progress.add_measured(progress.epoch + 1, self.steps_taken, self.task.measure(eta))
+                self.steps_since = time.perf_counter()
             self._pause()
         self._count_seconds()
         self.steps_since = None
@@ -134,31 +126,45 @@ class Trainer:
             curve = self.progress.curves.setdefault(name, [math.nan] * (rows - 1))
             curve.append(metrics.get(name, math.nan))
 
+    @property
+    def _in_last_epoch(self) -> bool:
+        return self.progress.epoch + 1 == self.task.config.training.epochs
+
+    def _measures(self) -> bool:
+        """Whether the first step of the epoch under way, a full batch as in the authors' histograms, is measured."""
+        return self._in_last_epoch or self.progress.epoch + 1 in self.task.config.training.histogram_epochs
+
+    def _diverged(self, why: str) -> Outcome:
+        """Divergence at the first step whose loss was not finite, or else at the last one."""
+        self.progress.drop_measured_after(self.progress.epoch)
+        not_finite = self.progress.not_finite
+        reason = "; ".join(filter(None, (why, not_finite.describe())))
+        return Outcome("diverged", not_finite.first or self.steps_taken, reason)
+
     def _end_epoch(self, eta: float) -> Outcome | None:
-        """Evaluate, measure and log the epoch that is complete; the outcome if it diverged."""
+        """Evaluate and log the epoch that is complete; the outcome if it diverged.
+
+        As in the authors' code a run has diverged when its *final* training loss is not a number. Weights that are not
+        finite never become so again, so such a run ends here; one that meets a passing infinite loss does not.
+        """
         progress, config = self.progress, self.task.config
         losses = progress.losses.tolist()
-        first_step = progress.epoch * len(losses) + 1
-        for number, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                return Outcome("diverged", first_step + number, f"training loss {loss}")
+        progress.not_finite.add(progress.epoch * len(losses), losses)
+        if not all(bool(torch.isfinite(p).all()) for p in self.task.optimized()):
+            return self._diverged("weights are not finite")
 
+        last = self._in_last_epoch
         epoch = progress.epoch + 1
-        last = epoch == config.training.epochs
         metrics = {"batch_loss": sum(losses) / len(losses), "eta": eta, "training_seconds": progress.training_seconds}
         if last or epoch % config.training.evaluate_every == 0:
             started = time.perf_counter()
-            metrics |= evaluate_all(self.task, self._pause)
+            metrics |= evaluate_all(self.task, progress.epoch, self._pause)
             metrics["evaluation_seconds"] = time.perf_counter() - started
-            if not math.isfinite(metrics["train_loss"]):
-                return Outcome("diverged", first_step + len(losses) - 1, f"training loss {metrics['train_loss']}")
-        # Not before: a run that is interrupted while it evaluates goes on with all steps taken, and evaluates again.
+            if last and math.isnan(metrics["augmented_train_loss"]):
+                return self._diverged("the final training loss is not a number")
+        # Not before: a run that is interrupted while it evaluates resumes with all steps taken, and evaluates again.
         progress.epoch, progress.step, progress.training_seconds = epoch, 0, 0.0
         self._append(metrics)
-        measured: dict[str, Distribution] = {}
-        if last or progress.epoch in config.training.histogram_epochs:
-            measured = self.task.measure()
-            progress.add_measured(progress.epoch, measured)
-        self.tracker.log_epoch(progress.epoch, metrics, measured)
-        self.report(progress.epoch, metrics)
+        self.tracker.log_epoch(*progress.row(epoch))
+        self.report(epoch, metrics)
         return None

@@ -1,0 +1,23 @@
+"""BatchNorm where the channels are innermost on a CPU: in the layout whose sums are exact."""
+
+from types import MethodType
+
+import torch
+from torch import Tensor, nn
+
+
+def _exactly(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    if not norm.training:
+        return nn.BatchNorm2d.forward(norm, x)
+    return nn.BatchNorm2d.forward(norm, x.contiguous()).contiguous(memory_format=torch.channels_last)
+
+
+def use_exact_batch_norm(model: nn.Module) -> None:
+    """Let BatchNorm take its statistics of contiguous copies.
+
+    torch's CPU kernel for channels_last sums in float32 without pairing: gradients of a ResNet-56 came out five times
+    further from float64 than with the other layout.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.forward = MethodType(_exactly, module)  # type: ignore[method-assign]

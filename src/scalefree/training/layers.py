@@ -1,0 +1,51 @@
+"""Probes that treat each layer of a network by a constant of its own. A layer is one parameter tensor."""
+
+import torch
+from torch import Tensor
+
+from scalefree.seeds import generator
+
+# Fixed, so that every run gives the same layer the same constant.
+SEED = 2022
+
+
+def layer_factors(decades: float, layers: int, purpose: str) -> list[float]:
+    """c_k of each layer: evenly spread in the logarithm over 10^-decades to 10^decades, in a fixed random order.
+
+    `purpose` names what the constants multiply; each has an order of its own.
+    """
+    exponents = torch.linspace(-decades, decades, layers, dtype=torch.float64)
+    order = torch.randperm(layers, generator=generator(SEED, f"unbalanced {purpose}"))
+    return [float(10**exponent) for exponent in exponents[order]]
+
+
+class GradientMultipliers:
+    """Multiplies every layer's gradient by its constant: a loss multiplier that differs from layer to layer."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], decades: float) -> None:
+        self.parameters = parameters
+        self.factors = layer_factors(decades, len(parameters), "gradients")
+
+    def __call__(self) -> None:
+        """Multiply what the backward pass has left."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, self.factors)
+
+
+class LossSecondMoment:
+    """u, the second moment of the loss's gradient alone, beside an optimizer that mixes its decay into its own.
+
+    Attributes:
+        u: a list of tensors like the parameters.
+    """
+
+    def __init__(self, parameters: list[torch.nn.Parameter], beta2: float) -> None:
+        self.parameters = parameters
+        self.beta2 = beta2
+        self.u: list[Tensor] = [torch.zeros_like(p) for p in parameters]
+
+    def __call__(self) -> None:
+        """u <- beta2 u + (1 - beta2) g^2."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_mul_(self.u, self.beta2)
+        torch._foreach_addcmul_(self.u, gradients, gradients, value=1 - self.beta2)
