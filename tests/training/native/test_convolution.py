@@ -1,6 +1,5 @@
 """conv3x3.c against the definition in float64, and in the place of torch's convolutions."""
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,8 @@ from conftest import Make
 from models.reference import convolution
 from scalefree.models import densenet_bc, resnet
 from scalefree.training.native import compiled, conv3x3, use_native_convolutions
-from scalefree.training.native import convolution as native
+from scalefree.training.native import network as native
+from scalefree.training.native.blocks import residual_blocks
 from scalefree.training.task import build_task, load_data
 
 Array = NDArray[np.float64]
@@ -187,8 +187,11 @@ def test_a_network_computes_the_same_with_them(
     monkeypatch.setattr(native, "FEW", few)
     if network == "densenet":  # three 3x3 convolutions, of 32 channels
         count = 3 if few else 0
-    calls = itertools.count()
-    monkeypatch.setattr(native, "conv3x3", lambda *arguments: (next(calls), conv3x3(*arguments))[1])
+    counted: list[int] = []
+    monkeypatch.setattr(native, "conv3x3", lambda *arguments: (counted.append(1), conv3x3(*arguments))[1])
+    monkeypatch.setattr(
+        native, "residual_blocks", lambda x, weights: (counted.append(len(weights)), residual_blocks(x, weights))[1]
+    )
     plain, fast = NETWORKS[network](), NETWORKS[network]()
     if network == "fixup":  # whose last layers are zero at first, so that nothing has a gradient
         for model in (plain, fast):
@@ -198,13 +201,32 @@ def test_a_network_computes_the_same_with_them(
     assert use_native_convolutions(fast)
     x = drawn(6, 3, 8, 8, seed=1)
     expected, found = plain(x), fast(x)
-    assert next(calls) == count
+    assert sum(counted) == count
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
     for logits in (expected, found):
         logits.logsumexp(1).sum().backward()
     for (name, p), q in zip(plain.named_parameters(), fast.parameters(), strict=True):
         assert p.grad is not None and q.grad is not None
         assert torch.allclose(q.grad, p.grad, rtol=1e-3, atol=1e-4 * p.grad.abs().max().item()), name
+
+
+@pytest.mark.parametrize("needs_dx", [False, True])
+def test_a_row_of_blocks_is_the_blocks_one_by_one_bit_for_bit(needs_dx: bool) -> None:
+    weights = [0.2 * drawn(16, 16, 3, 3, seed=seed) for seed in range(6)]
+    results = []
+    for row in (True, False):
+        x = drawn(5, 16, 4, 6, seed=10).requires_grad_(needs_dx)
+        leaves = [weight.clone().requires_grad_() for weight in weights]
+        y = x
+        if row:
+            y = residual_blocks(x, leaves)
+        else:
+            for a, b in zip(leaves[::2], leaves[1::2], strict=True):
+                y = conv3x3(conv3x3(y, a, relu=True), b, y, relu=True)
+        y.backward(drawn(5, 16, 4, 6, seed=11))
+        results.append([y, *([x.grad] if needs_dx else []), *(leaf.grad for leaf in leaves)])
+    for found, expected in zip(*results, strict=True):
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize(("values", "uses"), [({}, True), ({"runner": "plain"}, False), ({"precision": "bf16"}, False)])
