@@ -124,3 +124,17 @@ def test_evaluation_takes_the_split_as_it_is() -> None:
     inputs, labels = zip(*evaluation_batches(dataset.test, normalization, 150), strict=True)
     assert [len(part) for part in labels] == [150, 150, 59]
     assert torch.cat(inputs).equal(normalization(dataset.test.images))
+
+
+def test_a_replica_has_the_same_batches_in_another_order() -> None:
+    """Image by image the same pixels with the same label, batch by batch; the short last batch too."""
+    dataset = load_dataset("digits")
+    batches = [TrainBatches(dataset, 32, 1, True, seed=3, replica=replica) for replica in (0, 1, 2)]
+    for epoch in (0, 5):
+        for ours, first, second in zip(*(each.epoch(epoch) for each in batches), strict=True):
+            keys = [
+                [(int(label), image.numpy().tobytes()) for image, label in zip(*batch, strict=True)]
+                for batch in (ours, first, second)
+            ]
+            assert sorted(keys[0]) == sorted(keys[1]) == sorted(keys[2])
+            assert keys[0] != keys[1] != keys[2] != keys[0]

@@ -1,13 +1,16 @@
 """The per-epoch schedules, and the optimizers under torch's own schedulers."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch.optim import lr_scheduler as ls
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from optim.reference import OPTIMIZERS, RULES
-from scalefree.optim import AdamW
+from scalefree.optim import AdamL2, AdamProx, AdamW
 from scalefree.optim.schedules import constant, cosine, set_eta
 
 
@@ -67,4 +70,74 @@ def test_a_warm_up_from_zero_leaves_the_parameters_where_they_are(rule: str, eps
         p.grad = torch.tensor([0.0, 1.0, -1.0])
         optimizer.step()
         assert torch.equal(p.detach(), start) == (step == 0)
+        scheduler.step()
+
+
+Scheduler = torch.optim.lr_scheduler.LRScheduler
+SCHEDULERS: dict[str, Callable[[torch.optim.Optimizer], Any]] = {
+    "lambda": lambda o: ls.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
+    "warm-up": lambda o: ls.LinearLR(o, 0.1, 1.0, 5),
+    "multiplicative": lambda o: ls.MultiplicativeLR(o, lambda epoch: 0.9),
+    "step": lambda o: ls.StepLR(o, 3),
+    "several steps": lambda o: ls.MultiStepLR(o, [2, 5]),
+    "constant": lambda o: ls.ConstantLR(o, 0.5, 4),
+    "exponential": lambda o: ls.ExponentialLR(o, 0.8),
+    "polynomial": lambda o: ls.PolynomialLR(o, 12),
+    "cosine": lambda o: ls.CosineAnnealingLR(o, 7),
+    "warm restarts": lambda o: ls.CosineAnnealingWarmRestarts(o, 4),
+    "cyclic": lambda o: ls.CyclicLR(o, 1e-3, 1e-2, 4, cycle_momentum=False),
+    "cyclic betas": lambda o: ls.CyclicLR(o, 1e-3, 1e-2, 4),
+    "one cycle": lambda o: ls.OneCycleLR(o, 1e-2, total_steps=13),
+    "sequential": lambda o: ls.SequentialLR(o, [ls.LinearLR(o, 0.1), ls.ExponentialLR(o, 0.9)], [4]),
+    "chained": lambda o: ls.ChainedScheduler([ls.LinearLR(o, 0.5), ls.ExponentialLR(o, 0.9)]),
+    "by hand": lambda o: by_hand(o, 1e-3),
+}
+
+
+def by_hand(optimizer: torch.optim.Optimizer, lr: float) -> Scheduler:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return ls.LambdaLR(optimizer, lambda epoch: 1.0)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_adam_l2_under_every_torch_scheduler_is_torchs_adam(name: str) -> None:
+    x, y = (torch.nn.Parameter(torch.linspace(-1, 1, 10, dtype=torch.float64)) for _ in range(2))
+    ours = AdamL2([x], lr=1e-2, weight_decay=0.1)
+    theirs = torch.optim.Adam([y], lr=1e-2, weight_decay=0.1)
+    schedulers = [SCHEDULERS[name](optimizer) for optimizer in (ours, theirs)]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(12):
+        assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-14)
+        assert ours.param_groups[0]["betas"] == theirs.param_groups[0]["betas"]
+        x.grad = torch.randn(10, generator=generator, dtype=torch.float64)
+        y.grad = x.grad.clone()
+        for optimizer, scheduler in zip((ours, theirs), schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
+    torch.testing.assert_close(x, y, rtol=1e-11, atol=1e-13)
+    assert ours.param_groups[0]["initial_lr"] == theirs.param_groups[0]["initial_lr"]
+
+
+@pytest.mark.parametrize("optimizer_class", [AdamW, AdamProx])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_decay_is_lambda_eta_with_eta_in_0_to_1_or_refused(name: str, optimizer_class: type[AdamW | AdamProx]) -> None:
+    """A weight without a gradient shrinks by lambda lr / alpha a step, alpha being the schedule's largest lr."""
+    p = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+    optimizer = optimizer_class([p], lr=1e-2, weight_decay=0.1)
+    scheduler = SCHEDULERS[name](optimizer)
+    if name.startswith("cyclic"):  # whose initial_lr is its smallest
+        with pytest.raises(ValueError, match=r"lr=0\.00325 is above alpha=0\.001.*set group\['initial_lr'\]"):
+            for _ in range(2):
+                p.grad = torch.zeros(1, dtype=torch.float64)
+                optimizer.step()
+                scheduler.step()
+        optimizer.param_groups[0]["initial_lr"] = 1e-2
+    alpha = 1e-3 if name == "by hand" else 1e-2
+    for _ in range(12):
+        before, eta = p.item(), optimizer.param_groups[0]["lr"] / alpha
+        p.grad = torch.zeros(1, dtype=torch.float64)
+        optimizer.step()
+        factor = 1 - 0.1 * eta if optimizer_class is AdamW else 1 / (1 + 0.1 * eta)
+        assert 0 <= eta <= 1 + 1e-12 and p.item() == pytest.approx(before * factor, rel=1e-12)
         scheduler.step()

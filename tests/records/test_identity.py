@@ -10,7 +10,7 @@ import pytest
 from scalefree.compose import compose_tree, run_config, to_run_config
 from scalefree.config import MACHINE_KEYS, DenseNetConfig, RunConfig, with_values
 from scalefree.records import run_identity, run_label, run_name, scientific_config
-from scalefree.records.identity import identity_of_values
+from scalefree.records.identity import ADDED, identities_of_values, identity_of_values, with_added_keys
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -72,7 +72,7 @@ def test_every_scientific_key_and_no_machine_key_changes_the_identity(config: Ru
 
 
 def test_identities_of_the_default_run_and_of_a_paper_run_are_what_they_were() -> None:
-    """Literals: if these change, all records made before are lost. Raise IDENTITY_FORMAT only on purpose."""
+    """Literals: if these change, all records made before are lost. Raise an identity format only on purpose."""
     assert run_identity(RunConfig()) == "2b329baab201"
     paper = {
         "dataset": "cifar10",
@@ -130,3 +130,50 @@ def test_a_name_is_the_label_and_the_identity_and_fits_a_file_system() -> None:
     assert run_name(config) == f"{run_label(config)}-{run_identity(config)}"
     assert len(run_identity(config)) == 12 and set(run_identity(config)) <= set("0123456789abcdef")
     assert set(run_name(config)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._") and len(run_name(config)) < 128
+
+
+ADDED_BY_NAME = {
+    "replica": (0, 2),
+    "dataset.resolution": (32, 16),
+    "optimizer.granularity": ("coordinate", "layer"),
+    "optimizer.decay_unbalance": (0, 1.5),
+    "training.gradient_unbalance": (0.0, 1.5),
+}
+
+
+@pytest.mark.parametrize("key", ADDED)
+def test_keys_that_came_later_leave_older_identities_alone(key: str) -> None:
+    usual, other = ADDED_BY_NAME[key]
+    optimizer = "adam_scaled_l2" if key == "optimizer.granularity" else "adamw"
+    base = {"dataset": "cifar10", "optimizer": optimizer}
+    config = run_config(base)
+    older = scientific_config(config)
+    *parents, leaf = key.split(".")
+    node = older
+    for parent in parents:
+        node = node[parent]
+    del node[leaf]
+    assert identity_of_values(older) == run_identity(config) == run_identity(run_config({**base, key: usual}))
+    assert with_added_keys(older) == scientific_config(config)
+    assert run_identity(run_config({**base, key: other})) != run_identity(config)
+    assert run_label(run_config({**base, key: other})) != run_label(config)
+
+
+def test_minus_zero_is_zero() -> None:
+    for key in ("optimizer.weight_decay", "optimizer.eps", "dataset.validation_fraction", "optimizer.decay_unbalance"):
+        minus = run_config({key: -0.0})
+        assert run_name(minus) == run_name(run_config({key: 0.0}))
+        assert "-0.0" not in json.dumps(scientific_config(minus))
+    assert run_name(run_config({"optimizer.betas": [-0.0, 0.5]})) == run_name(run_config({"optimizer.betas": [0, 0.5]}))
+    assert run_name(to_run_config(compose_tree("config", ["optimizer.eps=-0.0"]))) == run_name(
+        run_config({"optimizer.eps": 0})
+    )
+
+
+def test_densenets_of_before_are_other_runs_and_stay_readable() -> None:
+    """Their linear layer began 2.4 times too large; their records are kept under the identity that they had."""
+    config = run_config({"model": "densenet"})
+    values = scientific_config(config)
+    newest, before = identities_of_values(values)
+    assert newest == run_identity(config) != before == identity_of_values(values, 1)
+    assert identities_of_values(scientific_config(run_config({}))) == [run_identity(run_config({}))]

@@ -3,11 +3,15 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from scalefree.config import RunConfig
 from scalefree.experiments.grid import Cell, Experiment
 from scalefree.records import Record
+
+# More than any split has; errors over fewer images are told apart exactly.
+MOST_IMAGES = 10_000_000
 
 Criterion = Literal["test", "validation"]
 Status = Literal["missing", "partial", "diverged", "completed"]
@@ -70,6 +74,11 @@ class Point:
         found = {r.config.seed: r.error(criterion) for r in self.results}
         return {seed: error for seed, error in found.items() if error is not None}
 
+    def exact_error(self, criterion: Criterion = "test") -> Fraction | None:
+        """`mean_error` without rounding: an error is a number of wrong images over a number of images, a whole one."""
+        errors = [Fraction(error).limit_denominator(MOST_IMAGES) for error in self.errors(criterion).values()]
+        return sum(errors, Fraction()) / len(errors) if errors else None
+
     def mean_error(self, criterion: Criterion = "test") -> float | None:
         """Mean over the seeds that exist, a diverged one counting as 2; None without any."""
         errors = list(self.errors(criterion).values())
@@ -100,10 +109,11 @@ class Setting:
         """The point of lowest mean error, chosen by test error as the paper does or by held-out validation.
 
         Only points with all their seeds compete, so that a lucky half-finished cell does not win; None without any,
-        or without a validation split where that is the criterion. The smaller decay wins a tie.
+        or without a validation split where that is the criterion. Errors are compared as whole numbers of wrong images;
+        the smaller decay wins a tie, then the smaller step size.
         """
         complete = [point for point in self.of(optimizer) if point.status in ("diverged", "completed")]
-        judged = [(point.mean_error(criterion), point) for point in complete]
+        judged = [(point.exact_error(criterion), point) for point in complete]
         known = [(error, point.weight_decay, point.lr, point) for error, point in judged if error is not None]
         return min(known, key=lambda item: item[:3])[3] if known else None
 

@@ -262,10 +262,15 @@ class AdamScaledL2(AdamFamily):
 class _Group(dict[str, Any]):
     """A parameter group whose `initial_lr` is the constructor's lr until a scheduler gives it another.
 
-    torch's schedulers call `setdefault("initial_lr", lr)`; the first one is obeyed, as with torch's optimizers.
+    torch's schedulers assign it or call `setdefault("initial_lr", lr)`; the first one is obeyed, as with torch's
+    optimizers.
     """
 
     scheduled = True
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.scheduled = self.scheduled or key == "initial_lr"
+        super().__setitem__(key, value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key == "initial_lr" and not self.scheduled:
