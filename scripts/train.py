@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
 from scalefree.config import ConfigError
-from scalefree.records import describe_outcome
+from scalefree.records import Store, describe_outcome
+from scalefree.terminal import shown
 
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
@@ -42,11 +43,11 @@ def train(composed: DictConfig) -> float | None:
             raise
         what = one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {one_line(error)}"
         which = f"{' '.join(hydra_config.overrides.task)}: " if hydra_config.mode == RunMode.MULTIRUN else ""
-        failures.append((error, f"error: {which}{what}"))
+        failures.append((error, f"error: {shown(which + what)}"))
         print(failures[-1][1], file=sys.stderr)
         return None
     said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
-    print(f"{said}: {os.path.join(config.results_dir, 'runs', record.name)}")
+    print(f"{said}: {Store(config.results_dir).directory(record.name)}")
     return record.test_error
 
 
@@ -64,7 +65,7 @@ def main() -> int:
         train()
     except (HydraException, OmegaConfBaseException, ConfigError) as error:
         lines = str(error).splitlines() if isinstance(error, ConfigError) else [one_line(error)]
-        print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
+        print("\n".join(f"error: {shown(line)}" for line in lines), file=sys.stderr)
         return 2
     except BaseException as error:
         if type(error).__name__ in ("Interrupted", "KeyboardInterrupt"):

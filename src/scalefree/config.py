@@ -17,6 +17,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from scalefree.depths import check_densenet_depth, check_resnet_depth
+from scalefree.paths import written_path
 
 DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
 OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox")
@@ -142,6 +143,13 @@ def _positive(key: str, value: float) -> None:
         raise ConfigError(f"{key}={value:g} is impossible; it must be a finite number above 0")
 
 
+def _is_path(key: str, value: str) -> None:
+    try:
+        written_path(key, value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _validate_dataset(dataset: DatasetConfig) -> None:
     _one_of("dataset.name", dataset.name, DATASETS)
     _at_least("dataset.crop_padding", dataset.crop_padding, 0)
@@ -152,6 +160,8 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
         )
     if dataset.per_class is not None:
         _at_least("dataset.per_class", dataset.per_class, 1)
+    if dataset.root is not None:
+        _is_path("dataset.root", dataset.root)
     if dataset.name == "image_folder" and dataset.root is None:
         raise ConfigError(
             "dataset=image_folder needs dataset.root=DIR, a folder that holds train/<class>/*.png and "
@@ -215,6 +225,7 @@ def validate(config: RunConfig) -> None:
     _one_of("device", config.device, DEVICES)
     _one_of("runner", config.runner, RUNNERS)
     _one_of("tracking", config.tracking.mode, TRACKING_MODES)
+    _is_path("results_dir", config.results_dir)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

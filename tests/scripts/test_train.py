@@ -101,7 +101,7 @@ def images(root: Path, change: str) -> Path:
     [
         ("missing", "nowhere does not exist"),
         ("empty", r"has no train/ folder"),
-        ("unreadable", r"dog/1\.png is no readable image"),
+        ("unreadable", r"dog/1\.png is not a readable image"),
         ("size", r"cat/2\.png is 9x8"),
         ("class", "has the class 'bird' that train/ lacks"),
     ],
@@ -192,7 +192,9 @@ def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
     for ending in ("1 trained", "1 already done"):
         assert train(*arguments, "hydra.launcher.jobs=1") == 1
         out, err = capfd.readouterr()
-        assert ending in out and "1 failed" in out and "  failed: image_folder-" in out and "no readable image" in out
+        assert (
+            ending in out and "1 failed" in out and "  failed: image_folder-" in out and "not a readable image" in out
+        )
         assert err == "error: 1 of 2 runs have no result\n"
         (record,) = Store("results").records().values()
         assert record.outcome.status == "completed"
