@@ -5,6 +5,7 @@ python scripts/train.py --cfg job prints every key with its value. Records go to
 
 import logging
 import os
+import re
 import signal
 import sys
 
@@ -47,8 +48,18 @@ def train(composed: DictConfig) -> float | None:
         print(failures[-1][1], file=sys.stderr)
         return None
     said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
-    print(f"{said}: {Store(config.results_dir).directory(record.name)}")
+    print(f"{said}: {shown(Store(config.results_dir).directory(record.name))}")
     return record.test_error
+
+
+def quote_paths(argument: str) -> str:
+    """`dataset.root=~/images` as `dataset.root='~/images'`.
+
+    Without quotes Hydra's grammar has no value that begins with a tilde or holds other characters than ASCII.
+    """
+    if re.match(r"\+{0,2}(results_dir|dataset\.root)=", argument) is None:
+        return argument
+    return re.sub(r"""(?<=[=,])(~[^,'"]*|[^,'"]*[^,'"\x00-\x7f][^,'"]*)(?=,|$)""", r"'\1'", argument)
 
 
 def hand_on(number: signal.Signals | None) -> None:
@@ -60,6 +71,7 @@ def hand_on(number: signal.Signals | None) -> None:
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     register_schemas()
+    sys.argv[1:] = map(quote_paths, sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         train()

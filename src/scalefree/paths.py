@@ -39,6 +39,11 @@ def written_path(key: str, text: str) -> str:
     return path
 
 
+def name_as_text(name: str) -> str:
+    """A file's name as UTF-8 whatever the locale is, bytes that are not UTF-8 as escape sequences (`caf\\xe9`)."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def user_cache() -> Path | None:
     """The folder for downloads and for what is quicker to read than to make; None for a user who has no home."""
     # A relative path is invalid there, and to be ignored (XDG Base Directory Specification).

@@ -112,7 +112,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "animated png": (frames("PNG"), "holds 2 images"),
     "animated webp": (frames("WEBP", lossless=True), "holds 2 images"),
     "several pictures": (frames("MPO"), "holds 2 images"),
-    "gif": (array(GREY, "GIF"), "is not a readable image: it is not PNG, JPEG, BMP or WEBP"),
+    "gif": (array(GREY, "GIF"), r"is not a readable image \(none of PNG, JPEG, BMP, WEBP\)"),
     "float": (array(GREY.astype(np.float32), "TIFF"), "is not a readable image"),
     "text": (b"<html>404</html>", "is not a readable image"),
     "nothing": (b"", "is not a readable image"),

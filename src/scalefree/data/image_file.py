@@ -78,15 +78,10 @@ def decode(file: Path) -> Decoded:
             pixels = _pixels(image, file)
     except DatasetError:
         raise
-    except UnidentifiedImageError:
-        raise DatasetError(
-            f"{file} is not a readable image: it is not {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; "
-            "convert, replace or remove it"
-        ) from None
     except Exception as error:  # Pillow raises many kinds, and each means the same here
-        raise DatasetError(
-            f"{file} is not a readable image ({str(error) or type(error).__name__}); replace or remove it"
-        ) from None
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"none of {', '.join(FORMATS)}" if unknown else str(error) or type(error).__name__
+        raise DatasetError(f"{file} is not a readable image ({reason}); replace or remove it") from None
     return Decoded(pixels, hashlib.sha256(read).digest())
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from scalefree.data.dataset import DatasetError, Images, RawSplit
 from scalefree.data.image_file import decode
+from scalefree.paths import name_as_text
 from scalefree.terminal import shown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -91,8 +92,8 @@ def list_images(root: Path) -> Listing:
 
 
 def class_names(listing: Listing) -> tuple[str, ...]:
-    """The classes in label order: their folders' names read as UTF-8, with other bytes as escape sequences."""
-    return tuple(os.fsencode(name).decode("utf-8", "backslashreplace") for name in listing["train"])
+    """The classes in label order, the byte order of their folders' names."""
+    return tuple(map(name_as_text, listing["train"]))
 
 
 def decode_images(listing: Listing) -> tuple[dict[str, RawSplit], dict[Path, bytes]]:
