@@ -36,7 +36,7 @@ MEAN_STD = {
 
 
 @contextlib.contextmanager
-def _alone(root: Path, name: str) -> Iterator[None]:
+def _one_at_a_time(root: Path, name: str) -> Iterator[None]:
     """Wait until no other process downloads `name` to `root`, and let none do so during the block.
 
     Where the file system has no locks this does nothing. The lock's file stays: who waits has it open.
@@ -71,7 +71,7 @@ def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[
         # Without the lock, which a folder that one may only read does not allow.
         with contextlib.suppress(RuntimeError):
             return read(download=False)
-        with _alone(root, name):
+        with _one_at_a_time(root, name):
             return read(download=True)
     except (OSError, RuntimeError) as error:
         raise DatasetError(

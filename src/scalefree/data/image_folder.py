@@ -53,7 +53,7 @@ def _list_split(folder: Path) -> dict[str, list[Path]]:
     classes = {}
     for entry in _entries(folder):
         if not entry.is_dir():
-            raise DatasetError(f"{folder / entry.name} is not the folder of a class; move or remove it. {LAYOUT}")
+            raise DatasetError(f"{folder / entry.name} is not a class folder; move or remove it. {LAYOUT}")
         classes[entry.name] = _list_class(folder / entry.name)
     if not classes:
         raise DatasetError(f"{folder} has no class folders; {LAYOUT}")
