@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from scalefree.paths import written_path
+
+PATHS = ("results_dir", "dataset_root")
+
 
 def parse(arguments: Sequence[str], **defaults: str) -> dict[str, str]:
-    """The defaults with the arguments' values.
+    """The defaults with the arguments' values; in paths `~` is the home. A path may be empty where its default is.
 
     Raises:
-        ValueError: an argument that is not `key=value`, or a key without a default.
+        ValueError: an argument that is not `key=value`, a key without a default, or what cannot be a path.
     """
     values = dict(defaults)
     for argument in arguments:
@@ -15,7 +19,8 @@ def parse(arguments: Sequence[str], **defaults: str) -> dict[str, str]:
         if not equals or key not in defaults:
             known = ", ".join(f"{name}={default}" for name, default in defaults.items())
             raise ValueError(f"unknown argument {argument!r}; known with their defaults: {known}")
-        values[key] = value
+        is_path = key in PATHS and value != defaults[key]
+        values[key] = written_path(key, value) if is_path else value
     return values
 
 

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from command_line import parse
+from scalefree.paths import written_path
 from scalefree.records import RecordError, Store
 from scalefree.records.merge import merge, summary
 from scalefree.tracking.rebuilding import rebuild
@@ -38,7 +39,7 @@ def main() -> int:
     try:
         if len(sys.argv) < 2 or "=" in sys.argv[1] or sys.argv[1].startswith("-"):
             raise ValueError("name wandb's folder: python scripts/import_wandb.py WANDB_DIR [results_dir=results]")
-        folder = Path(sys.argv[1])
+        folder = Path(written_path("WANDB_DIR", sys.argv[1]))
         options = parse(sys.argv[2:], results_dir="results")
         if not sessions(folder):
             raise ValueError(f"{folder} holds no runs of wandb: no folder offline-run-* or run-*")

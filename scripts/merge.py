@@ -8,6 +8,7 @@ Identical records are skipped. Where two results of one run differ, the one here
 import sys
 
 from command_line import parse
+from scalefree.paths import written_path
 from scalefree.records import Store
 from scalefree.records.merge import merge, summary
 
@@ -18,7 +19,7 @@ def main() -> int:
         if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
             raise ValueError("name the other store: python scripts/merge.py OTHER_STORE [results_dir=results]")
         options = parse(sys.argv[2:], results_dir="results")
-        merged = merge(Store(sys.argv[1]), Store(options["results_dir"]))
+        merged = merge(Store(written_path("OTHER_STORE", sys.argv[1])), Store(options["results_dir"]))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

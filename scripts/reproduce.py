@@ -11,8 +11,8 @@ has are never trained twice.
 """
 
 import logging
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -23,6 +23,7 @@ from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 from scalefree.launching import Settings, SweepUnfinished, launch, settings_of
 from scalefree.launching.settings import cores
+from scalefree.terminal import shown
 
 PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
 
@@ -39,7 +40,7 @@ def to_train(
             "tracking.tags": [f"profile:{profile}", *needed_by],
         }
         if root and config.dataset.name != "digits":
-            values["dataset.root"] = str(named if (named := Path(root, config.dataset.name)).is_dir() else root)
+            values["dataset.root"] = named if os.path.isdir(named := os.path.join(root, config.dataset.name)) else root
         configured = with_values(config, values)
         configured.tracking.group = needed_by[0]
         validate(configured)
@@ -91,7 +92,7 @@ def main() -> int:
         jobs = whole_number(options, "jobs")
         settings = launcher(sys.argv[1:]) or settings_of("local", {"jobs": jobs})
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(error)}", file=sys.stderr)
         return 2
 
     print(f"profile {options['profile']}: {len(configs)} runs for {', '.join(names)}", flush=True)
@@ -102,7 +103,7 @@ def main() -> int:
         print(f"error: {error}; what there is will be drawn", file=sys.stderr)
         unfinished = True
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(error)}", file=sys.stderr)
         return 2
     except BaseException as error:
         if type(error).__name__ == "Interrupted":

@@ -5,6 +5,7 @@ python scripts/train.py --cfg job prints every key with its value. Records go to
 
 import logging
 import os
+import re
 import signal
 import sys
 
@@ -20,7 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
 from scalefree.config import ConfigError
-from scalefree.records import describe_outcome
+from scalefree.records import Store, describe_outcome
+from scalefree.terminal import shown
 
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
@@ -42,12 +44,22 @@ def train(composed: DictConfig) -> float | None:
             raise
         what = one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {one_line(error)}"
         which = f"{' '.join(hydra_config.overrides.task)}: " if hydra_config.mode == RunMode.MULTIRUN else ""
-        failures.append((error, f"error: {which}{what}"))
+        failures.append((error, f"error: {shown(which + what)}"))
         print(failures[-1][1], file=sys.stderr)
         return None
     said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
-    print(f"{said}: {os.path.join(config.results_dir, 'runs', record.name)}")
+    print(f"{said}: {shown(Store(config.results_dir).directory(record.name))}")
     return record.test_error
+
+
+def quote_paths(argument: str) -> str:
+    """`dataset.root=~/images` as `dataset.root='~/images'`.
+
+    Without quotes Hydra's grammar has no value that begins with a tilde or holds other characters than ASCII.
+    """
+    if re.match(r"\+{0,2}(results_dir|dataset\.root)=", argument) is None:
+        return argument
+    return re.sub(r"""(?<=[=,])(~[^,'"]*|[^,'"]*[^,'"\x00-\x7f][^,'"]*)(?=,|$)""", r"'\1'", argument)
 
 
 def hand_on(number: signal.Signals | None) -> None:
@@ -59,12 +71,13 @@ def hand_on(number: signal.Signals | None) -> None:
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     register_schemas()
+    sys.argv[1:] = map(quote_paths, sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         train()
     except (HydraException, OmegaConfBaseException, ConfigError) as error:
         lines = str(error).splitlines() if isinstance(error, ConfigError) else [one_line(error)]
-        print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
+        print("\n".join(f"error: {shown(line)}" for line in lines), file=sys.stderr)
         return 2
     except BaseException as error:
         if type(error).__name__ in ("Interrupted", "KeyboardInterrupt"):

@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
+from scalefree.paths import written_path
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 # Keys that choose a file of a config group; all others set a value.
@@ -20,7 +21,8 @@ GROUPS = ("dataset", "model", "optimizer", "schedule", "tracking")
 
 
 def register_schemas() -> None:
-    """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types."""
+    """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types, and `~` as the home."""
+    OmegaConf.register_new_resolver("path", lambda text: written_path("results_dir", text), replace=True)
     store = ConfigStore.instance()
     # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
     store.store(name="run_schema", node=RunConfig(model=MISSING))

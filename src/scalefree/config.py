@@ -17,6 +17,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from scalefree.depths import check_densenet_depth, check_resnet_depth
+from scalefree.paths import written_path
 
 DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
 OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox", "adam_scaled_l2")
@@ -171,6 +172,13 @@ def _in_float32(key: str, value: float) -> None:
         )
 
 
+def _is_path(key: str, value: str) -> None:
+    try:
+        written_path(key, value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _validate_dataset(dataset: DatasetConfig) -> None:
     _one_of("dataset.name", dataset.name, DATASETS)
     _at_least("dataset.crop_padding", dataset.crop_padding, 0)
@@ -187,6 +195,8 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
             raise ConfigError(f"dataset.resolution is only for cifar10 and cifar100; {dataset.name} has one size")
         if dataset.resolution not in RESOLUTIONS:
             raise ConfigError(f"dataset.resolution={dataset.resolution} is impossible; choose one of {sides}")
+    if dataset.root is not None:
+        _is_path("dataset.root", dataset.root)
     if dataset.name == "image_folder" and dataset.root is None:
         raise ConfigError(
             "dataset=image_folder needs dataset.root=DIR, a folder that holds train/<class>/*.png and "
@@ -264,6 +274,7 @@ def validate(config: RunConfig) -> None:
     _one_of("device", config.device, DEVICES)
     _one_of("runner", config.runner, RUNNERS)
     _one_of("tracking", config.tracking.mode, TRACKING_MODES)
+    _is_path("results_dir", config.results_dir)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

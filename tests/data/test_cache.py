@@ -3,14 +3,17 @@
 import logging
 import multiprocessing
 import os
+import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from scalefree.data import Dataset, cache, load_dataset
 from scalefree.data import image_folder as source
-from scalefree.data import load, load_dataset
+from scalefree.data.image_folder import Listing
 
 
 def cache_file(root: Path) -> Path:
@@ -23,18 +26,129 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that were decoded, in order."""
     calls: list[Path] = []
 
-    def read(root: Path):
-        calls.append(root)
-        return source.read_image_folder(root)
+    def decode(listing: Listing):
+        calls.append(next(iter(listing["train"].values()))[0].parents[2])
+        return source.decode_images(listing)
 
-    monkeypatch.setattr(load, "read_image_folder", read)
+    monkeypatch.setattr(cache, "decode_images", decode)
     return calls
+
+
+def same(one: Dataset, other: Dataset) -> bool:
+    """Whether two data sets hold the same images under the same labels and names."""
+    return (
+        one.train.images.equal(other.train.images)
+        and one.train.labels.equal(other.train.labels)
+        and one.test.images.equal(other.test.images)
+        and (one.class_names, one.fingerprints) == (other.class_names, other.fingerprints)
+    )
 
 
 def test_decoded_once(image_folder: Path, decoded: list[Path]) -> None:
     first, second = load_dataset("image_folder", image_folder), load_dataset("image_folder", image_folder)
     assert len(decoded) == 1
-    assert first.train.images.equal(second.train.images) and first.fingerprints == second.fingerprints
+    assert same(first, second)
+
+
+def quietly(path: Path, content: bytes) -> None:
+    """Change a file's content, but neither its size nor its time of change."""
+    before = path.stat()
+    path.write_bytes(content.ljust(before.st_size, b"\0"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size and path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_other_content_of_the_same_size_and_time_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
+    one, two = (image_folder / "train" / "ant" / f"{number}.bmp" for number in (8, 9))
+    for file, grey in ((one, 10), (two, 20)):
+        Image.new("L", (8, 8), grey).save(file)
+    before = load_dataset("image_folder", image_folder)
+    quietly(one, two.read_bytes())
+    after = load_dataset("image_folder", image_folder)
+    assert len(decoded) == 2 and after.fingerprints["train"] != before.fingerprints["train"]
+    assert not (after.train.images == 10).flatten(1).all(1).any()
+
+
+def test_an_image_that_moves_to_another_class_changes_its_label(
+    image_folder: Path, decoded: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where all contents stay in their order, from the last of a class to the first of the next."""
+    before = load_dataset("image_folder", image_folder)
+    (image_folder / "train" / "ant" / "3.png").rename(image_folder / "train" / "bee" / "!.png")
+    after = load_dataset("image_folder", image_folder)
+    assert len(decoded) == 2 and not caplog.messages
+    assert after.train.labels.tolist() == [0] * 3 + [1] * 5 + [2] * 4
+    assert after.fingerprints["train"] != before.fingerprints["train"]
+    assert after.fingerprints["test"] == before.fingerprints["test"]
+
+
+def test_renamed_classes_have_their_new_names(image_folder: Path) -> None:
+    load_dataset("image_folder", image_folder)
+    for split in ("train", "test"):
+        (image_folder / split / "bee").rename(image_folder / split / "beetle")
+    assert load_dataset("image_folder", image_folder).class_names == ("ant", "beetle", "cat")
+
+
+def test_folders_that_look_alike_do_not_share_their_images(tmp_path: Path, decoded: list[Path]) -> None:
+    """Read-only ones of the same names, sizes and times; the user's cache is one for both."""
+    found = []
+    for folder, grey in ((tmp_path / "one", 10), (tmp_path / "other", 20)):
+        for split in ("train", "test"):
+            for label, name in enumerate(("ant", "bee")):
+                file = folder / split / name / "0.bmp"
+                file.parent.mkdir(parents=True)
+                Image.new("L", (8, 8), grey + label).save(file)
+                os.utime(file, ns=(0, 0))
+        (folder / ".scalefree_cache").write_text("")
+        found.append(load_dataset("image_folder", folder))
+    assert decoded == [tmp_path / "one", tmp_path / "other"]
+    assert [sorted(data.train.images.unique().tolist()) for data in found] == [[10, 11], [20, 21]]
+
+
+def test_folders_that_are_alike_share_them(image_folder: Path, tmp_path: Path, decoded: list[Path]) -> None:
+    (image_folder / ".scalefree_cache").write_text("")
+    shutil.copytree(image_folder, tmp_path / "copy")
+    assert same(load_dataset("image_folder", image_folder), load_dataset("image_folder", tmp_path / "copy"))
+    assert len(decoded) == 1
+
+
+def test_what_another_decoder_made_is_made_again(
+    image_folder: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_dataset("image_folder", image_folder)
+    monkeypatch.setattr(cache, "decoders", lambda: "scalefree 2 pil 1.0")
+    load_dataset("image_folder", image_folder)
+    assert len(decoded) == 2
+
+
+def test_an_image_that_changes_while_it_is_read_is_kept_as_what_it_was(image_folder: Path) -> None:
+    """Between the look for a cache and the decoding: what is kept then belongs to the new content."""
+    file = image_folder / "train" / "ant" / "0.png"
+    old = file.read_bytes()
+
+    def decode(listing: Listing):
+        Image.new("RGB", (8, 8)).save(file)
+        return source.decode_images(listing)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "decode_images", decode)
+        changed = load_dataset("image_folder", image_folder)
+    file.write_bytes(old)
+    assert load_dataset("image_folder", image_folder).fingerprints["train"] != changed.fingerprints["train"]
+
+
+def test_a_cache_of_other_images_under_this_ones_name_is_made_again(
+    image_folder: Path, decoded: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = load_dataset("image_folder", image_folder)
+    old = cache_file(image_folder)
+    kept = old.read_bytes()
+    Image.new("RGB", (8, 8)).save(image_folder / "train" / "ant" / "0.png")
+    old.unlink()
+    second = load_dataset("image_folder", image_folder)
+    cache_file(image_folder).write_bytes(kept)
+    assert same(load_dataset("image_folder", image_folder), second) and not same(first, second)
+    assert "does not hold what it says" in caplog.text and len(decoded) == 3
 
 
 def test_a_touched_image_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
@@ -68,6 +182,34 @@ def test_a_cache_with_other_images_is_made_again(image_folder: Path, decoded: li
     with caplog.at_level(logging.WARNING):
         load_dataset("image_folder", image_folder)
     assert "does not hold what it says" in caplog.text and len(decoded) == 2
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(image_folder: Path, decoded: list[Path]) -> None:
+    first = load_dataset("image_folder", image_folder)
+    file = cache_file(image_folder)
+    file.unlink()
+    os.mkfifo(file)
+    assert same(load_dataset("image_folder", image_folder), first) and len(decoded) == 2
+    assert file.is_file()
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
+def test_whoever_may_read_new_files_may_read_it(image_folder: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        load_dataset("image_folder", image_folder)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(cache_file(image_folder).stat().st_mode) == mode
+
+
+def test_without_a_home_it_is_done_without(
+    image_folder: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image_folder / ".scalefree_cache").write_text("")
+    monkeypatch.setattr(cache, "user_cache", lambda: None)
+    assert same(load_dataset("image_folder", image_folder), load_dataset("image_folder", image_folder))
+    assert len(decoded) == 2
 
 
 def test_a_pickle_in_its_place_is_not_loaded(image_folder: Path, decoded: list[Path], tmp_path: Path) -> None:

@@ -1,6 +1,13 @@
 """Image folders: what is read, and everything that is refused by name."""
 
+import contextlib
+import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +15,7 @@ import pytest
 from PIL import Image
 
 from scalefree.data import DatasetError, load_dataset
+from scripts.entry import ENVIRONMENT
 
 
 def test_reads_every_image_with_its_label(image_folder: Path) -> None:
@@ -90,7 +98,7 @@ def enlarge(path: Path) -> None:
         (empty, "train/bee", "train/bee holds no image"),
         (remove, "train/bee", "test has the class 'bee' that train/ lacks"),
         (remove, "test/bee", "train has the class 'bee' that test/ lacks"),
-        (truncate, "train/cat/2.png", "train/cat/2.png is no readable image"),
+        (truncate, "train/cat/2.png", "train/cat/2.png is not a readable image"),
         (enlarge, "test/ant/3.png", "test/ant/3.png is 9x9 but"),
     ],
 )
@@ -109,8 +117,111 @@ def test_refuses_images_that_are_too_small(tmp_path: Path) -> None:
         load_dataset("image_folder", tmp_path)
 
 
-def test_hidden_files_and_other_files_are_passed_over(image_folder: Path) -> None:
-    (image_folder / "train" / "ant" / ".hidden.png").write_bytes(b"")
-    (image_folder / "train" / "ant" / "notes.txt").write_text("none")
-    (image_folder / "train" / ".git").mkdir()
+def test_hidden_files_and_what_desktops_leave_are_passed_over(image_folder: Path) -> None:
+    for folder in (image_folder, image_folder / "train", image_folder / "train" / "ant"):
+        for name in (".hidden.png", ".DS_Store", "._0.png", "Thumbs.db", "desktop.ini"):
+            (folder / name).write_bytes(b"")
+        (folder / ".git").mkdir()
     assert len(load_dataset("image_folder", image_folder).train) == 12
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def unix_socket(path: Path) -> None:
+    # A socket's path has at most a hundred characters.
+    with socket.socket(socket.AF_UNIX) as made, contextlib.chdir(path.parent):
+        made.bind(path.name)
+
+
+@pytest.mark.parametrize(
+    ("where", "make", "message"),
+    [
+        ("train/ant/more", Path.mkdir, "train/ant/more is a folder; move its images"),
+        ("train/ant/4.png", Path.mkdir, "train/ant/4.png is a folder; move its images"),
+        ("test/cat/4.tif", Path.touch, "test/cat/4.tif does not have the suffix of an image"),
+        ("train/bee/notes.txt", Path.touch, "train/bee/notes.txt does not have the suffix of an image"),
+        ("train/bee/image", Path.touch, "train/bee/image does not have the suffix of an image"),
+        ("train/4.png", Path.touch, "train/4.png is not a class folder"),
+        ("test/labels.csv", Path.touch, "test/labels.csv is not a class folder"),
+        ("train/dog", lambda path: path.symlink_to("gone"), "train/dog is not a class folder"),
+        ("train/dog", pipe, "train/dog is not a class folder"),
+        ("train/ant/4.png", lambda path: path.symlink_to("gone.png"), "train/ant/4.png is a broken link"),
+        ("train/ant/4.png", lambda path: path.symlink_to("4.png"), "train/ant/4.png"),
+        ("train/ant/4.png", lambda path: path.symlink_to("/dev/zero"), "train/ant/4.png cannot be read .*a device"),
+        ("train/ant/4.png", pipe, "train/ant/4.png cannot be read .*a pipe"),
+        ("train/ant/4.png", unix_socket, "train/ant/4.png cannot be read"),
+        ("train/dog", lambda path: path.symlink_to("../train"), "train/dog/ant is a folder"),
+    ],
+)
+def test_whatever_is_not_an_image_is_refused_by_name(
+    image_folder: Path, where: str, make: Callable[[Path], None], message: str
+) -> None:
+    """Also where a cache holds all the others; and nobody waits for what a pipe might give."""
+    load_dataset("image_folder", image_folder)
+    make(image_folder / where)
+    with pytest.raises(DatasetError, match=message):
+        load_dataset("image_folder", image_folder)
+
+
+def test_a_root_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DatasetError, match="pipe is not a folder"):
+        load_dataset("image_folder", tmp_path / "pipe")
+    with pytest.raises(DatasetError, match="File name too long"):
+        load_dataset("image_folder", tmp_path / ("x" * 300))
+
+
+def test_other_folders_beside_train_and_test_are_named(image_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (image_folder / "val").mkdir()
+    with caplog.at_level("INFO"):
+        load_dataset("image_folder", image_folder)
+    assert caplog.messages == [f"only train/ and test/ of {image_folder} are read, and not val"]
+
+
+def test_links_to_files_and_classes_are_followed(image_folder: Path) -> None:
+    for split in ("train", "test"):
+        (image_folder / split / "ant" / "9.png").symlink_to("0.png")
+        (image_folder / split / "dog").symlink_to("bee", target_is_directory=True)
+    dataset = load_dataset("image_folder", image_folder)
+    assert dataset.class_names == ("ant", "bee", "cat", "dog") and len(dataset.train) == 12 + 1 + 4
+
+
+def renamed(path: Path, name: bytes) -> Path:
+    return path.rename(path.with_name(os.fsdecode(name)))
+
+
+def test_names_may_be_any_bytes(image_folder: Path) -> None:
+    before = load_dataset("image_folder", image_folder).fingerprints
+    for split in ("train", "test"):
+        renamed(image_folder / split / "ant" / "0.png", b"caf\xe9.png")
+        renamed(image_folder / split / "cat", b"k\xe4tzchen \x1b[31m")
+        renamed(image_folder / split / "bee", "biene \u00e4".encode())
+    dataset = load_dataset("image_folder", image_folder)
+    assert dataset.class_names == ("ant", "biene \u00e4", "k\\xe4tzchen \x1b[31m")
+    assert dataset.fingerprints == before
+
+
+def test_what_a_terminal_would_obey_in_a_name_is_shown(image_folder: Path) -> None:
+    renamed(image_folder / "train" / "ant" / "0.png", b"\x1b[2J\r\n\xe9.png").write_bytes(b"")
+    with pytest.raises(DatasetError) as caught:
+        load_dataset("image_folder", image_folder)
+    assert r"train/ant/\x1b[2J\r\n\xe9.png is not a readable image" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_labels_do_not_depend_on_the_locale(image_folder: Path) -> None:
+    """One name in Latin-1 beside one in UTF-8: as Python's strings they would be in another order than as bytes."""
+    for split in ("train", "test"):
+        renamed(image_folder / split / "ant", "\ud55c".encode())
+        renamed(image_folder / split / "bee", b"\xe9")
+    tell = "import json, sys; from scalefree.data import load_dataset as load; d = load('image_folder', sys.argv[1]);"
+    tell += "print(json.dumps([d.class_names, d.fingerprints]))"
+    here = load_dataset("image_folder", image_folder)
+    assert here.class_names == ("cat", "\\xe9", "\ud55c")
+    for locale in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONUTF8": "1"}):
+        shutil.rmtree(image_folder / ".scalefree_cache")
+        arguments = [sys.executable, "-c", tell, image_folder]
+        done = subprocess.run(arguments, env={**ENVIRONMENT, **locale}, capture_output=True, check=True)
+        assert json.loads(done.stdout) == [list(here.class_names), here.fingerprints]

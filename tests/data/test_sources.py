@@ -1,8 +1,11 @@
 """Digits, CIFAR, fingerprints, canonical order and held-out parts."""
 
 import hashlib
+import multiprocessing
 import os
 import pickle
+import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,18 +96,116 @@ def torchvision_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
     return content
 
 
-def test_cifar10_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = torchvision_cifar10(tmp_path, monkeypatch)
+def accepted(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Make that tiny CIFAR-10, and have its images count as the published ones; their fingerprints."""
+    content = torchvision_cifar10(root, monkeypatch)
     prints = {}
     for split, name in (("train", "data_batch_1"), ("test", "test_batch")):
         data, labels = content[name]
         raw = RawSplit(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels))
         prints[split] = canonical(raw)[1]
     monkeypatch.setitem(cifar.FINGERPRINTS, "cifar10", prints)
+    return prints
+
+
+def test_cifar10_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = accepted(tmp_path, monkeypatch)
     dataset = load_dataset("cifar10", tmp_path)
     assert dataset.fingerprints == prints
     assert dataset.class_names[3] == "class3"
     assert dataset.mean == (0.4914, 0.4822, 0.4465)
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-batches-py"], "what is there is only read"
+
+
+def offline(self: object) -> None:
+    raise OSError("no network")
+
+
+def test_a_folder_that_lost_its_images_is_not_answered_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by what was read of it before, nor by what the user's cache holds."""
+    prints = accepted(tmp_path, monkeypatch)
+    monkeypatch.setattr(datasets.CIFAR10, "download", offline)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "scalefree").mkdir(parents=True)
+    kept = (tmp_path / "cifar-10-batches-py").rename(tmp_path / "cache" / "scalefree" / "cifar-10-batches-py")
+    assert load_dataset("cifar10").fingerprints == prints
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        load_dataset("cifar10", tmp_path)
+    (kept / "test_batch").write_bytes(b"")
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        load_dataset("cifar10")
+
+
+def download_slowly(self: datasets.CIFAR10) -> None:
+    """In place of torchvision's: unpacks `archive.tar`, a file at a time, and says so in `told`."""
+    if self._check_integrity():
+        return
+    root = Path(self.root)
+    with (root.parent / "told").open("a") as told:
+        told.write("download\n")
+    with tarfile.open(root.parent / "archive.tar") as archive:
+        for member in archive:
+            time.sleep(0.2)
+            archive.extract(member, root, filter="data")
+
+
+def load_cifar10(root: Path, queue: "multiprocessing.Queue[dict[str, str]]") -> None:
+    queue.put(load_dataset("cifar10", root).fingerprints)
+
+
+def test_of_two_first_downloads_one_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = accepted(tmp_path, monkeypatch)
+    with tarfile.open(tmp_path / "archive.tar", "w") as archive:
+        archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
+    monkeypatch.setattr(datasets.CIFAR10, "download", download_slowly)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    processes = [context.Process(target=load_cifar10, args=(tmp_path / "data", queue)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert [queue.get(timeout=60) for _ in processes] == [prints] * 3
+    for process in processes:
+        process.join()
+    assert (tmp_path / "told").read_text() == "download\n"
+
+
+def test_a_download_that_was_killed_is_begun_again_by_who_waited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prints = accepted(tmp_path, monkeypatch)
+    with tarfile.open(tmp_path / "archive.tar", "w") as archive:
+        archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
+    monkeypatch.setattr(datasets.CIFAR10, "download", download_slowly)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    first, second = (context.Process(target=load_cifar10, args=(tmp_path / "data", queue)) for _ in range(2))
+    first.start()
+    while not (tmp_path / "told").exists():
+        time.sleep(0.01)
+    second.start()
+    time.sleep(0.3)
+    first.kill()
+    assert queue.get(timeout=60) == prints
+    for process in (first, second):
+        process.join()
+    assert (tmp_path / "told").read_text() == "download\ndownload\n"
+
+
+@pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar-10-batches-py/data_batch_1"])
+def test_a_pipe_in_place_of_a_download_is_refused_by_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted(tmp_path, monkeypatch)
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DatasetError, match=f"{name} is a folder, a pipe or a device"):
+        load_dataset("cifar10", tmp_path)
+
+
+def test_without_a_home_a_download_needs_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar, "user_cache", lambda: None)
+    with pytest.raises(DatasetError, match=r"no home folder to download cifar10 to; set dataset\.root"):
+        load_dataset("cifar10")
 
 
 def test_other_images_under_a_published_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +220,6 @@ def test_an_image_folder_of_other_images_is_not_cifar10(image_folder: Path) -> N
 
 
 def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(self: object) -> None:
-        raise OSError("no network")
-
     monkeypatch.setattr(datasets.CIFAR10, "download", offline)
     with pytest.raises(DatasetError, match=r"could not be downloaded .*no network.*dataset\.root"):
         load_dataset("cifar10", tmp_path)

@@ -194,7 +194,7 @@ def test_a_truncated_image_is_refused_by_name_before_anything_is_written(kept: i
     image = folder / "train" / "bee" / "3.png"
     image.write_bytes(image.read_bytes()[:kept])
     config = of_folder(tiny, folder)
-    with pytest.raises(DatasetError, match=r"bee/3\.png is no readable image .*replace or remove it"):
+    with pytest.raises(DatasetError, match=r"bee/3\.png is not a readable image .*replace or remove it"):
         run(config)
     assert not Path(config.results_dir).exists()
 

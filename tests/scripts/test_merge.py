@@ -34,6 +34,13 @@ def test_records_are_added_and_named(monkeypatch: pytest.MonkeyPatch, capfd: pyt
     assert Store("results").records() == Store("other").records()
 
 
+def test_a_tilde_is_the_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    add(folder / "home" / "other", 0)
+    assert call("merge.py", ["~/other", "results_dir=~/mine"], monkeypatch) == 0
+    assert len(Store(folder / "home" / "mine").records()) == 1 and [path.name for path in folder.iterdir()] == ["home"]
+
+
 def test_conflicts_and_damage_are_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +71,9 @@ def test_a_store_that_cannot_be_written_is_exit_code_1(
         (["--help"], "name the other store"),
         (["nowhere"], "nowhere is no store of records"),
         (["other", "result_dir=x"], "unknown argument 'result_dir=x'"),
+        (["other", "results_dir=5"], "results_dir=5 is not a path; write ./5 if"),
+        (["other", "results_dir=~nobody-is-called-so"], "results_dir=~nobody-is-called-so: no such home folder"),
+        (["1e-3"], "OTHER_STORE=1e-3 is not a path"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_nothing_written(

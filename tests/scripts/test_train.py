@@ -1,5 +1,6 @@
 """train.py: what it trains, what it refuses, and what it says."""
 
+import os
 import re
 import signal
 import subprocess
@@ -62,6 +63,11 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
         ("precision=tf32", "precision=tf32"),
         ("optimizer.lr", r"optimizer\.lr"),
         ("dataset=image_folder", r"dataset\.root"),
+        ("results_dir=5", r"results_dir=5 is not a path; write \./5"),
+        ("results_dir=", "results_dir is empty"),
+        ("results_dir=~nobody-is-called-so/x", "no such home folder"),
+        ("dataset.root=0.5", r"dataset\.root=0\.5 is not a path"),
+        ("results_dir=\x1b[31m", r"\\x1b\[31m"),
     ],
 )
 def test_a_bad_argument_is_one_line_and_nothing_written(
@@ -101,7 +107,7 @@ def images(root: Path, change: str) -> Path:
     [
         ("missing", "nowhere does not exist"),
         ("empty", r"has no train/ folder"),
-        ("unreadable", r"dog/1\.png is no readable image"),
+        ("unreadable", r"dog/1\.png is not a readable image"),
         ("size", r"cat/2\.png is 9x8"),
         ("class", "has the class 'bird' that train/ lacks"),
     ],
@@ -124,6 +130,59 @@ def test_a_sound_image_folder_is_trained_on(train: Train, tmp_path: Path, capfd:
     root = images(tmp_path / "images", "none")
     assert train("dataset=image_folder", f"dataset.root={root}", *TINY[1:]) == 0
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("launcher", [(), ("-m", "hydra.launcher.jobs=1"), ("-m", "hydra/launcher=basic")], ids=str)
+def test_a_tilde_is_the_home(
+    launcher: tuple[str, ...],
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    images(tmp_path / "images", "none")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = ("dataset=image_folder", "dataset.root=~/images", *TINY[1:])
+    assert train(*launcher, *folder, "results_dir=~/with spaces/r\u00e9sultats") == 0
+    assert len(Store(tmp_path / "with spaces" / "r\u00e9sultats").records()) == 1
+    assert not [path for path in tree(tmp_path) if path.name.startswith("~")]
+
+
+def test_names_that_are_not_utf8(train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = images(tmp_path / "caf\udce9", "none")
+    (root / "train" / "cat" / "0.png").rename(root / "train" / "cat" / "\udce9.png")
+    assert train("dataset=image_folder", f"dataset.root={root}", *TINY[1:]) == 0
+    (record,) = Store("results").records().values()
+    assert record.environment["dataset_root"] == r"caf\xe9"
+    (root / "train" / "cat" / "\udce9.png").write_bytes(b"")
+    capfd.readouterr()
+    assert train("dataset=image_folder", f"dataset.root={root}", *TINY[1:]) == 2
+    assert_one_line(capfd, r"caf\\xe9/train/cat/\\xe9\.png is not a readable image")
+
+
+def test_an_image_folder_where_the_locale_is_not_utf8(tmp_path: Path) -> None:
+    root = images(tmp_path / "K\u00e4tzchen", "none")
+    for split in ("train", "test"):
+        (root / split / "cat").rename(root / split / "K\u00e4tzchen")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        command("train.py", "dataset=image_folder", f"dataset.root={root}", *TINY[1:]),
+        cwd=tmp_path,
+        env={**ENVIRONMENT, **locale},
+        capture_output=True,
+    )
+    assert done.returncode == 0 and done.stderr == b""
+    (record,) = Store(tmp_path / "results").records().values()
+    assert record.environment["dataset_root"] == "K\u00e4tzchen"
+
+
+def test_a_pipe_in_place_of_an_image_is_not_waited_for(tmp_path: Path) -> None:
+    root = images(tmp_path / "images", "none")
+    os.mkfifo(root / "test" / "dog" / "9.png")
+    arguments = command("train.py", "dataset=image_folder", f"dataset.root={root}", *TINY[1:])
+    done = subprocess.run(arguments, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and re.fullmatch(r"error: .*/dog/9\.png cannot be read .*\n", done.stderr)
 
 
 def test_a_run_says_its_result_and_the_same_run_again_that_it_is_done(
@@ -192,7 +251,9 @@ def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
     for ending in ("1 trained", "1 already done"):
         assert train(*arguments, "hydra.launcher.jobs=1") == 1
         out, err = capfd.readouterr()
-        assert ending in out and "1 failed" in out and "  failed: image_folder-" in out and "no readable image" in out
+        assert (
+            ending in out and "1 failed" in out and "  failed: image_folder-" in out and "not a readable image" in out
+        )
         assert err == "error: 1 of 2 runs have no result\n"
         (record,) = Store("results").records().values()
         assert record.outcome.status == "completed"

@@ -69,4 +69,4 @@ def judge_all(profile: str, results_dir: str | Path) -> list[Verdict]:
 
 def write(profile: str, results_dir: str | Path) -> list[Path]:
     """Judge every claim and write `RESULTS/claims/<profile>.md` and `.json`; returns their paths."""
-    return write_page(profile, judge_all(profile, results_dir), Path(results_dir) / "claims")
+    return write_page(profile, judge_all(profile, results_dir), Path(results_dir).expanduser() / "claims")

@@ -1,12 +1,20 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): downloaded and MD5-checked by torchvision, or an unpacked folder."""
 
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from scalefree.data.cache import Prepared, cached, listing_key, prepared, user_cache
+from scalefree.data.cache import Prepared, prepared, read_image_folder
 from scalefree.data.dataset import DatasetError, Images, RawSplit
-from scalefree.data.image_folder import list_images, read_image_folder
+from scalefree.paths import user_cache
+from scalefree.terminal import shown
+
+log = logging.getLogger(__name__)
 
 # Order-independent fingerprints of the original images (see `dataset.fingerprint`).
 FINGERPRINTS = {
@@ -27,6 +35,7 @@ MEAN_STD = {
 }
 
 
+# Pixels of a published image's side.
 SIDE = 32
 
 
@@ -39,21 +48,49 @@ def averaged(images: Images, resolution: int) -> Images:
     return rounded
 
 
-def _download(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
+@contextlib.contextmanager
+def _one_at_a_time(root: Path, name: str) -> Iterator[None]:
+    """Wait until no other process downloads `name` to `root`, and let none do so during the block.
+
+    Where the file system has no locks this does nothing. The lock's file stays: who waits has it open.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with open(os.open(root / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o666), "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("another process is downloading %s to %s; waiting for it", name, shown(root))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            log.info("no lock on %s: %s", shown(root), error)
+        yield
+
+
+def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
     from torchvision import datasets  # slow to import, and only needed here
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    splits = []
+
+    def read(download: bool) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
+        """What torchvision finds at `root`, its MD5 sums checked; RuntimeError where something is missing or wrong."""
+        splits = [kind(str(root), train=train, download=download) for train in (True, False)]
+        train, test = (RawSplit(np.asarray(s.data), np.asarray(s.targets, dtype=np.int64)) for s in splits)
+        return train, test, tuple(splits[0].classes)
+
     try:
-        for train in (True, False):
-            split = kind(str(root), train=train, download=True)
-            splits.append(RawSplit(np.asarray(split.data), np.asarray(split.targets, dtype=np.int64)))
+        for path in (root / kind.filename, *(root / kind.base_folder).glob("*")):
+            if path.exists() and not path.is_file():  # torchvision would wait for a pipe
+                raise DatasetError(f"{path} is a folder, a pipe or a device, and not a file; remove it")
+        # Without the lock, which a folder that one may only read does not allow.
+        with contextlib.suppress(RuntimeError):
+            return read(download=False)
+        with _one_at_a_time(root, name):
+            return read(download=True)
     except (OSError, RuntimeError) as error:
         raise DatasetError(
             f"{name} could not be downloaded to {root} ({error}); put torchvision's files there, or set "
             f"dataset.root to an image folder of {name}, or train on dataset=digits"
         ) from None
-    return splits[0], splits[1], tuple(split.classes)
 
 
 def read_cifar(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
@@ -66,24 +103,20 @@ def read_cifar(name: str, root: Path | None, resolution: int | None = None) -> P
         DatasetError: a failed download, a bad folder, or images that are not exactly the published ones.
     """
     root = root or user_cache()
-    if (root / "train").is_dir() or (root / "test").is_dir():
-        files = [file for classes in list_images(root).values() for group in classes.values() for file in group]
-        content = cached(root, listing_key(root, files), lambda: read_image_folder(root))
+    if root is None:
+        raise DatasetError(f"there is no home folder to download {name} to; set dataset.root to a folder")
+    if os.path.isdir(root / "train") or os.path.isdir(root / "test"):
+        found = read_image_folder(root)
     else:
-        content = cached(root, f"{name}-from-torchvision", lambda: _download(name, root))
+        found = prepared(_from_torchvision(name, root))
     for split, expected in FINGERPRINTS[name].items():
-        if content[3][split] != expected:
+        if found[3][split] != expected:
             raise DatasetError(
                 f"dataset.root={root} does not hold {name}: the images of {split}/ have the fingerprint "
-                f"{content[3][split][:12]} and not {expected[:12]}; use dataset=image_folder for other images"
+                f"{found[3][split][:12]} and not {expected[:12]}; use dataset=image_folder for other images"
             )
     if resolution in (None, SIDE):
-        return content
-    train, test, names, _ = content
-    return prepared(
-        (
-            RawSplit(averaged(train.images, resolution), train.labels),
-            RawSplit(averaged(test.images, resolution), test.labels),
-            names,
-        )
-    )
+        return found
+    train, test, names, _ = found
+    smaller = [RawSplit(averaged(split.images, resolution), split.labels) for split in (train, test)]
+    return prepared((smaller[0], smaller[1], names))

@@ -9,12 +9,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from scalefree.terminal import shown
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 
 class DatasetError(ValueError):
-    """A data set that is missing, incomplete, damaged or mislabelled; one line that names what and where."""
+    """A data set that is missing, incomplete, damaged or mislabelled; one line that names what and where.
+
+    Names of files are part of the line, and what a terminal would obey in them is shown instead.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
 
 
 @dataclass(frozen=True)

@@ -1,82 +1,118 @@
-"""`root/{train,test}/<class>/*.png`: any set of images of one size, checked completely before it is used."""
+"""`root/{train,test}/<class>/*.png`: any set of images of one size, checked completely before it is used.
+
+Everything in a class folder is an image (`image_file.py` says which are read) and everything in `train/` and `test/` is
+a class folder; what is neither is refused by name, never left out. Passed over are hidden files and folders, whose
+names begin with a dot, and what Windows leaves behind (`Thumbs.db`, `desktop.ini`). Links are followed. Names may
+be any bytes: labels follow the byte order of the class names, whatever the locale.
+"""
 
 import concurrent.futures
+import logging
 import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from scalefree.data.dataset import DatasetError, Images, RawSplit
+from scalefree.data.image_file import decode
+from scalefree.paths import name_as_text
+from scalefree.terminal import shown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+PASSED_OVER = ("thumbs.db", "desktop.ini")
 SMALLEST_SIDE = 8
+LAYOUT = "expected an image folder with train/<class>/*.png and test/<class>/*.png"
+# Image files by split ("train", "test") and class, all in the byte order of their names.
 Listing = dict[str, dict[str, list[Path]]]
+log = logging.getLogger(__name__)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What counts in a folder, in byte order."""
+    with os.scandir(folder) as entries:
+        counted = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in PASSED_OVER]
+    return sorted(counted, key=lambda entry: os.fsencode(entry.name))
+
+
+def _list_class(folder: Path) -> list[Path]:
+    kinds = ", ".join(SUFFIXES)
+    files = []
+    for entry in _entries(folder):
+        file = folder / entry.name
+        if entry.is_dir():
+            raise DatasetError(f"{file} is a folder; move its images into {folder}, or remove it")
+        if file.suffix.lower() not in SUFFIXES:
+            raise DatasetError(f"{file} does not have the suffix of an image ({kinds}); convert or remove it")
+        files.append(file)
+    if not files:
+        raise DatasetError(f"{folder} holds no image ({kinds}); fill or remove it")
+    return files
+
+
+def _list_split(folder: Path) -> dict[str, list[Path]]:
+    classes = {}
+    for entry in _entries(folder):
+        if not entry.is_dir():
+            raise DatasetError(f"{folder / entry.name} is not a class folder; move or remove it. {LAYOUT}")
+        classes[entry.name] = _list_class(folder / entry.name)
+    if not classes:
+        raise DatasetError(f"{folder} has no class folders; {LAYOUT}")
+    return classes
 
 
 def list_images(root: Path) -> Listing:
-    """Image files by split and class, in sorted order; hidden files are passed over.
+    """All image files.
 
     Raises:
-        DatasetError: a missing or empty folder, or classes that differ between train and test.
+        DatasetError: a missing, unreadable or empty folder, something that is not an image or a class, or classes that
+            differ between train and test.
     """
-    layout = "expected an image folder with train/<class>/*.png and test/<class>/*.png"
-    if not root.is_dir():
-        raise DatasetError(f"dataset.root={root} does not exist; {layout}")
     listing: Listing = {}
-    for split in ("train", "test"):
-        folder = root / split
-        if not folder.is_dir():
-            raise DatasetError(f"dataset.root={root} has no {split}/ folder; {layout}")
-        classes = {
-            entry.name: sorted(
-                file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-            )
-            for entry in sorted(folder.iterdir())
-            if entry.is_dir() and not entry.name.startswith(".")
-        }
-        if not classes:
-            raise DatasetError(f"{folder} has no class folders; {layout}")
-        for name, files in classes.items():
-            if not files:
-                raise DatasetError(f"{folder / name} holds no image ({', '.join(SUFFIXES)}); fill or remove it")
-        listing[split] = classes
-    for here, there in (("test", "train"), ("train", "test")):
-        if missing := sorted(listing[here].keys() - listing[there].keys()):
+    try:
+        if not root.is_dir():
             raise DatasetError(
-                f"{root / here} has the class {missing[0]!r} that {there}/ lacks; both need the same classes"
+                f"dataset.root={root} {'is not a folder' if root.exists() else 'does not exist'}; {LAYOUT}"
             )
+        for split in ("train", "test"):
+            if not (root / split).is_dir():
+                raise DatasetError(f"dataset.root={root} has no {split}/ folder; {LAYOUT}")
+            listing[split] = _list_split(root / split)
+        unread = [entry.name for entry in _entries(root) if entry.is_dir() and entry.name not in listing]
+    except OSError as error:
+        raise DatasetError(f"dataset.root={root} cannot be read: {error.filename}: {error.strerror}") from None
+    if unread:
+        log.info("only train/ and test/ of %s are read, and not %s", shown(root), shown(", ".join(unread)))
+    for here, there in (("test", "train"), ("train", "test")):
+        for name in listing[here]:
+            if name not in listing[there]:
+                raise DatasetError(
+                    f"{root / here} has the class '{name}' that {there}/ lacks; both need the same classes"
+                )
     return listing
 
 
-def _decode(file: Path) -> Images:
-    try:
-        with Image.open(file) as image:
-            grey = image.mode in ("1", "L")
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except Exception as error:  # Pillow raises many kinds, and each means the same here
-        raise DatasetError(f"{file} is no readable image ({error}); replace or remove it") from None
-    return pixels[..., None] if grey else pixels
+def class_names(listing: Listing) -> tuple[str, ...]:
+    """The classes in label order, the byte order of their folders' names."""
+    return tuple(map(name_as_text, listing["train"]))
 
 
-def read_image_folder(root: Path) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
-    """Train and test images and the class names, whose sorted order gives the labels.
+def decode_images(listing: Listing) -> tuple[dict[str, RawSplit], dict[Path, bytes]]:
+    """The images and labels of each split in the listing's order, and the SHA-256 of every file as it was read.
 
     Images become greyscale (one channel) when all of them are, and RGB otherwise.
 
     Raises:
-        DatasetError: whatever `list_images` refuses, an unreadable image, images of different sizes or too small.
+        DatasetError: an image that cannot be read whole, images of different sizes or too small.
     """
-    listing = list_images(root)
-    names = tuple(sorted(listing["train"]))
-    splits: dict[str, tuple[list[Images], list[int]]] = {}
+    images: dict[str, list[Images]] = {split: [] for split in listing}
+    labels: dict[str, list[int]] = {split: [] for split in listing}
+    digests: dict[Path, bytes] = {}
     first: tuple[Path, tuple[int, ...]] | None = None
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for split, classes in listing.items():
-            images, labels = splits.setdefault(split, ([], []))
-            for label, name in enumerate(names):
-                for file, image in zip(classes[name], pool.map(_decode, classes[name]), strict=True):
-                    size = image.shape[:2]
+            for label, files in enumerate(classes.values()):
+                for file, decoded in zip(files, pool.map(decode, files), strict=True):
+                    size = decoded.pixels.shape[:2]
                     first = first or (file, size)
                     if size != first[1]:
                         raise DatasetError(
@@ -85,16 +121,15 @@ def read_image_folder(root: Path) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
                         )
                     if min(size) < SMALLEST_SIDE:
                         raise DatasetError(
-                            f"{file} is {size[1]}x{size[0]}; the networks need at least {SMALLEST_SIDE} pixels a side"
+                            f"{file} is {size[1]}x{size[0]}; the networks need at least {SMALLEST_SIDE} pixels per side"
                         )
-                    images.append(image)
-                    labels.append(label)
-    all_grey = all(image.shape[2] == 1 for images, _ in splits.values() for image in images)
-    channels = 1 if all_grey else 3
+                    images[split].append(decoded.pixels)
+                    labels[split].append(label)
+                    digests[file] = decoded.digest
+    channels = max(image.shape[2] for split in images.values() for image in split)
 
     def raw(split: str) -> RawSplit:
-        images, labels = splits[split]
-        stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
-        return RawSplit(stacked, np.array(labels, dtype=np.int64))
+        stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images[split]])
+        return RawSplit(stacked, np.array(labels[split], dtype=np.int64))
 
-    return raw("train"), raw("test"), names
+    return {split: raw(split) for split in listing}, digests

@@ -1,14 +1,14 @@
 """From a name and a folder to a checked, resident data set."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
-from scalefree.data.cache import Prepared, cached, listing_key, prepared
+from scalefree.data.cache import Prepared, prepared, read_image_folder
 from scalefree.data.cifar import MEAN_STD, read_cifar
 from scalefree.data.dataset import Dataset, DatasetError, RawSplit, Split, canonical, resident
 from scalefree.data.digits import read_digits
-from scalefree.data.image_folder import list_images, read_image_folder
 from scalefree.data.splitting import first_per_class, held_out
 
 # Fixed, so that every run of a data set holds out the same images.
@@ -21,8 +21,7 @@ def _read(name: str, root: Path | None, resolution: int | None) -> Prepared:
     if name in MEAN_STD:
         return read_cifar(name, root, resolution)
     if name == "image_folder" and root is not None:
-        files = [file for classes in list_images(root).values() for group in classes.values() for file in group]
-        return cached(root, listing_key(root, files), lambda: read_image_folder(root))
+        return read_image_folder(root)
     raise DatasetError(f"dataset={name} with root={root} is unknown; use digits, cifar10, cifar100 or image_folder")
 
 
@@ -68,7 +67,7 @@ def load_dataset(
     Raises:
         DatasetError: anything missing, empty, unreadable, of different sizes, mislabelled or too small.
     """
-    folder = Path(root).expanduser() if root is not None else None
+    folder = None if root is None else Path(os.path.expanduser(root))
     train, test, class_names, fingerprints = _read(name, folder, resolution)
     if per_class is not None:
         try:

@@ -7,7 +7,6 @@ checkpoints, the job queues again (submitit calls `scontrol requeue`), and goes 
 """
 
 import logging
-import os
 import signal
 import subprocess
 import tempfile
@@ -159,7 +158,7 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
         if (report := already_done(config)) is not None:
             done.reports.append(report)
         else:
-            todo.append(with_values(config, {"results_dir": os.path.abspath(config.results_dir)}))
+            todo.append(with_values(config, {"results_dir": str(Store(config.results_dir).root.absolute())}))
     if not todo:
         return done
     place = Path(todo[0].results_dir) / "multirun"

@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from scalefree.config import RunConfig
 from scalefree.launching.reports import Ending, Report
 from scalefree.records import describe_outcome, run_label
+from scalefree.terminal import shown
 
 # How the parent asks a worker to checkpoint and end. Nobody else sends it, so that a SIGTERM to all processes of a
 # job, as batch systems send it, and the parent's request are two kinds: the second never cuts the first one's save.
@@ -43,7 +44,7 @@ def train_one(config: RunConfig) -> Report:
     except Interrupted as error:
         ending, detail = "interrupted", f"by {error}; the same command goes on from its checkpoint"
     except Exception as error:  # one run's failure is never another's
-        ending, detail = "failed", f"{type(error).__name__}: {error}"
+        ending, detail = "failed", shown(f"{type(error).__name__}: {error}")
     else:
         detail = describe_outcome(finished.record)
         if not finished.trained:

@@ -29,7 +29,7 @@ class Store:
     """Records by name and by identity below `root` (the RESULTS directory, which need not exist yet)."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = Path(root).expanduser()
 
     def directory(self, name: str) -> Path:
         """Where the run of that name lies, whether it exists or not."""
@@ -130,5 +130,5 @@ class Store:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{when} {socket.gethostname()} {os.getpid()}: {text.rstrip()}\n")

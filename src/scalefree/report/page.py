@@ -69,7 +69,7 @@ def write(profile: str, results_dir: str | Path) -> Path:
         ConfigError: an unknown profile.
     """
     page = render(profile, results_dir)
-    path = Path(results_dir) / "report" / f"{profile}.html"
+    path = Path(results_dir).expanduser() / "report" / f"{profile}.html"
     with atomic_write(path) as file:
         file.write(page.encode())
     return path

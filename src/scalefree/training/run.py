@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
 from scalefree.measure import histogram_arrays
+from scalefree.paths import name_as_text
 from scalefree.records import Outcome, Record, Store, describe_outcome, run_identity, run_name, scientific_config
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
@@ -79,7 +80,7 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
             **describe(task.device),
             "runner": "fast" if config.runner == "auto" else config.runner,
             "convolutions": "torch and conv3x3.c" if task.native else "torch",
-            "dataset_root": None if config.dataset.root is None else Path(config.dataset.root).name,
+            "dataset_root": None if config.dataset.root is None else name_as_text(Path(config.dataset.root).name),
         },
         fingerprints=task.dataset.fingerprints,
         final_metrics=_final_metrics(outcome, progress),
