@@ -13,14 +13,14 @@ ENTITY ?=
 PROJECT ?= scalefree
 DRY_RUN ?= false
 
-# What the targets below need, all of it (pyproject.toml, optional-dependencies).
+# What the targets below need, all of it but what `atlas` adds (pyproject.toml, optional-dependencies).
 EXTRAS := dev,sweeps,dashboards
 PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 READY := .venv/.installed
 FROM = $(if $(DATA),dataset_root="$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint reproduce-figures benchmark status report dashboard-offline sync dashboard clean always
+.PHONY: help setup test lint reproduce-figures benchmark status report atlas dashboard-offline sync dashboard clean always
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,11 @@ status: $(READY) ## Show which of the profile's runs are done, partial, failed o
 report: $(READY) ## Write the profile's report: one HTML page in RESULTS/report/
 	@.venv/bin/python scripts/report.py profile="$(PROFILE)" results_dir="$(RESULTS)"
 
+atlas: $(READY) ## Measure the scale-freeness of every optimizer of torch and pytorch_optimizer
+	@.venv/bin/python -c 'import pytorch_optimizer' 2>/dev/null || \
+		.venv/bin/python -m pip install --quiet --editable ".[atlas]"
+	@.venv/bin/python scripts/defect.py results_dir="$(RESULTS)" jobs="$(JOBS)"
+
 dashboard-offline: $(READY) ## Look at the runs in the terminal, with wandb's viewer; no account needed
 	@.venv/bin/python scripts/dashboard_offline.py results_dir="$(RESULTS)"
 
@@ -69,10 +74,10 @@ clean: ## Remove caches and build output; .venv and all results stay
 
 # The environment. Its stamp appears only after everything went in, and bears the time at which that began.
 # It counts only while .venv's Python works, finds the package in this folder (which may have been moved) and has
-# everything that pyproject.toml names.
+# everything that pyproject.toml names, except what `make atlas` adds.
 
 SOUND := $(shell .venv/bin/python -I -c 'import os, re, scalefree; from importlib.metadata import distribution, requires; \
-	[distribution(re.match("[A-Za-z0-9._-]+", line)[0]) for line in requires("scalefree")]; \
+	[distribution(re.match("[A-Za-z0-9._-]+", line)[0]) for line in requires("scalefree") if "atlas" not in line]; \
 	print(os.path.samefile(scalefree.__file__, "src/scalefree/__init__.py"))' 2>/dev/null)
 ifneq ($(SOUND),True)
 $(READY): always

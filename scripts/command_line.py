@@ -7,7 +7,7 @@ from scalefree.paths import written_path
 PATHS = ("results_dir", "dataset_root")
 
 
-def parse(arguments: Sequence[str], **defaults: str) -> dict[str, str]:
+def parse(arguments: Sequence[str], /, **defaults: str) -> dict[str, str]:
     """The defaults with the arguments' values; in paths `~` is the home. A path may be empty where its default is.
 
     Raises:

@@ -179,7 +179,7 @@ def test_every_target_makes_the_environment_when_needed(checkout: Checkout, targ
     assert VENV.replace("|", " ") in checkout.make("-n", target).stdout
     checkout.make("setup")
     planned = checkout.make("-n", target).stdout
-    assert "venv --clear" not in planned and "pip" not in planned
+    assert "venv --clear" not in planned and ("pip" in planned) == (target == "atlas")
 
 
 def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
@@ -190,6 +190,18 @@ def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     assert checkout.calls() == ["scripts/reproduce.py|profile=smoke|results_dir=my results|jobs=3"]
     assert checkout.make("benchmark", "RESULTS=r", "DATA=my data").returncode == 0
     assert checkout.calls() == ["scripts/benchmark.py|results_dir=r|dataset_root=my data"]
+
+
+def test_the_atlas_installs_what_it_needs_where_that_is_missing(checkout: Checkout) -> None:
+    checkout.make("setup")
+    checkout.calls()
+    script = "scripts/defect.py|results_dir=my results|jobs=3"
+    (checkout.folder / "pytorch_optimizer.py").touch()  # the stand-in's imports begin in its folder
+    assert checkout.make("atlas", "RESULTS=my results", "JOBS=3").returncode == 0
+    assert checkout.calls() == [script]
+    (checkout.folder / "pytorch_optimizer.py").write_text("raise ImportError")
+    assert checkout.make("atlas", "RESULTS=my results", "JOBS=3").returncode == 0
+    assert checkout.calls() == ["-m|pip|install|--quiet|--editable|.[atlas]", script]
 
 
 def test_the_variables_of_wandb_reach_the_scripts(checkout: Checkout) -> None:

@@ -1,6 +1,6 @@
 """Figures of the experiments: pure functions from the records in a store to pages, drawn the same every time."""
 
-from scalefree.figures.catalogue import FIGURES, THEORY, draw, draw_all, draw_pages, draw_theory, pages
+from scalefree.figures.catalogue import FIGURES, THEORY, draw, draw_all, draw_atlas, draw_pages, draw_theory, pages
 from scalefree.figures.evidence import Evidence, gather
 from scalefree.figures.style import styled
 
@@ -10,6 +10,7 @@ __all__ = [
     "Evidence",
     "draw",
     "draw_all",
+    "draw_atlas",
     "draw_pages",
     "draw_theory",
     "gather",

@@ -5,9 +5,10 @@ import itertools
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -31,6 +32,9 @@ from scalefree.figures.pages import Pages
 from scalefree.figures.style import NEUTRAL, new_figure, styled
 from scalefree.records import Record, Store
 from scalefree.records.files import atomic_write
+
+if TYPE_CHECKING:
+    from scalefree.theory.atlas import Row
 
 # It tells every table of every font that it embeds to whoever listens at INFO, as the command line does.
 logging.getLogger("fontTools").setLevel(logging.WARNING)
@@ -105,6 +109,12 @@ def draw_theory(directory: Path) -> list[Path]:
     """Compute and draw the figures that need no record to `directory`; some ten seconds."""
     with styled():
         return [path for stem, figure in THEORY.items() for path in _write(figure(), directory, stem)]
+
+
+def draw_atlas(rows: Sequence["Row"], directory: Path) -> list[Path]:
+    """Draw the atlas of optimizers to `directory`, beside the theory's figures."""
+    with styled():
+        return _write(importlib.import_module("scalefree.figures.atlas").draw(rows), directory, "atlas")
 
 
 def draw(

@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from scalefree.figures.names import number
 from scalefree.figures.style import ALPHA, COLORS, LAMBDA, NAMES, NEUTRAL, new_figure
 from scalefree.theory.defect_table import DECAY, LR, OURS, Defect, defect_table
-from scalefree.theory.scale_freeness import COORDINATES, STEPS
+from scalefree.theory.scale_freeness import STEPS
+from scalefree.theory.walk import COORDINATES
 
 _ZERO = 1e-17  # where a defect of exactly 0 is drawn
 _LEFT, _RIGHT = 3e-18, 1e3

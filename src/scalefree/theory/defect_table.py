@@ -15,7 +15,8 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from scalefree import optim
-from scalefree.theory.scale_freeness import MakeOptimizer, scale_free_defect
+from scalefree.theory.scale_freeness import scale_free_defect
+from scalefree.theory.walk import MakeOptimizer
 
 LR = 1e-2
 DECAY = 1e-2  # the paper's lambda; torch's AdamW multiplies its own by lr, and so is given lambda / alpha

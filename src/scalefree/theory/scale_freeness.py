@@ -1,4 +1,4 @@
-"""Scale-freeness of any torch optimizer, measured (section 2 of the specification).
+"""Scale-freeness of any torch optimizer, measured.
 
 An optimizer is scale-free when multiplying each coordinate of every gradient by its own positive constant leaves
 the iterates unchanged. The definition is about gradients along the optimizer's own path: where the plain run sees
@@ -14,22 +14,17 @@ by a factor of 1e4 stays finite; its defect is then large, not infinite.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import Parameter
-from torch.optim import Optimizer
 
-# Two matrices, as some optimizers refuse or treat differently whatever is not one.
-SHAPES = ((4, 5), (5, 4))
-COORDINATES = sum(math.prod(shape) for shape in SHAPES)
+from scalefree.theory.walk import COORDINATES, MakeOptimizer, Walk, seeded
+
 STEPS = 100
 _ROWS = 80
-
-MakeOptimizer = Callable[[list[Parameter]], Optimizer]
 
 
 def spread_factors(low: float = 1e-3, high: float = 1e4, seed: int = 0) -> NDArray[np.float64]:
@@ -43,6 +38,7 @@ def scale_free_defect(
     factors: Sequence[float] | NDArray[np.float64] | None = None,
     steps: int = STEPS,
     seed: int = 0,
+    second_order: bool = False,
 ) -> float:
     """How far from scale-free an optimizer is: the relative change of its iterates under rescaled gradients.
 
@@ -50,8 +46,8 @@ def scale_free_defect(
 
     where x_t are the iterates on the gradients as they are and x~_t those on the gradients times `factors`. So 1e-16
     is a scale-free optimizer, and 1 one whose iterates are off by the whole distance travelled. It is inf where the
-    rescaled run alone leaves the finite numbers. With eps > 0 an otherwise scale-free optimizer has a defect of up to
-    eps / (size of the gradients * smallest factor), less where few coordinates are that small.
+    rescaled run alone leaves the finite numbers, or fails on them. With eps > 0 an otherwise scale-free optimizer has
+    a defect of up to eps / (size of the gradients * smallest factor), less where few coordinates are that small.
 
         scale_free_defect(torch.optim.AdamW)
         scale_free_defect(lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9))
@@ -62,7 +58,8 @@ def scale_free_defect(
         factors: 40 positive numbers, one a coordinate in the order of the list; None for `spread_factors()`, from
             1e-3 to 1e4.
         steps: how many steps to take, at least 1.
-        seed: of the problem and its noise.
+        seed: of the problem, its noise, and what the optimizer itself draws.
+        second_order: gradients stay functions of the parameters, for optimizers that differentiate them once more.
 
     Raises:
         TypeError: `make_optimizer` is not callable or returns something else than a torch optimizer.
@@ -77,13 +74,16 @@ def scale_free_defect(
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1")
     scale = _checked(spread_factors() if factors is None else np.asarray(factors, dtype=np.float64))
-    plain = _iterates(make_optimizer, torch.ones(COORDINATES, dtype=torch.float64), steps, seed)
+    plain = _iterates(make_optimizer, torch.ones(COORDINATES, dtype=torch.float64), steps, seed, second_order)
     if not plain.isfinite().all():
         raise ValueError("the optimizer diverges on unscaled gradients: give it a smaller step size")
     travelled = float((plain - plain[0]).norm(dim=1).max())
     if travelled == 0:
         raise ValueError("the optimizer does not move: build it over the parameters it is given, with lr above 0")
-    rescaled = _iterates(make_optimizer, scale, steps, seed)
+    try:
+        rescaled = _iterates(make_optimizer, scale, steps, seed, second_order)
+    except (RuntimeError, ValueError, ArithmeticError):  # some refuse to go on with infinite numbers
+        return math.inf
     if not rescaled.isfinite().all():
         return math.inf
     return float((rescaled - plain).norm(dim=1).max()) / travelled
@@ -97,33 +97,24 @@ def _checked(factors: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(factors.copy())
 
 
-def _iterates(make_optimizer: MakeOptimizer, factors: Tensor, steps: int, seed: int) -> Tensor:
+def _iterates(
+    make_optimizer: MakeOptimizer, factors: Tensor, steps: int, seed: int, second_order: bool
+) -> Tensor:
     """x_0 .. x_steps, of shape (steps + 1, 40), on gradients multiplied by `factors`."""
     rng = np.random.default_rng(seed)
     matrix, target, start, noise = (
         torch.from_numpy(rng.standard_normal(shape))
         for shape in ((_ROWS, COORDINATES), _ROWS, COORDINATES, (steps, COORDINATES))
     )
-    sizes = [math.prod(shape) for shape in SHAPES]
-    parts = zip(torch.split(start, sizes), SHAPES, strict=True)
-    params = [Parameter(part.reshape(shape).clone()) for part, shape in parts]
-    optimizer = make_optimizer(params)
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"make_optimizer returned {type(optimizer).__name__}, not a torch.optim.Optimizer")
+    with seeded(seed):
+        walk = Walk(make_optimizer, start, second_order=second_order)
+        path = [walk.position()]
+        for noise_t in noise:
 
-    def position() -> Tensor:
-        return torch.cat([param.detach().flatten() for param in params])
+            def gradient(x: Tensor, noise_t: Tensor = noise_t) -> tuple[Tensor, Tensor]:
+                residual = matrix @ x - target
+                return factors * (matrix.T @ residual.tanh() / _ROWS + 0.1 * noise_t), residual.cosh().log().mean()
 
-    path = [position()]
-    for t in range(steps):
-
-        def set_gradients(noise_t: Tensor = noise[t]) -> float:
-            residual = matrix @ position() - target
-            gradient = factors * (matrix.T @ residual.tanh() / _ROWS + 0.1 * noise_t)
-            for param, part in zip(params, torch.split(gradient, sizes), strict=True):
-                param.grad = part.reshape(param.shape)
-            return float(residual.cosh().log().mean())
-
-        optimizer.step(set_gradients)
-        path.append(position())
+            walk.step(gradient)
+            path.append(walk.position())
     return torch.stack(path)

@@ -1,0 +1,101 @@
+"""How scale-free is an optimizer, and what does its weight decay do? One of them, or all: the atlas.
+
+    python scripts/defect.py target=torch.optim.Adam 'arguments={weight_decay: 1e-2}'
+    python scripts/defect.py [results_dir=results] [jobs=1] [page=docs/atlas.md]
+
+`target` is any optimizer class that can be imported, `arguments` what its constructor gets beside the parameters. Without
+a target, every optimizer of torch.optim and of pytorch_optimizer is measured (minutes), and written to
+RESULTS/atlas.csv, to a page and to a figure. `make atlas` installs what that needs.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from command_line import parse, whole_number
+from drawing import show
+from omegaconf import OmegaConf
+
+from scalefree.figures import draw_atlas
+from scalefree.paths import written_path
+from scalefree.records.files import atomic_write
+from scalefree.terminal import shown
+from scalefree.theory import atlas
+from scalefree.theory.atlas_decay import KINDS
+from scalefree.theory.atlas_page import MEANINGS, page
+from scalefree.theory.atlas_subjects import COLLECTION, PACKAGES, Refused, Subject, named, subjects
+
+# Columns whose values have a meaning each.
+_KINDS = ("decay", "if_coupled", "if_decoupled", "if_fixed")
+PAGE = Path(__file__).parents[1] / "docs" / "atlas.md"
+
+
+def constructor_arguments(text: str) -> dict[str, Any]:
+    """The mapping that a text in YAML's or Hydra's manner says, lists as tuples.
+
+    Raises:
+        Refused: it is no mapping of names.
+    """
+    try:
+        found: Any = OmegaConf.to_container(OmegaConf.create(text or "{}"), resolve=True)
+    except Exception as error:  # OmegaConf's and YAML's kinds have nothing in common
+        raise Refused(f"arguments={text} cannot be read; write arguments={{weight_decay: 1e-2}}") from error
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) and value is not None for key, value in found.items()):
+        raise Refused(f"arguments={text} does not say what is what; write arguments={{weight_decay: 1e-2}}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+
+
+def tell(subject: Subject) -> None:
+    """A line a column, with its unit."""
+    row = atlas.measure_or_refuse(subject)
+    print(f"{row.name} {row.version}".strip())
+    for key, column in MEANINGS.items():
+        value = atlas.written(key, getattr(row, key))
+        if value and key not in ("package", "optimizer"):
+            meaning = KINDS[value] if key in _KINDS else column.meaning
+            print(f"  {column.head:20} {shown(value):28} {meaning}" + (f" [{column.unit}]" if column.unit else ""))
+
+
+def tell_all(options: Mapping[str, str]) -> None:
+    """Measure everything; write the table, the page and the figure."""
+    jobs = whole_number(options, "jobs")
+    wanted = [subject for package in PACKAGES for subject in subjects(package)]
+    rows = []
+    for row in atlas.measure_all(wanted, jobs):
+        rows.append(row)
+        print(f"{len(rows):3} of {len(wanted)}  {row.name}: {shown(row.reason) or f'defect {row.defect:.3g}'}", flush=True)
+    results, to = Path(options["results_dir"]), Path(options["page"])
+    atlas.write(rows, results / atlas.FILE)
+    with atomic_write(to) as file:
+        file.write(page(rows).encode())
+    show([results / atlas.FILE, to, *draw_atlas(rows, results / "figures" / "theory")])
+
+
+def main() -> int:
+    """Exit codes: 0 measured, 1 pytorch_optimizer is not installed, 2 an argument that makes no sense."""
+    try:
+        defaults = {"target": "", "arguments": "", "results_dir": "results", "jobs": "1", "page": str(PAGE)}
+        options = parse(sys.argv[1:], **defaults)
+        if options["target"]:
+            sys.path.append(os.getcwd())  # for an optimizer of one's own
+            tell(named(options["target"]).with_arguments(constructor_arguments(options["arguments"])))
+        elif options["arguments"]:
+            raise ValueError("arguments= needs the target= whose arguments they are")
+        else:
+            options["page"] = written_path("page", options["page"])
+            tell_all(options)
+    except ModuleNotFoundError as error:
+        if error.name != COLLECTION:
+            raise
+        print("error: the atlas needs pytorch_optimizer; make atlas installs it, or pip install '.[atlas]'", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"error: {shown(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

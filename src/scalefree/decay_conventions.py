@@ -1,0 +1,136 @@
+"""The paper's lambda in the words of other libraries, and back.
+
+The paper's rules, with a first step size alpha and a schedule eta_t in [0, 1], so that lr_t = eta_t alpha:
+
+    AdamW      x <- (1 - lambda eta_t) x - eta_t alpha p
+    AdamProx   x <- (x - eta_t alpha p) / (1 + lambda eta_t)
+    Adam-l2    g <- g + lambda x, before both moments
+
+Most libraries multiply the decay by lr_t as well, so they say lambda / alpha for the same thing. Some ignore the
+schedule, or follow its square: then one number is the same decay under a constant schedule only, and `CONVENTIONS`
+says so. Which library was compared at which version: docs/lambda.md, which tests keep to this table and to the
+libraries' own steps.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How one way of calling a library writes the decay.
+
+    Attributes:
+        call: the call, `w` being what is written for the decay, `lr` a number or a schedule, `eta` the schedule alone.
+        rule: which of the paper's rules it is: "AdamW", "AdamProx" or "Adam-l2".
+        times_lr: whether the library multiplies w by lr_t.
+        sign: -1 where a decay is a negative w.
+        schedule: what the decay of a step is proportional to: "eta" as in the paper, "1" or "eta^2"; of Adam-l2, whose
+            decay passes through the moments, it is "eta".
+    """
+
+    call: str
+    rule: str
+    times_lr: bool = False
+    sign: int = 1
+    schedule: str = "eta"
+
+    def _factor(self, lr: float) -> float:
+        """w / lambda."""
+        if not 0 < lr < math.inf:
+            raise ValueError(f"lr={lr} must be above 0 and finite: the first step size, alpha")
+        return self.sign / lr if self.times_lr else float(self.sign)
+
+
+CONVENTIONS = {
+    "torch.optim.AdamW": Convention("torch.optim.AdamW(params, lr, weight_decay=w)", "AdamW", times_lr=True),
+    "torch.optim.Adam, decoupled": Convention(
+        "torch.optim.Adam(params, lr, weight_decay=w, decoupled_weight_decay=True)", "AdamW", times_lr=True
+    ),
+    "torch.optim.Adam": Convention("torch.optim.Adam(params, lr, weight_decay=w)", "Adam-l2"),
+    "optax.adamw": Convention("optax.adamw(lr, weight_decay=w)", "AdamW", times_lr=True),
+    "optax, decay before the learning rate": Convention(
+        "optax.chain(scale_by_adam(), add_decayed_weights(w), scale_by_learning_rate(lr))", "AdamW", times_lr=True
+    ),
+    "optax, decay before the schedule": Convention(
+        "optax.chain(scale_by_adam(), scale(alpha), add_decayed_weights(w), scale_by_learning_rate(eta))", "AdamW"
+    ),
+    "optax, decay last": Convention(
+        "optax.chain(scale_by_adam(), scale_by_learning_rate(lr), add_decayed_weights(w))",
+        "AdamW", sign=-1, schedule="1",
+    ),
+    "optax, decay first": Convention(
+        "optax.chain(add_decayed_weights(w), scale_by_adam(), scale_by_learning_rate(lr))", "Adam-l2"
+    ),
+    "timm, adamw": Convention(
+        "timm.optim.create_optimizer_v2(model, 'adamw', lr, weight_decay=w)", "AdamW", times_lr=True
+    ),
+    "timm, adam": Convention("timm.optim.create_optimizer_v2(model, 'adam', lr, weight_decay=w)", "Adam-l2"),
+    "timm.optim.AdamWLegacy": Convention("timm.optim.AdamWLegacy(params, lr, weight_decay=w)", "AdamW", times_lr=True),
+    "timm.optim.AdamWLegacy, corrected": Convention(
+        "timm.optim.AdamWLegacy(params, lr, weight_decay=w, corrected_weight_decay=True)",
+        "AdamW", times_lr=True, schedule="eta^2",
+    ),
+    "timm.optim.Adan": Convention("timm.optim.Adan(params, lr, weight_decay=w)", "AdamProx", times_lr=True),
+    "pytorch_optimizer, decoupled": Convention(
+        "pytorch_optimizer.QHAdam(params, lr, weight_decay=w, weight_decouple=True)", "AdamW", times_lr=True
+    ),
+    "pytorch_optimizer, fixed": Convention(
+        "pytorch_optimizer.QHAdam(params, lr, weight_decay=w, weight_decouple=True, fixed_decay=True)",
+        "AdamW", schedule="1",
+    ),
+    "pytorch_optimizer, coupled": Convention(
+        "pytorch_optimizer.QHAdam(params, lr, weight_decay=w, weight_decouple=False)", "Adam-l2"
+    ),
+    "pytorch_optimizer.Adan": Convention(
+        "pytorch_optimizer.Adan(params, lr, weight_decay=w)", "AdamProx", times_lr=True
+    ),
+}  # fmt: skip
+
+
+def to_library(name: str, weight_decay: float, lr: float) -> float:
+    """What a library is told for the paper's lambda.
+
+        to_library("torch.optim.AdamW", 1e-4, lr=1e-3)  # 0.1
+
+    Args:
+        name: a key of `CONVENTIONS`.
+        weight_decay: lambda, at least 0.
+        lr: alpha, the first step size.
+
+    Raises:
+        ValueError: an unknown name, a negative lambda, or an lr that is not above 0.
+    """
+    if not 0 <= weight_decay < math.inf:
+        raise ValueError(f"weight_decay={weight_decay} must be at least 0 and finite")
+    return weight_decay * _convention(name)._factor(lr) + 0.0  # no -0
+
+
+def from_library(name: str, written: float, lr: float) -> float:
+    """The paper's lambda for what a library is told: `to_library` backwards.
+
+        from_library("optax.adamw", 1e-4, lr=1e-3)  # 1e-7
+
+    Raises:
+        ValueError: an unknown name, an lr that is not above 0, or a sign that makes weights grow.
+    """
+    weight_decay = written / _convention(name)._factor(lr) + 0.0
+    if not 0 <= weight_decay < math.inf:
+        raise ValueError(f"{name} with {written} is no decay: lambda would be {weight_decay}")
+    return weight_decay
+
+
+def _convention(name: str) -> Convention:
+    if name not in CONVENTIONS:
+        raise ValueError(f"{name!r} is unknown; known are {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]
+
+
+def table() -> str:
+    """`CONVENTIONS` as Markdown: what is written for lambda, and under which schedules it is the paper's rule."""
+    same = {"eta": "any", "1": "constant only: ignores it", "eta^2": "constant only: follows its square"}
+    lines = ["| name | call | the paper's | w for lambda | same under a schedule that is |", "|---|---|---|---|---|"]
+    for name, one in CONVENTIONS.items():
+        written = f"{'-' if one.sign < 0 else ''}lambda{' / alpha' if one.times_lr else ''}"
+        lines.append(f"| {name} | `{one.call}` | {one.rule} | {written} | {same[one.schedule]} |")
+    return "\n".join(lines) + "\n"
