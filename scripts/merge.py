@@ -10,6 +10,7 @@ import sys
 from command_line import parse
 from scalefree.records import Store
 from scalefree.records.merge import merge, summary
+from streams import begin
 
 
 def main() -> int:
@@ -30,4 +31,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

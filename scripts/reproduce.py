@@ -23,6 +23,7 @@ from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 from scalefree.launching import Settings, SweepUnfinished, launch, settings_of
 from scalefree.launching.settings import cores
+from streams import begin
 
 PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
 
@@ -119,4 +120,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
 from scalefree.config import ConfigError
 from scalefree.records import describe_outcome
+from streams import begin
 
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
@@ -83,4 +84,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

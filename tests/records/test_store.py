@@ -14,8 +14,8 @@ import pytest
 from records.made_up import CURVES, HISTOGRAMS, record
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
+from scalefree.files import atomic_write
 from scalefree.records import Outcome, Record, RecordError, Store
-from scalefree.records.files import atomic_write
 
 Tamper = Callable[[dict[str, Any]], Any]
 

@@ -4,13 +4,13 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from scalefree.data.dataset import RawSplit, canonical
+from scalefree.files import atomic_write
 
 Decoded = tuple[RawSplit, RawSplit, tuple[str, ...]]
 Prepared = tuple[RawSplit, RawSplit, tuple[str, ...], dict[str, str]]
@@ -26,9 +26,18 @@ def listing_key(root: Path, files: list[Path]) -> str:
     return state.hexdigest()[:16]
 
 
-def user_cache() -> Path:
-    """The user's cache folder, for downloads and for caches of read-only data sets."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalefree"
+def user_cache() -> Path | None:
+    """The user's cache folder, for downloads and for caches of read-only data sets; None for a user without a home.
+
+    Made for this user alone, whatever the umask: code that others could change must not be executed from there.
+    """
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scalefree"
+    except RuntimeError:
+        return None
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def prepared(decoded: Decoded) -> Prepared:
@@ -58,28 +67,18 @@ def _read(path: Path) -> Prepared | None:
 
 def _write(path: Path, content: Prepared) -> None:
     train, test, names, prints = content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                train_images=train.images,
-                train_labels=train.labels,
-                train_fingerprint=np.array(prints["train"]),
-                test_images=test.images,
-                test_labels=test.labels,
-                test_fingerprint=np.array(prints["test"]),
-                class_names=np.array(names),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    with atomic_write(path) as file:
+        np.savez(
+            file,
+            allow_pickle=False,
+            train_images=train.images,
+            train_labels=train.labels,
+            train_fingerprint=np.array(prints["train"]),
+            test_images=test.images,
+            test_labels=test.labels,
+            test_fingerprint=np.array(prints["test"]),
+            class_names=np.array(names),
+        )
 
 
 def cached(root: Path, key: str, decode: Callable[[], Decoded]) -> Prepared:
@@ -91,7 +90,8 @@ def cached(root: Path, key: str, decode: Callable[[], Decoded]) -> Prepared:
     Raises:
         DatasetError: what `decode` raises.
     """
-    places = [root / ".scalefree_cache" / f"{key}.npz", user_cache() / f"{key}.npz"]
+    folders = [root / ".scalefree_cache", user_cache()]
+    places = [folder / f"{key}.npz" for folder in folders if folder is not None]
     for path in places:
         content = _read(path)
         if content is not None:

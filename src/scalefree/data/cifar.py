@@ -51,6 +51,8 @@ def read_cifar(name: str, root: Path | None) -> Prepared:
         DatasetError: a failed download, a bad folder, or images that are not exactly the published ones.
     """
     root = root or user_cache()
+    if root is None:
+        raise DatasetError(f"dataset={name} has no place for its download, this user has no home; set dataset.root=DIR")
     if (root / "train").is_dir() or (root / "test").is_dir():
         files = [file for classes in list_images(root).values() for group in classes.values() for file in group]
         content = cached(root, listing_key(root, files), lambda: read_image_folder(root))

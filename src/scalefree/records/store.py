@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.files import atomic_write
 from scalefree.records.claim import claim
-from scalefree.records.files import atomic_write
 from scalefree.records.record import Record, RecordError, from_document
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -130,5 +130,5 @@ class Store:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{when} {socket.gethostname()} {os.getpid()}: {text.rstrip()}\n")

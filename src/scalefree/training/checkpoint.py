@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scalefree.files import atomic_write
 from scalefree.measure import Distribution
-from scalefree.records.files import atomic_write
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.

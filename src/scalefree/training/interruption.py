@@ -22,11 +22,11 @@ class InterruptionRequest:
     started it answers that one. Outside the main thread, where Python allows no signal handlers, nothing is ever
     requested.
 
-    SIGTERM and SIGINT come from people and machines, SIGUSR1 from a sweep to its workers, SIGUSR2 from a batch
-    system that is about to take the machine away.
+    SIGTERM and SIGINT come from people and machines, SIGHUP from a terminal that was closed (nohup has it ignored),
+    SIGUSR1 from a sweep to its workers, SIGUSR2 from a batch system that is about to take the machine away.
     """
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
     def __init__(self) -> None:
         self.requested: signal.Signals | None = None
