@@ -23,6 +23,9 @@ from scalefree.config import ConfigError
 from scalefree.records import describe_outcome
 from streams import begin
 
+# With one of these nothing is trained, and what is said is all.
+SHOWS = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version"}
+
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
 
@@ -84,4 +87,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(begin(main))
+    sys.exit(begin(main, only_says=any(argument.partition("=")[0] in SHOWS for argument in sys.argv)))

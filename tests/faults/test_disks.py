@@ -3,7 +3,6 @@
 import errno
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,8 @@ def test_a_store_that_becomes_read_only_under_a_run(tiny: Make, monkeypatch: pyt
         save(*arguments)
         saves += 1
         if saves == 4:
-            monkeypatch.setattr(tempfile, "mkstemp", refuse)
+            monkeypatch.setattr(checkpoint, "atomic_write", refuse)
+            monkeypatch.setattr("scalefree.records.store.atomic_write", refuse)
             monkeypatch.setattr(os, "unlink", refuse)
 
     with monkeypatch.context() as patch:

@@ -14,8 +14,8 @@ import torch
 from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import evaluation_batches
-from scalefree.records import Store
-from scalefree.training import Interrupted, evaluation, run, trainer
+from scalefree.records import Store, run_name
+from scalefree.training import Interrupted, checkpoint, evaluation, run, trainer
 from scalefree.training.checkpoint import Progress
 from scalefree.training.trainer import Trainer
 from training.disturbed import at_steps
@@ -31,7 +31,7 @@ def unanswered_signals_fail() -> Iterator[None]:
     def fail(number: int, frame: FrameType | None) -> None:
         raise AssertionError(f"{signal.Signals(number).name} was not answered")
 
-    previous = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in previous.items():
         assert signal.getsignal(number) is fail, "the handler was not given back"
@@ -134,7 +134,7 @@ def result(config: RunConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     return {**record.document(), "timing": None}, curves, histograms
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_command_goes_on(
     number: signal.Signals,
     tiny: Make,
@@ -168,15 +168,32 @@ def test_a_second_signal_acts_as_it_did_before(tiny: Make, monkeypatch: pytest.M
         run(tiny())
 
 
-def test_an_ignored_signal_stays_ignored(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers of a sweep ignore SIGINT: a terminal sends it to all, and the parent answers it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_a_second_sighup_does_not_cut_the_save(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is closed sends one, and so does its shell."""
+    save = checkpoint.save
+
+    def disturbed(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save", disturbed)
+    at_steps(monkeypatch, {2: signal.SIGHUP})
+    config = tiny()
+    with pytest.raises(Interrupted, match="SIGHUP"):
+        run(config)
+    assert (Store(config.results_dir).directory(run_name(config)) / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_ignored_signal_stays_ignored(number: signal.Signals, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers of a sweep ignore SIGINT: a terminal sends it to all, and the parent answers it. nohup has SIGHUP so."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        at_steps(monkeypatch, {2: signal.SIGINT})
+        at_steps(monkeypatch, {2: number})
         assert run(tiny()).record.outcome.status == "completed"
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 def test_seconds_of_an_interrupted_epoch_add_up(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,9 @@ def _merge_run(other: Store, store: Store, name: str) -> Merged:
         there = read_checked(other, name)
         if there is None:
             return Merged(name, "unfinished", "no record, or that of a failure; not copied")
+        here = read_checked(store, name)
+        if here is not None:  # to compare, a store need not be writable
+            return _compare(here, there)
         with store.claim(name) as mine:
             if not mine:
                 return Merged(name, "being trained here", "merge again when it is done")

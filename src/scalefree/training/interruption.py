@@ -15,7 +15,7 @@ class Interrupted(BaseException):
 
 
 class InterruptionRequest:
-    """While active, the first signal sets `requested`; a second one of the same kind acts as it did before.
+    """While active, the first signal sets `requested`; a second one of the same kind (not SIGHUP) acts as it did before.
 
     Each kind is counted alone, because one request may come twice: a batch system signals every process of a job,
     and the sweep among them then asks its workers too. A signal that the process ignores stays ignored: whoever
@@ -35,7 +35,9 @@ class InterruptionRequest:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         kind = signal.Signals(number)
         self.requested = self.requested or kind
-        signal.signal(kind, self._previous.pop(kind))
+        # Nobody is impatient here: of a terminal that is closed both the kernel and the shell send one.
+        if kind != signal.SIGHUP:
+            signal.signal(kind, self._previous.pop(kind))
 
     def __enter__(self) -> "InterruptionRequest":
         if threading.current_thread() is threading.main_thread():

@@ -168,6 +168,7 @@ def run(config: RunConfig) -> Finished:
         # Looked up again under the claim: another process may have finished it a moment ago.
         if (found := _found(store, name)) is not None:
             return found
+        store.prepare(name)
         try:
             return Finished(_train(config, dataset, store, name), trained=True)
         except Interrupted as request:
