@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,6 @@ from scalefree.files import atomic_write
 @pytest.fixture(autouse=True)
 def nothing_said_yet() -> None:
     files._say_unflushed.cache_clear()
-
-
-@pytest.fixture
-def umask() -> Iterator[Callable[[int], int]]:
-    before = os.umask(0o022)
-    yield os.umask
-    os.umask(before)
 
 
 def write(path: Path, content: bytes = b"content", **mode: int) -> None:

@@ -186,7 +186,7 @@ def test_a_second_sighup_does_not_cut_the_save(tiny: Make, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_an_ignored_signal_stays_ignored(number: signal.Signals, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers of a sweep ignore SIGINT: a terminal sends it to all, and the parent answers it. nohup has SIGHUP so."""
+    """The workers of a sweep ignore SIGINT, which a terminal sends to all; under nohup SIGHUP is ignored."""
     before = signal.signal(number, signal.SIG_IGN)
     try:
         at_steps(monkeypatch, {2: number})

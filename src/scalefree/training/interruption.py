@@ -15,7 +15,7 @@ class Interrupted(BaseException):
 
 
 class InterruptionRequest:
-    """While active, the first signal sets `requested`; a second one of the same kind (not SIGHUP) acts as it did before.
+    """While active, the first signal sets `requested`; a second one of its kind (not SIGHUP) acts as it did before.
 
     Each kind is counted alone, because one request may come twice: a batch system signals every process of a job,
     and the sweep among them then asks its workers too. A signal that the process ignores stays ignored: whoever
