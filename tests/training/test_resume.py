@@ -14,8 +14,8 @@ import torch
 from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import evaluation_batches
-from scalefree.records import Store, run_name
-from scalefree.training import Interrupted, checkpoint, evaluation, run, trainer
+from scalefree.records import Record, Store, run_name
+from scalefree.training import Interrupted, checkpoint, environment, evaluation, run, trainer
 from scalefree.training.checkpoint import Progress
 from scalefree.training.trainer import Trainer
 from training.disturbed import at_steps
@@ -206,3 +206,54 @@ def test_seconds_of_an_interrupted_epoch_add_up(tiny: Make, tmp_path: Path, monk
     resumed, _ = train(tiny(), tmp_path / "checkpoint.pt")
     assert resumed.progress.curves["training_seconds"][0] > saved_seconds
     assert np.isfinite(resumed.progress.curves["training_seconds"]).all()
+
+
+def sessions_of(monkeypatch: pytest.MonkeyPatch, config: RunConfig, changes: list[dict[str, Any]]) -> Record:
+    """A run interrupted after every two steps, each session in the environment with these changes."""
+    original = environment.versions()
+    at_steps(monkeypatch, dict.fromkeys(range(2, 2 * len(changes), 2), signal.SIGTERM))
+    for number, change in enumerate(changes, 1):
+        monkeypatch.setattr(environment, "versions", lambda change=change: {**original, **change})
+        if number < len(changes):
+            with pytest.raises(Interrupted):
+                run(config)
+    return run(config).record
+
+
+A, B = {"commit": "a" * 40}, {"commit": "b" * 40}
+TORCH = {"packages": {"torch": "2.11.0"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "earlier"),
+    [
+        ([A, A, A], []),
+        ([A, {**A, "cpu_count": 7}], []),
+        ([A, B], [A]),
+        ([A, B, B], [A]),
+        ([A, B, A], [A, B]),
+        ([A, TORCH], [A]),
+    ],
+    ids=["one", "one, more cores", "two", "the second twice", "there and back", "packages"],
+)
+def test_a_record_lists_the_builds_that_it_was_trained_with(
+    changes: list[dict[str, Any]], earlier: list[dict[str, Any]], tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = sessions_of(monkeypatch, tiny(), changes)
+    found = record.environment["earlier_sessions"]
+    assert [{key: session[key] for key in change} for session, change in zip(found, earlier, strict=True)] == earlier
+    assert all(session["device"] == record.environment["device"] for session in found)
+    assert {key: record.environment[key] for key in changes[-1]} == changes[-1]
+
+
+def test_other_convolutions_are_another_build(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without a C compiler."""
+    config = tiny({"model.width": 8})
+    at_steps(monkeypatch, {3: signal.SIGTERM})
+    monkeypatch.setattr("scalefree.training.task.use_native_convolutions", lambda model: False)
+    with pytest.raises(Interrupted):
+        run(config)
+    monkeypatch.undo()
+    record = run(config).record
+    (first,) = record.environment["earlier_sessions"]
+    assert (first["convolutions"], record.environment["convolutions"]) == ("torch", "torch and conv3x3.c")

@@ -147,6 +147,8 @@ def _check_progress(progress: Progress, task: Task) -> None:
     lengths = {len(curve) for curve in progress.curves.values()}
     if lengths - {progress.epoch}:
         raise ValueError(f"curves of {sorted(lengths)} epochs after {progress.epoch}")
+    if not all(isinstance(session, dict) for session in progress.sessions):
+        raise ValueError("sessions that are not environments")
 
 
 def _check_optimizer(state: Mapping[str, Any], progress: Progress, task: Task) -> None:
