@@ -74,6 +74,8 @@ def begin(main: Callable[[], int], only_says: bool = False) -> int:
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
+    except SystemExit as ended:  # argparse's way
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
         out.flush()
         err.flush()
