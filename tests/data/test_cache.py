@@ -3,14 +3,16 @@
 import logging
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from scalefree.data import DatasetError, load, load_dataset
 from scalefree.data import image_folder as source
-from scalefree.data import load, load_dataset
+from scalefree.data.cache import user_cache
 
 
 def cache_file(root: Path) -> Path:
@@ -105,3 +107,38 @@ def test_two_processes_may_make_it_at_once(image_folder: Path) -> None:
         process.join()
     assert found[0] == found[1] == load_dataset("image_folder", image_folder).fingerprints
     assert not list((image_folder / ".scalefree_cache").glob("*.tmp"))
+
+
+def test_its_permissions_are_what_the_umask_says(image_folder: Path, umask: Callable[[int], int]) -> None:
+    umask(0o002)
+    load_dataset("image_folder", image_folder)
+    assert cache_file(image_folder).stat().st_mode & 0o777 == 0o664
+
+
+def test_the_users_cache_is_this_users_alone_whatever_the_umask(umask: Callable[[int], int]) -> None:
+    umask(0o000)
+    folder = user_cache()
+    assert folder is not None and folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of whom the system knows nothing."""
+
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", unknown)
+
+
+def test_without_a_home_images_are_decoded_each_time(image_folder: Path, homeless: None, decoded: list[Path]) -> None:
+    (image_folder / ".scalefree_cache").write_text("")
+    for _ in range(2):
+        load_dataset("image_folder", image_folder)
+    assert len(decoded) == 2
+
+
+def test_without_a_home_a_download_needs_a_place(homeless: None) -> None:
+    with pytest.raises(DatasetError, match=r"dataset=cifar10 .* no home; set dataset\.root"):
+        load_dataset("cifar10")
