@@ -29,8 +29,8 @@ from scalefree.figures import (
 from scalefree.figures.evidence import Evidence, gather
 from scalefree.figures.pages import Pages
 from scalefree.figures.style import NEUTRAL, new_figure, styled
+from scalefree.files import atomic_write
 from scalefree.records import Record, Store
-from scalefree.records.files import atomic_write
 
 # It tells every table of every font that it embeds to whoever listens at INFO, as the command line does.
 logging.getLogger("fontTools").setLevel(logging.WARNING)
