@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scalefree.records.files import atomic_write
+from scalefree.files import atomic_write
 
 Row = Mapping[str, Any]
 

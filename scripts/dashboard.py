@@ -8,6 +8,7 @@ Needs a wandb account (`wandb login`) and the extra `dashboards`. Running it twi
 import sys
 
 from command_line import parse
+from streams import begin
 
 
 def main() -> int:
@@ -35,4 +36,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

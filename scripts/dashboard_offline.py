@@ -13,6 +13,7 @@ from pathlib import Path
 
 from command_line import parse
 from scalefree.tracking.sessions import Session, newest, sessions
+from streams import begin
 
 
 def label(session: Session, results: Path) -> str:
@@ -54,4 +55,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -17,10 +17,11 @@ from typing import Any
 from command_line import parse, whole_number
 from drawing import show
 from omegaconf import OmegaConf
+from streams import begin
 
 from scalefree.figures import draw_atlas
 from scalefree.paths import written_path
-from scalefree.records.files import atomic_write
+from scalefree.files import atomic_write
 from scalefree.terminal import shown
 from scalefree.theory import atlas
 from scalefree.theory.atlas_decay import KINDS
@@ -42,7 +43,9 @@ def constructor_arguments(text: str) -> dict[str, Any]:
         found: Any = OmegaConf.to_container(OmegaConf.create(text or "{}"), resolve=True)
     except Exception as error:  # OmegaConf's and YAML's kinds have nothing in common
         raise Refused(f"arguments={text} cannot be read; write arguments={{weight_decay: 1e-2}}") from error
-    if not isinstance(found, Mapping) or not all(isinstance(key, str) and value is not None for key, value in found.items()):
+    if not isinstance(found, Mapping) or not all(
+        isinstance(key, str) and value is not None for key, value in found.items()
+    ):
         raise Refused(f"arguments={text} does not say what is what; write arguments={{weight_decay: 1e-2}}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
@@ -65,7 +68,9 @@ def tell_all(options: Mapping[str, str]) -> None:
     rows = []
     for row in atlas.measure_all(wanted, jobs):
         rows.append(row)
-        print(f"{len(rows):3} of {len(wanted)}  {row.name}: {shown(row.reason) or f'defect {row.defect:.3g}'}", flush=True)
+        print(
+            f"{len(rows):3} of {len(wanted)}  {row.name}: {shown(row.reason) or f'defect {row.defect:.3g}'}", flush=True
+        )
     results, to = Path(options["results_dir"]), Path(options["page"])
     atlas.write(rows, results / atlas.FILE)
     with atomic_write(to) as file:
@@ -89,7 +94,10 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != COLLECTION:
             raise
-        print("error: the atlas needs pytorch_optimizer; make atlas installs it, or pip install '.[atlas]'", file=sys.stderr)
+        print(
+            "error: the atlas needs pytorch_optimizer; make atlas installs it, or pip install '.[atlas]'",
+            file=sys.stderr,
+        )
         return 1
     except ValueError as error:
         print(f"error: {shown(error)}", file=sys.stderr)
@@ -98,4 +106,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

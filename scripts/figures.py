@@ -11,6 +11,7 @@ from command_line import parse
 from drawing import draw_everything, show
 from scalefree.figures import draw
 from scalefree.records import Store
+from streams import begin
 
 
 def main() -> int:
@@ -29,4 +30,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

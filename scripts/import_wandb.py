@@ -16,6 +16,7 @@ from scalefree.records import RecordError, Store
 from scalefree.records.merge import merge, summary
 from scalefree.tracking.rebuilding import rebuild
 from scalefree.tracking.sessions import newest, sessions
+from streams import begin
 
 
 def collect(folder: Path, store: Store) -> list[str]:
@@ -60,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -11,6 +11,7 @@ from command_line import parse
 from scalefree.paths import written_path
 from scalefree.records import Store
 from scalefree.records.merge import merge, summary
+from streams import begin
 
 
 def main() -> int:
@@ -31,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -7,6 +7,7 @@ import sys
 
 from command_line import parse
 from scalefree.report import write
+from streams import begin
 
 
 def main() -> int:
@@ -22,4 +23,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -24,6 +24,7 @@ from scalefree.experiments import Experiment, experiment_names, load_experiment,
 from scalefree.launching import Settings, SweepUnfinished, launch, settings_of
 from scalefree.launching.settings import cores
 from scalefree.terminal import shown
+from streams import begin
 
 PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
 
@@ -120,4 +121,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

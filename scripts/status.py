@@ -9,6 +9,7 @@ from command_line import parse, whole_number
 from scalefree.experiments import experiment_names, load_experiment, runs_of
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store
+from streams import begin
 
 
 def duration(seconds: float | None) -> str:
@@ -51,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main, only_says=True))

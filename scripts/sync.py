@@ -15,6 +15,7 @@ from pathlib import Path
 from command_line import parse
 from scalefree.records import Store
 from scalefree.tracking.sessions import Session, newest, sessions
+from streams import begin
 
 
 @dataclass(frozen=True)
@@ -84,4 +85,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -23,6 +23,10 @@ from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_con
 from scalefree.config import ConfigError
 from scalefree.records import Store, describe_outcome
 from scalefree.terminal import shown
+from streams import begin
+
+# With one of these nothing is trained, and what is said is all.
+SHOWS = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version"}
 
 # What went wrong in this process, in the order in which it did, and the line that said so.
 failures: list[tuple[Exception, str]] = []
@@ -96,4 +100,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main, only_says=any(argument.partition("=")[0] in SHOWS for argument in sys.argv)))

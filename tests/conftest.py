@@ -1,6 +1,7 @@
 """What many tests start from: one thread, and runs that take a fraction of a second."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,11 @@ def tiny(tmp_path: Path) -> Make:
         return run_config(chosen)
 
     return make
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    """Sets the umask for the test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)

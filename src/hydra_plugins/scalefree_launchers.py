@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -14,10 +15,23 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper. It leaves the check of all jobs to the launchers, which are ten times faster at it."""
+    """Hydra's own sweeper, but for two things.
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Nothing: the launchers refuse what is wrong, every job by name."""
+    It leaves the check of all jobs to the launchers, which are ten times faster at it. And it writes no file of its
+    own: a store that cannot be written may hold all that is asked for.
+    """
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch every batch of jobs; what the launcher returned of each."""
+        assert self.hydra_context is not None and self.launcher is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        self.overrides = self.split_arguments(overrides, self.max_batch_size)
+        returned: list[Sequence[JobReturn]] = []
+        while not self.is_done():
+            batch = self.get_job_batch()
+            returned.append(self.launcher.launch(batch, initial_job_idx=sum(map(len, returned))))
+        return returned
 
 
 class LocalLauncher(Launcher):

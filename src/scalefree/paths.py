@@ -45,9 +45,15 @@ def name_as_text(name: str) -> str:
 
 
 def user_cache() -> Path | None:
-    """The folder for downloads and for what is quicker to read than to make; None for a user who has no home."""
+    """The folder for downloads and for what is quicker to read than to make; None for a user who has no home.
+
+    Made for this user alone, whatever the umask: code that others could change must not be executed from there.
+    """
     # A relative path is invalid there, and to be ignored (XDG Base Directory Specification).
     for caches in (os.environ.get("XDG_CACHE_HOME", ""), "~/.cache"):
-        if os.path.isabs(folder := os.path.expanduser(caches)):
-            return Path(folder, "scalefree")
+        if os.path.isabs(parent := os.path.expanduser(caches)):
+            folder = Path(parent, "scalefree")
+            with contextlib.suppress(OSError):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return folder
     return None

@@ -5,15 +5,17 @@ import multiprocessing
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from scalefree.data import Dataset, cache, load_dataset
+from scalefree.data import Dataset, DatasetError, cache, load_dataset
 from scalefree.data import image_folder as source
 from scalefree.data.image_folder import Listing
+from scalefree.paths import user_cache
 
 
 def cache_file(root: Path) -> Path:
@@ -247,3 +249,35 @@ def test_two_processes_may_make_it_at_once(image_folder: Path) -> None:
         process.join()
     assert found[0] == found[1] == load_dataset("image_folder", image_folder).fingerprints
     assert not list((image_folder / ".scalefree_cache").glob("*.tmp"))
+
+
+def test_its_permissions_are_what_the_umask_says(image_folder: Path, umask: Callable[[int], int]) -> None:
+    umask(0o002)
+    load_dataset("image_folder", image_folder)
+    assert cache_file(image_folder).stat().st_mode & 0o777 == 0o664
+
+
+def test_the_users_cache_is_this_users_alone_whatever_the_umask(umask: Callable[[int], int]) -> None:
+    umask(0o000)
+    folder = user_cache()
+    assert folder is not None and folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of whom the system knows nothing."""
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+
+def test_without_a_home_images_are_decoded_each_time(image_folder: Path, homeless: None, decoded: list[Path]) -> None:
+    (image_folder / ".scalefree_cache").write_text("")
+    for _ in range(2):
+        load_dataset("image_folder", image_folder)
+    assert len(decoded) == 2
+
+
+def test_without_a_home_a_download_needs_a_place(homeless: None) -> None:
+    with pytest.raises(DatasetError, match=r"no home folder to download cifar10 to; set dataset\.root"):
+        load_dataset("cifar10")

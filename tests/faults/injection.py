@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
+from scalefree import files
 from scalefree.config import RunConfig
 from scalefree.launching import sweep as sweep_module
 from scalefree.models.resnet import ResNet
-from scalefree.records import files
 from scalefree.tracking import wandb_tracker
 from scalefree.training import run, trainer
 

@@ -3,22 +3,36 @@
 import errno
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import suite
 from conftest import Make
+from data.conftest import write_folder
 from faults.journals import files_of, result, whole
 from scalefree.config import RunConfig
 from scalefree.records import Record, Store, run_name
+from scalefree.report import page
 from scalefree.training import checkpoint, run, trainer
+from scripts.entry import call
 from training.disturbed import after_save
 from training.reference import trainer_of
 
 PAGE = 4096
+# The arguments of `tiny`, with one epoch.
+SHORT = (
+    "model.depth=8",
+    "model.width=4",
+    "model.batch_norm=false",
+    "optimizer.weight_decay=1e-3",
+    "training.epochs=1",
+    "training.batch_size=32",
+    "tracking=none",
+    "device=cpu",
+)
 
 
 class Disk:
@@ -132,6 +146,71 @@ def test_a_read_only_store(disk: Disk, tiny: Make) -> None:
     assert result(missing) == elsewhere(tiny, seed=1)
 
 
+@pytest.fixture
+def read_only(disk: Disk, tiny: Make, tmp_path: Path) -> tuple[str, RunConfig, RunConfig]:
+    """The root of a store with two finished runs, one of an image folder, that cannot be written any more."""
+    digits = on(disk, tiny, **{"training.epochs": 1})
+    write_folder(tmp_path / "images")
+    values = {"dataset": "image_folder", "dataset.root": str(tmp_path / "images"), "dataset.per_class": None}
+    folder = on(disk, tiny, **values, **{"training.epochs": 1})
+    run(digits)
+    run(folder)
+    disk.mount("-o", "remount,ro")
+    return digits.results_dir, digits, folder
+
+
+def test_what_a_read_only_store_has_is_found_by_every_script(
+    read_only: tuple[str, RunConfig, RunConfig], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An image folder's run has a name that only its images tell; a multirun writes no file of its own."""
+    results, _, folder = read_only
+    before = files_of(results)
+    assert not run(folder).trained
+    root = f"dataset.root={folder.dataset.root}"
+    known = [*SHORT, "dataset=digits", "dataset.per_class=20", f"results_dir={results}"]
+    images = [*SHORT, "dataset=image_folder", root, f"results_dir={results}"]
+    for arguments in (known, images, ["-m", "hydra/launcher=basic", *known], ["-m", "hydra/launcher=basic", *images]):
+        assert call("train.py", arguments, monkeypatch) == 0
+        out, err = capfd.readouterr()
+        assert "done already" in out and err == ""
+    assert call("train.py", ["-m", "hydra.launcher.jobs=1", *known], monkeypatch) == 0
+    assert capfd.readouterr().out.endswith("1 already done\n")
+    assert call("status.py", ["profile=smoke", f"results_dir={results}"], monkeypatch) == 0
+    assert call("merge.py", [results, f"results_dir={results}"], monkeypatch) == 0
+    assert "2 identical" in capfd.readouterr().out
+    assert files_of(results) == before
+
+
+def test_what_cannot_be_written_to_a_read_only_store_is_one_line(
+    read_only: tuple[str, RunConfig, RunConfig], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    results, _, _ = read_only
+    store = f"results_dir={results}"
+    monkeypatch.setattr(page, "render", lambda profile, results_dir: "<!doctype html>")
+    monkeypatch.setattr(suite, "run", lambda *arguments, keep: keep({}))
+    for script, arguments, named in (
+        ("train.py", [*SHORT, "seed=1", store], "locks"),
+        ("figures.py", ["profile=smoke", "figure=depth", store], "figures"),
+        ("report.py", ["profile=smoke", store], "report"),
+        ("benchmark.py", [store], "benchmarks"),
+    ):
+        assert call(script, arguments, monkeypatch) == 1
+        _, err = capfd.readouterr()
+        assert err.startswith("error: ") and err.count("\n") == 1 and f"{results}/{named}" in err, script
+        assert "Read-only file system" in err
+
+
+def test_a_run_whose_record_could_not_be_written_is_refused_before_it_trains(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the folder of another user; root may write everywhere, so the system's answer is made up."""
+    config = tiny()
+    monkeypatch.setattr(os, "access", lambda path, mode: run_name(config) not in str(path))
+    with pytest.raises(PermissionError, match=r"its record could not be.*umask 002"):
+        run(config)
+    assert files_of(config.results_dir) == set()
+
+
 def test_a_store_that_becomes_read_only_under_a_run(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated, since no file system becomes read-only while a lock is open in it, but by an error of the disk."""
     config = tiny()
@@ -147,7 +226,8 @@ def test_a_store_that_becomes_read_only_under_a_run(tiny: Make, monkeypatch: pyt
         save(*arguments)
         saves += 1
         if saves == 4:
-            monkeypatch.setattr(tempfile, "mkstemp", refuse)
+            monkeypatch.setattr(checkpoint, "atomic_write", refuse)
+            monkeypatch.setattr("scalefree.records.store.atomic_write", refuse)
             monkeypatch.setattr(os, "unlink", refuse)
 
     with monkeypatch.context() as patch:

@@ -53,9 +53,10 @@ def answers_sigterm(pid: int) -> bool:
 
 @pytest.fixture
 def handlers_given_back() -> Iterator[None]:
-    previous = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.getsignal(number) for number in numbers]
     yield
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == previous
+    assert [signal.getsignal(number) for number in numbers] == previous
     assert not multiprocessing.active_children()
 
 
@@ -177,6 +178,36 @@ def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_give
     assert store.records() == {}
     steps = [trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken for config in configs]
     assert sorted(step > 0 for step in steps) == [False, True, True]
+
+
+def test_a_closed_terminal_checkpoints_every_worker_and_nohup_has_them_finish(
+    tiny: Make, handlers_given_back: None
+) -> None:
+    """SIGHUP reaches the sweep and its workers alike; those that were started under nohup have it ignored."""
+    configs = [tiny({"seed": seed, "training.epochs": 150, "training.evaluate_every": 150}) for seed in range(2)]
+
+    def hang_up() -> None:
+        pids = until(lambda: [pid for pid in map(owner, configs) if pid is not None and answers_sigterm(pid)])
+        for pid in [*pids, os.getpid()]:
+            os.kill(pid, signal.SIGHUP)
+
+    def swept() -> list[str]:
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        done = sweep(configs, jobs=1)
+        thread.join()
+        assert done.interrupted == (None if nohup else signal.SIGHUP)
+        return [report.ending for report in done.reports]
+
+    nohup = False
+    assert set(swept()) == {"interrupted"}
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        nohup = True
+        assert swept() == ["trained", "trained"]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("death", "said"), [(dying.by_signal, "killed by SIGKILL"), (dying.by_exit, "exit code 3")])

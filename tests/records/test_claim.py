@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import scalefree
+from other_users import as_user, needs_root, shared_folder
 from scalefree.records import Store
 
 claim_module = importlib.import_module("scalefree.records.claim")
@@ -179,3 +181,122 @@ def test_the_heartbeat_goes_on_and_ends_with_the_claim(tmp_path: Path, monkeypat
             counts.add(path.read_text())
         assert mine and threading.active_count() == threads + 1
     assert threading.active_count() == threads
+
+
+LONG = b"another-kernel another-host 7 0\n" * 100_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b" \n", b"hello\n", b"\0" * 64, b"\xff\xfe 1 2 3", b"another-kernel another-host seven 0\n", LONG],
+    ids=["empty", "blank", "text", "zeros", "binary", "nearly", "long"],
+)
+def test_what_no_owner_wrote_is_named_and_written_anew(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("nobody needs to be waited for"))
+    path = tmp_path / "locks" / "run"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with Store(tmp_path).claim("run") as mine:
+        assert mine and claim_module.OWNER.fullmatch(path.read_bytes())
+    assert not path.exists()
+    assert [str(path) in record.message for record in caplog.records] == [True] * (content != b"")
+
+
+def test_without_kernel_locks_a_long_file_that_stands_still_is_no_owner(
+    tmp_path: Path, short_lease: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    path = tmp_path / "locks" / "run"
+    path.parent.mkdir()
+    path.write_bytes(LONG + b"\xff")
+    with Store(tmp_path).claim("run") as mine:
+        assert mine and len(path.read_bytes()) < 200
+    assert str(path) in caplog.text
+
+
+def in_the_way(path: Path, what: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if what == "link":
+        path.symlink_to(path.parent.with_name("precious"))
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_refused_by_name_and_not_touched(what: str, tmp_path: Path) -> None:
+    """A heartbeat through a link would overwrite what it points to, and a pipe would be waited for."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    in_the_way(tmp_path / "locks" / "run", what)
+    with pytest.raises(OSError, match="locks/run"), Store(tmp_path).claim("run"):
+        raise AssertionError("never claimed")
+    assert precious.read_bytes() == b"precious" and [p.name for p in (tmp_path / "locks").iterdir()] == ["run"]
+
+
+OWNER_A, OWNER_B = 20001, 20002
+HELD: list[Any] = []
+
+
+def claimed(store: Path) -> bool:
+    """Claims the run, and the process ends in the middle of it, as one that is killed."""
+    HELD.append(Store(store).claim("run"))
+    return bool(HELD[-1].__enter__())
+
+
+@needs_root
+@pytest.mark.parametrize("mask", [0o002, 0o022])
+def test_the_lock_that_another_user_left_is_taken_over(mask: int) -> None:
+    """Where the group may write it, and where it may only be replaced."""
+    with shared_folder() as folder:
+        os.umask(0o002)
+        try:
+            (folder / "locks").mkdir()
+        finally:
+            os.umask(0o022)
+        assert as_user(OWNER_A, mask, lambda: claimed(folder)) == "True"
+        lock = folder / "locks" / "run"
+        assert lock.stat().st_uid == OWNER_A and lock.stat().st_mode & 0o777 == 0o666 & ~mask
+        assert as_user(OWNER_B, 0o002, lambda: claimed(folder)) == "True"
+        assert claim_module.OWNER.fullmatch(lock.read_bytes())
+        assert lock.stat().st_uid == (OWNER_A if mask == 0o002 else OWNER_B)
+
+
+@needs_root
+@pytest.mark.parametrize("mask", [0o002, 0o022])
+def test_the_lock_of_another_user_who_lives_is_respected(mask: int) -> None:
+    with shared_folder() as folder:
+        before = os.umask(mask)
+        try:
+            with Store(folder).claim("run") as mine:
+                assert mine
+                (folder / "locks").chmod(0o2777)
+                assert as_user(OWNER_B, 0o002, lambda: claimed(folder)) == "False"
+                assert (folder / "locks" / "run").stat().st_uid == 0
+        finally:
+            os.umask(before)
+
+
+@needs_root
+def test_a_lock_that_may_not_even_be_read_is_refused_by_name() -> None:
+    with shared_folder() as folder:
+        (folder / "locks").mkdir()
+        (folder / "locks").chmod(0o2777)
+        assert as_user(OWNER_A, 0o077, lambda: claimed(folder)) == "True"
+        said = as_user(OWNER_B, 0o002, lambda: claimed(folder))
+        assert said.startswith("PermissionError: ") and "another user's lock" in said and "locks/run" in said
+        assert "umask 002" in said and (folder / "locks" / "run").stat().st_uid == OWNER_A
+
+
+@needs_root
+def test_a_store_that_may_not_be_written_is_refused_by_name() -> None:
+    with shared_folder() as folder:
+        folder.chmod(0o755)
+        said = as_user(OWNER_B, 0o022, lambda: claimed(folder))
+        assert said.startswith("PermissionError: ") and str(folder) in said

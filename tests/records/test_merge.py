@@ -335,3 +335,25 @@ def test_the_summary_counts_and_names(here: Store, there: Store) -> None:
     assert lines[2] == f"  conflicting: {made(2).name}: another outcome; the one here stays"
     assert lines[3].startswith(f"  unfinished: {made(3).name}: ") and len(lines) == 4
     assert summary([]) == "nothing there"
+
+
+def test_runs_that_changed_their_build_on_the_way_are_no_conflict(here: Store, there: Store) -> None:
+    """Nobody can tell which steps were taken with which: not even if both list the same."""
+    changed = {**ENVIRONMENT, "earlier_sessions": [{**ENVIRONMENT, "commit": "older"}]}
+    for ours, theirs in (({**ENVIRONMENT, "earlier_sessions": []}, changed), (changed, changed)):
+        add(here, made(environment=ours))
+        add(there, made(environment=theirs), train_loss=np.array([2.5000001, 0.1 + 0.2]))
+        merged = only(merge(there, here))
+        assert merged.fate == "computed elsewhere" and "another build in its earlier sessions" in merged.detail
+    add(there, made(environment={**ENVIRONMENT, "earlier_sessions": []}), train_loss=np.array([2.5000001, 0.1 + 0.2]))
+    add(here, made())
+    assert only(merge(there, here)).fate == "conflicting"
+
+
+def test_what_is_here_already_is_compared_without_writing(
+    here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(here, made())
+    add(there, made())
+    monkeypatch.setattr(Store, "claim", pytest.fail)
+    assert only(merge(there, here)).fate == "identical"

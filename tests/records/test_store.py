@@ -15,7 +15,6 @@ from records.made_up import CURVES, HISTOGRAMS, record
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.records import Outcome, Record, RecordError, Store
-from scalefree.records.files import atomic_write
 
 Tamper = Callable[[dict[str, Any]], Any]
 
@@ -248,32 +247,6 @@ def test_the_record_is_the_last_file_that_appears(store: Store, monkeypatch: pyt
     monkeypatch.setattr(os, "replace", watched)
     store.write(record(), CURVES, HISTOGRAMS)
     assert order[-1] == "record.json" and sorted(order) == ["curves.npz", "histograms.npz", "record.json"]
-
-
-def test_an_atomic_write_is_flushed_beside_its_target_before_it_is_renamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "folder" / "file"
-    events: list[tuple[str, str]] = []
-    fsync, replace = os.fsync, os.replace
-
-    def watched_fsync(descriptor: int) -> None:
-        events.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
-        fsync(descriptor)
-
-    def watched_replace(source: str, destination: Path) -> None:
-        events.append(("replace", source))
-        assert Path(source).parent == target.parent and Path(source).read_bytes() == b"content"
-        replace(source, destination)
-
-    monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(os, "replace", watched_replace)
-    with atomic_write(target) as file:
-        file.write(b"content")
-    temporary = events[1][1]
-    assert events == [("fsync", temporary), ("replace", temporary), ("fsync", str(target.parent))]
-    assert target.read_bytes() == b"content" and target.stat().st_mode & 0o777 == 0o644
-    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_record_with_numbers_that_json_has_not_is_refused_before_anything_is_said_done(

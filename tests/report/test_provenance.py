@@ -55,6 +55,13 @@ def test_uncommitted_code_is_flagged_even_if_all_records_have_it() -> None:
     assert warnings(records({"uncommitted_changes": None}, {})) == {"code differs from its commit": "mixed"}
 
 
+def test_runs_that_changed_their_build_on_the_way_are_flagged() -> None:
+    sound, changed = {"earlier_sessions": []}, {"earlier_sessions": [ENVIRONMENT]}
+    flag = {"resumed with another device or build": "not repeatable bit for bit"}
+    assert warnings(records({}, sound)) == {}
+    assert warnings(records({}, sound, changed)) == warnings(records(changed)) == flag
+
+
 def test_different_images_under_one_name_are_flagged_and_different_splits_are_not() -> None:
     first, second, third = records({}, {}, {})
     other = dataclasses.replace(second, fingerprints={"train": "cc33", "test": "bb22"})

@@ -270,13 +270,16 @@ def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
     assert head == "2 runs failed:" and listed == [first, second]
 
 
-def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     arguments = (*TINY, "training.epochs=100000", "tracking=none")
     with subprocess.Popen(
         command("train.py", *arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     ) as process:
         until(lambda: answers_sigterm(process.pid))
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         _, err = process.communicate()
     assert process.returncode == 130
     assert err == "interrupted; the same command goes on from here\n"

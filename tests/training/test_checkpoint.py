@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from conftest import Make
+from scalefree.optim.schedules import set_eta
 from scalefree.training import checkpoint
 from scalefree.training.checkpoint import CheckpointError
 from scalefree.training.trainer import Trainer, steps
@@ -139,6 +140,78 @@ def test_another_runners_checkpoint_is_refused(saved: str, asked: str, named: st
     with pytest.raises(CheckpointError, match=f"runner={named}"):
         trainer_of(tiny({"runner": asked}), path)
     assert trainer_of(tiny({"runner": saved}), path).steps_taken == 2
+
+
+Content = dict[str, Any]
+
+
+def group(content: Content) -> dict[str, Any]:
+    found: dict[str, Any] = content["optimizer"]["param_groups"][0]
+    return found
+
+
+def moments(content: Content) -> dict[str, Any]:
+    found: dict[str, Any] = content["optimizer"]["state"][0]
+    return found
+
+
+OTHER_CONTENT: dict[str, Callable[[Content], Any]] = {
+    "lr": lambda content: group(content).update(lr=0.5),
+    "initial_lr": lambda content: group(content).update(initial_lr=0.5),
+    "betas": lambda content: group(content).update(betas=(0.5, 0.999)),
+    "eps": lambda content: group(content).update(eps=0.5),
+    "weight_decay": lambda content: group(content).update(weight_decay=0.5),
+    "rule": lambda content: group(content).update(rule="adaml2"),
+    "momentum": lambda content: group(content).update(momentum=0.5),
+    "groups of parameters": lambda content: content["optimizer"]["param_groups"].append(dict(group(content))),
+    "4 steps": lambda content: moments(content)["step"].add_(1),
+    "exp_avg of shape": lambda content: moments(content).update(exp_avg=torch.zeros(3)),
+    "exp_avg_sq of shape": lambda content: moments(content).update(exp_avg_sq=torch.zeros(())),
+    "epoch 2": lambda content: content["progress"].update(epoch=2),
+    "epoch -1": lambda content: content["progress"].update(epoch=-1),
+    "step 8": lambda content: content["progress"].update(step=8),
+    "losses of shape": lambda content: content["progress"].update(losses=torch.zeros(6)),
+    "curves of": lambda content: content["progress"].update(curves={"test_error": [0.5]}),
+    "unexpected keyword": lambda content: content["progress"].update(lr=0.5),
+    "progress": lambda content: content.update(progress=None),
+    "Missing key": lambda content: content["model"].popitem(),
+    "size mismatch": lambda content: content["model"].update({next(iter(content["model"])): torch.zeros(3)}),
+    "sessions": lambda content: content["progress"].update(sessions=["here"]),
+}
+
+
+@pytest.mark.parametrize("runner", ["fast", "plain"])
+@pytest.mark.parametrize("named", OTHER_CONTENT)
+def test_content_that_is_not_the_configurations_is_refused_by_name(
+    named: str, runner: str, tiny: Make, tmp_path: Path
+) -> None:
+    """Else a checkpoint would say with which step size and decay its run goes on."""
+    config, path = tiny({"runner": runner, "schedule": "cosine"}), tmp_path / "checkpoint.pt"
+    save(after_steps(trainer_of(config, path), 3))
+    content = torch.load(path, weights_only=True)
+    OTHER_CONTENT[named](content)
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt does not fit its run .*remove it") as caught:
+        trainer_of(config, path)
+    assert (named in str(caught.value) or named == "progress") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("runner", ["fast", "plain"])
+def test_after_loading_the_optimizer_is_the_configurations(runner: str, tiny: Make, tmp_path: Path) -> None:
+    """Also in the second epoch of a schedule, and where a captured step had made its numbers tensors."""
+    config = tiny({"runner": runner, "schedule": "cosine", "optimizer.betas": [0.8, 0.9], "optimizer.eps": 1e-6})
+    trainer = trainer_of(config, tmp_path / "none.pt")
+    expected = {k: v for k, v in trainer.task.optimizer.param_groups[0].items() if k not in ("params", "lr")}
+    set_eta(trainer.task.optimizer, 0.5)
+    after_steps(trainer, 7)
+    trainer.progress.epoch, trainer.progress.step = 1, 0
+    trainer.checkpoint_path = tmp_path / "checkpoint.pt"
+    found = trainer.task.optimizer.param_groups[0]
+    found["lr"], found["weight_decay"] = (torch.tensor(found[k], dtype=torch.float64) for k in ("lr", "weight_decay"))
+    save(trainer)
+    (loaded,) = trainer_of(config, tmp_path / "checkpoint.pt").task.optimizer.param_groups
+    assert {k: v for k, v in loaded.items() if k not in ("params", "lr")} == expected
+    assert loaded["lr"] == config.optimizer.lr / 2 and isinstance(loaded["lr"], float)
 
 
 class Killed(BaseException):

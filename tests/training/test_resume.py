@@ -14,8 +14,8 @@ import torch
 from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import evaluation_batches
-from scalefree.records import Store
-from scalefree.training import Interrupted, evaluation, run, trainer
+from scalefree.records import Record, Store, run_name
+from scalefree.training import Interrupted, checkpoint, environment, evaluation, run, trainer
 from scalefree.training.checkpoint import Progress
 from scalefree.training.trainer import Trainer
 from training.disturbed import at_steps
@@ -31,7 +31,7 @@ def unanswered_signals_fail() -> Iterator[None]:
     def fail(number: int, frame: FrameType | None) -> None:
         raise AssertionError(f"{signal.Signals(number).name} was not answered")
 
-    previous = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in previous.items():
         assert signal.getsignal(number) is fail, "the handler was not given back"
@@ -134,7 +134,7 @@ def result(config: RunConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     return {**record.document(), "timing": None}, curves, histograms
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_command_goes_on(
     number: signal.Signals,
     tiny: Make,
@@ -168,15 +168,32 @@ def test_a_second_signal_acts_as_it_did_before(tiny: Make, monkeypatch: pytest.M
         run(tiny())
 
 
-def test_an_ignored_signal_stays_ignored(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers of a sweep ignore SIGINT: a terminal sends it to all, and the parent answers it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_a_second_sighup_does_not_cut_the_save(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is closed sends one, and so does its shell."""
+    save = checkpoint.save
+
+    def disturbed(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save", disturbed)
+    at_steps(monkeypatch, {2: signal.SIGHUP})
+    config = tiny()
+    with pytest.raises(Interrupted, match="SIGHUP"):
+        run(config)
+    assert (Store(config.results_dir).directory(run_name(config)) / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_ignored_signal_stays_ignored(number: signal.Signals, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers of a sweep ignore SIGINT, which a terminal sends to all; under nohup SIGHUP is ignored."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        at_steps(monkeypatch, {2: signal.SIGINT})
+        at_steps(monkeypatch, {2: number})
         assert run(tiny()).record.outcome.status == "completed"
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 def test_seconds_of_an_interrupted_epoch_add_up(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,3 +206,54 @@ def test_seconds_of_an_interrupted_epoch_add_up(tiny: Make, tmp_path: Path, monk
     resumed, _ = train(tiny(), tmp_path / "checkpoint.pt")
     assert resumed.progress.curves["training_seconds"][0] > saved_seconds
     assert np.isfinite(resumed.progress.curves["training_seconds"]).all()
+
+
+def sessions_of(monkeypatch: pytest.MonkeyPatch, config: RunConfig, changes: list[dict[str, Any]]) -> Record:
+    """A run interrupted after every two steps, each session in the environment with these changes."""
+    original = environment.versions()
+    at_steps(monkeypatch, dict.fromkeys(range(2, 2 * len(changes), 2), signal.SIGTERM))
+    for number, change in enumerate(changes, 1):
+        monkeypatch.setattr(environment, "versions", lambda change=change: {**original, **change})
+        if number < len(changes):
+            with pytest.raises(Interrupted):
+                run(config)
+    return run(config).record
+
+
+A, B = {"commit": "a" * 40}, {"commit": "b" * 40}
+TORCH = {"packages": {"torch": "2.11.0"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "earlier"),
+    [
+        ([A, A, A], []),
+        ([A, {**A, "cpu_count": 7}], []),
+        ([A, B], [A]),
+        ([A, B, B], [A]),
+        ([A, B, A], [A, B]),
+        ([A, TORCH], [A]),
+    ],
+    ids=["one", "one, more cores", "two", "the second twice", "there and back", "packages"],
+)
+def test_a_record_lists_the_builds_that_it_was_trained_with(
+    changes: list[dict[str, Any]], earlier: list[dict[str, Any]], tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = sessions_of(monkeypatch, tiny(), changes)
+    found = record.environment["earlier_sessions"]
+    assert [{key: session[key] for key in change} for session, change in zip(found, earlier, strict=True)] == earlier
+    assert all(session["device"] == record.environment["device"] for session in found)
+    assert {key: record.environment[key] for key in changes[-1]} == changes[-1]
+
+
+def test_other_convolutions_are_another_build(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without a C compiler."""
+    config = tiny({"model.width": 8})
+    at_steps(monkeypatch, {3: signal.SIGTERM})
+    monkeypatch.setattr("scalefree.training.task.use_native_convolutions", lambda model: False)
+    with pytest.raises(Interrupted):
+        run(config)
+    monkeypatch.undo()
+    record = run(config).record
+    (first,) = record.environment["earlier_sessions"]
+    assert (first["convolutions"], record.environment["convolutions"]) == ("torch", "torch and conv3x3.c")

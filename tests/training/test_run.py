@@ -16,8 +16,8 @@ from torch import Tensor
 from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import DatasetError
+from scalefree.files import atomic_write
 from scalefree.records import Store, describe_outcome, run_identity, run_name, scientific_config
-from scalefree.records.files import atomic_write
 from scalefree.training import RunBusy, run, trainer
 from scalefree.training.task import Task, load_data
 from training.reference import RUN_MODULE, train_by_the_book

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scalefree.claims.intervals import Interval
 from scalefree.claims.verdict import Confirmation, Verdict, from_document, quantity
-from scalefree.records.files import atomic_write
+from scalefree.files import atomic_write
 
 INTRODUCTION = """\
 A claim is *supported* when the whole 95 % interval of its statistic lies on the claim's side of a threshold that is

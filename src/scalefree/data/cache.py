@@ -7,11 +7,9 @@ folder itself.
 """
 
 import concurrent.futures
-import contextlib
 import hashlib
 import logging
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import numpy as np
 from scalefree.data.dataset import Images, RawSplit, canonical
 from scalefree.data.image_file import content, decoders, open_file
 from scalefree.data.image_folder import Listing, class_names, decode_images, list_images
+from scalefree.files import atomic_write
 from scalefree.paths import user_cache
 from scalefree.terminal import shown
 
@@ -92,26 +91,16 @@ def _read(path: Path, key: str, listing: Listing) -> Prepared | None:
 
 def _write(path: Path, key: str, prepared: Prepared) -> None:
     train, test, _, prints = prepared
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                key=np.array(key),
-                train_images=train.images,
-                train_fingerprint=np.array(prints["train"]),
-                test_images=test.images,
-                test_fingerprint=np.array(prints["test"]),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+    with atomic_write(path) as file:
+        np.savez(
+            file,
+            allow_pickle=False,
+            key=np.array(key),
+            train_images=train.images,
+            train_fingerprint=np.array(prints["train"]),
+            test_images=test.images,
+            test_fingerprint=np.array(prints["test"]),
+        )
 
 
 def read_image_folder(root: Path) -> Prepared:

@@ -30,8 +30,8 @@ from scalefree.figures import (
 from scalefree.figures.evidence import Evidence, gather
 from scalefree.figures.pages import Pages
 from scalefree.figures.style import NEUTRAL, new_figure, styled
+from scalefree.files import atomic_write
 from scalefree.records import Record, Store
-from scalefree.records.files import atomic_write
 
 if TYPE_CHECKING:
     from scalefree.theory.atlas import Row

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from scalefree.records.files import atomic_write
+from scalefree.files import atomic_write
 
 Ending = Literal["trained", "already done", "queued", "diverged", "busy elsewhere", "interrupted", "failed"]
 # Runs that ended so are named at the end of a sweep; the others are only counted.

@@ -163,6 +163,7 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
         return done
     place = Path(todo[0].results_dir) / "multirun"
     place.mkdir(parents=True, exist_ok=True)
+    # This user's alone whatever the umask: submitit executes what lies there.
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir=place))
     parts = shares(todo, settings, folder)
     array = submit(parts, settings, folder)

@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 # Seconds between two looks at a run that another sweep trains.
 LOOK_AGAIN = 5.0
-# Any of these stops a sweep; SIGUSR2 is a batch system's warning.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+# Any of these stops a sweep unless whoever started it has it ignored, as nohup does with SIGHUP, a closed terminal's
+# signal; SIGUSR2 is a batch system's warning.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 def expected_cost(config: RunConfig) -> float:
@@ -140,8 +141,8 @@ class _Crew:
 def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
     """Train the runs, `jobs` at a time, one thread each; logs a line a run and returns all reports.
 
-    On SIGINT, SIGTERM or SIGUSR2 the workers checkpoint and end, and the reports so far are returned, `interrupted`
-    naming the signal.
+    On SIGINT, SIGTERM, SIGHUP or SIGUSR2 the workers checkpoint and end, and the reports so far are returned,
+    `interrupted` naming the signal.
     """
     # Before the workers start: their numerical libraries read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -150,7 +151,8 @@ def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
     total = sum(map(expected_cost, configs))
     cost = 0.0
     began = time.perf_counter()
-    previous = {number: signal.signal(number, crew.request_stop) for number in STOPPING}
+    heeded = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, crew.request_stop) for number in heeded}
     try:
         while crew.pending or crew.busy or (crew.elsewhere and crew.stopped_by is None):
             crew.hand_out()

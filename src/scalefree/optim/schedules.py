@@ -16,6 +16,9 @@ def cosine(epoch: int, epochs: int) -> float:
     return (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
+SCHEDULES = {"constant": constant, "cosine": cosine}
+
+
 @torch.no_grad()
 def set_eta(optimizer: torch.optim.Optimizer, eta: float) -> None:
     """lr <- eta * initial_lr in every group; in place where lr is a tensor, for captured steps."""

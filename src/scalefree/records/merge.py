@@ -4,26 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from scalefree.records.environment import build_of
 from scalefree.records.record import Record, RecordError
 from scalefree.records.store import Arrays, Store
 
 # In the order in which they are told.
 Fate = Literal["added", "identical", "conflicting", "damaged", "computed elsewhere", "being trained here", "unfinished"]
 
-# What two trainings of one run must have in common for their results to be equal bit by bit.
-BUILD = (
-    "device",
-    "threads",
-    "runner",
-    "convolutions",
-    "cuda",
-    "cudnn",
-    "machine",
-    "platform",
-    "commit",
-    "uncommitted_changes",
-)
-PACKAGES = ("scalefree", "torch", "numpy")
 # What no device and no version changes: a difference here is a conflict wherever the two were computed.
 FIXED = ("config", "fingerprints", "parameters")
 
@@ -93,14 +80,6 @@ def _content(record: Record, curves: Arrays, histograms: Arrays) -> dict[str, An
     return content
 
 
-def _build(record: Record) -> dict[str, Any]:
-    packages = record.environment.get("packages", {})
-    return {
-        **{key: record.environment.get(key) for key in BUILD},
-        **{package: packages.get(package) for package in PACKAGES},
-    }
-
-
 def _differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
     return sorted(key for key in here.keys() | there.keys() if here.get(key) != there.get(key))
 
@@ -111,7 +90,11 @@ def _compare(here: tuple[Record, Arrays, Arrays], there: tuple[Record, Arrays, A
     differences = _differences(_content(*here), _content(*there))
     if not differences:
         return Merged(name, "identical")
-    builds = _differences(_build(here[0]), _build(there[0]))
+    environments = here[0].environment, there[0].environment
+    builds = _differences(*map(build_of, environments))
+    # Where sessions of one run had different builds, nobody can tell which steps each of them took.
+    if any(environment.get("earlier_sessions") for environment in environments):
+        builds.append("build in its earlier sessions")
     if not builds or any(key in FIXED for key in differences):
         return Merged(name, "conflicting", f"another {', '.join(differences)}; the one here stays")
     return Merged(name, "computed elsewhere", f"another {', '.join(builds)}; the one here stays")
@@ -122,6 +105,9 @@ def _merge_run(other: Store, store: Store, name: str) -> Merged:
         there = read_checked(other, name)
         if there is None:
             return Merged(name, "unfinished", "no record, or that of a failure; not copied")
+        here = read_checked(store, name)
+        if here is not None:  # to compare, a store need not be writable
+            return _compare(here, there)
         with store.claim(name) as mine:
             if not mine:
                 return Merged(name, "being trained here", "merge again when it is done")

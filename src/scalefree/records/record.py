@@ -50,7 +50,8 @@ class Record:
     Attributes:
         config: the scientific configuration, as plain values.
         outcome: completed, diverged at a step, or failed with a reason.
-        environment: versions, commit, device, threads.
+        environment: versions, commit, device, threads; `earlier_sessions` has the environments, from the first on, in
+            which the run was trained before it was resumed in another one.
         fingerprints: of each data split, independent of the order of its images.
         final_metrics: scalars of the last epoch; `final_test_error` in [0, 1], None unless completed.
         update_scale: scalars of the last measured update scales by layer group (`network` is all of them).

@@ -5,6 +5,7 @@ Any number of processes may read and write one store; `claim` gives a run to one
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -17,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.files import atomic_write
 from scalefree.records.claim import claim
-from scalefree.records.files import atomic_write
 from scalefree.records.record import Record, RecordError, from_document
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -50,6 +51,18 @@ class Store:
             file.write(json.dumps(record.document(), indent=1, allow_nan=False).encode() + b"\n")
         return directory
 
+    def prepare(self, name: str) -> None:
+        """Make a run's directory, in which its record will be written.
+
+        Raises:
+            OSError: no record could be written there; better known before a training than after it.
+        """
+        directory = self.directory(name)
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            why = "not writable, so its record could not be either; a store is shared with umask 002"
+            raise PermissionError(errno.EACCES, why, str(directory))
+
     def read(self, name: str) -> Record | None:
         """The record of that name, None if there is none.
 
@@ -61,6 +74,8 @@ class Store:
             document = json.loads(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise RecordError(f"{path} may not be read ({error.strerror}); its owner can allow it") from None
         except (OSError, ValueError) as error:
             raise RecordError(f"{path} is damaged ({error}); remove it and train the run again") from None
         record = from_document(document, str(path))

@@ -7,8 +7,8 @@ from string import Template
 from scalefree import claims, figures
 from scalefree.compose import compose_tree
 from scalefree.experiments import experiment_names, load_experiment, with_records
+from scalefree.files import atomic_write
 from scalefree.records import Store
-from scalefree.records.files import atomic_write
 from scalefree.report.coverage import coverage_section
 from scalefree.report.markup import Html, element
 from scalefree.report.pictures import draw_pictures, draw_theory, figures_section

@@ -84,6 +84,9 @@ def facts(records: Sequence[Record]) -> list[Fact]:
     changes = _fact("code differs from its commit", map(_changes, environments))
     warning = "no commit has this code" if any(value == "yes" for value, _ in changes.values) else changes.warning
     found.insert(1, Fact(changes.name, changes.values, warning))
+    resumed = _ranked("yes" if environment.get("earlier_sessions") else "no" for environment in environments)
+    if len(resumed) > 1 or resumed[0][0] == "yes":
+        found.append(Fact("resumed with another device or build", resumed, "not repeatable bit for bit"))
     packages = sorted({package for environment in environments for package in environment.get("packages", {})})
     for package in packages:
         found.append(_fact(package, (environment.get("packages", {}).get(package) for environment in environments)))

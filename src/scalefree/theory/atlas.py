@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from scalefree.records.files import atomic_write
+from scalefree.files import atomic_write
 from scalefree.theory import atlas_conditioning, atlas_decay
 from scalefree.theory.atlas_subjects import BASE, Refused, Subject, one_line
 from scalefree.theory.scale_freeness import scale_free_defect
@@ -107,7 +107,9 @@ def measure(subject: Subject) -> Row:
 
 def _arguments(subject: Subject) -> str:
     given = [f"{key}={value!r}" for key, value in subject.beyond_defaults.items()]
-    return ", ".join([f"around {BASE.__module__.rpartition('.')[0]}.{BASE.__name__}", *given] if subject.wraps else given)
+    return ", ".join(
+        [f"around {BASE.__module__.rpartition('.')[0]}.{BASE.__name__}", *given] if subject.wraps else given
+    )
 
 
 def _said(error: BaseException) -> str:
@@ -210,7 +212,9 @@ def from_csv(text: str) -> list[Row]:
     """
     lines = list(csv.reader(io.StringIO(text)))
     if not lines or tuple(lines[0]) != COLUMNS:
-        raise ValueError("the first line does not name the columns of an atlas of this version; make atlas writes it anew")
+        raise ValueError(
+            "the first line does not name the columns of an atlas of this version; make atlas writes it anew"
+        )
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(COLUMNS):

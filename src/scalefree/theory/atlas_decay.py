@@ -132,7 +132,9 @@ def _path_end(
 ) -> Tensor:
     """The weights after `STEPS` steps; `before` and `after` map weights and lr_t to other weights around each."""
     with seeded(0):
-        walk = Walk(subject.make(weight_decay=decay, **_rate(subject), **switches), _START, second_order=subject.second_order)
+        walk = Walk(
+            subject.make(weight_decay=decay, **_rate(subject), **switches), _START, second_order=subject.second_order
+        )
         for factor, gradient in zip(schedule, gradients[:-1], strict=True):
             lr = LR * factor
             walk.set(lr=lr)

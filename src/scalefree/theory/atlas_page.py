@@ -166,4 +166,3 @@ def _table(rows: Sequence[Row]) -> str:
 def _left_out(rows: Sequence[Row]) -> str:
     lines = [f"- `{row.name}`: {row.reason}" for row in rows]
     return "\n".join(["## What cannot be run", "", *(lines or ["Nothing."])]) + "\n"
-

@@ -97,9 +97,7 @@ def _checked(factors: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(factors.copy())
 
 
-def _iterates(
-    make_optimizer: MakeOptimizer, factors: Tensor, steps: int, seed: int, second_order: bool
-) -> Tensor:
+def _iterates(make_optimizer: MakeOptimizer, factors: Tensor, steps: int, seed: int, second_order: bool) -> Tensor:
     """x_0 .. x_steps, of shape (steps + 1, 40), on gradients multiplied by `factors`."""
     rng = np.random.default_rng(seed)
     matrix, target, start, noise = (

@@ -3,6 +3,7 @@
 import io
 import math
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scalefree.files import atomic_write
 from scalefree.measure import Distribution
-from scalefree.records.files import atomic_write
+from scalefree.optim.schedules import SCHEDULES, set_eta
+from scalefree.records.environment import build_of
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.
@@ -70,6 +73,7 @@ class Progress:
         counts: by `<quantity>/<layer group>`, one histogram per measured epoch.
         scalars: likewise the distributions' scalars.
         training_seconds: of the epoch under way, so that a resumed run's add up.
+        sessions: the environments in which it was trained, a new one whenever the build has changed; the last is now's.
     """
 
     losses: Tensor
@@ -82,6 +86,13 @@ class Progress:
     scalars: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     training_seconds: float = 0.0
     not_finite: NotFinite = field(default_factory=NotFinite)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+    def begin_session(self, environment: dict[str, Any]) -> None:
+        """Train in an environment from here on."""
+        if self.sessions and build_of(self.sessions[-1]) == build_of(environment):
+            del self.sessions[-1]
+        self.sessions.append(environment)
 
     def scalars_of(self, quantity: str) -> dict[str, list[dict[str, float]]]:
         """A quantity's scalars by layer group, one row per measured epoch."""
@@ -162,11 +173,60 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
     return content
 
 
+def _plain(value: Any) -> Any:
+    """A hyperparameter as plain values: in captured steps some are tensors, and a file has lists for tuples."""
+    if isinstance(value, Tensor):
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _groups(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{k: _plain(v) for k, v in group.items() if k != "params"} for group in state["param_groups"]]
+
+
+def _check_progress(progress: Progress, task: Task) -> None:
+    """Raises ValueError: what no run of this configuration can have reached."""
+    steps, epochs = len(task.batches), task.config.training.epochs
+    if not (0 <= progress.epoch < epochs and 0 <= progress.step <= steps):
+        raise ValueError(f"epoch {progress.epoch}, step {progress.step} of {epochs} epochs of {steps} steps")
+    if progress.losses.shape != (steps,):
+        raise ValueError(f"losses of shape {tuple(progress.losses.shape)} for {steps} steps per epoch")
+    lengths = {len(curve) for curve in progress.curves.values()}
+    if lengths - {progress.epoch}:
+        raise ValueError(f"curves of {sorted(lengths)} epochs after {progress.epoch}")
+    if not all(isinstance(session, dict) for session in progress.sessions):
+        raise ValueError("sessions that are not environments")
+
+
+def _check_optimizer(state: Mapping[str, Any], progress: Progress, task: Task) -> None:
+    """Raises ValueError: another step size, decay and so on than the configuration has at this epoch, or its moments
+    are not those of these parameters after so many steps."""
+    set_eta(task.optimizer, SCHEDULES[task.config.schedule.name](progress.epoch, task.config.training.epochs))
+    ours, theirs = _groups(task.optimizer.state_dict()), _groups(state)
+    if len(ours) != len(theirs):
+        raise ValueError(f"{len(theirs)} groups of parameters, not {len(ours)}")
+    for mine, saved in zip(ours, theirs, strict=True):
+        for key in sorted(mine.keys() | saved.keys()):
+            if mine.get(key) != saved.get(key):
+                raise ValueError(f"its optimizer has {key}={saved.get(key)}, and the configuration {mine.get(key)}")
+    parameters = [p for group in task.optimizer.param_groups for p in group["params"]]
+    taken = progress.epoch * len(task.batches) + progress.step
+    for index, moments in state["state"].items():
+        if moments["step"] != taken:
+            raise ValueError(f"its optimizer has taken {moments['step']:g} steps, and the run {taken}")
+        for name in task.optimizer.buffers:
+            if moments[name].shape != parameters[index].shape:
+                raise ValueError(f"{name} of shape {tuple(moments[name].shape)}")
+
+
 def load(path: Path, identity: str, task: Task) -> Progress | None:
     """Bring the task to the saved state and return its progress; None where there is no checkpoint.
 
+    What the configuration says is never taken from the file: where the two disagree it is refused.
+
     Raises:
-        CheckpointError: a truncated or foreign file, or the checkpoint of another run or another runner.
+        CheckpointError: a truncated or foreign file, the checkpoint of another run or another runner, or one whose
+            content is not that of this configuration.
     """
     if not path.exists():
         return None
@@ -176,9 +236,20 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
     if content["flat"] != (task.flat is not None):
         runner = "fast" if content["flat"] else "plain"
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
-    task.model.load_state_dict(content["model"])
-    task.optimizer.load_state_dict(content["optimizer"])
-    if task.loss_second_moment is not None:
-        torch._foreach_copy_(task.loss_second_moment.u, content["loss_second_moment"])
-    progress = content["progress"]
-    return Progress(**{**progress, "not_finite": NotFinite(**progress["not_finite"])})
+    try:
+        progress = Progress(**{**content["progress"], "not_finite": NotFinite(**content["progress"]["not_finite"])})
+        _check_progress(progress, task)
+        _check_optimizer(content["optimizer"], progress, task)
+        configured = [{k: v for k, v in group.items() if k != "params"} for group in task.optimizer.param_groups]
+        task.model.load_state_dict(content["model"])
+        task.optimizer.load_state_dict(content["optimizer"])
+        if task.loss_second_moment is not None:
+            torch._foreach_copy_(task.loss_second_moment.u, content["loss_second_moment"])
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path} does not fit its run ({reason}); remove it to train this run from its beginning"
+        ) from None
+    for group, values in zip(task.optimizer.param_groups, configured, strict=True):
+        group.update(values)
+    return progress

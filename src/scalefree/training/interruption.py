@@ -15,18 +15,18 @@ class Interrupted(BaseException):
 
 
 class InterruptionRequest:
-    """While active, the first signal sets `requested`; a second one of the same kind acts as it did before.
+    """While active, the first signal sets `requested`; a second one of its kind (not SIGHUP) acts as it did before.
 
     Each kind is counted alone, because one request may come twice: a batch system signals every process of a job,
     and the sweep among them then asks its workers too. A signal that the process ignores stays ignored: whoever
     started it answers that one. Outside the main thread, where Python allows no signal handlers, nothing is ever
     requested.
 
-    SIGTERM and SIGINT come from people and machines, SIGUSR1 from a sweep to its workers, SIGUSR2 from a batch
-    system that is about to take the machine away.
+    SIGTERM and SIGINT come from people and machines, SIGHUP from a terminal that was closed (nohup has it ignored),
+    SIGUSR1 from a sweep to its workers, SIGUSR2 from a batch system that is about to take the machine away.
     """
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
     def __init__(self) -> None:
         self.requested: signal.Signals | None = None
@@ -35,7 +35,9 @@ class InterruptionRequest:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         kind = signal.Signals(number)
         self.requested = self.requested or kind
-        signal.signal(kind, self._previous.pop(kind))
+        # Nobody is impatient here: of a terminal that is closed both the kernel and the shell send one.
+        if kind != signal.SIGHUP:
+            signal.signal(kind, self._previous.pop(kind))
 
     def __enter__(self) -> "InterruptionRequest":
         if threading.current_thread() is threading.main_thread():

@@ -23,7 +23,7 @@ class Reporter:
 
     def __enter__(self) -> Self:
         # The workers of a sweep log no information, and have one terminal between them.
-        if sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
+        if sys.stderr is not None and sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
             self.bar = tqdm(total=self.epochs, desc=self.name, unit="epoch", leave=False, dynamic_ncols=True)
         return self
 

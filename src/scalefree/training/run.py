@@ -5,7 +5,6 @@ import logging
 import math
 import time
 import traceback
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ import numpy.typing as npt
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
 from scalefree.measure import histogram_arrays
-from scalefree.paths import name_as_text
 from scalefree.records import Outcome, Record, Store, describe_outcome, run_identity, run_name, scientific_config
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
@@ -75,13 +73,7 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
         name=run_name(config),
         config=scientific_config(config),
         outcome=outcome,
-        environment={
-            **versions(),
-            **describe(task.device),
-            "runner": "fast" if config.runner == "auto" else config.runner,
-            "convolutions": "torch and conv3x3.c" if task.native else "torch",
-            "dataset_root": None if config.dataset.root is None else name_as_text(Path(config.dataset.root).name),
-        },
+        environment={**progress.sessions[-1], "earlier_sessions": progress.sessions[:-1]},
         fingerprints=task.dataset.fingerprints,
         final_metrics=_final_metrics(outcome, progress),
         update_scale=progress.last_scalars("update_scale"),
@@ -144,6 +136,15 @@ class Finished(NamedTuple):
     trained: bool
 
 
+def _found(store: Store, name: str) -> Finished | None:
+    """The result that the store has of a run."""
+    record = store.result(name)
+    if record is None:
+        return None
+    store.remove_leftovers(name)
+    return Finished(record, trained=False)
+
+
 def run(config: RunConfig) -> Finished:
     """Train a run, or return its record if the store has it.
 
@@ -157,21 +158,23 @@ def run(config: RunConfig) -> Finished:
     validate(config)
     store = Store(config.results_dir)
     # What an image folder holds is part of its runs' identity; all others are known without their data.
-    if config.dataset.name != "image_folder" and (record := store.result(run_name(config))) is not None:
-        store.remove_leftovers(record.name)
-        return Finished(record, trained=False)
+    if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:
+        return found
     set_precision(config.precision, choose_device(config.device))
     keep_freed_memory()
     dataset = load_data(config.dataset)
     config = resolve(config, dataset)
     name = run_name(config)
+    # A store that cannot be written has what it has, and no claims.
+    if (found := _found(store, name)) is not None:
+        return found
     with store.claim(name) as mine:
         if not mine:
             raise RunBusy(f"{name} is being trained by another process")
-        # Looked up under the claim: another process may have finished it a moment ago.
-        if (record := store.result(name)) is not None:
-            store.remove_leftovers(name)
-            return Finished(record, trained=False)
+        # Looked up again under the claim: another process may have finished it a moment ago.
+        if (found := _found(store, name)) is not None:
+            return found
+        store.prepare(name)
         try:
             return Finished(_train(config, dataset, store, name), trained=True)
         except Interrupted as request:

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scalefree.optim.schedules import constant, cosine, set_eta
+from scalefree.optim.schedules import SCHEDULES, set_eta
 from scalefree.records import Outcome
 from scalefree.tracking import Tracker
 from scalefree.training import checkpoint
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.checkpoint import Progress
 from scalefree.training.device import synchronize
+from scalefree.training.environment import environment
 from scalefree.training.evaluation import evaluate_all
 from scalefree.training.interruption import Interrupted, InterruptionRequest
 from scalefree.training.step import take_step
@@ -23,8 +24,6 @@ from scalefree.training.task import Task
 
 # A killed run loses at most this much work.
 CHECKPOINT_SECONDS = 120.0
-
-SCHEDULES = {"constant": constant, "cosine": cosine}
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -56,6 +55,7 @@ class Trainer:
         self.steps: Callable[[int, int], Iterator[Tensor]]
         self.steps = CapturedSteps(task) if captures(task) else functools.partial(steps, task)
         self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
+        self.progress.begin_session(environment(task))
         self.last_save = time.monotonic()
         self.interruption = InterruptionRequest()
         # When the steps began whose time is not counted yet; None in an evaluation.

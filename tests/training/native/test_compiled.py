@@ -1,15 +1,21 @@
 """The library is made once for a processor, made again if it is damaged, and done without where it cannot be made."""
 
+import hashlib
+import logging
+import os
 import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from conftest import Make
+from other_users import needs_root
 from scalefree.models import resnet
 from scalefree.records import Store
 from scalefree.training import run
@@ -28,22 +34,249 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     compiled.library.cache_clear()
 
 
-@needs_compiler
-def test_it_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compiled.library() is not None
-    (made,) = cache.iterdir()
-    assert made == compiled.library_path()
+def kept() -> Path:
+    path = compiled.library_path()
+    assert path is not None
+    return path
+
+
+def load_again() -> object:
     compiled.library.cache_clear()
-    monkeypatch.setattr(subprocess, "run", None)
-    assert compiled.library() is not None
+    return compiled.library()
 
 
 @needs_compiler
-def test_a_damaged_one_is_made_again(cache: Path) -> None:
-    cache.mkdir(parents=True)
-    compiled.library_path().write_bytes(b"\x7fELF and no more")
+def test_it_is_made_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, umask: Callable[[int], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the umask, nobody else can write it; the digest beside it is as `sha256sum` writes it."""
+    umask(0o002)
     assert compiled.library() is not None
-    assert compiled.library_path().stat().st_size > 1000
+    assert {path.name for path in cache.iterdir()} == {kept().name, f"{kept().name}.sha256"}
+    assert [stat.S_IMODE(path.stat().st_mode) & 0o022 for path in (cache, *cache.iterdir())] == [0, 0, 0]
+    subprocess.run(["sha256sum", "--check", f"{kept().name}.sha256"], cwd=cache, check=True, capture_output=True)
+    monkeypatch.setattr(subprocess, "run", None)
+    assert load_again() is not None
+    assert caplog.records == []
+
+
+@needs_compiler
+def test_it_is_flushed_before_it_counts(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (flushed.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
+    assert compiled.library() is not None
+    assert [Path(name).name.rpartition(".so")[0].removeprefix(".") for name in flushed if name.endswith(".tmp")] == [
+        kept().stem
+    ] * 2
+
+
+def compile_source(source: str, to: Path) -> None:
+    """A library of other C code, with a digest that fits it."""
+    (to.parent / "other.c").write_text(source)
+    flags = [flag for flag in compiled.COMPILE[1:] if flag != str(compiled.SOURCE)]
+    subprocess.run([compiled.COMPILE[0], str(to.parent / "other.c"), *flags, str(to)], check=True)
+    (to.parent / "other.c").unlink()
+    sign(to)
+
+
+def sign(path: Path) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+
+
+def zero_its_end(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def lose_its_digest(path: Path) -> None:
+    path.with_name(f"{path.name}.sha256").unlink()
+
+
+def have_an_empty_digest(path: Path) -> None:
+    path.with_name(f"{path.name}.sha256").write_bytes(b"")
+
+
+def become_text_with_its_digest(path: Path) -> None:
+    path.write_bytes(b"hello" * 1000)
+    sign(path)
+
+
+def lack_functions(path: Path) -> None:
+    compile_source("int nothing(void) { return 0; }", path)
+
+
+def lack_one_function(path: Path) -> None:
+    compile_source(compiled.SOURCE.read_text().replace("conv3x3_backward", "conv3x3_backwards"), path)
+
+
+def compute_another_forward_pass(path: Path) -> None:
+    source = compiled.SOURCE.read_text()
+    wrong = source.replace("if (residual != NULL) out +=", "if (residual != NULL) out -=")
+    assert wrong != source
+    compile_source(wrong, path)
+
+
+def compute_another_backward_pass(path: Path) -> None:
+    source = compiled.SOURCE.read_text()
+    wrong = source.replace(
+        "const Weights reversed = {w + (ptrdiff_t)8 *", "const Weights reversed = {w + (ptrdiff_t)7 *"
+    )
+    assert wrong != source
+    compile_source(wrong, path)
+
+
+def be_everybodys(path: Path) -> None:
+    path.chmod(0o666)
+
+
+def be_the_groups(path: Path) -> None:
+    path.chmod(0o664)
+
+
+def be_a_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.so"))
+    path.symlink_to("elsewhere.so")
+
+
+def be_a_dangling_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/nonexistent/x")
+
+
+def be_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def have_a_pipe_as_digest(path: Path) -> None:
+    path.with_name(f"{path.name}.sha256").unlink()
+    os.mkfifo(path.with_name(f"{path.name}.sha256"))
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        zero_its_end,
+        flip_a_bit,
+        lose_its_digest,
+        have_an_empty_digest,
+        have_a_pipe_as_digest,
+        become_text_with_its_digest,
+        lack_functions,
+        lack_one_function,
+        compute_another_forward_pass,
+        compute_another_backward_pass,
+        be_everybodys,
+        be_the_groups,
+        be_a_link,
+        be_a_dangling_link,
+        be_a_pipe,
+    ],
+)
+def test_one_that_does_not_hold_its_promises_is_made_again_in_one_line(
+    damage: Callable[[Path], None], cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before the digest was looked at, one that was cut ended the process by SIGBUS."""
+    assert compiled.library() is not None
+    whole = kept().read_bytes()
+    damage(kept())
+    assert load_again() is not None
+    (said,) = caplog.records
+    assert said.levelno == logging.WARNING and str(kept()) in said.message and "again" in said.message
+    assert kept().read_bytes() == whole and not kept().is_symlink()
+    # It is whole again: the next process compiles nothing.
+    monkeypatch.setattr(subprocess, "run", None)
+    assert load_again() is not None and len(caplog.records) == 1
+
+
+def marking(marker: Path) -> str:
+    """The code, which leaves a file when it is loaded."""
+    mark = f'__attribute__((constructor)) static void mark(void) {{ fclose(fopen("{marker}", "w")); }}'
+    return "\n".join([compiled.SOURCE.read_text(), "#include <stdio.h>", mark, ""])
+
+
+@needs_compiler
+@pytest.mark.parametrize("whose", ["everybody's file", "everybody's folder", "the group's folder"])
+def test_what_another_user_could_have_written_is_never_executed(
+    whose: str, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It computes what it should, and has a digest that fits: it is refused for its permissions alone."""
+    assert compiled.library() is not None
+    marker = tmp_path / "executed"
+    path = kept()
+    compile_source(marking(marker), path)
+    {
+        "everybody's file": lambda: path.chmod(0o666),
+        "everybody's folder": lambda: cache.chmod(0o777),
+        "the group's folder": lambda: cache.chmod(0o770),
+    }[whose]()
+    assert load_again() is not None
+    assert not marker.exists() and len(caplog.records) == 1
+    path.parent.chmod(0o700)
+    path.chmod(0o600)
+    compile_source(marking(marker), path)
+    assert load_again() is not None and marker.exists(), "the same file is executed where nobody else can write it"
+
+
+@needs_root
+@needs_compiler
+@pytest.mark.parametrize("what", ["file", "digest", "folder"])
+def test_another_users_is_never_executed(
+    what: str, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert compiled.library() is not None
+    marker, path = tmp_path / "executed", kept()
+    compile_source(marking(marker), path)
+    os.chown({"file": path, "digest": path.with_name(f"{path.name}.sha256"), "folder": cache}[what], 65534, 65534)
+    assert load_again() is not None
+    assert not marker.exists() and len(caplog.records) == 1
+
+
+@needs_compiler
+def test_a_compiler_that_makes_wrong_sums_is_done_without(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = tmp_path / "conv3x3.c"
+    source.write_text(compiled.SOURCE.read_text().replace("+=", "-=", 1))
+    monkeypatch.setattr(compiled, "SOURCE", source)
+    monkeypatch.setattr(compiled, "COMPILE", (*compiled.COMPILE[:-2], str(source), "-o"))
+    with caplog.at_level(logging.INFO):
+        assert compiled.library() is None
+    assert "does not compute what torch does" in caplog.text and list(cache.iterdir()) == []
+
+
+@needs_compiler
+def test_where_nothing_can_be_kept_each_process_makes_its_own(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert compiled.library_path() is None and compiled.library() is not None
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert compiled.library_path() is None and load_again() is not None
+    cache.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    kept().mkdir()
+    assert load_again() is not None and [path.suffix for path in cache.iterdir() if path.is_file()] == [".sha256"]
+
+
+def homeless() -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 @needs_compiler
@@ -65,7 +298,7 @@ def test_processes_that_make_it_at_once_all_have_it(cache: Path) -> None:
     environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(cache.parent)}
     started = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0]
-    assert [path.suffix for path in cache.iterdir()] == [".so"]
+    assert sorted(path.suffix for path in cache.iterdir()) == [".sha256", ".so"]
 
 
 def without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,12 +311,14 @@ def with_a_compiler_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
 
 
-def with_no_place_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+def with_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: object, **__: object) -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", nowhere)
 
 
-@pytest.mark.parametrize("hindrance", [without_a_compiler, with_a_compiler_that_fails, with_no_place_to_write])
+@pytest.mark.parametrize("hindrance", [without_a_compiler, with_a_compiler_that_fails, with_no_temporary_folder])
 def test_without_it_torchs_convolutions_do(
     hindrance: object, cache: Path, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

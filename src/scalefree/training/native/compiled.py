@@ -1,20 +1,38 @@
-"""conv3x3.c as a library, compiled for this machine's processor and kept in the user's cache."""
+"""conv3x3.c as a library, compiled for this machine's processor and kept in the user's cache.
 
-import contextlib
+What is kept is executed, so it counts only where nobody else could have written it and where it is what was written: a
+digest lies beside it. And whatever a compiler made computes a small product as torch does before a network relies on
+it.
+"""
+
 import ctypes
 import functools
 import hashlib
 import logging
 import os
 import platform
+import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from scalefree.files import atomic_write
+from scalefree.paths import user_cache
 
 log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("conv3x3.c")
 COMPILE = ("cc", "-O3", "-march=native", "-shared", "-fPIC", str(SOURCE), "-o")
+
+
+class Unsound(Exception):
+    """A library that must not be used, or not be executed at all; the message says why."""
 
 
 class Shape(ctypes.Structure):
@@ -32,43 +50,167 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def library_path() -> Path:
-    """Where the compiled library lies: one name for each source, way to compile and kind of processor."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _others_can_write(status: os.stat_result) -> bool:
+    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def library_path() -> Path | None:
+    """Where the compiled library is kept: one name for each source, way to compile and kind of processor.
+
+    None where there is no cache, or none that is this user's alone.
+    """
+    folder = user_cache()
+    if folder is None or not folder.is_dir():
+        return None
+    if _others_can_write(folder.stat()):
+        log.warning("other users can write %s (chmod go-w ends that): conv3x3.c is compiled for one process", folder)
+        return None
     facts = (*COMPILE, platform.machine(), _processor())
     digest = hashlib.sha256(SOURCE.read_bytes() + "\n".join(facts).encode()).hexdigest()
-    return caches / "scalefree" / f"conv3x3-{digest[:16]}.so"
+    return folder / f"conv3x3-{digest[:16]}.so"
 
 
-def _compile(path: Path) -> None:
-    """Processes that do this at once each rename a whole file into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder, path.name)
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _own_file(path: Path) -> bytes:
+    # Not through a link, and not waiting for a pipe.
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Unsound("is not a file")
+        if _others_can_write(status):
+            raise Unsound("could have been written by another user")
+        return file.read()
+
+
+def _kept(path: Path) -> bytes:
+    """The library as it lies in the cache.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Unsound, OSError: it must not be executed.
+    """
+    content = _own_file(path)
+    try:
+        told = _own_file(_digest_path(path)).split()
+    except FileNotFoundError:
+        raise Unsound("has no digest beside it") from None
+    if told[:1] != [hashlib.sha256(content).hexdigest().encode()]:
+        raise Unsound("is not what its digest says")
+    return content
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Processes that do this at once each rename whole files into place, the library last."""
+    digest = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode()
+    try:
+        for place, data in ((_digest_path(path), digest), (path, content)):
+            with atomic_write(place, mode=0o600) as file:
+                file.write(data)
+    except OSError as error:
+        log.info("the compiled conv3x3.c is not kept: %s", error)
+
+
+def _compile() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "conv3x3.so")
         subprocess.run([*COMPILE, str(made)], check=True, capture_output=True, timeout=120)
-        made.replace(path)
+        return made.read_bytes()
 
 
-def _load(path: Path) -> ctypes.CDLL:
-    with contextlib.suppress(OSError):  # not there yet, or not whole
+def _open(content: bytes) -> ctypes.CDLL:
+    """Loaded from where this process alone can write, so that it is what was checked and stays so."""
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("conv3x3")  # stays open: the loader tells libraries apart by their paths
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        return ctypes.CDLL(f"/proc/self/fd/{descriptor}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "conv3x3.so")
+        path.write_bytes(content)
         return ctypes.CDLL(str(path))
-    _compile(path)
-    return ctypes.CDLL(str(path))
+
+
+def _counting(*shape: int) -> Tensor:
+    """Whole numbers from -5 to 5 with the channels innermost: sums of their products are exact in any order."""
+    size = torch.Size(shape)
+    values = torch.arange(size.numel(), device="cpu") * 7 % 11 - 5
+    return values.reshape(size).to(torch.float32).contiguous(memory_format=torch.channels_last)
+
+
+def _check_sums(functions: ctypes.CDLL) -> None:
+    """Both directions of [relu](conv(x, weight) + residual) on more images than C takes at a time.
+
+    Raises:
+        Unsound: a number that is not torch's.
+    """
+    images, height, width = 14, 5, 4
+    for inputs, outputs in ((8, 16), (16, 8)):
+        x, weight = _counting(images, inputs, height, width), _counting(outputs, inputs, 3, 3)
+        residual, dy = _counting(images, outputs, height, width), _counting(images, outputs, height, width)
+        y, dx, dweight, dresidual = map(torch.empty_like, (dy, x, weight, dy))
+        shape = Shape(images, height, width, inputs, outputs)
+        scratch = torch.empty(functions.conv3x3_scratch(ctypes.addressof(shape)), device="cpu", dtype=torch.float32)
+        tensors = (x, weight, residual, y, dy, dx, dweight, dresidual, scratch)
+        at = [tensor.data_ptr() for tensor in tensors]
+        functions.conv3x3_forward(ctypes.addressof(shape), *at[:3], True, at[3], at[8])
+        functions.conv3x3_backward(ctypes.addressof(shape), at[0], at[1], *at[3:])
+        with torch.no_grad():
+            found_y = F.relu(F.conv2d(x.double(), weight.double(), padding=1) + residual)
+            gradient = dy.double() * (found_y > 0)
+            expected = (
+                found_y,
+                conv2d_input(x.shape, weight.double(), gradient, padding=1),  # type: ignore[no-untyped-call]
+                conv2d_weight(x.double(), weight.shape, gradient, padding=1),  # type: ignore[no-untyped-call]
+                gradient,
+            )
+        if not all(map(torch.equal, (y.double(), dx.double(), dweight.double(), dresidual.double()), expected)):
+            raise Unsound("does not compute what torch does")
+
+
+def _checked(content: bytes) -> ctypes.CDLL:
+    """The library's functions, declared and tried.
+
+    Raises:
+        Unsound, OSError: it cannot be loaded, lacks a function, or computes something else.
+    """
+    functions = _open(content)
+    pointer = ctypes.c_void_p
+    try:
+        functions.conv3x3_scratch.argtypes = [pointer]
+        functions.conv3x3_scratch.restype = ctypes.c_size_t
+        functions.conv3x3_forward.argtypes = [pointer, pointer, pointer, pointer, ctypes.c_int, pointer, pointer]
+        functions.conv3x3_forward.restype = None
+        functions.conv3x3_backward.argtypes = [pointer] * 9
+        functions.conv3x3_backward.restype = None
+    except AttributeError:
+        raise Unsound("lacks a function of conv3x3.c") from None
+    _check_sums(functions)
+    return functions
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The C functions; None where there is no C compiler or no cache to write to: torch's convolutions do then."""
+    """The C functions; None where there is no C compiler: torch's convolutions do then.
+
+    What is kept and does not hold its promises is compiled again, with one line that says so.
+    """
+    path = library_path()
+    if path is not None:
+        try:
+            return _checked(_kept(path))
+        except FileNotFoundError:
+            pass
+        except (Unsound, OSError) as error:
+            log.warning("%s %s; conv3x3.c is compiled again", path, error)
     try:
-        functions = _load(library_path())
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody's home
+        content = _compile()
+        functions = _checked(content)
+    except (Unsound, OSError, subprocess.SubprocessError) as error:
         log.info("small convolutions are torch's own, conv3x3.c could not be compiled: %s", error)
         return None
-    pointer = ctypes.c_void_p
-    functions.conv3x3_scratch.argtypes = [pointer]
-    functions.conv3x3_scratch.restype = ctypes.c_size_t
-    functions.conv3x3_forward.argtypes = [pointer, pointer, pointer, pointer, ctypes.c_int, pointer, pointer]
-    functions.conv3x3_forward.restype = None
-    functions.conv3x3_backward.argtypes = [pointer] * 9
-    functions.conv3x3_backward.restype = None
+    if path is not None:
+        _keep(path, content)
     return functions

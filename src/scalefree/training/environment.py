@@ -1,0 +1,21 @@
+"""With what a session computes: package versions and commit, device, and which of our own code."""
+
+from pathlib import Path
+from typing import Any
+
+from scalefree.paths import name_as_text
+from scalefree.records.environment import versions
+from scalefree.training.device import describe
+from scalefree.training.task import Task
+
+
+def environment(task: Task) -> dict[str, Any]:
+    """What the record says of the session that trains this task."""
+    config = task.config
+    return {
+        **versions(),
+        **describe(task.device),
+        "runner": "fast" if config.runner == "auto" else config.runner,
+        "convolutions": "torch and conv3x3.c" if task.native else "torch",
+        "dataset_root": None if config.dataset.root is None else name_as_text(Path(config.dataset.root).name),
+    }

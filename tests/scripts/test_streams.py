@@ -1,0 +1,175 @@
+"""Words may be lost, runs are not: streams that are closed, full, left by their reader, or that lack a character."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from scalefree.records import Store
+from scripts.entry import ENVIRONMENT, SCRIPTS, command
+
+TINY = ("dataset.per_class=20", "model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", "device=cpu")
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import streams
+
+    before = sys.stdout, sys.stderr
+    yield streams
+    assert (sys.stdout, sys.stderr) == before, "the streams were not given back"
+
+
+def redirected(folder: Path, how: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A script with its streams as a shell redirects them."""
+    return subprocess.run(
+        ["sh", "-c", f'"$@" {how}', "sh", *command(*arguments)],
+        cwd=folder,
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("2>&-", ""),
+        ("<&- >&- 2>&-", ""),
+        (">/dev/full", "error: standard output could not be written: [Errno 28] No space left on device\n"),
+        (">/dev/full 2>/dev/full", ""),
+    ],
+)
+@pytest.mark.parametrize("multirun", [False, True], ids=["one run", "multirun"])
+def test_a_finished_run_is_finished(how: str, said: str, multirun: bool, tmp_path: Path) -> None:
+    """Descriptors that are closed do not become those of the store's files: nothing foreign is written into them."""
+    many = ("-m", "hydra.launcher.jobs=1") if multirun else ()
+    done = redirected(tmp_path, how, "train.py", *many, *TINY, "results_dir=store")
+    assert (done.returncode, done.stderr) == (0, said)
+    (record,) = Store(tmp_path / "store").records().values()
+    assert record.outcome.status == "completed"
+    left = {path.name for path in Store(tmp_path / "store").directory(record.name).iterdir()}
+    assert left == {"record.json", "curves.npz", "histograms.npz", "run.log"}
+
+
+def test_a_path_that_the_encoding_lacks_is_shown_as_it_can_be(tmp_path: Path) -> None:
+    done = redirected(tmp_path, "", "train.py", *TINY, "results_dir='é'", PYTHONIOENCODING="ascii:strict")
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.splitlines()[-1].partition(": ")[2].startswith("\\xe9/runs/")
+
+
+def test_a_reader_that_has_left_is_no_error(tmp_path: Path) -> None:
+    done = redirected(tmp_path, "| true", "train.py", *TINY, "results_dir=store")
+    assert done.stderr == "" and len(Store(tmp_path / "store").records()) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [("status.py", ("profile=smoke",)), ("train.py", ("--cfg", "job")), ("train.py", ("--help",))],
+    ids=["status", "cfg", "help"],
+)
+def test_where_words_are_all_that_is_asked_for_losing_them_is_a_failure(
+    script: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = redirected(tmp_path, ">/dev/full", script, *arguments)
+    assert done.returncode == 1
+    assert done.stderr == "error: standard output could not be written: [Errno 28] No space left on device\n"
+
+
+def test_a_refusal_is_one_also_where_nobody_hears_it(tmp_path: Path) -> None:
+    assert redirected(tmp_path, "2>&-", "train.py", "optimizer.lr=-1").returncode == 2
+
+
+class Broken(io.StringIO):
+    """A stream without a descriptor that takes nothing."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+    def flush(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EIO, "Input/output error"), True),
+        (ValueError("I/O operation on closed file"), True),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), False),
+    ],
+    ids=["a terminal that was closed", "a closed file", "a reader that left"],
+)
+def test_the_exit_code_is_that_of_what_was_done(
+    error: Exception,
+    told: bool,
+    streams: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def main() -> int:
+        print("words")
+        print("more words", flush=True)
+        return 7
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Broken(error))
+        assert streams.begin(main) == 7
+        assert streams.begin(lambda: print("words") or 0) == 0
+        assert streams.begin(lambda: print("words") or 0, only_says=True) == int(told)
+    assert capsys.readouterr().err.count("error: standard output could not be written") == 3 * told
+
+
+def test_what_a_file_system_refuses_is_one_line(streams: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "/store/figures")
+
+    assert streams.begin(main) == 1
+    assert capsys.readouterr().err == "error: [Errno 13] Permission denied: '/store/figures'\n"
+
+
+def test_an_error_of_the_program_keeps_its_traceback(streams: ModuleType) -> None:
+    def main() -> int:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        streams.begin(main)
+
+
+def test_a_closed_descriptor_is_taken_before_a_file_can_get_it(streams: ModuleType) -> None:
+    saved = os.dup(0)
+    try:
+        os.close(0)
+        streams._open_descriptors()
+        with open(os.devnull) as file:
+            assert file.fileno() > 2
+        assert os.readlink("/proc/self/fd/0") == os.devnull and os.get_inheritable(0)
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+
+
+@pytest.mark.parametrize("script", [path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text()])
+def test_every_script_begins_so(script: str) -> None:
+    (last,) = [line for line in (SCRIPTS / script).read_text().splitlines() if "sys.exit(" in line]
+    assert "sys.exit(begin(main" in last
+
+
+def test_a_bar_needs_a_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without the scripts: pythonw and daemons have none."""
+    from scalefree.training.progress import Reporter
+
+    monkeypatch.setattr(sys, "stderr", None)
+    with Reporter("run", 1) as report:
+        report(1, {"batch_loss": 1.0})
+    assert report.bar is None
