@@ -3,8 +3,8 @@
     python scripts/defect.py target=torch.optim.Adam 'arguments={weight_decay: 1e-2}'
     python scripts/defect.py [results_dir=results] [jobs=1] [page=docs/atlas.md]
 
-`target` is any optimizer class that can be imported, `arguments` what its constructor gets beside the parameters. Without
-a target, every optimizer of torch.optim and of pytorch_optimizer is measured (minutes), and written to
+`target` is any optimizer class that can be imported, `arguments` what its constructor gets beside the parameters.
+Without a target, every optimizer of torch.optim and of pytorch_optimizer is measured (minutes), and written to
 RESULTS/atlas.csv, to a page and to a figure. `make atlas` installs what that needs.
 """
 
@@ -14,19 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from command_line import parse, whole_number
 from drawing import show
-from omegaconf import OmegaConf
-from streams import begin
-
 from scalefree.figures import draw_atlas
-from scalefree.paths import written_path
 from scalefree.files import atomic_write
+from scalefree.paths import written_path
 from scalefree.terminal import shown
 from scalefree.theory import atlas
 from scalefree.theory.atlas_decay import KINDS
 from scalefree.theory.atlas_page import MEANINGS, page
 from scalefree.theory.atlas_subjects import COLLECTION, PACKAGES, Refused, Subject, named, subjects
+from streams import begin
 
 # Columns whose values have a meaning each.
 _KINDS = ("decay", "if_coupled", "if_decoupled", "if_fixed")
@@ -43,9 +43,7 @@ def constructor_arguments(text: str) -> dict[str, Any]:
         found: Any = OmegaConf.to_container(OmegaConf.create(text or "{}"), resolve=True)
     except Exception as error:  # OmegaConf's and YAML's kinds have nothing in common
         raise Refused(f"arguments={text} cannot be read; write arguments={{weight_decay: 1e-2}}") from error
-    if not isinstance(found, Mapping) or not all(
-        isinstance(key, str) and value is not None for key, value in found.items()
-    ):
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found) or None in found.values():
         raise Refused(f"arguments={text} does not say what is what; write arguments={{weight_decay: 1e-2}}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
@@ -68,9 +66,8 @@ def tell_all(options: Mapping[str, str]) -> None:
     rows = []
     for row in atlas.measure_all(wanted, jobs):
         rows.append(row)
-        print(
-            f"{len(rows):3} of {len(wanted)}  {row.name}: {shown(row.reason) or f'defect {row.defect:.3g}'}", flush=True
-        )
+        said = shown(row.reason) or f"defect {row.defect:.3g}"
+        print(f"{len(rows):3} of {len(wanted)}  {row.name}: {said}", flush=True)
     results, to = Path(options["results_dir"]), Path(options["page"])
     atlas.write(rows, results / atlas.FILE)
     with atomic_write(to) as file:
@@ -94,10 +91,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != COLLECTION:
             raise
-        print(
-            "error: the atlas needs pytorch_optimizer; make atlas installs it, or pip install '.[atlas]'",
-            file=sys.stderr,
-        )
+        print("error: pytorch_optimizer is not installed; make atlas installs it", file=sys.stderr)
         return 1
     except ValueError as error:
         print(f"error: {shown(error)}", file=sys.stderr)

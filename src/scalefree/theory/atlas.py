@@ -31,8 +31,8 @@ CONDITIONS = {
 # A step of these takes so long that their many schedules would cost more than all others together.
 _TOO_SLOW = {("pytorch_optimizer", "SpectralSphere")}
 _SECOND_ORDER = (
-    "defects: its curvature is estimated through the transposed Jacobian of the gradients, which for rescaled gradients "
-    "is no longer the Jacobian"
+    "defects: its curvature is estimated through the transposed Jacobian of the gradients, "
+    "which for rescaled gradients is no longer the Jacobian"
 )
 # What the libraries call the choice between the l2 term and a decay of the weights.
 _SWITCHES = ("weight_decouple", "decoupled_weight_decay")
@@ -83,7 +83,7 @@ _POWERS = frozenset({"spread", "lr_power", "first_lr_power", "gradient_power"})
 
 def measure(subject: Subject) -> Row:
     """Everything about one optimizer, with `reason` alone where it cannot be run at all."""
-    known = {
+    known: dict[str, Any] = {
         "package": subject.package,
         "optimizer": subject.name,
         "version": subject.version,
@@ -102,14 +102,12 @@ def measure(subject: Subject) -> Row:
         decay = _attempt("decay", lambda: vars(atlas_decay.decay(subject)), notes) or {}
         switched = _switched(subject, notes)
     decay = {("decay" if key == "kind" else key): value for key, value in decay.items()}
-    return Row(**known, **defects, **steps, **decay, **switched, notes="; ".join(notes))
+    return Row(**{**known, **defects, **steps, **decay, **switched}, notes="; ".join(notes))
 
 
 def _arguments(subject: Subject) -> str:
     given = [f"{key}={value!r}" for key, value in subject.beyond_defaults.items()]
-    return ", ".join(
-        [f"around {BASE.__module__.rpartition('.')[0]}.{BASE.__name__}", *given] if subject.wraps else given
-    )
+    return ", ".join([f"around torch.optim.{BASE.__name__}", *given] if subject.wraps else given)
 
 
 def _said(error: BaseException) -> str:
@@ -212,15 +210,15 @@ def from_csv(text: str) -> list[Row]:
     """
     lines = list(csv.reader(io.StringIO(text)))
     if not lines or tuple(lines[0]) != COLUMNS:
-        raise ValueError(
-            "the first line does not name the columns of an atlas of this version; make atlas writes it anew"
-        )
+        raise ValueError("its first line does not name the columns of this version; make atlas writes it anew")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(COLUMNS):
             raise ValueError(f"line {number} has {len(line)} cells instead of {len(COLUMNS)}")
-        cells: dict[str, Any] = dict(zip(COLUMNS, line, strict=True))
-        rows.append(Row(**{key: float(cell or "nan") if key in _NUMBERS else cell for key, cell in cells.items()}))
+        cells: dict[str, Any] = {
+            key: float(cell or "nan") if key in _NUMBERS else cell for key, cell in zip(COLUMNS, line, strict=True)
+        }
+        rows.append(Row(**cells))
     return rows
 
 

@@ -39,14 +39,17 @@ COUPLED = "coupled"
 UNIFORM = "decoupled, other factor"
 MIXED = "mixed"
 
+_Factor = Callable[[float, float, float], float]
+_Shrink = Callable[[Tensor, float], Tensor]
+
 # c as a function of lambda, lr_t and lr_0.
-_FACTORS: dict[str, Callable[[float, float, float], float]] = {
+_FACTORS: dict[str, _Factor] = {
     "lambda": lambda decay, lr, first: decay,
     "lambda lr_t/lr_0": lambda decay, lr, first: decay * lr / first,
     "lambda lr_t": lambda decay, lr, first: decay * lr,
     "lambda lr_t^2/lr_0": lambda decay, lr, first: decay * lr * lr / first,
 }
-_SHRINK: dict[str, Callable[[Tensor, float], Tensor]] = {
+_SHRINK: dict[str, _Shrink] = {
     "decoupled": lambda x, c: (1 - c) * x,
     "proximal": lambda x, c: x / (1 + c),
 }
@@ -62,9 +65,9 @@ KINDS = {
     "proximal, lambda lr_t/lr_0": "x is divided by 1 + lambda lr_t/lr_0: the paper's AdamProx",
     "proximal, lambda lr_t": "x is divided by 1 + lambda lr_t",
     "proximal, lambda lr_t^2/lr_0": "x is divided by 1 + lambda lr_t^2/lr_0",
-    "coupled = decoupled, lambda lr_t": "both at once: for a step linear in the gradient and without memory they are one",
-    UNIFORM: "all weights of a matrix shrink by one share, and the next step has forgotten it, but the share is none of "
-    "those above; the powers say on what it depends",
+    "coupled = decoupled, lambda lr_t": "both: one and the same where a step is linear in the gradient, without memory",
+    UNIFORM: "all weights of a matrix shrink by one share, and the next step has forgotten it, but the share is none "
+    "of those above; the powers say on what it depends",
     MIXED: "none of those above: the share differs from weight to weight, or the optimizer's memory carries it on",
 }
 
@@ -173,7 +176,7 @@ def kind(subject: Subject, switches: Mapping[str, Any] | None = None) -> tuple[s
     for shape, shrink in _SHRINK.items():
         for name, factor in _FACTORS.items():
 
-            def by_hand(x: Tensor, lr: float, shrink: Any = shrink, factor: Any = factor) -> Tensor:
+            def by_hand(x: Tensor, lr: float, shrink: _Shrink = shrink, factor: _Factor = factor) -> Tensor:
                 return shrink(x, factor(DECAY, lr, LR))
 
             if equal(_path_end(subject, switches, 0.0, before=by_hand)) or equal(
@@ -236,14 +239,17 @@ class _Step:
         return float((self.without - self.with_decay) @ _START / (_START @ _START))
 
 
+def _same(shares: Tensor, others: Tensor) -> bool:
+    return torch.allclose(shares, others, rtol=_EQUAL, atol=_ROUNDING)
+
+
 def _form(once: _Step, twice: _Step) -> _Form | None:
     """The form in which each matrix has one share and the share doubles with lambda, as between these two steps."""
     half = COORDINATES // 2  # two matrices of one size
     for form in _FORMS:
         shares, doubled = once.shares(form), twice.shares(form)
         one_each = torch.cat([part.mean().expand(half) for part in torch.split(shares, half)])
-        tolerance = {"rtol": _EQUAL, "atol": _ROUNDING}
-        if torch.allclose(shares, one_each, **tolerance) and torch.allclose(doubled, 2 * shares, **tolerance):
+        if _same(shares, one_each) and _same(doubled, 2 * shares):
             return form
     return None
 
@@ -287,7 +293,7 @@ def _power(more: float, less: float, ratio: float) -> float:
 def _shape(once: _Step, twice: _Step) -> str:
     """How the weights depend on lambda, from a step at lambda and one at twice as much, each weight with its own c."""
     for form, name in ((_FORMS[0], "1 - c"), (_FORMS[2], "1/(1 + c)")):
-        if torch.allclose(twice.shares(form), 2 * once.shares(form), rtol=_EQUAL, atol=_ROUNDING):
+        if _same(twice.shares(form), 2 * once.shares(form)):
             return name
     return "neither"
 
@@ -322,7 +328,7 @@ def decay(subject: Subject) -> Decay:
         shape=_shape(usual, twice),
         lr_power=_power(share(usual), share(_one_step(subject, {}, lr=LR / 2)), 2),
         first_lr_power=_power(share(_one_step(subject, {}, first_lr=2 * LR)), share(usual), 2),
-        gradient_power=_power(*(share(_one_step(subject, {}, size=size)) for size in (100, 10)), 10),
+        gradient_power=_power(share(_one_step(subject, {}, size=100)), share(_one_step(subject, {}, size=10)), 10),
         carried="yes" if usual.carried else "no",
         share_at_rest=_share_at_rest(subject),
     )

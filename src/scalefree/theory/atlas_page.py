@@ -77,9 +77,9 @@ MEANINGS = {
 _HEAD = f"""# The scale-freeness atlas
 
 Every optimizer of `torch.optim` and of `pytorch_optimizer`, beside ours, measured and not looked up: how far it is from
-scale-free, with and without weight decay and eps; how many more steps an ill-conditioned quadratic takes it; and what its
-weight decay does to the weights. `make atlas` writes this page and [results/atlas.csv](../results/atlas.csv), a row an
-optimizer; everything is seeded and in float64. One optimizer, also of your own:
+scale-free, with and without weight decay and eps; how many more steps it needs on ill-conditioned quadratics; and what
+its weight decay does to the weights. `make atlas` writes this page and [results/atlas.csv](../results/atlas.csv), one
+row per optimizer; everything is seeded and in float64. One optimizer, also of your own:
 
 ```
 python scripts/defect.py target=torch.optim.Adam 'arguments={{weight_decay: 1e-2}}'

@@ -249,7 +249,7 @@ def named(target: str) -> Subject:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's kind and the first line of what it says, without addresses of objects, which differ from run to run."""
+    """An error's kind and its first line, without addresses of objects, which differ from run to run."""
     first, *_ = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     first = re.sub(r" at 0x[0-9a-f]+", "", first)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
