@@ -17,7 +17,7 @@ from scalefree.figures import gather, pages, styled
 from scalefree.records import Store
 from scalefree.report import render, write
 
-SECTIONS = ["found", "claims", "figures", "coverage", "provenance", "runs"]
+SECTIONS = ["found", "claims", "figures", "atlas", "coverage", "provenance", "runs"]
 
 
 def test_the_page_has_every_section_and_nothing_from_elsewhere(page: Path) -> None:

@@ -1,4 +1,25 @@
 "use strict";
+// In a sorted table: numbers by size with missing ones last, words by the alphabet, ties in the order of the page.
+const compare = (column, sign) => (a, b) => {
+  const [x, y] = [a.cells[column], b.cells[column]];
+  if (x.dataset.value === undefined) return sign * x.textContent.localeCompare(y.textContent, "en");
+  const empty = (x.dataset.value === "") - (y.dataset.value === "");
+  return empty || sign * (number(x) - number(y) || 0);
+};
+const number = (cell) => Number(cell.dataset.value.replace("inf", "Infinity"));
+
+// A table whose headings sort it: upwards, downwards, as it was.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const rows = [...table.tBodies[0].rows];
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+    const next = { none: "ascending", ascending: "descending", descending: "none" }[head.getAttribute("aria-sort") ?? "none"];
+    for (const other of heads) other.removeAttribute("aria-sort");
+    if (next !== "none") head.setAttribute("aria-sort", next);
+    table.tBodies[0].append(...(next === "none" ? rows : [...rows].sort(compare(column, next === "ascending" ? 1 : -1))));
+  }));
+}
+
 // The table of runs: filtered and sorted as the address says, and the address as its controls say.
 // #filter=adamw&optimizer=adamw&depth=20&bn=no&status=diverged&experiment=depth&sort=-error
 (() => {
@@ -22,14 +43,6 @@
   const filterRows = () => {
     for (const row of rows) row.hidden = !controls.every((control) => answers(row, control));
     shown.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} runs`;
-  };
-
-  // Numbers by size with missing ones last, words by the alphabet, ties in the order of the grids.
-  const compare = (column, sign) => (a, b) => {
-    const [x, y] = [a.cells[column], b.cells[column]];
-    if (x.dataset.value === undefined) return sign * x.textContent.localeCompare(y.textContent, "en");
-    const empty = (x.dataset.value === "") - (y.dataset.value === "");
-    return empty || sign * (x.dataset.value - y.dataset.value);
   };
 
   const sortRows = () => {

@@ -9,6 +9,7 @@ from scalefree.compose import compose_tree
 from scalefree.experiments import experiment_names, load_experiment, with_records
 from scalefree.files import atomic_write
 from scalefree.records import Store
+from scalefree.report.atlas import atlas_section
 from scalefree.report.coverage import coverage_section
 from scalefree.report.markup import Html, element
 from scalefree.report.pictures import draw_pictures, draw_theory, figures_section
@@ -55,6 +56,7 @@ def render(profile: str, results_dir: str | Path) -> str:
         "headline": headline(verdicts),
         "claims": claims_table(verdicts),
         "figures": figures_section(theory, [(one, draw_pictures(one)) for one in evidence]),
+        "atlas": atlas_section(results_dir),
         "coverage": coverage_section(list(experiments.values()), store, records, runs),
         "provenance": provenance_section(used),
         "runs": run_table(runs),

@@ -68,7 +68,8 @@ KINDS = {
     "coupled = decoupled, lambda lr_t": "both: one and the same where a step is linear in the gradient, without memory",
     UNIFORM: "all weights of a matrix shrink by one share, and the next step has forgotten it, but the share is none "
     "of those above; the powers say on what it depends",
-    MIXED: "none of those above: the share differs from weight to weight, or the optimizer's memory carries it on",
+    MIXED: "none of those above: the share differs from weight to weight or from step to step, or the optimizer's "
+    "memory carries it on",
 }
 
 
@@ -244,12 +245,15 @@ def _same(shares: Tensor, others: Tensor) -> bool:
 
 
 def _form(once: _Step, twice: _Step) -> _Form | None:
-    """The form in which each matrix has one share and the share doubles with lambda, as between these two steps."""
+    """The form in which each matrix has one share and the share doubles with lambda, as between these two steps.
+
+    None if there is none, or if nothing was taken in this step.
+    """
     half = COORDINATES // 2  # two matrices of one size
     for form in _FORMS:
         shares, doubled = once.shares(form), twice.shares(form)
         one_each = torch.cat([part.mean().expand(half) for part in torch.split(shares, half)])
-        if _same(shares, one_each) and _same(doubled, 2 * shares):
+        if shares.any() and _same(shares, one_each) and _same(doubled, 2 * shares):
             return form
     return None
 
@@ -324,7 +328,7 @@ def decay(subject: Subject) -> Decay:
         kind=found,
         evidence=evidence,
         share=share(usual),
-        spread=float((shares - share(usual)).std(correction=0) / abs(share(usual))),
+        spread=float((shares - share(usual)).std(correction=0) / abs(share(usual))) if share(usual) else math.nan,
         shape=_shape(usual, twice),
         lr_power=_power(share(usual), share(_one_step(subject, {}, lr=LR / 2)), 2),
         first_lr_power=_power(share(_one_step(subject, {}, first_lr=2 * LR)), share(usual), 2),

@@ -1,0 +1,110 @@
+"""A walk is the plain loop: the same steps, seeded, and nothing of the world outside changed."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scalefree.theory.walk import COORDINATES, SHAPES, Walk, seeded
+
+START = torch.from_numpy(np.random.default_rng(0).standard_normal(COORDINATES))
+
+
+def bowl(x: Tensor) -> tuple[Tensor, Tensor]:
+    return 3 * x, 1.5 * x @ x
+
+
+class Drawing(torch.optim.Optimizer):
+    """Moves by what it draws from torch, NumPy and Python."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for p in self.param_groups[0]["params"]:
+            p += torch.rand(p.shape, dtype=p.dtype) + np.random.random() + random.random()
+
+
+def test_steps_are_those_of_the_plain_loop() -> None:
+    walk = Walk(lambda params: torch.optim.Adam(params, lr=0.1), START)
+    x = torch.nn.Parameter(START.clone())
+    plain = torch.optim.Adam([x], lr=0.1)
+    for t in range(5):
+        walk.set(lr=0.1 / (t + 1), nonsense=3)
+        plain.param_groups[0]["lr"] = 0.1 / (t + 1)
+        walk.step(bowl)
+        x.grad = 3 * x.detach()
+        plain.step()
+    torch.testing.assert_close(walk.position(), x.detach(), rtol=1e-14, atol=0)
+    walk.move_to(START)
+    assert torch.equal(walk.position(), START)
+
+
+def test_the_parameters_are_two_matrices_and_settings_reach_what_has_them() -> None:
+    made: list[torch.optim.SGD] = []
+
+    def make(params: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        made.append(torch.optim.SGD(params, lr=1.0))
+        return made[0]
+
+    walk = Walk(make, START)
+    walk.set(lr=0.5, nonsense=3)
+    (group,) = made[0].param_groups
+    assert tuple(p.shape for p in group["params"]) == SHAPES
+    assert group["lr"] == 0.5 and "nonsense" not in group
+
+
+def test_a_closure_gives_the_gradient_where_the_optimizer_is() -> None:
+    walk = Walk(lambda params: torch.optim.LBFGS(params, lr=1.0, max_iter=5), START)
+    walk.step(bowl)
+    assert walk.position().abs().max() < 1e-6  # a bowl is a Newton step away
+
+
+@pytest.mark.parametrize("second_order", [False, True])
+def test_gradients_are_functions_of_the_parameters_only_where_asked(second_order: bool) -> None:
+    class Looking(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            for p in self.param_groups[0]["params"]:
+                assert p.grad.requires_grad == second_order
+                if second_order:
+                    (product,) = torch.autograd.grad(p.grad, p, torch.ones_like(p), retain_graph=True)
+                    assert torch.equal(product, torch.full_like(p, 3.0))
+
+    Walk(Looking, START, second_order=second_order).step(bowl)
+
+
+def test_what_is_drawn_follows_the_seed_and_the_streams_go_on() -> None:
+    def end(seed: int) -> Tensor:
+        with seeded(seed):
+            walk = Walk(Drawing, START)
+            walk.step(bowl)
+            return walk.position()
+
+    def streams() -> tuple[float, float, float]:
+        return float(torch.rand(())), np.random.random(), random.random()
+
+    for seed_all in (torch.manual_seed, np.random.seed, random.seed):
+        seed_all(7)
+    before = streams()
+    for seed_all in (torch.manual_seed, np.random.seed, random.seed):
+        seed_all(7)
+    ends = [end(0), end(0), end(1)]
+    assert streams() == before
+    assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
+
+
+def test_what_averages_unless_it_trains_is_told_that_it_trains() -> None:
+    class Averaging(torch.optim.SGD):
+        training = False
+
+        def train(self) -> None:
+            self.training = True
+
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            assert self.training
+
+    Walk(Averaging, START).step(bowl)
