@@ -1,4 +1,4 @@
-"""Steps on quadratics against the closed form of gradient descent, and what scale-freeness makes of a condition number."""
+"""Steps on quadratics against gradient descent's closed form, and what scale-freeness makes of a condition number."""
 
 import math
 from typing import Any

@@ -69,7 +69,8 @@ def test_what_is_made_around_another_one_passes_arguments_on() -> None:
     assert (group["lr"], group["eps"], group["weight_decay"]) == (0.25, 0.5, 0.0)
     sam: Any = named("pytorch_optimizer.SAM").make(lr=0.25, rho=0.5)(params())
     assert isinstance(sam.base_optimizer, torch.optim.AdamW)
-    assert (sam.param_groups[0]["lr"], sam.param_groups[0]["rho"], sam.param_groups[0]["weight_decay"]) == (0.25, 0.5, 0)
+    (group,) = sam.param_groups
+    assert (group["lr"], group["rho"], group["weight_decay"]) == (0.25, 0.5, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scalefree.figures import prox_expansion, quadratics, scale_free
+from scalefree.figures import atlas, prox_expansion, quadratics, scale_free
 from scalefree.figures.style import COLORS, styled
 from scalefree.theory.adagrad_restarts import Demonstration
+from scalefree.theory.atlas import Row
 from scalefree.theory.defect_table import OURS, TORCH, Defect
 from scalefree.theory.prox_expansion import Gap
 from scalefree.theory.quadratics import CAP, CONDITIONS, EPSILONS, ROTATIONS, Count
@@ -124,3 +125,37 @@ def test_slope_two_and_gaps_are_on_the_page() -> None:
     np.testing.assert_allclose(gap.get_ydata(), np.array([1e-4, 1e-3, 1e-2, 1e-1]) / 4)
     (slowed,) = lines(trajectories, "slowed")
     assert np.asarray(slowed.get_ydata()).tolist() == [1e-15] * 4
+
+
+def test_the_atlas_is_points_where_its_rows_say() -> None:
+    rows = [
+        Row("torch.optim", "Adam", "", "", 1e-5, 0.5, steps_identity=10, steps_diagonal_1e4=20, decay="coupled"),
+        Row(
+            "a",
+            "Exact",
+            "",
+            "",
+            0.0,
+            math.inf,
+            steps_identity=5,
+            steps_diagonal_1e4=math.inf,
+            decay="decoupled, lambda",
+        ),
+        Row("a", "Undecaying", "", "", 2.0, steps_identity=math.inf, steps_diagonal_1e4=math.inf, decay="none"),
+        Row("a", "Broken", "", "", reason="no"),
+    ]
+    with styled():
+        left, right = atlas.draw(rows).axes
+
+    def points(axes: Axes) -> dict[str, tuple[float, float]]:
+        named = [line for line in axes.lines if "." in str(line.get_gid())]
+        return {str(line.get_gid()): (float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in named}
+
+    assert points(left) == {"torch.optim.Adam": (1e-5, 0.5), "a.Exact": (1e-17, 1e6)}
+    assert points(right) == {"torch.optim.Adam": (1e-5, 2), "a.Exact": (1e-17, 1e3)}
+    colors = {line.get_gid(): line.get_markerfacecolor() for line in left.lines}
+    assert (colors["torch.optim.Adam"], colors["a.Exact"]) == (COLORS["adaml2"], COLORS["adamw"])
+    assert [text.get_text() for text in left.texts] == ["Adam"]
+    for axes in (left, right):
+        (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert all(low < x < high and bottom < y < top for x, y in points(axes).values())

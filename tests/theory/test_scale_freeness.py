@@ -114,6 +114,33 @@ def test_default_factors_cover_seven_decades_evenly() -> None:
 def test_a_rescaled_run_that_leaves_the_finite_numbers_has_an_infinite_defect() -> None:
     assert scripted(lambda g: torch.where(g.abs() > 10, math.inf, g), steps=2)[0] == math.inf
 
+    def failing(g: torch.Tensor) -> torch.Tensor:
+        if g.abs().max() > 10:
+            raise RuntimeError("too large")
+        return g
+
+    assert scripted(failing, steps=2)[0] == math.inf
+
+
+def test_what_an_optimizer_draws_follows_the_seed_in_both_runs() -> None:
+    def noisy(g: torch.Tensor) -> torch.Tensor:
+        return g.sign() * torch.rand(g.shape, dtype=g.dtype)
+
+    assert scripted(noisy, steps=5)[0] == 0
+
+
+def test_second_order_optimizers_can_differentiate_the_gradients() -> None:
+    class Newton(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            for p in self.param_groups[0]["params"]:
+                (row_sums,) = torch.autograd.grad(p.grad, p, torch.ones_like(p), retain_graph=True)
+                with torch.no_grad():
+                    p -= 0.1 * row_sums.sign()
+
+    assert scale_free_defect(Newton, steps=3, second_order=True) >= 0
+    with pytest.raises(RuntimeError, match="require grad"):
+        scale_free_defect(Newton, steps=3)
+
 
 @pytest.mark.parametrize(
     ("factors", "message"),
@@ -143,5 +170,6 @@ def test_other_bad_arguments_are_refused() -> None:
 def test_an_optimizer_that_cannot_be_measured_is_refused() -> None:
     with pytest.raises(ValueError, match="does not move"):
         scale_free_defect(lambda params: torch.optim.SGD([Parameter(torch.zeros(1))]), steps=2)
-    with pytest.raises(ValueError, match="diverges on unscaled"):
-        scripted(lambda g: g / 0, steps=2)
+    for move in (lambda g: g / 0, lambda g: 1e300 * g):  # the second is far away, and its distance infinite
+        with pytest.raises(ValueError, match="diverges on unscaled"):
+            scripted(move, steps=2)

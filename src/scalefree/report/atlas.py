@@ -34,8 +34,8 @@ def atlas_section(results_dir: str | Path) -> Html:
         return element("p", f"The atlas cannot be read: {error}", class_="notice")
     measured = [one for one in rows if not one.reason]
     note = (
-        f"{count(len(measured), 'optimizer')}: the scale-free defect, steps on quadratics, and what weight decay does, all "
-        "measured. A heading sorts, and its tip says what the column is; docs/atlas.md says more."
+        f"{count(len(measured), 'optimizer')}: the scale-free defect, steps on quadratics, and what weight decay does, "
+        "all measured. A heading sorts, and its tip says what the column is; docs/atlas.md says more."
     )
     heads = [
         element("th", element("button", MEANINGS[key].head, type="button", title=MEANINGS[key].meaning), scope="col")

@@ -75,9 +75,9 @@ def scale_free_defect(
         raise ValueError(f"steps={steps} must be at least 1")
     scale = _checked(spread_factors() if factors is None else np.asarray(factors, dtype=np.float64))
     plain = _iterates(make_optimizer, torch.ones(COORDINATES, dtype=torch.float64), steps, seed, second_order)
-    if not plain.isfinite().all():
-        raise ValueError("the optimizer diverges on unscaled gradients: give it a smaller step size")
     travelled = float((plain - plain[0]).norm(dim=1).max())
+    if not math.isfinite(travelled):
+        raise ValueError("the optimizer diverges on unscaled gradients: give it a smaller step size")
     if travelled == 0:
         raise ValueError("the optimizer does not move: build it over the parameters it is given, with lr above 0")
     try:
