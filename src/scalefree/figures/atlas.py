@@ -26,7 +26,7 @@ _LOOKS = {
 }
 # Points that a reader looks for, and where their names stand beside them, in points.
 _NAMED_BY_DECAY = {
-    "torch.optim.Adam": (5, -1), "torch.optim.AdamW": (5, -4), "torch.optim.SGD": (-16, 5),
+    "torch.optim.Adam": (5, -1), "torch.optim.AdamW": (5, -4), "torch.optim.SGD": (5, -6),
     "torch.optim.Adagrad": (-32, -8), "torch.optim.Muon": (5, -5), "torch.optim.RAdam": (-26, 4),
     "pytorch_optimizer.ADOPT": (4, 4), "pytorch_optimizer.Lion": (5, -2), "pytorch_optimizer.AdamS": (5, -5),
     "pytorch_optimizer.Adan": (-20, 3), "pytorch_optimizer.Lamb": (5, -4), "scalefree.optim.AdamMetricProx": (-30, 5),
@@ -74,7 +74,7 @@ def draw(rows: Sequence[Row]) -> Figure:
     caption = (
         f"{len(measured)} optimizers, at their default step size and eps. a: the scale-free defect without decay and "
         f"with {LAMBDA} = {number(DECAY)}, by what the library's own default does with it; on the diagonal, decay "
-        "changes nothing. Defects of 0 are drawn at 1e-17. b: how many times as many steps a diagonal quadratic of "
+        "changes nothing. Defects of 0 are drawn at 1e-17, infinite ones at 1e6. b: how many times as many steps a diagonal quadratic of "
         f"condition number 1e4 takes as one of 1 ({len(counted)} optimizers that get there at 1); at the dotted line, "
         f"more than {CAP} steps. What each number is: docs/atlas.md."
     )
