@@ -58,6 +58,25 @@ def test_a_scale_free_optimizer_does_not_see_a_diagonal_condition_number() -> No
     assert steps(adamw, hessian(1e2, True)) > counts[0]
 
 
+def test_sign_descent_needs_the_falling_step_size() -> None:
+    """Step by step in NumPy, as it has no closed form; steps of one size end in a zigzag."""
+    sign_descent = Subject(OURS, optim.AdamW, {"eps": 0.0, "betas": (0.0, 0.0)})
+    rng = np.random.default_rng(1)
+    start, minimiser = rng.standard_normal(40), rng.standard_normal(40)
+    fewest = {}
+    for horizon, fall in SCHEDULES:
+        counts = [math.inf]
+        for rate in RATES:
+            x = start.copy()
+            for t in range(horizon):
+                x -= rate * fall ** (t / horizon) * np.sign(x - minimiser)
+                if np.linalg.norm(x - minimiser) <= ACCURACY * np.linalg.norm(start - minimiser):
+                    counts.append(t + 1)
+                    break
+        fewest[fall] = min(counts)
+    assert steps(sign_descent, hessian(1.0, False)) == fewest[1e-3] < fewest[1.0]
+
+
 def test_decay_is_off_and_what_fails_gets_nowhere() -> None:
     class Failing(torch.optim.SGD):
         def step(self, closure: Any = None) -> None:  # type: ignore[override]

@@ -38,6 +38,9 @@ class Toy(torch.optim.Optimizer):
     def gradient(self, x: Tensor, gradient: Tensor, decay: float) -> Tensor:
         return gradient
 
+    def behind(self, x: Tensor, decay: float) -> Tensor:
+        return torch.zeros_like(x)
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
@@ -45,7 +48,9 @@ class Toy(torch.optim.Optimizer):
                 state = self.state[p]
                 momentum = state.setdefault("momentum", torch.zeros_like(p))
                 gradient = self.gradient(p, p.grad, group["weight_decay"])
-                momentum.mul_(0.9).add_(gradient / (gradient.abs().mean() + 1e-9))
+                momentum.mul_(0.9).add_(
+                    gradient / (gradient.abs().mean() + 1e-9) + self.behind(p, group["weight_decay"])
+                )
                 step = group["lr"] * momentum
                 p.copy_(self.rule(p, step, group["weight_decay"], group["lr"], self.first, self.taken))
         self.taken += 1
@@ -135,9 +140,8 @@ class InMomentum(Toy):
 
     rule = staticmethod(PLAIN)
 
-    def gradient(self, x: Tensor, gradient: Tensor, decay: float) -> Tensor:
-        size = gradient.abs().mean() + 1e-9
-        return gradient + decay * x * size
+    def behind(self, x: Tensor, decay: float) -> Tensor:
+        return decay * x
 
 
 class Ignoring(Toy):
@@ -147,7 +151,8 @@ class Ignoring(Toy):
 def test_what_goes_through_the_gradient() -> None:
     found = decay(Subject("", Coupled))
     assert (found.kind, found.evidence, found.carried) == (COUPLED, "path", "yes")
-    assert decay(Subject("", InMomentum)).kind == MIXED
+    found = decay(Subject("", InMomentum))
+    assert (found.kind, found.carried) == (MIXED, "yes") and found.spread < 1e-9
     assert decay(Subject("", Ignoring)).kind == NO_EFFECT
 
 
