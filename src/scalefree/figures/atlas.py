@@ -74,9 +74,9 @@ def draw(rows: Sequence[Row]) -> Figure:
     caption = (
         f"{len(measured)} optimizers, at their default step size and eps. a: the scale-free defect without decay and "
         f"with {LAMBDA} = {number(DECAY)}, by what the library's own default does with it; on the diagonal, decay "
-        "changes nothing. Defects of 0 are drawn at 1e-17, infinite ones at 1e6. b: how many times as many steps a diagonal quadratic of "
-        f"condition number 1e4 takes as one of 1 ({len(counted)} optimizers that get there at 1); at the dotted line, "
-        f"more than {CAP} steps. What each number is: docs/atlas.md."
+        "changes nothing. Defects of 0 are drawn at 1e-17, infinite ones at 1e6. b: how many times as many steps a "
+        f"diagonal quadratic of condition number 1e4 takes as one of 1 ({len(counted)} optimizers that get there at "
+        f"1); at the dotted line, more than {CAP} steps. What each number is: docs/atlas.md."
     )
     entries = [
         Line2D([], [], linestyle="none", marker=marker, markersize=3.8, color=color, label=label)
