@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from command_line import parse
-from scalefree.records import RecordError, Store
+from scalefree.records import RecordError, ResultExists, Store
 from scalefree.records.merge import merge, summary
 from scalefree.tracking.rebuilding import rebuild
 from scalefree.tracking.sessions import newest, sessions
@@ -23,13 +23,14 @@ def collect(folder: Path, store: Store) -> list[str]:
     for session in newest(sessions(folder)).values():
         try:
             found = rebuild(session)
+            if found is None:
+                print(f"  left out: {session.folder.name} holds no finished run")
+            else:
+                store.write(*found)
         except RecordError as error:
             refused.append(f"  damaged: {error}")
-            continue
-        if found is None:
-            print(f"  left out: {session.folder.name} holds no finished run")
-        else:
-            store.write(*found)
+        except ResultExists:
+            refused.append(f"  conflicting: {session.folder.name} holds a run that another folder holds as well")
     return refused
 
 

@@ -3,23 +3,27 @@
 `record.json` holds everything that is not an array. `curves.npz` has arrays with one row an epoch,
 `histograms.npz` one row a measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), and (E, bins) each of
 `counts/<group>` for the update scales, `gradient_counts/<group>` and `parameter_counts/<group>`; records of earlier
-versions have only the first.
+versions have only the first. `schema.py` lists every name with what it may hold.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
 trainings of one run on the same device and build.
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
-from scalefree.records.identity import identity_of_values
-
-RECORD_FORMAT = 1
-
-Status = Literal["completed", "diverged", "failed"]
+from scalefree.config import ConfigError, RunConfig
+from scalefree.records.configuration import config_of_values
+from scalefree.records.identity import run_identity, run_name
+from scalefree.records.printable import printable, shown
+from scalefree.records.schema import DOCUMENT, RECORD_FORMAT, Status, mapping
 
 
 class RecordError(ValueError):
-    """A record that is damaged, foreign or mislabelled; the message names the file and what to do."""
+    """A record that is damaged, foreign or mislabelled; the message names the file and what to do, on one line."""
+
+    def __init__(self, message: str) -> None:
+        # It quotes names and values that somebody else chose.
+        super().__init__(printable(message, 2000))
 
 
 @dataclass(frozen=True)
@@ -82,43 +86,84 @@ class Record:
         return {"format": RECORD_FORMAT, **asdict(self)}
 
 
-def _check_result(record: Record) -> None:
-    """A completed run has an error that can be one, and no other run has any."""
-    status, error = record.outcome.status, record.final_metrics["final_test_error"]
-    if status not in get_args(Status):
-        raise ValueError(f"unknown outcome {status}")
-    if (error is not None and 0 <= error <= 1) != (status == "completed"):
-        raise ValueError(f"{status} with final_test_error {error}")
+def _check_name(record: Record) -> RunConfig:
+    """A name is where a record is written, so the configuration alone says what it is."""
+    try:
+        config = config_of_values(record.config)
+    except ConfigError as error:
+        raise ValueError(f"it was edited, or another version wrote it: {error}") from None
+    for key, expected in (("identity", run_identity(config)), ("name", run_name(config))):
+        found = getattr(record, key)
+        if found != expected:
+            raise ValueError(
+                f"it says {key} {shown(found)}, but its configuration has {expected}: it was edited, is mislabelled or "
+                "is a second record of that run"
+            )
+    return config
+
+
+def _check_fingerprints(record: Record, config: RunConfig) -> None:
+    """Of every split that the configuration asks for; an image folder's are also in its configuration."""
+    splits = {"train", "test"} | ({"validation"} if config.dataset.validation_fraction else set())
+    if record.fingerprints.keys() != splits:
+        has = ", ".join(record.fingerprints) or "nothing"
+        raise ValueError(f"it has fingerprints of {has} and not of {', '.join(sorted(splits))}")
+    of_images = "-".join(fingerprint[:12] for fingerprint in record.fingerprints.values())
+    if config.dataset.name == "image_folder" and config.dataset.fingerprint != of_images:
+        raise ValueError(f"its configuration has other images than its fingerprints, {of_images}")
+
+
+def _check_metrics(record: Record, config: RunConfig) -> None:
+    """A completed run has its errors, and no other run has any."""
+    completed = record.outcome.status == "completed"
+    needed = ["final_test_error", *["final_validation_error"] * bool(config.dataset.validation_fraction)]
+    for name in needed if completed else record.final_metrics:
+        value = record.final_metrics.get(name)
+        if (value is not None) != completed:
+            raise ValueError(f"{record.outcome.status} with {name} {value}")
+
+
+def _check_result(record: Record, config: RunConfig) -> None:
+    """A result says on which images, in which time and of how many parameters it was made."""
+    _check_fingerprints(record, config)
+    if missing := {"wall_seconds", "images_per_second"} - record.timing.keys():
+        raise ValueError(f"timing has no {', '.join(sorted(missing))}")
+    if record.parameters < 1:
+        raise ValueError("parameters is 0")
+    if record.outcome.status == "completed":
+        if record.outcome.step < config.training.epochs:
+            raise ValueError(f"it completed {config.training.epochs} epochs in {record.outcome.step} steps")
+        if "network" not in record.update_scale:
+            raise ValueError("update_scale has no network")
 
 
 def from_document(document: Any, where: str) -> Record:
-    """The record that a parsed JSON document describes, checked against its own identity.
+    """The record that a parsed JSON document describes, every entry of it checked.
 
     Raises:
-        RecordError: a document of another format, with missing or impossible values, or whose identity is not its
-            config's.
+        RecordError: a document of another format, with unknown, missing or impossible entries, or whose identity or
+            name is not its configuration's.
     """
     if not isinstance(document, dict):
-        raise RecordError(f"{where} is no record of this project; remove it and train the run again")
-    if document.get("format") != RECORD_FORMAT:
+        raise RecordError(f"{where} is not a record of this project; remove it and train the run again")
+    found = document.get("format")
+    if type(found) is not int or found != RECORD_FORMAT:
         raise RecordError(
-            f"{where} has format {document.get('format')}, and this version reads {RECORD_FORMAT}; use the version "
-            "that wrote it, or remove it and train the run again"
+            f"{where} has format {shown(found)}, and this version reads {RECORD_FORMAT}; use the version that wrote it, "
+            "or remove it and train the run again"
         )
     try:
+        mapping(DOCUMENT)("", document)
         fields = {key: value for key, value in document.items() if key != "format"}
         record = Record(**{**fields, "outcome": Outcome(**fields["outcome"])})
-        _check_result(record)
-    except (TypeError, KeyError, ValueError) as error:
+        config = _check_name(record)
+        _check_metrics(record, config)
+        if record.outcome.is_result:
+            _check_result(record, config)
+    except (TypeError, KeyError, ValueError, RecursionError) as error:
         raise RecordError(
-            f"{where} is no record of this project ({error}); remove it and train the run again"
+            f"{where} is not a sound record of this project ({error}); remove it and train the run again"
         ) from None
-    expected = identity_of_values(record.config)
-    if record.identity != expected or not str(record.name).endswith(f"-{expected}"):
-        raise RecordError(
-            f"{where} says identity {record.identity}, but its config has {expected}: it was edited or "
-            "mislabelled; remove it and train the run again"
-        )
     return record
 
 
@@ -128,4 +173,9 @@ def describe_outcome(record: Record) -> str:
         return f"test error {record.test_error:.4f}"
     if record.outcome.status == "diverged":
         return f"diverged at step {record.outcome.step}"
-    return f"failed: {record.outcome.reason.strip().splitlines()[-1]}"
+    return f"failed: {last_line(record.outcome.reason)}"
+
+
+def last_line(reason: str) -> str:
+    """What a traceback comes to, fit for a terminal; empty where there is none."""
+    return printable((reason.strip().splitlines() or [""])[-1])
