@@ -73,7 +73,7 @@ def test_a_record_that_is_there_is_never_overwritten(
     shutil.copytree(into / "runs", tmp_path / "results/runs")
     path = next(iter(sorted((tmp_path / "results/runs").glob("*/record.json"))))
     document = json.loads(path.read_bytes())
-    document["parameters"] += 1
+    document["outcome"]["step"] += 1
     path.write_text(json.dumps(document))
     done = start(tmp_path, "import_wandb.py", str(trained / "results/wandb"))
     assert done.returncode == 1 and f"conflicting: {path.parent.name}" in done.stdout

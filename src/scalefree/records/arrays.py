@@ -1,4 +1,4 @@
-"""Whether curves and histograms are those of their record: names, types and shapes, and what the record says of them."""
+"""Whether curves and histograms are their record's own: names, types, shapes, and what the record says of them."""
 
 import math
 import re
@@ -94,7 +94,7 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
     """Refuse histograms that are not the record's.
 
     Raises:
-        ValueError: a wrong name, type, shape or value, other epochs, other coordinates or other shares than the record's.
+        ValueError: a wrong name, type, shape or value, or other epochs, coordinates or shares than the record's.
     """
     completed = record.outcome.status == "completed"
     for name in ("epoch", "log2_lower_edge", *["counts/network"] * completed):
@@ -117,12 +117,16 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
         raise ValueError("its edges or epochs are out of order")
     if completed and epochs[-1:].tolist() != [_epochs(record)]:
         raise ValueError("it does not end with the last epoch")
-    _check_last(record, {name.removeprefix("counts/"): a for name, a in histograms.items() if name.startswith("counts/")})
+    _check_last(
+        record, {name.removeprefix("counts/"): a for name, a in histograms.items() if name.startswith("counts/")}
+    )
 
 
-def _check_last(record: Record, counts: Arrays) -> None:
-    """The outermost bins of the last update scales, by layer group, are shares in the record."""
-    measured = {group: rows[-1] for group, rows in counts.items() if len(rows)}
+def _check_last(record: Record, histograms: Arrays) -> None:
+    """The record has the outermost bins of the last update scales, by layer group, as shares."""
+    prefix = "counts/"
+    rows = {name.removeprefix(prefix): array for name, array in histograms.items() if name.startswith(prefix)}
+    measured = {group: array[-1] for group, array in rows.items() if len(array)}
     if measured.keys() != record.update_scale.keys():
         raise ValueError("its layer groups are not those of the record's update_scale")
     for group, last in measured.items():

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scalefree.config import ConfigError, DenseNetConfig, ModelConfig, ResNetConfig, RunConfig, validate, with_values
+from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
 from scalefree.records.identity import identity_of_values, run_identity
 from scalefree.records.printable import printable, shown
 
-MODELS: dict[str, type[ModelConfig]] = {"resnet": ResNetConfig, "densenet": DenseNetConfig}
+MODELS: dict[str, type[ResNetConfig | DenseNetConfig]] = {"resnet": ResNetConfig, "densenet": DenseNetConfig}
 # A record does not say where its images were, and an image folder's configuration has to.
 UNKNOWN_ROOT = "unknown"
 

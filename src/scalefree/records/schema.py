@@ -63,7 +63,7 @@ def text(longest: int, pattern: str = "(?s).*") -> Check:
     def holds(value: Any) -> bool:
         return isinstance(value, str) and len(value) <= longest and re.fullmatch(pattern, value) is not None
 
-    return _check(holds, f"a text of at most {longest} characters" if pattern == "(?s).*" else f"a text like {pattern}")
+    return _check(holds, f"a text of at most {longest} characters that has the form {pattern}")
 
 
 def one_of(*values: Any) -> Check:
@@ -183,7 +183,7 @@ DOCUMENT: dict[str, Check] = {
     "identity": TEXT,
     "name": TEXT,
     # Checked as a configuration: `records/configuration.py`.
-    "config": plain(3),
+    "config": mapping({}, plain(2)),
     "outcome": mapping(
         {"status": one_of("completed", "diverged", "failed"), "step": whole(0), "reason": text(100_000)}
     ),

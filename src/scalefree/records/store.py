@@ -22,7 +22,7 @@ from scalefree.records.arrays import Arrays, check_curves, check_histograms, cur
 from scalefree.records.claim import claim
 from scalefree.records.files import atomic_write
 from scalefree.records.reading import Shape, parse, read_arrays, read_document
-from scalefree.records.record import Record, RecordError, from_document
+from scalefree.records.record import Record, RecordError, from_document, record_of
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Store:
         directory = self.directory(record.name)
         try:
             text = json.dumps(record.document(), indent=1, allow_nan=False)
-            from_document(parse(text), "this record")
+            record_of(parse(text))
             if record.outcome.is_result:
                 check_curves(record, curves)
                 check_histograms(record, histograms)
@@ -173,5 +173,5 @@ class Store:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Not blocking: what lies in its place may be a pipe that nobody reads.
-            with path.open("a", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666)) as file:
+            with open(path, "a", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666)) as file:
                 file.write(f"{when} {socket.gethostname()} {os.getpid()}: {text.rstrip()}\n")
