@@ -15,7 +15,7 @@ from records.made_up import CURVES, HISTOGRAMS, NO_HISTOGRAMS, put, record
 from records.made_up import diverged as made_up_diverged
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.records import Outcome, Record, RecordError, Store
+from scalefree.records import Outcome, Record, RecordError, ResultExists, Store
 from scalefree.records.files import atomic_write
 
 Tamper = Callable[[dict[str, Any]], Any]
@@ -236,6 +236,69 @@ def test_a_full_disk_while_a_record_is_replaced_leaves_the_old_one(
         store.write(record(), CURVES, HISTOGRAMS)
     monkeypatch.undo()
     assert store.read(failed.name) == failed
+
+
+def result_bytes(store: Store) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in files_below(store.root)}
+
+
+def test_nothing_takes_the_place_of_a_result(store: Store) -> None:
+    first = record()
+    store.write(first, CURVES, HISTOGRAMS)
+    before = result_bytes(store)
+    other = record(test_error=0.25)
+    failed = record(test_error=None, outcome=Outcome("failed", 0, "a second attempt"))
+    for second in (first, other, failed):
+        with pytest.raises(ResultExists, match=f"{first.name} holds a result already"):
+            store.write(second, {**CURVES, "test_error": np.array([np.nan, second.test_error % 2])}, HISTOGRAMS)
+        assert result_bytes(store) == before
+
+
+def test_a_result_that_appears_while_another_is_written_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was suspended for long has lost its run, and may go on at any moment."""
+    original = np.savez_compressed
+    before: dict[str, bytes] = {}
+
+    def resumed(*arguments: Any, **arrays: Any) -> None:
+        monkeypatch.undo()
+        Store(store.root).write(record(test_error=0.25), {**CURVES, "test_error": np.array([np.nan, 0.25])}, HISTOGRAMS)
+        before.update(result_bytes(store))
+        original(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", resumed)
+    with pytest.raises(ResultExists):
+        store.write(record(), CURVES, HISTOGRAMS)
+    finished = {path.name for path in store.directory(record().name).iterdir()}
+    assert finished == {"curves.npz", "histograms.npz", "record.json"}
+    assert store.records()[record().identity].test_error == 0.25
+    assert {name: text for name, text in before.items() if name in finished} == result_bytes(store)
+
+
+def test_a_damaged_record_is_not_overwritten_either(store: Store) -> None:
+    path = store.write(record(), CURVES, HISTOGRAMS) / "record.json"
+    path.write_text("{")
+    with pytest.raises(RecordError, match=r"record\.json is damaged"):
+        store.write(record(), CURVES, HISTOGRAMS)
+    assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "zzz-2b329baab201", "..", ""])
+def test_a_name_that_is_not_the_configurations_is_never_written(store: Store, name: str) -> None:
+    with pytest.raises(RecordError, match="is not written: nothing could read it again"):
+        store.write(record(name=name), CURVES, HISTOGRAMS)
+    assert not store.root.exists()
+
+
+def test_what_could_not_be_read_again_is_not_written(store: Store) -> None:
+    for made, curves, histograms in (
+        (record(timing={"wall_seconds": float("inf")}), CURVES, HISTOGRAMS),
+        (record(parameters=0), CURVES, HISTOGRAMS),
+        (record(), {**CURVES, "test_error": np.array([0.5, 0.25])}, HISTOGRAMS),
+        (record(), CURVES, {**HISTOGRAMS, "epoch": np.array([1, 3])}),
+    ):
+        with pytest.raises(RecordError, match=f"{made.name} is not written"):
+            store.write(made, curves, histograms)
+    assert not store.root.exists()
 
 
 def test_the_record_is_the_last_file_that_appears(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

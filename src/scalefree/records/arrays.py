@@ -117,9 +117,7 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
         raise ValueError("its edges or epochs are out of order")
     if completed and epochs[-1:].tolist() != [_epochs(record)]:
         raise ValueError("it does not end with the last epoch")
-    _check_last(
-        record, {name.removeprefix("counts/"): a for name, a in histograms.items() if name.startswith("counts/")}
-    )
+    _check_last(record, histograms)
 
 
 def _check_last(record: Record, histograms: Arrays) -> None:

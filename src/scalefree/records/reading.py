@@ -79,7 +79,7 @@ def read_document(path: Path) -> Any:
         OSError, ValueError: as `regular_file` and `parse`.
     """
     with regular_file(path, LARGEST_DOCUMENT) as file:
-        return parse(file.read(LARGEST_DOCUMENT).decode())
+        return parse(file.read(os.fstat(file.fileno()).st_size).decode())
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) -> tuple[str, npt.NDArray[Any]]:

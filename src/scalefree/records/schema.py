@@ -57,13 +57,19 @@ def whole(low: int, high: int = 2**63 - 1) -> Check:
     return _check(lambda value: type(value) is int and low <= value <= high, f"a whole number of at least {low}")
 
 
-def text(longest: int, pattern: str = "(?s).*") -> Check:
-    """A text that matches a regular expression as a whole."""
+def text(longest: int) -> Check:
+    """Any text that is not longer."""
+    return _check(
+        lambda value: isinstance(value, str) and len(value) <= longest, f"a text of at most {longest} characters"
+    )
 
-    def holds(value: Any) -> bool:
-        return isinstance(value, str) and len(value) <= longest and re.fullmatch(pattern, value) is not None
 
-    return _check(holds, f"a text of at most {longest} characters that has the form {pattern}")
+def hexadecimal(length: int) -> Check:
+    """A text of that many hexadecimal digits."""
+    return _check(
+        lambda value: isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{length}}}", value) is not None,
+        f"{length} hexadecimal digits",
+    )
 
 
 def one_of(*values: Any) -> Check:
@@ -105,7 +111,7 @@ def mapping(known: Mapping[str, Check], others: Check | None = None, names: str 
             inner = f"{place}.{name}" if place else name
             if name in known:
                 known[name](inner, element)
-            elif others is not None and len(name) <= 100 and re.fullmatch(names, name):
+            elif others is not None and len(name) <= 100 and name.isprintable() and re.fullmatch(names, name):
                 others(inner, element)
             else:
                 raise ValueError(f"{inner} is not known to this version")
@@ -176,7 +182,7 @@ SCALARS: dict[str, Check] = {
     "iqr": SPREAD,
     "std": SPREAD,
 }
-FINGERPRINT = text(64, "[0-9a-f]{64}")
+FINGERPRINT = hexadecimal(64)
 
 DOCUMENT: dict[str, Check] = {
     "format": one_of(RECORD_FORMAT),
