@@ -77,6 +77,16 @@ def test_the_commit_of_an_enclosing_repository_is_not_ours(other: Path) -> None:
     assert revision(file) == NONE
 
 
+def test_a_copy_inside_a_checkout_is_not_that_checkout(file: Path, commit: str) -> None:
+    """Unpacked from an archive, or installed, below the checkout: its code may be of any other commit."""
+    root = file.parents[3]
+    assert commit and revision(unpacked(root / "copy")) == NONE
+    installed = root / "site/scalefree/records/environment.py"
+    installed.parent.mkdir(parents=True)
+    installed.write_text("asks\n")
+    assert revision(installed) == NONE
+
+
 def test_a_repository_whose_commit_lacks_the_code_is_not_ours(other: Path) -> None:
     assert revision(unpacked(other)) == NONE
     assert git(other, "rev-parse", "HEAD")

@@ -113,6 +113,7 @@ def saved(**arrays: Any) -> bytes:
     return file.getvalue()
 
 
+SOUND = [(f"{name}.npy", header("(2,)") + curve.tobytes()) for name, curve in CURVES.items()]
 BOMB = bytes(LARGEST_CONTENT + 1)
 ROWS = np.zeros(2).tobytes()
 ARCHIVES: dict[str, Callable[[], bytes]] = {
@@ -121,7 +122,7 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "a bomb of another method": lambda: archive(("test_error.npy", BOMB[:50_000_000]), method=zipfile.ZIP_BZIP2),
     "a bomb behind an array": lambda: archive(("test_error.npy", header("(2,)") + ROWS + BOMB[:50_000_000])),
     "more rows than it has": lambda: archive(("test_error.npy", header("(10000000000000,)") + ROWS)),
-    "more rows than epochs": lambda: saved(test_error=np.zeros(3)),
+    "more rows than epochs": lambda: archive(("test_error.npy", header("(10000000,)") + bytes(80_000_000))),
     "rows that are missing": lambda: archive(("test_error.npy", header("(2,)") + ROWS[:8])),
     "a negative shape": lambda: archive(("test_error.npy", header("(-2,)") + ROWS)),
     "a shape that is no shape": lambda: archive(("test_error.npy", header("'x'") + ROWS)),
@@ -133,7 +134,7 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "complex": lambda: saved(test_error=np.zeros(2, complex)),
     "two axes": lambda: saved(test_error=np.zeros((2, 1))),
     "no axis": lambda: saved(test_error=np.float64(0.125)),
-    "an array twice": lambda: archive(*[("test_error.npy", header("(2,)") + ROWS)] * 2),
+    "an array twice": lambda: archive(*SOUND, SOUND[0]),
     "another name": lambda: saved(test_error=np.array([np.nan, 0.125]), surprise=np.zeros(2)),
     "a path as a name": lambda: archive(("../../test_error.npy", header("(2,)") + ROWS)),
     "a file that is no array": lambda: archive(("test_error.txt", b"0.1")),
@@ -155,6 +156,22 @@ def test_an_archive_is_refused_before_it_is_unpacked(kind: str, store: Store) ->
     finally:
         tracemalloc.stop()
     assert store.records() == {}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_what_is_said_of_an_archive(store: Store) -> None:
+    path = store.directory(record().name) / "curves.npz"
+    path.write_bytes(archive(*SOUND))
+    assert store.curves(record()).keys() == CURVES.keys()
+    for kind, said in (
+        ("a bomb", "it would unpack to more than 100,000,000 bytes"),
+        ("a bomb behind an array", "test_error has 17 bytes, and its shape says 16"),
+        ("rows that are missing", "test_error has 8 bytes, and its shape says 16"),
+        ("more rows than epochs", "test_error has 10000000 rows for 2 epochs"),
+        ("an array twice", "it has an array twice"),
+    ):
+        path.write_bytes(ARCHIVES[kind]())
+        assert said in refuse(store, "curves.npz")
 
 
 def test_the_same_numbers_in_the_other_byte_order_are_the_same(store: Store) -> None:

@@ -1,7 +1,7 @@
 """What a run leaves behind: one JSON document and a few arrays, readable without torch.
 
-`record.json` holds everything that is not an array. `curves.npz` has arrays with one row an epoch,
-`histograms.npz` one row a measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), and (E, bins) each of
+`record.json` holds everything that is not an array. `curves.npz` has arrays with one row per epoch,
+`histograms.npz` one row per measured epoch: `epoch` (E,), `log2_lower_edge` (bins,), and (E, bins) each of
 `counts/<group>` for the update scales, `gradient_counts/<group>` and `parameter_counts/<group>`; records of earlier
 versions have only the first. `schema.py` lists every name with what it may hold.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
@@ -172,7 +172,7 @@ def from_document(document: Any, where: str) -> Record:
         )
     try:
         return record_of(document)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RecordError(
             f"{where} is not a sound record of this project ({error}); remove it and train the run again"
         ) from None

@@ -187,7 +187,8 @@ FINGERPRINT = hexadecimal(64)
 DOCUMENT: dict[str, Check] = {
     "format": one_of(RECORD_FORMAT),
     "identity": TEXT,
-    "name": TEXT,
+    # As long as a file system lets a directory's name be.
+    "name": text(255),
     # Checked as a configuration: `records/configuration.py`.
     "config": mapping({}, plain(2)),
     "outcome": mapping(
