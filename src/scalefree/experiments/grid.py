@@ -1,8 +1,12 @@
 """An experiment is a named grid of runs; a profile says at which size. Together they give the cells to fill.
 
 `configs/experiment/<name>.yaml` lists, for every profile, products of Hydra overrides; `configs/profile/<name>.yaml`
-holds what all runs of a profile share. At lambda = 0 the four optimizers are one algorithm, bit for bit (a
-test proves it), so the cells of a grid that differ only in the optimizer share one run there.
+holds what all runs of a profile share. Where a grid says `cell: own`, each method has the step size and the decay that
+the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another method's,
+`cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
+
+At lambda = 0 our optimizers are one algorithm, bit for bit (a test proves it), so the cells of a grid that differ only in
+the optimizer share one run there.
 """
 
 import functools
@@ -15,7 +19,9 @@ from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
 from scalefree.config import ConfigError, RunConfig, with_values
-from scalefree.records import run_identity, run_name
+from scalefree.experiments.frozen import Frozen, read_frozen
+from scalefree.records import model_label, run_identity, run_name
+from scalefree.records.identity import optimizer_label
 
 # Which optimizer trains the cells whose decay is zero.
 WITHOUT_DECAY = "adamw"
@@ -38,11 +44,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named question and the cells that answer it under one profile."""
+    """A named question and the cells that answer it under one profile.
+
+    Attributes:
+        waiting: how many more cells there will be once the selection seeds have chosen step sizes and decays.
+    """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    waiting: int = 0
 
 
 def experiment_names() -> list[str]:
@@ -55,11 +66,27 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in (CONFIG_DIR / "profile").glob("*.yaml"))
 
 
+def _at_frozen_cell(values: Mapping[str, Any], frozen: Frozen) -> dict[str, Any] | None:
+    """The values with the step size and the decay that `cell` names; None where nothing has been chosen yet."""
+    wanted = dict(values)
+    of, times = wanted.pop("cell", None), wanted.pop("decay_times", 1)
+    if of is None:
+        return wanted
+    if any(key in wanted for key in ("optimizer.lr", "optimizer.weight_decay")):
+        raise ConfigError(f"a grid with cell={of} has its step size and decay from there; leave its own out")
+    config = run_config(wanted)
+    chosen = frozen.cells.get(model_label(config), {}).get(optimizer_label(config) if of == "own" else of)
+    if chosen is None:
+        return None
+    return {**wanted, "optimizer.lr": chosen.lr, "optimizer.weight_decay": chosen.weight_decay * times}
+
+
 def _cell(values: Mapping[str, Any]) -> Cell:
     config = run_config(values)
     run = config
     if config.optimizer.weight_decay == 0:
-        run = with_values(config, {"optimizer.name": WITHOUT_DECAY})
+        usual = {"optimizer.granularity": "coordinate", "optimizer.decay_unbalance": 0.0}
+        run = with_values(config, {"optimizer.name": WITHOUT_DECAY, **usual})
     return Cell(config, run, run_identity(run))
 
 
@@ -83,17 +110,24 @@ def load_experiment(name: str, profile: str) -> Experiment:
     if profile not in profile_names():
         raise ConfigError(f"profile={profile} is unknown; choose one of {', '.join(profile_names())}")
     composed = compose_tree("experiments", [f"profile={profile}", f"+experiment={name}"])
-    tree: Any = OmegaConf.to_container(composed, resolve=True)
-    experiment = tree["experiment"]
+    experiment = composed["experiment"]
     if unknown := set(experiment["grids"]) - set(profile_names()):
         raise ConfigError(f"experiment {name} has grids for unknown profiles: {', '.join(sorted(unknown))}")
-    shared = tree["profile"]["overrides"]
+    # Only this profile's, as a grid may name what other profiles have not.
+    grids: Any = OmegaConf.to_container(experiment["grids"].get(profile) or OmegaConf.create([]), resolve=True)
+    shared: Any = OmegaConf.to_container(composed["profile"]["overrides"], resolve=True)
+    frozen = read_frozen(profile)
     cells: dict[str, Cell] = {}
-    for grid in experiment["grids"].get(profile, []):
+    waiting = 0
+    for grid in grids:
         for values in product({**shared, **grid}):
-            cell = _cell(values)
+            chosen = _at_frozen_cell(values, frozen)
+            if chosen is None:
+                waiting += 1
+                continue
+            cell = _cell(chosen)
             cells.setdefault(run_identity(cell.config), cell)
-    return Experiment(name, experiment["title"], tuple(cells.values()))
+    return Experiment(name, experiment["title"], tuple(cells.values()), waiting)
 
 
 def runs_of(experiments: Iterable[Experiment]) -> dict[str, tuple[RunConfig, list[str]]]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from scalefree.experiments import Setting
-from scalefree.figures.names import dataset_name, width_name
+from scalefree.experiments.names import dataset_name, width_name
 from scalefree.figures.style import LAMBDA
 
 

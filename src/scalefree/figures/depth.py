@@ -4,11 +4,11 @@ import math
 
 from matplotlib.figure import Figure
 
+from scalefree.experiments.names import MODELS, chance_error, dataset_name
 from scalefree.figures.best_panel import NOTE, draw_best, factor_axis, legend_entries
 from scalefree.figures.caption import caption
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.factor import Factor
-from scalefree.figures.names import MODELS, chance_error, dataset_name
 from scalefree.figures.pages import Pages
 from scalefree.figures.style import new_figure, ordered
 

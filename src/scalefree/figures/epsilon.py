@@ -1,9 +1,9 @@
 """Raising eps breaks scale-freeness: does AdamW's advantage over Adam-l2 go with it?"""
 
+from scalefree.experiments.names import number
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.factor import Factor
 from scalefree.figures.factor_page import draw_factor_page
-from scalefree.figures.names import number
 from scalefree.figures.pages import Pages
 from scalefree.figures.positions import log_positions
 from scalefree.figures.style import EPSILON

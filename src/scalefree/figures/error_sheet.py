@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from scalefree.experiments.names import row_names
 from scalefree.figures.caption import caption
 from scalefree.figures.decay_lines import draw_decay_lines
 from scalefree.figures.error_panels import (
@@ -14,7 +15,6 @@ from scalefree.figures.error_panels import (
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.heatmap import error_colorbar, error_norm
 from scalefree.figures.legend import legend_entries
-from scalefree.figures.names import row_names
 from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, new_figure, ordered
 
 

@@ -2,13 +2,13 @@
 
 from matplotlib.figure import Figure
 
+from scalefree.experiments.names import chance_error, setting_name
 from scalefree.figures.best_panel import NOTE, draw_best, draw_each_cell, factor_axis, legend_entries
 from scalefree.figures.caption import caption
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.factor import Factor
 from scalefree.figures.gap_panel import NOTE as GAP_NOTE
 from scalefree.figures.gap_panel import draw_gap
-from scalefree.figures.names import chance_error, setting_name
 from scalefree.figures.style import new_figure, ordered
 
 

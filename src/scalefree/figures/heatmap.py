@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from scalefree.experiments import Point
+from scalefree.experiments.names import number
 from scalefree.figures.evidence import Floats, diverged_seeds
-from scalefree.figures.names import number
 
 State = Literal["value", "diverged", "missing", "absent"]
 # Perceptually uniform; low errors are bright, so that the diverged cells continue the dark end.

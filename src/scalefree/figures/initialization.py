@@ -1,10 +1,10 @@
 """Initialisations that do not explode with depth: is AdamW's advantage due to depth or to the first steps?"""
 
 from scalefree.config import INITIALIZATIONS
+from scalefree.experiments.names import INITIALIZATIONS as NAMES
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.factor import Factor
 from scalefree.figures.factor_page import draw_factor_page
-from scalefree.figures.names import INITIALIZATIONS as NAMES
 from scalefree.figures.pages import Pages
 
 INITIALIZATION = Factor(

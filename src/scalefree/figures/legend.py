@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.lines import Line2D
 
+from scalefree.experiments.names import number
 from scalefree.figures.comparison import Chosen
-from scalefree.figures.names import number
 from scalefree.figures.style import ALPHA, COLORS, DASHES, LAMBDA, NAMES
 
 

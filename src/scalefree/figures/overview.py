@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalefree.experiments import Setting
+from scalefree.experiments.names import row_names
 from scalefree.figures.caption import caption
 from scalefree.figures.comparison import Comparison
 from scalefree.figures.decay_lines import draw_decay_lines
@@ -19,7 +20,6 @@ from scalefree.figures.error_panels import (
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.heatmap import error_colorbar, error_norm
 from scalefree.figures.legend import legend_entries
-from scalefree.figures.names import row_names
 from scalefree.figures.style import LAMBDA, NAMES, STEP_SIZE_LABEL, new_figure, ordered
 
 # Inches for one setting.

@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
+from scalefree.experiments.names import slugs
 from scalefree.figures.comparison import Comparison
 from scalefree.figures.error_panels import has_one_lr
 from scalefree.figures.evidence import Evidence
-from scalefree.figures.names import slugs
 from scalefree.figures.overview import draw_overview
 from scalefree.figures.sheet import draw_sheet
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
-from scalefree.figures.names import number
+from scalefree.experiments.names import number
 
 # How far left of the smallest positive value zero stands, in decades.
 _ZERO_GAP = 0.8

@@ -2,12 +2,12 @@
 
 from matplotlib.figure import Figure
 
+from scalefree.experiments.names import row_names
 from scalefree.figures.best_panel import NOTE, draw_best, factor_axis, legend_entries
 from scalefree.figures.caption import caption
 from scalefree.figures.evidence import Evidence
 from scalefree.figures.gap_panel import NOTE as GAP_NOTE
 from scalefree.figures.gap_panel import draw_gap
-from scalefree.figures.names import row_names
 from scalefree.figures.pages import Pages
 from scalefree.figures.style import new_figure, ordered
 

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from scalefree.experiments import Setting
+from scalefree.experiments.names import setting_name
 from scalefree.figures.caption import caption
 from scalefree.figures.comparison import Comparison, histogram_panel
 from scalefree.figures.decay_lines import draw_decay_lines
@@ -18,7 +19,6 @@ from scalefree.figures.evidence import Evidence
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_colorbar, error_grid, error_norm
 from scalefree.figures.histogram_panel import mark_published_shares
 from scalefree.figures.legend import legend_entries
-from scalefree.figures.names import setting_name
 from scalefree.figures.published import LRS, PUBLISHED, WEIGHT_DECAYS, is_published, published_grid
 from scalefree.figures.published import NOTE as PUBLISHED_NOTE
 from scalefree.figures.style import DECAY_LABEL, NAMES, STEP_SIZE_LABEL, new_figure, ordered

@@ -1,10 +1,18 @@
-"""How configurations are written for a reader: data sets, models, settings, numbers."""
+"""How configurations are written for a reader: optimizers, data sets, models, cells, settings, numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetConfig, RunConfig
+from scalefree.experiments.results import Point
 from scalefree.records import model_label
 
+OPTIMIZERS = {
+    "adaml2": "Adam-l2",
+    "adamw": "AdamW",
+    "adamprox": "AdamProx",
+    "adam_metric_prox": "metric prox",
+    "adam_scaled_l2": "scaled Adam-l2",
+}
 DATASETS = {"digits": "Digits 8x8", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "image_folder": "image folder"}
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
 MODELS = {"resnet": "ResNet", "densenet": "DenseNet-BC"}
@@ -19,10 +27,39 @@ def number(value: float) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
+def optimizer_name(label: str) -> str:
+    """`scaled Adam-l2 by layer` for `adam_scaled_l2_by_layer`; one that is not known stands for itself."""
+    name, by, granularity = label.partition("_by_")
+    return f"{OPTIMIZERS.get(name, name)}{by.replace('_', ' ')}{granularity}"
+
+
+def cell_name(point: Point) -> str:
+    """`(2e-3, 1e-4)`: step size and decay."""
+    return f"({number(point.lr)}, {number(point.weight_decay)})"
+
+
 def dataset_name(dataset: DatasetConfig) -> str:
-    """`CIFAR-10`, `CIFAR-10 (500 images a class)`."""
+    """`CIFAR-10`, `CIFAR-10 at 16x16 (500 images per class)`."""
     name = DATASETS[dataset.name]
-    return name if dataset.per_class is None else f"{name} ({dataset.per_class} images a class)"
+    if dataset.resolution not in (None, 32):
+        name += f" at {dataset.resolution}x{dataset.resolution}"
+    return name if dataset.per_class is None else f"{name} ({dataset.per_class} images per class)"
+
+
+def _either(values: Iterable[int]) -> str:
+    return " or ".join(f"{value:,}" for value in sorted(set(values)))
+
+
+def scope(profile: str, points: Sequence[Point]) -> str:
+    """`Digits 8x8, profile digits, 32 epochs of batch 32, 20 seeds`: what some runs speak about."""
+    if not points:
+        return f"profile {profile}"
+    configs = [point.results[0].config for point in points]
+    datasets = " and ".join(dict.fromkeys(dataset_name(config.dataset) for config in configs))
+    epochs = _either(config.training.epochs for config in configs)
+    batches = _either(config.training.batch_size for config in configs)
+    seeds = _either(len(point.results) for point in points)
+    return f"{datasets}, profile {profile}, {epochs} epochs of batch {batches}, {seeds} seed{'s' * (seeds != '1')}"
 
 
 def chance_error(dataset: DatasetConfig) -> float | None:
