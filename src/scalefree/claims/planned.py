@@ -5,7 +5,7 @@ A row's `measure` says its statistic as arithmetic on errors by seed, `at("adaml
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -429,8 +429,9 @@ def _judge_at(claim: Claim, at: At) -> Verdict | None:
     )
 
 
-def judge(evidence: Evidence) -> list[Verdict]:
-    """Every claim in every network in which the profile asks it."""
-    asked = [(claim, network) for claim in CLAIMS for network in _candidates(claim, evidence)]
+def judge(evidence: Evidence, numbers: Collection[str] | None = None) -> list[Verdict]:
+    """Every claim, or those of the numbers given, in every network in which the profile asks it."""
+    chosen = [claim for claim in CLAIMS if numbers is None or claim.question.number in numbers]
+    asked = [(claim, network) for claim in chosen for network in _candidates(claim, evidence)]
     found = [_judge_at(claim, At(evidence, network)) for claim, network in asked]
     return [verdict for verdict in found if verdict is not None]

@@ -4,7 +4,7 @@ Points come from the confirmation experiments alone; the experiment `selection` 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ class Evidence:
     Attributes:
         frozen: each method's cell in each network.
         selects_itself: whether the seeds that chose the cells are those that are compared, as in the profile quick.
+        waiting: how many cells of each experiment wait for the selection.
     """
 
     profile: str
@@ -48,6 +49,7 @@ class Evidence:
     store: Store
     frozen: Frozen
     selects_itself: bool
+    waiting: Mapping[str, int] = field(default_factory=dict)
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,8 +67,25 @@ class Evidence:
     @property
     def networks(self) -> list[Network]:
         """Every network of the confirmation runs, from shallow to deep."""
-        found = {network_of(point.results[0].config) for point in self._points.values()}
+        return self.networks_of(name for name in self.results if name != SELECTION)
+
+    def networks_of(self, experiments: Iterable[str]) -> list[Network]:
+        """Every network of some experiments, from shallow to deep."""
+        found = {network_of(result.config) for name in experiments for result in self.results.get(name, ())}
         return sorted(found, key=lambda network: (network.depth, network.label))
+
+    def grids(self, experiment: str) -> dict[Network, dict[str, list[Point]]]:
+        """An experiment's cells under the usual protocol by network and method, the selection's too: what heatmaps show."""
+        found: dict[Network, dict[str, dict[tuple[float, float], list[Result]]]] = {}
+        for result in self.results.get(experiment, ()):
+            arm, chosen = arm_of(result.config), result.config.optimizer
+            if arm.is_usual:
+                cells = found.setdefault(network_of(result.config), {}).setdefault(arm.method, {})
+                cells.setdefault((chosen.lr, chosen.weight_decay), []).append(result)
+        return {
+            network: {method: [Point(tuple(of)) for of in cells.values()] for method, cells in methods.items()}
+            for network, methods in sorted(found.items(), key=lambda item: (item[0].depth, item[0].label))
+        }
 
     def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
         """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
@@ -139,11 +158,13 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
         ConfigError: an unknown profile.
     """
     known = store.records() if records is None else records
-    results = {name: with_records(load_experiment(name, profile), known) for name in experiment_names()}
+    experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+    results = {name: with_records(experiment, known) for name, experiment in experiments.items()}
     frozen = read_frozen(profile)
     selects_itself = not frozen.cells
     if selects_itself:
         # Several experiments may ask for one cell.
         own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
         frozen = choose(settings(own.values()))
-    return Evidence(profile, results, store, frozen, selects_itself)
+    waiting = {name: experiment.waiting for name, experiment in experiments.items()}
+    return Evidence(profile, results, store, frozen, selects_itself, waiting)
