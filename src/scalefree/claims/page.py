@@ -10,15 +10,16 @@ from scalefree.experiments.intervals import Interval
 from scalefree.records.files import atomic_write
 
 INTRODUCTION = """\
-Statistics and thresholds are those of docs/analysis_plan.md, which says when each was fixed. Differences are paired over
-seeds, *n* of them; errors are final test errors in points (hundredths), and a diverged run counts as 100. An effect is
-*supported* when its whole 95 % interval lies on the claim's side of the threshold, *negligible* when it lies between minus
-and plus the threshold, *contradicted* when it lies beyond 0 on the other side, else *inconclusive*; an equivalence is
-supported when the 90 % interval lies within its limits. *Holm* is the claim's p after correction for all planned claims
-of this page, *signed rank* is Wilcoxon's p that there is no effect. A cell is (step size, decay)."""
+Statistics and thresholds are those of docs/analysis_plan.md, which says when each was fixed. Differences are paired
+over seeds, *n* of them; errors are final test errors in points (hundredths), and a diverged run counts as 100. An
+effect is *supported* when its whole 95 % interval lies on the claim's side of the threshold, *negligible* when it lies
+between minus and plus the threshold, *contradicted* when it lies beyond 0 on the other side, else *inconclusive*; an
+equivalence is supported when the 90 % interval lies within its limits. *Holm* is the claim's p after correction for all
+planned claims of this page, *signed rank* is Wilcoxon's p that there is no effect. A cell is (step size, decay)."""
 
 
-def _ends(interval: Interval | None, verdict: Verdict) -> str:
+def ends(interval: Interval | None, verdict: Verdict) -> str:
+    """`[-0.6, +1.2]`, signed as the measured value."""
     if interval is None:
         return "-"
     ends = [quantity(value, "", verdict.question.signed) for value in (interval.low, interval.high)]
@@ -38,7 +39,8 @@ def criterion(verdict: Verdict) -> str:
     return f"{question.sense} {sign}{question.threshold:.3g} {question.unit}".rstrip()
 
 
-def _p(value: float | None) -> str:
+def p_value(value: float | None) -> str:
+    """Three decimals; a dash where there is none."""
     return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -56,11 +58,11 @@ def table(verdicts: Sequence[Verdict]) -> str:
             verdict.where or "computed",
             f"**{verdict.verdict}**",
             effect(verdict),
-            _ends(measured.interval, verdict),
+            ends(measured.interval, verdict),
             str(measured.interval.n) if measured.interval is not None else "-",
             criterion(verdict),
-            _p(verdict.adjusted),
-            _p(measured.signed_rank),
+            p_value(verdict.adjusted),
+            p_value(measured.signed_rank),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -75,9 +77,9 @@ def paragraph(verdict: Verdict) -> str:
     lines.append(f"Statistic: {question.statistic}. Measured: {effect(verdict)}; supported if {criterion(verdict)}.")
     if measured.interval is not None:
         about = f"n = {measured.interval.n} {measured.interval.of}, {measured.interval.method}"
-        lines.append(f"95 % interval {_ends(measured.interval, verdict)}: {about}.")
+        lines.append(f"95 % interval {ends(measured.interval, verdict)}: {about}.")
     if measured.narrow is not None:
-        lines.append(f"90 % interval {_ends(measured.narrow, verdict)}.")
+        lines.append(f"90 % interval {ends(measured.narrow, verdict)}.")
     if measured.values:
         by_seed = ", ".join(f"{value:+.2f}" for _, value in sorted(measured.values.items()))
         lines.append(f"By seed: {by_seed}.")

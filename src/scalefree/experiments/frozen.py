@@ -91,7 +91,7 @@ def _number(value: float) -> str:
 def as_yaml(profile: str, frozen: Frozen) -> str:
     """The text of a profile's file."""
     lines = [
-        f"# The cells of the profile {profile}, chosen by validation error on the selection seeds: docs/analysis_plan.md.",
+        f"# The cells of the profile {profile}, chosen by validation error on its selection seeds.",
         f"# Written by `python scripts/freeze.py profile={profile}` from the records of the experiment selection.",
         f"records: {frozen.records}",
         f'digest: "{frozen.digest}"',

@@ -1,12 +1,12 @@
 """An experiment is a named grid of runs; a profile says at which size. Together they give the cells to fill.
 
 `configs/experiment/<name>.yaml` lists, for every profile, products of Hydra overrides; `configs/profile/<name>.yaml`
-holds what all runs of a profile share. Where a grid says `cell: own`, each method has the step size and the decay that
-the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another method's,
-`cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
+holds what all runs of a profile share. Where a grid says `cell: own`, each method has the step size and the decay
+that the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another
+method's, `cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
 
-At lambda = 0 our optimizers are one algorithm, bit for bit (a test proves it), so the cells of a grid that differ only in
-the optimizer share one run there.
+At lambda = 0 our optimizers are one algorithm, bit for bit (a test proves it), so the cells of a grid that differ only
+in the optimizer share one run there.
 """
 
 import functools

@@ -6,7 +6,8 @@ from string import Template
 
 from scalefree import claims, figures
 from scalefree.compose import compose_tree
-from scalefree.experiments import experiment_names, load_experiment, with_records
+from scalefree.experiments import experiment_names, load_experiment
+from scalefree.experiments.evidence import gather
 from scalefree.records import Store
 from scalefree.records.files import atomic_write
 from scalefree.report.coverage import coverage_section
@@ -39,9 +40,7 @@ def render(profile: str, results_dir: str | Path) -> str:
     experiments = {name: load_experiment(name, profile) for name in experiment_names()}
     # Read once: the sections agree, also while other processes add to the store.
     records = store.records()
-    results = {name: with_records(experiment, records) for name, experiment in experiments.items()}
-    judged = claims.Evidence(profile, results, store)
-    verdicts = [judge(judged) for judge in claims.CLAIMS]
+    verdicts = claims.judge_all(gather(profile, store, records))
     shown = [experiments[name] for name in figures.FIGURES if name in experiments and experiments[name].cells]
     evidence = [figures.gather(experiment, profile, store, records) for experiment in shown]
     theory = draw_theory(figures.THEORY)
