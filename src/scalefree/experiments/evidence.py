@@ -14,6 +14,7 @@ from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.frozen import Frozen, read_frozen
 from scalefree.experiments.grid import experiment_names, load_experiment
+from scalefree.experiments.names import number, optimizer_name
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
 from scalefree.records import Record, RecordError, Store, run_identity
@@ -75,7 +76,7 @@ class Evidence:
         return sorted(found, key=lambda network: (network.depth, network.label))
 
     def grids(self, experiment: str) -> dict[Network, dict[str, list[Point]]]:
-        """An experiment's cells under the usual protocol by network and method, the selection's too: what heatmaps show."""
+        """An experiment's cells under the usual protocol, by network and method; the selection's too."""
         found: dict[Network, dict[str, dict[tuple[float, float], list[Result]]]] = {}
         for result in self.results.get(experiment, ()):
             arm, chosen = arm_of(result.config), result.config.optimizer
@@ -127,13 +128,13 @@ class Evidence:
 
 
 def describe(arm: Arm) -> str:
-    """`adamw, eps 1e-3, loss x100`: the arm in a few words."""
+    """`AdamW, eps 1e-3, loss x100`: the arm in a few words."""
     parts = [
-        arm.method,
-        "" if arm.eps == 1e-8 else f"eps {arm.eps:g}",
+        optimizer_name(arm.method),
+        "" if arm.eps == 1e-8 else f"eps {number(arm.eps)}",
         "" if arm.loss_multiplier == 1 else f"loss x{arm.loss_multiplier:g}",
-        f"gradients unbalanced over {arm.gradient_unbalance:g} decades" if arm.gradient_unbalance else "",
-        f"decays unbalanced over {arm.decay_unbalance:g} decades" if arm.decay_unbalance else "",
+        f"layer gradients x10^±{arm.gradient_unbalance:g}" if arm.gradient_unbalance else "",
+        f"layer decays x10^±{arm.decay_unbalance:g}" if arm.decay_unbalance else "",
         "" if arm.schedule == "constant" else arm.schedule,
         f"replica {arm.replica}" if arm.replica else "",
     ]

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from scalefree.claims.page import effect
-from scalefree.claims.verdict import Verdict, quantity
+from scalefree.claims.page import effect, ends
+from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import arm_of
 from scalefree.experiments.evidence import Evidence
-from scalefree.experiments.intervals import Interval
 from scalefree.experiments.names import scope, width_name
 from scalefree.experiments.results import Point
 from scalefree.figures.style import LAMBDA, MINUS
@@ -57,21 +56,25 @@ def caption(evidence: Evidence, points: Sequence[Point], notes: Sequence[str] = 
     widths = [name for name in dict.fromkeys(width_name(p.results[0].config.model) for p in points) if name]
     sentences = [", ".join([scope(evidence.profile, points), *widths]), coverage(points), *notes]
     if one_run(points):
-        sentences.append(f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 methods are one algorithm and share one run")
+        sentences.append(
+            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 methods are one algorithm and share one run"
+        )
     return ". ".join(filter(None, sentences)) + "."
-
-
-def ends(interval: Interval | None) -> str:
-    """` [+1.2, +3.4]`, or nothing."""
-    if interval is None:
-        return ""
-    low, high = (quantity(value, "", signed=True).replace("-", MINUS) for value in (interval.low, interval.high))
-    return f" [{low}, {high}]"
 
 
 def told(verdict: Verdict) -> str:
     """A judged claim in a line: `+12.3 points [+8.1, +16.5]: supported`."""
     if verdict.effect is None:
         return f"{verdict.verdict}: {verdict.reason}"
+    interval = f" {ends(verdict.interval, verdict)}" if verdict.interval is not None else ""
     why = f" ({verdict.reason})" if verdict.verdict == "not judged" else ""
-    return f"{effect(verdict).replace('-', MINUS)}{ends(verdict.interval)}: {verdict.verdict}{why}"
+    return f"{effect(verdict)}{interval}".replace("-", MINUS) + f": {verdict.verdict}{why}"
+
+
+def sentences(verdicts: Sequence[Verdict]) -> list[str]:
+    """Claims that a figure says in words, each with what it found."""
+    return [
+        f"Claim {v.question.number}, \N{LEFT DOUBLE QUOTATION MARK}{v.question.claim.rstrip('.')}"
+        f"\N{RIGHT DOUBLE QUOTATION MARK}: {told(v)}"
+        for v in verdicts
+    ]

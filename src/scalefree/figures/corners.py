@@ -5,12 +5,18 @@ from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.names import network_name
 from scalefree.figures.by_depth import CORNERS, depths, draw_by_depth, points_by_depth
 from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how
-from scalefree.figures.estimates import ROWS_NOTE, draw_rows, error_of, row_of
+from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.style import BLACK, method_entries, new_figure
+from scalefree.figures.estimates import ROWS_NOTE, draw_rows, error_of
+from scalefree.figures.style import MINUS, method_entries, new_figure
 
 # The planned contrasts, in the order of their rows.
-CONTRASTS = ("11a", "11b", "11d", "4b")
+CONTRASTS = (
+    Contrast("scale-freeness lowers the error", numbers=("11a",)),
+    Contrast("decoupling lowers the error", numbers=("11b",)),
+    Contrast(f"metric prox {MINUS} scaled Adam-l2", numbers=("11d",)),
+    Contrast(f"Adam-l2 {MINUS} AdamW", numbers=("4b",)),
+)
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
@@ -25,9 +31,9 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     errors, contrasts = figure.subplots(1, 2, width_ratios=(1.15, 1))
     draw_by_depth(errors, points, methods, error_of, "final test error (%)")
     deepest = depths(evidence)[-1]
-    verdicts = [v for v in judge(evidence, CONTRASTS) if v.where == deepest.label]
-    verdicts.sort(key=lambda verdict: CONTRASTS.index(verdict.question.number))
-    draw_rows(contrasts, [row_of(verdict, BLACK) for verdict in verdicts])
+    verdicts = judge(evidence, [number for contrast in CONTRASTS for number in contrast.numbers])
+    rows = [contrast.measured_in(evidence, deepest, verdicts) for contrast in CONTRASTS]
+    draw_rows(contrasts, [row[0] for row in rows if row is not None])
     errors.set_title("a  four ways to decay, without BatchNorm")
     contrasts.set_title(f"b  {network_name(deepest)}: what makes the difference")
     contrasts.set_xlabel("test error (points)")

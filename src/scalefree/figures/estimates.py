@@ -9,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from scalefree.claims.planned import LEAST_SPREAD
-from scalefree.claims.verdict import Verdict
+from scalefree.claims.verdict import Verdict, quantity
 from scalefree.experiments.evidence import errors
 from scalefree.experiments.intervals import Interval, mean_interval
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import ends, told
+from scalefree.figures.caption import told
 from scalefree.figures.scales import difference_axis
 from scalefree.figures.style import LIGHT, MINUS, NEUTRAL, Look, typeset
 
 ROWS_NOTE = (
-    "Thin bars: 95 % intervals; thick ones: the 90 % intervals that judge an equivalence; grey bands: its limits; dashed "
-    "lines: the other claims' thresholds"
+    "Thin bars: 95 % intervals; thick ones: the 90 % intervals that judge an equivalence; grey bands: its limits; "
+    "dashed lines: the other claims' thresholds; an axis with 1, 2, 5, 10 is linear up to 1 and logarithmic beyond"
 )
 
 
@@ -39,13 +39,22 @@ class Estimate:
     diverged: Collection[int] = frozenset()
     whole: bool = True
 
+    @property
+    def extent(self) -> list[float]:
+        """Every number that is drawn."""
+        return [*self.values.values(), *((self.interval.low, self.interval.high) if self.interval is not None else ())]
+
+
+def diverged_seeds(point: Point) -> set[int]:
+    """The seeds whose run diverged."""
+    return {seed for seed, record in point.records.items() if record.outcome.status == "diverged"}
+
 
 def error_of(point: Point) -> Estimate:
     """Final test errors in percent, with the interval of their mean if no seed is missing."""
     values, whole = errors(point), point.status in ("completed", "diverged")
-    diverged = {seed for seed, record in point.records.items() if record.outcome.status == "diverged"}
     interval = mean_interval(list(values.values()), "seeds", LEAST_SPREAD) if whole else None
-    return Estimate(values, interval, None, diverged, whole)
+    return Estimate(values, interval, None, diverged_seeds(point), whole)
 
 
 def accuracy_of(point: Point) -> Estimate:
@@ -56,13 +65,6 @@ def accuracy_of(point: Point) -> Estimate:
         interval = Interval(100 - of.high, 100 - of.low, of.n, of.of, of.method)
     values = {seed: 100 - value for seed, value in error.values.items()}
     return Estimate(values, interval, None, error.diverged, error.whole)
-
-
-def difference_of(verdict: Verdict) -> Estimate:
-    """What a claim measured."""
-    measured = verdict.measured
-    values = measured.values or ({} if measured.effect is None else {0: measured.effect})
-    return Estimate(values, measured.interval, measured.narrow)
 
 
 def draw_estimate(
@@ -85,8 +87,9 @@ def draw_estimate(
     for interval, thickness, gid in ((of.interval, 1.1, "interval"), (of.narrow, 2.6, "narrow")):
         if interval is not None:
             plot([middle, middle], [interval.low, interval.high], linewidth=thickness, solid_capstyle="butt", gid=gid)
+    mean = float(np.mean(list(of.values.values())))
     plot(
-        [middle], [float(np.mean(list(of.values.values())))], look.marker, markersize=4.8, markeredgewidth=0.8, zorder=3,
+        [middle], [mean], look.marker, markersize=4.6, markeredgewidth=0.45, zorder=3,
         markerfacecolor=look.color if of.whole else "white", markeredgecolor="white" if of.whole else look.color,
         gid="mean",
     )  # fmt: skip
@@ -106,7 +109,7 @@ class Row:
 
     Attributes:
         verdict: None where it is shown beside a claim and is none itself.
-        lack: what is missing, where there is nothing to draw.
+        lack: what is missing.
     """
 
     label: str
@@ -116,51 +119,48 @@ class Row:
     lack: str = ""
 
 
-def row_of(verdict: Verdict, look: Look, label: str = "") -> Row:
-    """A claim as a row, called by its own sentence if by nothing else."""
-    question = verdict.question
-    called = f"{question.number}  {label or question.claim.rstrip('.')}"
-    lack = verdict.reason if verdict.effect is None else ""
-    return Row(called, look, difference_of(verdict), verdict, lack)
-
-
 def _draw_threshold(axes: Axes, verdict: Verdict, bottom: float, height: float) -> None:
     question = verdict.question
     d = question.threshold
     if question.sense == "within":
-        axes.add_patch(
-            Rectangle((-d, bottom), 2 * d, height, facecolor=LIGHT, linewidth=0, zorder=0.5, gid="limits")
-        )
+        axes.add_patch(Rectangle((-d, bottom), 2 * d, height, facecolor=LIGHT, linewidth=0, zorder=0.5, gid="limits"))
         return
     for limit in (-d, d) if question.sense == "beyond" else (d,):
-        axes.plot([limit] * 2, [bottom, bottom + height], color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold")
+        axes.plot(
+            [limit] * 2, [bottom, bottom + height], color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold"
+        )
 
 
 def _result(row: Row) -> str:
     if row.lack:
-        return f"not judged: {row.lack}" if row.verdict is not None else row.lack
+        return row.lack
     if row.verdict is not None:
         return told(row.verdict)
-    mean = float(np.mean(list(row.estimate.values.values())))
-    return f"{mean:+.3g} points{ends(row.estimate.interval)}".replace("-", MINUS)
+    mean = quantity(float(np.mean(list(row.estimate.values.values()))), "points", signed=True)
+    interval = row.estimate.interval
+    ends = "" if interval is None else f" [{quantity(interval.low, '', True)}, {quantity(interval.high, '', True)}]"
+    return f"{mean}{ends}".replace("-", MINUS)
 
 
-def draw_rows(axes: Axes, rows: Sequence[Row], extent: Sequence[float] = (), characters: int = 52) -> None:
+def draw_rows(axes: Axes, rows: Sequence[Row], among: Sequence[Row] = (), characters: int = 52) -> None:
     """One comparison below the other: its name and result above its seeds, mean and interval.
 
-    `extent`: further values that the axis, in points, shows, so that panels agree.
+    `among`: the rows of all panels that share the axis, which is in points.
     """
-    shown = [value for row in rows for value in row.estimate.values.values()]
-    intervals = [row.estimate.interval for row in rows if row.estimate.interval is not None]
-    shown += [end for interval in intervals for end in (interval.low, interval.high)]
-    thresholds = [row.verdict.question.threshold for row in rows if row.verdict is not None]
-    difference_axis(axes, "x", [*shown, *extent], max(thresholds, default=1.0))
+    questions = [row.verdict.question for row in among or rows if row.verdict is not None]
+    difference_axis(
+        axes,
+        "x",
+        [value for row in among or rows for value in row.estimate.extent],
+        max((question.threshold for question in questions), default=1.0),
+        any(question.sense == "within" for question in questions),
+    )
     axes.axvline(0, color="black", linewidth=0.7)
     for index, row in enumerate(rows):
         if row.verdict is not None:
-            _draw_threshold(axes, row.verdict, -index - 0.95, 0.42)
-        draw_estimate(axes, -index - 0.72, row.estimate, row.look, 0.2, horizontal=True)
-        words = textwrap.wrap(typeset(row.label), characters)[:2] + textwrap.wrap(_result(row), characters)[:2]
+            _draw_threshold(axes, row.verdict, -index - 0.97, 0.42)
+        draw_estimate(axes, -index - 0.75, row.estimate, row.look, 0.18, horizontal=True)
+        words = [line for text in (typeset(row.label), _result(row)) for line in textwrap.wrap(text, characters)[:2]]
         axes.text(
             0.0, -index - 0.02, "\n".join(words), transform=axes.get_yaxis_transform(), va="top", linespacing=1.1,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}, fontsize=7,

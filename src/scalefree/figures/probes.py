@@ -4,61 +4,38 @@ A figure is a row of `PROBES`. A contrast is measured as the claim of its number
 experiments; where the claim is asked there, the verdict stands beside it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
 
-from scalefree.claims.planned import CLAIMS, LEAST_SPREAD, At, judge
-from scalefree.claims.verdict import Measured, Verdict
+from scalefree.claims.planned import At, judge
 from scalefree.experiments.arms import Network, arm_of
-from scalefree.experiments.evidence import Evidence, Missing, describe
-from scalefree.experiments.intervals import mean_interval
+from scalefree.experiments.evidence import Evidence, describe
 from scalefree.experiments.names import cell_name, network_name, number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how, told
+from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how, sentences
+from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.estimates import ROWS_NOTE, Estimate, Row, draw_estimate, draw_rows, error_of, row_of
-from scalefree.figures.style import MINUS, look, new_figure, ordered, typeset
+from scalefree.figures.estimates import ROWS_NOTE, Row, draw_estimate, draw_rows, error_of
+from scalefree.figures.style import MINUS, look, new_figure, ordered
 
-Measure = Callable[[At], SeedValues | Measured]
-_OF_CLAIM: dict[str, Measure] = {claim.question.number: claim.measure for claim in CLAIMS}
 # Inches: of a comparison, and of an arm.
-_ROW, _ARM = 0.66, 0.3
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """One difference of errors.
-
-    Attributes:
-        numbers: the claims that ask for it, the first of which says how it is measured.
-        measure: where no claim asks for it.
-    """
-
-    label: str
-    method: str
-    numbers: tuple[str, ...] = ()
-    measure: Measure | None = None
+_ROW, _ARM = 0.66, 0.42
+# Claims of other quantities about the same runs, said in the caption.
+ALSO_SAID = {"loss_scale": ("6a",)}
 
 
 def _changed(at: At, method: str, decay_times: float = 1.0, **unusual: float) -> SeedValues:
     return at(method, decay_times=decay_times, **unusual) - at(method)
 
 
-def _between(at: At, first: str, second: str, cell: str = "own", **unusual: float) -> SeedValues:
+def _between(at: At, first: str, second: str, cell: str = "own", **unusual: float | str) -> SeedValues:
     return at(first, cell, **unusual) - at(second, cell, **unusual)
 
 
-def _prox_annealed(at: At) -> SeedValues:
-    return at("adamprox", "adamw", schedule="cosine") - at("adamw", "adamw", schedule="cosine")  # type: ignore[arg-type]
-
-
-def _parity_annealed(at: At) -> SeedValues:
-    cell = "adamw_decayed"
-    return at("adaml2", cell, schedule="cosine") - at("adamw", cell, schedule="cosine")  # type: ignore[arg-type]
+_annealed = partial(_between, second="adamw", schedule="cosine")
 
 
 PROBES: dict[str, tuple[Contrast, ...]] = {
@@ -68,11 +45,17 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
             f"replica {MINUS} AdamW: another order within batches, so other rounding", "adamw",
             measure=partial(_changed, method="adamw", replica=1),
         ),
-        Contrast(f"AdamProx {MINUS} AdamW, cosine schedule", "adamprox", measure=_prox_annealed),
+        Contrast(
+            f"AdamProx {MINUS} AdamW, cosine schedule", "adamprox",
+            measure=partial(_annealed, first="adamprox", cell="adamw"),
+        ),
     ),
     "batch_norm": (
         Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
-        Contrast(f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2", measure=_parity_annealed),
+        Contrast(
+            f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
+            measure=partial(_annealed, first="adaml2", cell="adamw_decayed"),
+        ),
     ),
     "loss_scale": (
         Contrast(f"AdamW: loss x100 {MINUS} x1", "adamw", ("6b-adamw",)),
@@ -101,36 +84,14 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         Contrast(f"by network {MINUS} by coordinate", "adam_scaled_l2_by_network", ("12b",)),
         Contrast(f"Adam-l2 {MINUS} by layer", "adaml2", ("12c",)),
         Contrast(
-            f"Adam-l2 {MINUS} by coordinate", "adaml2", measure=partial(_between, first="adaml2", second="adam_scaled_l2")
+            f"Adam-l2 {MINUS} by coordinate", "adaml2",
+            measure=partial(_between, first="adaml2", second="adam_scaled_l2"),
         ),
     ),
     "balance": tuple(
         Contrast(f"decays over 10^{MINUS}{w} to 10^{w} {MINUS} equal decays", "adamw", (f"13-{w}",)) for w in (1, 2)
     ),
 }  # fmt: skip
-
-
-def _measured(
-    contrast: Contrast, at: At, verdicts: Sequence[Verdict]
-) -> tuple[Row | None, Verdict | None]:
-    """A contrast in a network as a row; None where the profile does not train it there."""
-    of = look(contrast.method)
-    measure = _OF_CLAIM[contrast.numbers[0]] if contrast.numbers else contrast.measure
-    assert measure is not None
-    lack = ""
-    values: SeedValues | Measured = SeedValues()
-    try:
-        values = measure(at)
-    except Missing as missing:
-        if not missing.asked:
-            return None, None
-        lack = str(missing)
-    asked = [v for v in verdicts if v.question.number in contrast.numbers and v.where == at.network.label]
-    if asked:
-        return row_of(asked[0], of, contrast.label), asked[0]
-    assert isinstance(values, SeedValues)
-    interval = mean_interval(list(values.values()), "seeds", LEAST_SPREAD)
-    return Row(contrast.label, of, Estimate(values, interval), lack=lack), None
 
 
 def _arms(points: Sequence[Point]) -> dict[tuple[str, str], Point]:
@@ -161,38 +122,29 @@ def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """A row of panels per network: the arms' errors, and their paired differences."""
-    numbers = [n for contrast in PROBES[entry.name] for n in contrast.numbers]
-    verdicts = judge(evidence, numbers)
+    contrasts = PROBES[entry.name]
+    verdicts = judge(evidence, [number for contrast in contrasts for number in contrast.numbers])
     found: list[tuple[Network, list[Row], dict[tuple[str, str], Point]]] = []
     for network in evidence.networks_of(entry.needs):
-        rows, points = [], []
-        for contrast in PROBES[entry.name]:
-            at = At(evidence, network)
-            row, _ = _measured(contrast, at, verdicts)
-            if row is not None:
-                rows.append(row)
-                points += list(at.used.values())
-        if rows and points:
-            found.append((network, rows, _arms(points)))
+        measured = [contrast.measured_in(evidence, network, verdicts) for contrast in contrasts]
+        rows = [one[0] for one in measured if one is not None]
+        arms = _arms([point for one in measured if one is not None for point in one[1]])
+        if arms:
+            found.append((network, rows, arms))
     if not found:
         return {}
-    also = [v for v in judge(evidence, SPREAD_CLAIMS) if v.verdict] if entry.name == "loss_scale" else []
-    notes = [SEEDS_NOTE, ROWS_NOTE, chosen_how(evidence)]
-    notes += [f"{v.question.number}, {v.question.claim.rstrip('.')}: {told(v)}" for v in also]
-    heights = [max(_ROW * len(rows), (_ARM + 0.12) * len(arms)) + 0.3 for _, rows, arms in found]
+    also = sentences(judge(evidence, ALSO_SAID.get(entry.name, ())))
+    notes = [SEEDS_NOTE, ROWS_NOTE, chosen_how(evidence), *also]
+    heights = [max(_ROW * len(rows), _ARM * len(arms)) + 0.3 for _, rows, arms in found]
     shown = [point for _, _, arms in found for point in arms.values()]
     figure = new_figure(sum(heights) + 0.3, entry.title, caption(evidence, shown, notes))
     panels = figure.subplots(len(found), 2, squeeze=False, sharex="col", height_ratios=heights, width_ratios=(1, 1.25))
-    extent = [value for _, rows, _ in found for row in rows for value in row.estimate.values.values()]
+    among = [row for _, rows, _ in found for row in rows]
     for (left, right), (network, rows, arms) in zip(panels, found, strict=True):
         _draw_arms(left, arms)
-        draw_rows(right, rows, extent)
+        draw_rows(right, rows, among)
         left.set_title(f"{network_name(network)}: errors")
         right.set_title("paired differences")
     panels[-1, 0].set_xlabel("final test error (%)")
     panels[-1, 1].set_xlabel("difference of test errors (points)")
     return {entry.name: figure}
-
-
-# Of update scales, in powers of two: said in words where the errors of the same runs are drawn.
-SPREAD_CLAIMS = ("6a",)

@@ -1,5 +1,6 @@
 """Axes of errors, of differences and of depths, with numbers that one can read."""
 
+import itertools
 import math
 from collections.abc import Iterable
 from typing import Literal
@@ -10,11 +11,12 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from scalefree.experiments.names import number
 
-# Differences are drawn on a linear axis until they are so many times a claim's threshold, then linearly only up to 1.
+# Where differences are so many times the limits of an equivalence, their axis is linear only up to 1.
 _LINEAR_UP_TO = 12.0
 # Labels of such an axis, the more important first; one that has no room is left out.
 _LABELS = (0, 1, 10, 100, 5, 50, 2, 20)
 _LEAST_ROOM = 0.075
+_LINEAR_PART = 0.5
 
 
 def plain_log_axis(axes: Axes) -> None:
@@ -38,14 +40,12 @@ def plain_log_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
 
 
-def _signed(value: float) -> str:
-    return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"
-
-
-def difference_axis(axes: Axes, which: Literal["x", "y"], values: Iterable[float], threshold: float) -> None:
+def difference_axis(
+    axes: Axes, which: Literal["x", "y"], values: Iterable[float], threshold: float, equivalence: bool = False
+) -> None:
     """An axis for differences that shows `values`, 0 and both thresholds.
 
-    It is linear unless values are many times the threshold; then it is logarithmic beyond 1 on either side.
+    It is linear unless values are many times the limits of an equivalence; then it is logarithmic beyond 1.
     """
     known = [*values, 0.0, 1.3 * threshold, -1.3 * threshold]
     low, high = min(known), max(known)
@@ -53,14 +53,14 @@ def difference_axis(axes: Axes, which: Literal["x", "y"], values: Iterable[float
     low, high = low - margin, high + margin
     axis = axes.xaxis if which == "x" else axes.yaxis
     limit, scale = (axes.set_xlim, axes.set_xscale) if which == "x" else (axes.set_ylim, axes.set_yscale)
-    if threshold < 0.5 or max(-low, high) <= _LINEAR_UP_TO * threshold:
+    if not equivalence or max(-low, high) <= _LINEAR_UP_TO * threshold:
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     else:
-        scale("symlog", linthresh=1, linscale=0.7)
+        scale("symlog", linthresh=1, linscale=_LINEAR_PART)
 
         def place(value: float) -> float:
             size = abs(value)
-            return math.copysign(0.7 * size if size <= 1 else 0.7 + math.log10(size), value)
+            return math.copysign(_LINEAR_PART * size if size <= 1 else _LINEAR_PART + math.log10(size), value)
 
         low, high = (math.copysign(max(1.25 * abs(end), 1.5), end) for end in (low, high))
         room = _LEAST_ROOM * (place(high) - place(low))
@@ -70,8 +70,8 @@ def difference_axis(axes: Axes, which: Literal["x", "y"], values: Iterable[float
                 if low <= tick <= high and all(abs(place(tick) - place(other)) >= room for other in kept):
                     kept.append(tick)
         axis.set_major_locator(FixedLocator(sorted(kept)))
-        axes.minorticks_off()
-    axis.set_major_formatter(lambda value, _: _signed(value))
+        axis.set_minor_locator(FixedLocator([sign * k * d for sign in (-1, 1) for d in (1, 10) for k in range(2, 10)]))
+    axis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
     limit(low, high)
 
 
@@ -79,5 +79,5 @@ def depth_places(depths: Iterable[int]) -> dict[int, float]:
     """A place for each depth on a logarithmic axis whose nearest neighbours are 1 apart."""
     distinct = sorted(set(depths))
     logs = [math.log2(depth) for depth in distinct]
-    gap = min((b - a for a, b in zip(logs, logs[1:], strict=False)), default=1.0)
+    gap = min((b - a for a, b in itertools.pairwise(logs)), default=1.0)
     return {depth: (log - logs[0]) / gap for depth, log in zip(distinct, logs, strict=True)}

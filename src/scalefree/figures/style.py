@@ -121,7 +121,13 @@ def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line
     """A legend entry per method: its marker, or the line that it is drawn with."""
     looks = [look(method) for method in ordered(methods)]
     return [
-        Line2D([], [], color=of.color, label=of.label, **({"linestyle": of.dash} if linestyle else {"marker": of.marker, "linestyle": "none"}))  # type: ignore[arg-type]
+        Line2D(
+            [],
+            [],
+            color=of.color,
+            label=of.label,
+            **({"linestyle": of.dash} if linestyle else {"marker": of.marker, "linestyle": "none"}),
+        )  # type: ignore[arg-type]
         for of in looks
     ]
 
