@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-
-from claims.made import as_the_paper_says, evidence
 from scalefree.claims.intervals import Interval
 from scalefree.claims.selection import Selection
+
+from claims.made import as_the_paper_says, evidence
 from scalefree.claims.verdict import Measured, Question, decide, judged_at_best_cells
 from scalefree.experiments import Setting
 from scalefree.experiments.results import Criterion

@@ -48,9 +48,11 @@ class Measured:
 
     Attributes:
         narrow: the 90 % interval of an equivalence, None for other claims.
-        chance: p of the test whose rejection supports the claim; 1 where it cannot be tested.
+        chance: p of the test whose rejection supports the claim, two-sided but for an equivalence, so that it is below
+            0.05 exactly where a t interval supports the claim; 1 where it cannot be tested.
         signed_rank: p of Wilcoxon's test that there is no effect in either direction.
         values: the statistic of each seed, where it has one.
+        doubt: why the claim is not supported even where the interval would support it.
     """
 
     effect: float | None = None
@@ -60,6 +62,7 @@ class Measured:
     signed_rank: float | None = None
     values: dict[int, float] = field(default_factory=dict)
     problem: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,18 +137,19 @@ def measured_over_seeds(question: Question, values: SeedValues, least_spread: fl
     numbers, d = list(values.values()), question.threshold
     if len(numbers) < 2:
         return Measured(values.mean, values=dict(values), problem="one seed, so no interval: it takes a second one")
-    above, below = chance_above(numbers, d, least_spread), 1 - chance_above(numbers, -d, least_spread)
+    # One-sided p values that the mean is above each limit.
+    above, above_minus = (chance_above(numbers, limit, least_spread) for limit in (d, -d))
     chance = {
-        "above": above,
-        "below": 1 - above,
-        "beyond": min(1.0, 2 * min(above, below)),
-        "within": max(chance_above(numbers, -d, least_spread), 1 - above),
+        "above": 2 * above,
+        "below": 2 * (1 - above),
+        "beyond": 2 * min(above, 1 - above_minus),
+        "within": max(above_minus, 1 - above),
     }[question.sense]
     return Measured(
         effect=values.mean,
         interval=mean_interval(numbers, "seeds", least_spread),
         narrow=mean_interval(numbers, "seeds", least_spread, 0.9) if question.sense == "within" else None,
-        chance=chance,
+        chance=min(1.0, chance),
         signed_rank=signed_rank(numbers),
         values=dict(values),
     )
@@ -155,17 +159,23 @@ def decide(question: Question, measured: Measured) -> tuple[Decision, str]:
     """The verdict and its reason."""
     if measured.problem:
         return "not judged", measured.problem
-    interval, d = measured.interval, question.threshold
-    if measured.effect is None or interval is None:
+    if measured.effect is None or measured.interval is None:
         return "inconclusive", "there is no interval"
+    decision, reason = _by_interval(question, measured.interval, measured.narrow)
+    return ("inconclusive", measured.doubt) if decision == "supported" and measured.doubt else (decision, reason)
+
+
+def _by_interval(question: Question, interval: Interval, narrow: Interval | None) -> tuple[Decision, str]:
+    d = question.threshold
     limit, both = quantity(d, question.unit), f"\N{PLUS-MINUS SIGN}{quantity(d, question.unit)}"
+    too_few = f"{interval.n} {interval.of} are too few to tell"
     if question.sense == "within":
-        narrow = measured.narrow or interval
+        narrow = narrow or interval
         if -d < narrow.low and narrow.high < d:
             return "supported", f"the whole {100 * narrow.level:.0f} % interval lies within {both}"
         if interval.low > d or interval.high < -d:
             return "contradicted", f"the whole interval lies outside {both}"
-        return "inconclusive", f"the interval reaches beyond {both}: {interval.n} {interval.of} are too few to tell"
+        return "inconclusive", f"the interval reaches beyond {both}: {too_few}"
     if question.sense == "below":
         if interval.high < d:
             return "supported", f"the whole interval lies below {limit}"
@@ -179,7 +189,9 @@ def decide(question: Question, measured: Measured) -> tuple[Decision, str]:
         return "negligible", f"the whole interval lies within {both}"
     elif question.sense == "above" and interval.high < 0:
         return "contradicted", "the whole interval lies below 0"
-    return "inconclusive", f"the interval reaches across {limit}: {interval.n} {interval.of} are too few to tell"
+    if interval.high < d:
+        return "inconclusive", f"the interval lies below {limit}, but reaches across -{limit}: {too_few}"
+    return "inconclusive", f"the interval reaches across {limit}: {too_few}"
 
 
 def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:

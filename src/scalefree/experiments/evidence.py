@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.frozen import Frozen, read_frozen
@@ -41,6 +42,7 @@ class Evidence:
     Attributes:
         frozen: each method's cell in each network.
         selects_itself: whether the seeds that chose the cells are those that are compared, as in the profile quick.
+        waiting: confirmation runs whose step size and decay the selection seeds have yet to choose.
     """
 
     profile: str
@@ -48,7 +50,9 @@ class Evidence:
     store: Store
     frozen: Frozen
     selects_itself: bool
+    waiting: Sequence[RunConfig] = ()
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
+    _asked: set[tuple[Network, Arm]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         found: dict[tuple[str, Arm, float, float], dict[int, Result]] = {}
@@ -61,12 +65,19 @@ class Evidence:
                 found.setdefault(key, {})[result.config.seed] = result
         for key, by_seed in found.items():
             self._points[key] = Point(tuple(by_seed[seed] for seed in sorted(by_seed)))
+        configs = [*(point.results[0].config for point in self._points.values()), *self.waiting]
+        self._asked.update((network_of(config), arm_of(config)) for config in configs)
 
     @property
     def networks(self) -> list[Network]:
         """Every network of the confirmation runs, from shallow to deep."""
-        found = {network_of(point.results[0].config) for point in self._points.values()}
+        found = {network for network, _ in self._asked}
         return sorted(found, key=lambda network: (network.depth, network.label))
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the profile has selection seeds, so that docs/analysis_plan.md plans it."""
+        return bool(self.results.get(SELECTION))
 
     def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
         """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
@@ -74,14 +85,13 @@ class Evidence:
         Raises:
             Missing: the profile does not train it, or nothing has been chosen yet.
         """
-        arms = {key[1] for key in self._points if key[0] == network}
-        if arm not in arms:
+        if not any(asked.label == network and of == arm for asked, of in self._asked):
             raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
             raise Missing(f"{network}: no cell has been chosen for {wanted} yet")
-        point = self._points.get((network, arm, chosen.lr, chosen.weight_decay * decay_times))
+        point = self._points.get((network, arm, chosen.lr, chosen.decay(decay_times)))
         if point is None:
             raise Missing(f"{network}: {describe(arm)} is not trained at the cell of {wanted}", asked=False)
         return point
@@ -139,11 +149,13 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
         ConfigError: an unknown profile.
     """
     known = store.records() if records is None else records
-    results = {name: with_records(load_experiment(name, profile), known) for name in experiment_names()}
+    experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+    results = {name: with_records(experiment, known) for name, experiment in experiments.items()}
+    waiting = [config for name, experiment in experiments.items() if name != SELECTION for config in experiment.waiting]
     frozen = read_frozen(profile)
-    selects_itself = not frozen.cells
+    selects_itself = not frozen.cells and not results[SELECTION]
     if selects_itself:
         # Several experiments may ask for one cell.
         own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
         frozen = choose(settings(own.values()))
-    return Evidence(profile, results, store, frozen, selects_itself)
+    return Evidence(profile, results, store, frozen, selects_itself, waiting)

@@ -54,7 +54,8 @@ def mean_interval(values: Sequence[float], of: str, least_spread: float, level: 
     n = len(values)
     if n < 2:
         return None
-    if n >= LEAST_FOR_BOOTSTRAP and np.ptp(values) > 0:
+    plain = float(np.std(values, ddof=1)) >= least_spread
+    if n >= LEAST_FOR_BOOTSTRAP and plain and np.ptp(values) > 0:
         done = bootstrap(
             (np.asarray(values),),
             np.mean,
@@ -68,7 +69,6 @@ def mean_interval(values: Sequence[float], of: str, least_spread: float, level: 
             return Interval(low, high, n, of, "BCa bootstrap", level)
     spread = _spread(values, least_spread)
     half = float(stdtrit(n - 1, (1 + level) / 2)) * spread / math.sqrt(n)
-    plain = float(np.std(values, ddof=1)) >= least_spread
     method = "Student's t" if plain else f"Student's t with the least spread allowed, {least_spread:g}"
     mean = float(np.mean(values))
     return Interval(mean - half, mean + half, n, of, method, level)
@@ -84,28 +84,32 @@ def chance_above(values: Sequence[float], threshold: float, least_spread: float)
 
 def signed_rank(values: Sequence[float]) -> float | None:
     """Two-sided p of Wilcoxon's signed-rank test that the values are symmetric about 0; None where all are 0."""
-    if len(values) < 2 or not any(values):
+    # Differences of errors tie often, as errors count images; rounding in their last digits must not break the ties.
+    rounded = np.round(values, 9)
+    if len(rounded) < 2 or not rounded.any():
         return None
-    return float(wilcoxon(list(values)).pvalue)
+    return float(wilcoxon(rounded).pvalue)
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float], of: str) -> tuple[float | None, Interval | None]:
-    """Spearman's correlation, None where x or y is constant, and its interval, from five points on.
+def rank_correlation(x: Sequence[float], y: Sequence[float], of: str) -> tuple[float | None, Interval | None, float]:
+    """Spearman's correlation, None where x or y is constant; its interval, from five points on; p that it is above 0.
 
     Fisher's z with the standard error of Bonett and Wright (2000), sqrt((1 + r^2 / 2) / (n - 3)). A perfect ranking
-    counts as lying halfway to the next one below it: else its interval would have no width.
+    counts as lying halfway to the next one below it: else its interval would have no width. p is below 0.05 exactly
+    where the interval lies above 0, and 1 where there is no interval.
     """
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None, None
+        return None, None, 1.0
     n = len(x)
     r = float(spearmanr(x, y).statistic)
     if n < 5:
-        return r, None
+        return r, None, 1.0
     furthest = 1 - 6 / (n * (n * n - 1))
     inside = min(max(r, -furthest), furthest)
-    half = NORMAL_FACTOR * math.sqrt((1 + inside * inside / 2) / (n - 3))
-    z = math.atanh(inside)
-    return r, Interval(math.tanh(z - half), math.tanh(z + half), n, of, "Fisher's z of Spearman's correlation")
+    error = math.sqrt((1 + inside * inside / 2) / (n - 3))
+    z, half = math.atanh(inside), NORMAL_FACTOR * error
+    interval = Interval(math.tanh(z - half), math.tanh(z + half), n, of, "Fisher's z of Spearman's correlation")
+    return r, interval, min(1.0, math.erfc(z / error / math.sqrt(2)))
 
 
 def holm(chances: Sequence[float]) -> list[float]:
