@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is no part of the package
 
@@ -18,14 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is n
 def main() -> int:
     """Exit codes: 0 done, 1 something could not be measured, 2 refused before any work."""
     try:
-        options = parse(sys.argv[1:], results_dir="results", dataset_root="", device="auto")
+        options = parse(given(), results_dir="results", dataset_root="", device="auto")
         from benchmarks import suite, table
         from scalefree.training.device import choose_device
 
         device = choose_device(options["device"])
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     logging.basicConfig(level=logging.WARNING)
     results_dir = Path(options["results_dir"])
     result = suite.run(

@@ -7,18 +7,17 @@ Needs a wandb account (`wandb login`) and the extra `dashboards`. Running it twi
 
 import sys
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
 
 
 def main() -> int:
     """Exit codes: 0 done, 1 wandb refused or does not answer, 2 an unknown or missing argument."""
     try:
-        options = parse(sys.argv[1:], entity="", project="scalefree")
+        options = parse(given(), entity="", project="scalefree")
         if not options["entity"]:
             raise ValueError("entity= is missing: the user or team on wandb that owns the project")
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     try:
         from scalefree.dashboards.publish import publish
     except ModuleNotFoundError as error:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
 from scalefree.tracking.sessions import Session, newest, sessions
 
 
@@ -39,10 +39,9 @@ def link(found: list[Session], results: Path, folder: Path) -> None:
 def main() -> int:
     """Exit codes: the viewer's own, 1 where there is nothing to see, 2 an unknown argument."""
     try:
-        options = parse(sys.argv[1:], results_dir="results")
+        options = parse(given(), results_dir="results")
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     results = Path(options["results_dir"])
     found = list(newest(sessions(results / "wandb")).values())
     if not found:

@@ -7,8 +7,8 @@ Without `figure=` it also computes the theory's figures and writes the table of 
 
 import sys
 
-from command_line import parse
-from drawing import draw_everything, show
+from scalefree.command_line import given, names, parse, refused
+from scalefree.drawing import draw_everything, show
 from scalefree.figures import draw
 from scalefree.records import Store
 
@@ -16,15 +16,14 @@ from scalefree.records import Store
 def main() -> int:
     """Exit codes: 0 drawn, 2 an unknown argument, figure or profile."""
     try:
-        options = parse(sys.argv[1:], profile="quick", figure="all", results_dir="results")
+        options = parse(given(), profile="quick", figure="all", results_dir="results")
         if options["figure"] == "all":
             draw_everything(options["profile"], options["results_dir"])
         else:
-            for name in options["figure"].split(","):
+            for name in names(options, "figure"):
                 show(draw(name, options["profile"], Store(options["results_dir"])))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
 from scalefree.records import RecordError, Store
 from scalefree.records.merge import merge, summary
 from scalefree.tracking.rebuilding import rebuild
@@ -36,15 +36,15 @@ def collect(folder: Path, store: Store) -> list[str]:
 def main() -> int:
     """Exit codes: 0 imported, 1 a run conflicts or is damaged, 2 a wrong argument."""
     try:
-        if len(sys.argv) < 2 or "=" in sys.argv[1] or sys.argv[1].startswith("-"):
+        named, *rest = given() or [""]
+        if not named or "=" in named or named.startswith("-"):
             raise ValueError("name wandb's folder: python scripts/import_wandb.py WANDB_DIR [results_dir=results]")
-        folder = Path(sys.argv[1])
-        options = parse(sys.argv[2:], results_dir="results")
+        folder = Path(named)
+        options = parse(rest, results_dir="results")
         if not sessions(folder):
             raise ValueError(f"{folder} holds no runs of wandb: no folder offline-run-* or run-*")
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     with tempfile.TemporaryDirectory() as temporary:
         rebuilt = Store(temporary)
         rebuilt.directory("").mkdir(parents=True)
