@@ -9,7 +9,8 @@ import sys
 
 from scalefree.command_line import given, names, parse, refused
 from scalefree.drawing import draw_everything, show
-from scalefree.figures import draw
+from scalefree.experiments import load_experiment
+from scalefree.figures import check_figure, draw
 from scalefree.records import Store
 
 
@@ -20,7 +21,11 @@ def main() -> int:
         if options["figure"] == "all":
             draw_everything(options["profile"], options["results_dir"])
         else:
-            for name in names(options, "figure"):
+            chosen = names(options, "figure")
+            for name in chosen:
+                check_figure(name)
+            load_experiment(chosen[0], options["profile"])  # an unknown profile is refused before anything is drawn
+            for name in chosen:
                 show(draw(name, options["profile"], Store(options["results_dir"])))
     except ValueError as error:
         return refused(error)

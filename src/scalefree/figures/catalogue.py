@@ -107,6 +107,16 @@ def draw_theory(directory: Path) -> list[Path]:
         return [path for stem, figure in THEORY.items() for path in _write(figure(), directory, stem)]
 
 
+def check_figure(name: str) -> None:
+    """Refuse a name that no figure has.
+
+    Raises:
+        ConfigError: naming those that there are.
+    """
+    if name not in FIGURES:
+        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
+
+
 def draw(
     name: str,
     profile: str,
@@ -121,8 +131,7 @@ def draw(
     Raises:
         ConfigError: no figure, experiment or profile of that name.
     """
-    if name not in FIGURES:
-        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
+    check_figure(name)
     evidence = gather(load_experiment(name, profile), profile, store, store.records() if records is None else records)
     return draw_pages(evidence, out_dir or store.root / "figures" / profile)
 

@@ -14,7 +14,16 @@ import numpy.typing as npt
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
 from scalefree.measure import histogram_arrays
-from scalefree.records import Outcome, Record, Store, describe_outcome, run_identity, run_name, scientific_config
+from scalefree.records import (
+    Outcome,
+    Record,
+    Store,
+    check_results_dir,
+    describe_outcome,
+    run_identity,
+    run_name,
+    scientific_config,
+)
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
@@ -148,6 +157,7 @@ def run(config: RunConfig) -> Finished:
             same command tries again.
     """
     validate(config)
+    check_results_dir(config.results_dir)
     store = Store(config.results_dir)
     # What an image folder holds is part of its runs' identity; all others are known without their data.
     if config.dataset.name != "image_folder" and (record := store.result(run_name(config))) is not None:
