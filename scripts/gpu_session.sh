@@ -9,7 +9,7 @@
 # environment, JOBS=8 how many runs share the GPU (under MPS where this machine has it, else in turn), PROFILE=h200 the
 # size of the grids; on a CPU PROFILE=smoke proves the script.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 data=$1 results=$2 end=$(($(date +%s) + ${3:-1700}))
 python=${PYTHON:-.venv/bin/python} profile=${PROFILE:-h200} jobs=${JOBS:-8}
 export PYTHONPATH=src PYTHONUNBUFFERED=1

@@ -48,14 +48,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         rebuilt = Store(temporary)
         rebuilt.directory("").mkdir(parents=True)
-        refused = collect(folder, rebuilt)
+        damaged = collect(folder, rebuilt)
         try:
             merged = merge(rebuilt, Store(options["results_dir"]))
         except OSError as error:
             print(f"error: {error}; what was added before is whole, the same command goes on", file=sys.stderr)
             return 1
-    print("\n".join([f"from {folder} to {options['results_dir']}: {summary(merged)}", *refused]))
-    return 1 if refused or any(run.is_refused for run in merged) else 0
+    print("\n".join([f"from {folder} to {options['results_dir']}: {summary(merged)}", *damaged]))
+    return 1 if damaged or any(run.is_refused for run in merged) else 0
 
 
 if __name__ == "__main__":

@@ -119,7 +119,8 @@ def main() -> int:
 
     if not draws:
         return 1 if unfinished else 0
-    from scalefree.drawing import draw_everything  # Matplotlib and SciPy; the workers, which read this file too, need neither
+    # Matplotlib and SciPy; the workers, which read this file too, need neither.
+    from scalefree.drawing import draw_everything
 
     draw_everything(options["profile"], options["results_dir"], jobs)
     return 1 if unfinished else 0

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # Hydra shows its own errors at length; with this it raises them, and `main` says them in one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -65,7 +65,7 @@ def check_arguments() -> None:
     def refuse(message: str) -> NoReturn:
         raise ValueError(f"{message}; python scripts/train.py --help shows what there is")
 
-    parser = get_args_parser()
+    parser: Any = get_args_parser()
     parser.error = refuse
     arguments = parser.parse_args(given())
     if arguments.experimental_rerun is not None:

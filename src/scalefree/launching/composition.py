@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
@@ -26,7 +27,7 @@ from scalefree.shown import shown
 
 # Settings of a job that only Hydra's own launcher obeys, which trains in its own process, with the values that ask
 # for nothing.
-OWN_PROCESS = {
+OWN_PROCESS: dict[str, tuple[object, ...]] = {
     "job.chdir": (None, False),
     "job.env_set": ({},),
     "job.env_copy": ([],),
@@ -156,7 +157,7 @@ class Composer:
 
 
 def compose_jobs(
-    loader: ConfigLoaderImpl,
+    loader: ConfigLoader,
     multirun: DictConfig,
     job_overrides: Sequence[Sequence[str]],
     own_processes: bool,
@@ -167,6 +168,7 @@ def compose_jobs(
     Raises:
         JobsRefused: naming every job that cannot be.
     """
+    assert isinstance(loader, ConfigLoaderImpl)
     composer = Composer(loader, multirun, own_processes)
     configs, wrong = [], []
     for number, overrides in enumerate(job_overrides, first):
