@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from scalefree.command_line import given, parse, refused
-from scalefree.records import RecordError, Store
+from scalefree.records import RecordError, Store, check_results_dir
 from scalefree.records.merge import merge, summary
 from scalefree.tracking.rebuilding import rebuild
 from scalefree.tracking.sessions import newest, sessions
@@ -39,6 +39,7 @@ def main() -> int:
         named, *rest = given() or [""]
         if not named or "=" in named or named.startswith("-"):
             raise ValueError("name wandb's folder: python scripts/import_wandb.py WANDB_DIR [results_dir=results]")
+        check_results_dir(named, "WANDB_DIR")
         folder = Path(named)
         options = parse(rest, results_dir="results")
         if not sessions(folder):

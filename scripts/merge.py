@@ -8,7 +8,7 @@ Identical records are skipped. Where two results of one run differ, the one here
 import sys
 
 from scalefree.command_line import given, parse, refused
-from scalefree.records import Store
+from scalefree.records import Store, check_results_dir
 from scalefree.records.merge import merge, summary
 
 
@@ -19,6 +19,7 @@ def main() -> int:
         if not other or other.startswith("-"):
             raise ValueError("name the other store: python scripts/merge.py OTHER_STORE [results_dir=results]")
         options = parse(rest, results_dir="results")
+        check_results_dir(other, "OTHER_STORE")
         merged = merge(Store(other), Store(options["results_dir"]))
     except ValueError as error:
         return refused(error)

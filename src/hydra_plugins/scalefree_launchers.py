@@ -4,12 +4,15 @@ The sweeper composes and checks every job before the first is started, so a wron
 """
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -19,6 +22,14 @@ from scalefree.compose import one_line
 from scalefree.config import ConfigError, RunConfig
 
 log = logging.getLogger(__name__)
+
+# Checking so many takes minutes; of far more not even the list fits into memory.
+MOST_JOBS = 100_000
+
+
+def values(override: Override) -> Iterator[str]:
+    """What a multirun tries for an override."""
+    return override.sweep_string_iterator() if override.is_discrete_sweep() else iter([""])
 
 
 class LocalLauncher(Launcher):
@@ -129,6 +140,8 @@ class GridSweeper(BasicSweeper):
         try:
             parser = OverridesParser.create(config_loader=loader)
             overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+            if math.prod(sum(1 for _ in islice(values(override), MOST_JOBS + 1)) for override in overrides) > MOST_JOBS:
+                raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; divide it into smaller ones")
             batches = self.split_arguments(overrides, self.max_batch_size)
         except Exception as error:  # Hydra refuses in many kinds, AssertionError among them
             raise ConfigError(one_line(error)) from error

@@ -11,6 +11,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
@@ -73,9 +74,9 @@ def _current(job: DictConfig) -> Iterator[None]:
 
 
 def _check_settings(job: DictConfig) -> None:
+    settings: Any = OmegaConf.to_container(job.hydra, resolve=False)
     for key, nothing in OWN_PROCESS.items():
-        node = OmegaConf.select(job.hydra, key)
-        value = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+        value = functools.reduce(dict.__getitem__, key.split("."), settings)
         if value not in nothing:
             raise ConfigError(
                 f"hydra.{key}={value} means nothing to this launcher, whose runs are trained in processes of their own;"
@@ -136,6 +137,8 @@ class Composer:
 
     def _load(self, overrides: Sequence[str], number: int) -> DictConfig:
         job: DictConfig = self.loader.load_sweep_config(self.multirun, list(overrides))
+        if self.own_processes:  # a group's file may have set one for this job
+            _check_settings(job)
         with open_dict(job):
             job.hydra.job.id = job.hydra.job.num = number
         return job
@@ -143,16 +146,10 @@ class Composer:
     def _composed(self, overrides: Sequence[str], number: int) -> RunConfig:
         job = self._load(overrides, number)
         with _current(job):
-            if self.own_processes:
-                _check_settings(job)
             return to_run_config(without_hydra(job))
 
     def _merge(self, choices: Sequence[str]) -> DictConfig | None:
-        job = self._load(choices, 0)
-        if self.own_processes:
-            with _current(job):
-                _check_settings(job)
-        task = without_hydra(job)
+        task = without_hydra(self._load(choices, 0))
         return None if "${" in OmegaConf.to_yaml(task) else task
 
 
@@ -166,9 +163,12 @@ def compose_jobs(
     """The run of every job of a multirun, each as Hydra composes it; `first` is the number of the first.
 
     Raises:
+        ConfigError: a setting of Hydra's that the launcher does not obey.
         JobsRefused: naming every job that cannot be.
     """
     assert isinstance(loader, ConfigLoaderImpl)
+    if own_processes:
+        _check_settings(multirun)
     composer = Composer(loader, multirun, own_processes)
     configs, wrong = [], []
     for number, overrides in enumerate(job_overrides, first):

@@ -7,29 +7,30 @@ from pathlib import Path
 from scalefree.config import ConfigError
 
 
-def check_results_dir(path: str | Path) -> None:
-    """Refuse what can never hold a store. A directory that does not exist yet can; one that may not be written is
-    another matter, since its records can be read.
+def check_results_dir(path: str | Path, key: str = "results_dir") -> None:
+    """Refuse what can never hold a store, by the key that names it.
+
+    A directory that does not exist yet can, and so can one that may not be written, whose records are read.
 
     Raises:
         ConfigError: it is empty, it or a part of it is not a directory, or no file system takes the name.
     """
     if not os.fspath(path).strip():
-        raise ConfigError("results_dir is empty; name the directory that holds the records, or is to hold them")
+        raise ConfigError(f"{key} is empty; name the directory that holds the records, or is to hold them")
     try:
         whole = Path(path).expanduser()
     except RuntimeError:
-        raise ConfigError(f"results_dir={path} cannot be: nobody knows whose home that is") from None
+        raise ConfigError(f"{key}={path} cannot be: nobody knows whose home that is") from None
     for part in (whole, *whole.parents):
         try:
             is_directory = stat.S_ISDIR(part.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             if part.is_symlink():
-                raise ConfigError(f"results_dir={path} cannot be: {part} is a link to nowhere") from None
+                raise ConfigError(f"{key}={path} cannot be: {part} is a link to nowhere") from None
             continue
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"results_dir={path} cannot be: {reason}") from None
+            raise ConfigError(f"{key}={path} cannot be: {reason}") from None
         if not is_directory:
-            raise ConfigError(f"results_dir={path} cannot be: {part} is not a directory; name another")
+            raise ConfigError(f"{key}={path} cannot be: {part} is not a directory; name another")
         return
