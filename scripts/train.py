@@ -16,14 +16,13 @@ os.environ["HYDRA_FULL_ERROR"] = "1"
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.command_line import given, refused
-from scalefree.compose import CONFIG_DIR, check_choices, one_line, register_schemas, to_run_config
+from scalefree.compose import CONFIG_DIR, one_line, parse_override, register_schemas, to_run_config
 from scalefree.config import ConfigError
 from scalefree.records import describe_outcome
 
@@ -59,7 +58,7 @@ def check_arguments() -> None:
     """Refuse what Hydra would answer with a page, with a traceback, or by unpickling a file.
 
     Raises:
-        ValueError, HydraException: saying what is wrong.
+        ValueError: saying what is wrong.
     """
 
     def refuse(message: str) -> NoReturn:
@@ -70,7 +69,8 @@ def check_arguments() -> None:
     arguments = parser.parse_args(given())
     if arguments.experimental_rerun is not None:
         refuse("--experimental-rerun would run whatever the pickled file says")
-    check_choices(OverridesParser.create().parse_overrides(arguments.overrides))
+    for override in arguments.overrides:
+        parse_override(override)
 
 
 def is_refusal(error: Exception) -> bool:
@@ -93,7 +93,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         check_arguments()
-    except (ValueError, HydraException) as error:
+    except ValueError as error:
         return refused(one_line(error))
     try:
         train()

@@ -1,7 +1,8 @@
 """From Hydra's configuration tree under `configs/` to typed run configurations."""
 
 import functools
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,26 @@ def one_line(error: Exception) -> str:
     return shown(" ".join(dict.fromkeys(useful))) or type(error).__name__
 
 
-def check_choices(overrides: Iterable[Override]) -> None:
-    """Refuse a config group that is given anything but one name; Hydra says nothing of use, or merges several files.
+def parse_override(text: str) -> Override:
+    """An override as Hydra reads it.
 
     Raises:
-        ConfigError: naming the override.
+        ConfigError: naming an override that cannot be read, and a config group that is given anything but one name,
+            to which Hydra says nothing of use, or merges several files.
     """
-    for override in overrides:
-        group = override.key_or_group
-        if override.is_delete() or override.is_sweep_override() or not (group in GROUPS or "/" in group):
-            continue
+    if re.search(r"\d{300}", text):
+        raise ConfigError(f"{text} has a number beyond any arithmetic; give a smaller one")
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except Exception as error:
+        raise ConfigError(f"{text} is not key=value as Hydra reads it: {one_line(error)}") from None
+    group = override.key_or_group
+    if not (override.is_delete() or override.is_sweep_override()) and (group in GROUPS or "/" in group):
         value = override.value()
         if not isinstance(value, str | dict) or value == "":
             known = ", ".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
-            raise ConfigError(f"{override.input_line} is no choice; {group} takes one name{known and f' of {known}'}")
+            raise ConfigError(f"{text} is no choice; {group} takes one name{known and f' of {known}'}")
+    return override
 
 
 def _unknown_keys(composed: Mapping[Any, Any], known: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -99,7 +106,7 @@ def to_run_config(composed: DictConfig) -> RunConfig:
     return config
 
 
-def compose_tree(name: str, overrides: Iterable[str], *, hydra: bool = False) -> DictConfig:
+def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
     """A root configuration (`config`, `experiments`) with command-line style overrides; with `hydra` also Hydra's part.
 
     Raises:
@@ -108,7 +115,8 @@ def compose_tree(name: str, overrides: Iterable[str], *, hydra: bool = False) ->
     register_schemas()
     GlobalHydra.instance().clear()
     try:
-        check_choices(OverridesParser.create().parse_overrides(list(overrides)))
+        for override in overrides:
+            parse_override(override)
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             return compose(name, overrides=list(overrides), return_hydra_config=hydra)
     except ConfigError:

@@ -3,8 +3,6 @@
 One experiment of the smoke profile here; .ci/run reproduces all of them.
 """
 
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +48,9 @@ def test_from_nothing_to_figures_and_again(
 
     before = times(results / "runs")
     monkeypatch.chdir(tmp_path)
-    drawing = types.ModuleType("drawing")
     drawn: list[tuple[object, ...]] = []
-    drawing.draw_everything = lambda *given: drawn.append(given)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "drawing", drawing)  # once is enough: the theory's figures take seconds
+    # Once is enough: the theory's figures take seconds.
+    monkeypatch.setattr("scalefree.drawing.draw_everything", lambda *given: drawn.append(given))
     assert call("reproduce.py", arguments, monkeypatch) == 0
     assert drawn == [("smoke", "results", 1)]
     assert "3 already done" in capfd.readouterr().out

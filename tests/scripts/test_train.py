@@ -199,13 +199,15 @@ def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
 
 
 def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
-    train: Train, capfd: pytest.CaptureFixture[str]
+    train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("-m", "hydra/launcher=basic", *TINY, "model.depth=21,8,33", "optimizer.lr=1e-3") == 2
+    roots = [images(tmp_path / change, change) for change in ("unreadable", "none", "size")]
+    arguments = ("dataset=image_folder", f"dataset.root={','.join(map(str, roots))}", *TINY[1:])
+    assert train("-m", "hydra/launcher=basic", *arguments) == 2
     out, err = capfd.readouterr()
     assert len(Store("results").records()) == 1 and "test error" in out
     first, second, head, *listed = err.splitlines()
-    assert "model.depth=21 " in first and "nearest: 20, 26" in first and "model.depth=33 " in second
+    assert "no readable image" in first and "is 9x8" in second
     assert head == "2 runs failed:" and listed == [first, second]
 
 

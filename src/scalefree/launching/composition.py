@@ -16,12 +16,11 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import env_override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from scalefree.compose import check_choices, one_line, to_run_config
+from scalefree.compose import one_line, parse_override, to_run_config
 from scalefree.config import ConfigError, RunConfig
 from scalefree.records import check_results_dir
 from scalefree.shown import shown
@@ -30,15 +29,16 @@ from scalefree.shown import shown
 # for nothing.
 OWN_PROCESS: dict[str, tuple[object, ...]] = {
     "job.chdir": (None, False),
-    "job.env_set": ({},),
     "job.env_copy": ([],),
+    "job.env_set": ({},),
     "output_subdir": (None,),
     "sweep.subdir": (".",),
     "job_logging.root": (None,),
     "callbacks": ({},),
 }
 
-parse = functools.cache(OverridesParser.create().parse_override)
+# The jobs of a sweep repeat a few overrides.
+parse = functools.cache(parse_override)
 
 
 class JobsRefused(ConfigError):
@@ -107,7 +107,6 @@ class Composer:
             Exception: whatever Hydra or the run's checks find wrong.
         """
         parsed = [parse(override) for override in overrides]
-        check_choices(parsed)
         choices = tuple(override.input_line or "" for override in parsed if self._is_choice(override))
         values = [override for override in parsed if not self._is_choice(override)]
         if self.multirun.hydra.searchpath or not all(map(self._is_plain, parsed)):
