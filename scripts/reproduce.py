@@ -11,20 +11,20 @@ has are never trained twice.
 """
 
 import logging
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from scalefree.command_line import choice, given, names, parse, refused, whole_number
-from scalefree.compose import compose_tree, one_line
+from scalefree.compose import compose_tree, one_line, parse_override
 from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 from scalefree.launching import Settings, SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
 
-PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
+PRESET, LAUNCHER = "hydra/launcher=", ("hydra.launcher.", "+hydra.launcher.", "++hydra.launcher.")
 
 
 def to_train(
@@ -35,7 +35,7 @@ def to_train(
     Raises:
         ConfigError: there are none, or no folder `root`.
     """
-    if root and not Path(root).expanduser().is_dir():
+    if root and not os.path.isdir(os.path.expanduser(root)):
         raise ConfigError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
     configs = []
     for config, needed_by in runs_of(experiments).values():
@@ -45,7 +45,7 @@ def to_train(
             "tracking.tags": [f"profile:{profile}", *needed_by],
         }
         if root and config.dataset.name != "digits":
-            values["dataset.root"] = str(named if (named := Path(root, config.dataset.name)).is_dir() else root)
+            values["dataset.root"] = named if os.path.isdir(named := os.path.join(root, config.dataset.name)) else root
         configured = with_values(config, values)
         configured.tracking.group = needed_by[0]
         validate(configured)
@@ -62,14 +62,17 @@ def launcher(arguments: list[str]) -> Settings | None:
         ValueError: an unknown preset, an unknown key, or a value of the wrong type.
     """
     chosen = [argument for argument in arguments if argument.startswith(PRESET)]
-    values = [argument for argument in arguments if argument.startswith(LAUNCHER)]
+    # With a plus or without: whether the launcher has such a key is for its settings to say.
+    values = [argument.lstrip("+") for argument in arguments if argument.startswith(LAUNCHER)]
     if not chosen:
         if values:
             raise ValueError(f"{values[0]} needs {PRESET}slurm, {PRESET}gpu or {PRESET}local")
         return None
     if len(chosen) > 1:
         raise ValueError(f"{' '.join(chosen)}: choose one launcher")
-    hydra = compose_tree("config", [*chosen, *values], hydra=True).hydra
+    for value in values:
+        parse_override(value)
+    hydra = compose_tree("config", [*chosen, *(f"++{value}" for value in values)], hydra=True).hydra
     composed = OmegaConf.to_container(hydra.launcher, resolve=True)
     assert isinstance(composed, dict)
     settings = {str(key): value for key, value in composed.items() if key != "_target_"}
@@ -82,7 +85,7 @@ def main() -> int:
     try:
         arguments = given()
         options = parse(
-            [argument for argument in arguments if not argument.startswith((PRESET, LAUNCHER))],
+            [argument for argument in arguments if not argument.startswith((PRESET, *LAUNCHER))],
             profile="quick",
             experiment="all",
             results_dir="results",

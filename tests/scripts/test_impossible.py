@@ -51,7 +51,7 @@ OF_HYDRA = (
 )
 FLAGS = (
     *("--cfg", "--cfg=job", "--info", "--foo", "-cn", "-cp", "-cd", "--resolve", "-p", "-sc", "--run", "--multirun"),
-    *("--experimental-rerun=x", "--package=x", "--config-name=experiments", "--config-dir=/nowhere", "-m", "-i", "-r"),
+    *("--experimental-rerun=x", "--package=x", "--config-name=nowhere", "--config-dir=/nowhere", "-m", "-i", "-r"),
 )
 
 

@@ -21,7 +21,7 @@ def list_images(root: Path) -> Listing:
         DatasetError: a missing or empty folder, or classes that differ between train and test.
     """
     layout = "expected an image folder with train/<class>/*.png and test/<class>/*.png"
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DatasetError(f"dataset.root={root} does not exist; {layout}")
     listing: Listing = {}
     for split in ("train", "test"):

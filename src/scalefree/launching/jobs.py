@@ -1,8 +1,8 @@
 """From runs to their endings and one answer, whatever launches them."""
 
 import contextlib
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from scalefree.config import ConfigError, RunConfig
 from scalefree.launching.mps import multi_process_service
@@ -38,7 +38,7 @@ def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
         for device, precision in asked:
             check_precision(precision, choose_device(device))
     for root in {config.dataset.root for config in configs if config.dataset.name == "image_folder"}:
-        if root is not None and not Path(root).expanduser().is_dir():
+        if root is not None and not os.path.isdir(os.path.expanduser(root)):
             raise ConfigError(f"dataset.root={root} does not exist; it is to hold train/<class>/ and test/<class>/")
 
 
