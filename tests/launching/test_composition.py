@@ -35,6 +35,7 @@ class Multirun:
         search_path = create_config_search_path(str(CONFIG_DIR))
         if folder is not None:  # as --config-dir does
             search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+        GlobalHydra.instance().clear()
         hydra = Hydra.create_main_hydra2("train", search_path)
         assert isinstance(hydra.config_loader, ConfigLoaderImpl)
         self.loader = hydra.config_loader
@@ -43,8 +44,8 @@ class Multirun:
     def ours(self, *jobs: Job) -> list[RunConfig]:
         return compose_jobs(self.loader, self.config, jobs, own_processes=True)
 
-    def hydras(self, job: Job) -> RunConfig:
-        """What the task is given by the launcher that comes with Hydra.
+    def hydras(self, job: Job, number: int = 0) -> RunConfig:
+        """What the task is given by the launcher that comes with Hydra, as the job of that number.
 
         Raises:
             Exception: whatever it or the task raises.
@@ -52,7 +53,7 @@ class Multirun:
         launcher = BasicLauncher()
         context = HydraContext(config_loader=self.loader, callbacks=Callbacks())
         launcher.setup(hydra_context=context, task_function=to_run_config, config=self.config)
-        (done,) = launcher.launch([job], 0)
+        (done,) = launcher.launch([job], number)
         if done.status != JobStatus.COMPLETED:
             raise done._return_value
         assert isinstance(done.return_value, RunConfig)
@@ -151,18 +152,18 @@ def test_its_own_root_configuration_and_groups(multirun: Make, tmp_path: Path) -
     mine = tmp_path / "mine"
     (mine / "optimizer").mkdir(parents=True)
     (mine / "own.yaml").write_text(
-        "defaults: [config, _self_]\nmodel: {depth: 8}\ntracking: {group: '${model.name}'}\n"
+        "defaults: [config, _self_]\nmodel: {depth: 8}\ntracking: {group: '${model.name} ${hydra:job.num}'}\n"
     )
     (mine / "optimizer" / "slow.yaml").write_text("name: adaml2\nlr: 1e-5\n")
     made = multirun(name="own", folder=mine)
     jobs = [["optimizer=slow"], ["optimizer=slow", "seed=2"], ["model.depth=14"], ["model=densenet", "model.depth=40"]]
     found = made.ours(*jobs)
-    assert found == [made.hydras(job) for job in jobs]
+    assert found == [made.hydras(job, number) for number, job in enumerate(jobs)]
     assert [(c.model.depth, c.optimizer.lr, c.tracking.group) for c in found] == [
-        (8, 1e-5, "resnet"),
-        (8, 1e-5, "resnet"),
-        (14, 1e-3, "resnet"),
-        (40, 1e-3, "densenet"),
+        (8, 1e-5, "resnet 0"),
+        (8, 1e-5, "resnet 1"),
+        (14, 1e-3, "resnet 2"),
+        (40, 1e-3, "densenet 3"),
     ]
 
 
@@ -196,7 +197,10 @@ def test_group_files_are_merged_once_for_each_combination(multirun: Make, monkey
 
 
 def test_jobs_share_nothing(multirun: Make) -> None:
-    first, second = multirun().ours(["seed=1"], ["seed=2"])
+    first, second, third = multirun().ours(["seed=1"], ["seed=2"], ["model.depth=56", "tracking.tags=[a]"])
+    assert (first.seed, second.seed, third.seed) == (1, 2, 0)
+    (fourth,) = multirun().ours(["seed=1"], ["model.depth=56"], ["optimizer.lr=1"])[2:]
+    assert (fourth.seed, fourth.model.depth, fourth.optimizer.lr) == (0, 20, 1.0)
     first.tracking.tags.append("changed")
     first.optimizer.betas[0] = 0.0
     assert second.tracking.tags == [] and second.optimizer.betas == [0.9, 0.999]

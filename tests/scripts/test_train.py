@@ -62,6 +62,21 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
         ("precision=tf32", "precision=tf32"),
         ("optimizer.lr", r"optimizer\.lr"),
         ("dataset=image_folder", r"dataset\.root"),
+        ("tracking=null", "^error: tracking=null is no choice; tracking takes one name of none, offline, online$"),
+        ("optimizer=3", "^error: optimizer=3 is no choice"),
+        ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is no choice"),
+        ("hydra/launcher=null", "^error: hydra/launcher=null is no choice"),
+        (f"seed={'9' * 400}", "^error: seed=9*9 has a number beyond any arithmetic"),
+        ("seed=[1", r"^error: seed=\[1 is not key=value as Hydra reads it"),
+        ("tracking.project=me/project", r"^error: tracking\.project='me/project' contains '/'"),
+        ("results_dir=/dev/null", "^error: results_dir=/dev/null cannot be: /dev/null is not a directory"),
+        ("results_dir=''", "^error: results_dir is empty"),
+        ("tracking.group='a\nb\x1b'", r"tracking\.group='a\\nb\\x1b' contains"),
+        ("--config-name=nowhere", "Cannot find primary config 'nowhere'"),
+        ("--config-dir=/nowhere/at/all", "'/nowhere/at/all' not found"),
+        ("--experimental-rerun=job.pickle", "would run whatever the pickled file says"),
+        ("--verbose", "unrecognized arguments: --verbose"),
+        ("hydra.job.env_copy=[NOT_THERE]", "NOT_THERE"),
     ],
 )
 def test_a_bad_argument_is_one_line_and_nothing_written(
@@ -70,6 +85,24 @@ def test_a_bad_argument_is_one_line_and_nothing_written(
     assert train(argument) == 2
     assert_one_line(capfd, named)
     assert tree(tmp_path / "work") == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("-m", "--cfg", "job"), "Only one of --run, --multirun, --cfg"),
+        (("--cfg", "job", "--package", "nowhere"), "package 'nowhere' not found"),
+        (("--resolve",), "can only be used in conjunction with --cfg"),
+        (("--cfg", "everything"), "invalid choice: 'everything'"),
+        (("-cn",), "expected one argument"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(
+    arguments: tuple[str, ...], named: str, train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train(*arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and named in err and err.count("\n") == 1
 
 
 def assert_one_line(capfd: pytest.CaptureFixture[str], named: str) -> None:
