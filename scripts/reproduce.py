@@ -21,7 +21,7 @@ from scalefree.command_line import choice, given, names, parse, refused, whole_n
 from scalefree.compose import compose_tree, one_line, parse_override
 from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
-from scalefree.launching import Settings, SweepUnfinished, check_machine, launch, settings_of
+from scalefree.launching import LocalSettings, Settings, SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
 
 PRESET, LAUNCHER = "hydra/launcher=", ("hydra.launcher.", "+hydra.launcher.", "++hydra.launcher.")
@@ -33,10 +33,8 @@ def to_train(
     """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it.
 
     Raises:
-        ConfigError: there are none, or no folder `root`.
+        ConfigError: there are none.
     """
-    if root and not os.path.isdir(os.path.expanduser(root)):
-        raise ConfigError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
     configs = []
     for config, needed_by in runs_of(experiments).values():
         values: dict[str, Any] = {
@@ -102,6 +100,9 @@ def main() -> int:
         jobs = whole_number(options, "jobs")
         settings = launcher(arguments) or settings_of("local", {"jobs": jobs})
         check_machine(settings, configs)
+        root = options["dataset_root"]
+        if root and isinstance(settings, LocalSettings) and not os.path.isdir(os.path.expanduser(root)):
+            raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
     except ValueError as error:
         return refused(one_line(error))
 

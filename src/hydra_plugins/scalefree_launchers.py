@@ -56,13 +56,14 @@ class LocalLauncher(Launcher):
         """For sweepers that know their jobs batch by batch: compose these jobs, and train them.
 
         Raises:
-            JobsRefused: runs that cannot be; none of these was started.
+            JobsRefused, ConfigError: runs that cannot be; none of these was started.
             SweepUnfinished, Interrupted: after everything that could be done.
         """
-        from scalefree.launching import compose_jobs
+        from scalefree.launching import check_machine, compose_jobs
 
         loader = self.hydra_context.config_loader
         configs = compose_jobs(loader, self.config, job_overrides, own_processes=True, first=initial_job_idx)
+        check_machine(self.settings, configs)
         return self.train(job_overrides, configs)
 
     def train(self, job_overrides: Sequence[Sequence[str]], configs: Sequence[RunConfig]) -> Sequence[JobReturn]:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import scalefree.launching
+from records.made_up import CURVES, HISTOGRAMS, record
+from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.launching import Settings, SweepUnfinished
-from scalefree.records import run_label
+from scalefree.records import Store, run_label, run_name
 from scripts.entry import call
 
 TINY = ("model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", "device=cpu")
@@ -121,9 +123,28 @@ def test_a_device_that_is_not_there_is_refused_before_any_run(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert launched.train(*TINY, "device=cpu,cuda") == 2
     assert "device=cuda, but torch sees no CUDA device" in said()
+    assert launched.train("hydra/sweeper=basic", *TINY, "device=cpu,cuda") == 2
+    assert "device=cuda, but torch sees no CUDA device" in said()
     assert launched.train(*TINY, "precision=fp32,tf32") == 2
     assert "precision=tf32 exists on CUDA devices only" in said()
     assert launched.batches == []
+
+
+def test_what_is_done_needs_no_device(launched: Launched, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of a GPU are drawn, and asked for again, on a machine without one."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = (*TINY, "precision=tf32", "results_dir=results", "seed=0,1")
+    for seed in (0, 1):
+        assert launched.train(*arguments) == 2
+        config = run_config(
+            {"model.depth": 8, "model.width": 4, "training.epochs": 1, "precision": "tf32", "seed": seed}
+        )
+        Store("results").write(record(config), CURVES, HISTOGRAMS)
+    assert launched.batches == [] and said().count("precision=tf32 exists on CUDA devices only") == 2
+    assert launched.train(*arguments) == 0
+    assert len(launched.batches[0]) == 2
+    Path("results/runs", run_name(launched.batches[0][0]), "record.json").write_text("damaged")
+    assert launched.train(*arguments) == 2
 
 
 def test_on_a_cluster_the_device_is_the_nodes_matter(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:

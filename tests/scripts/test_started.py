@@ -65,13 +65,14 @@ def test_a_multirun_and_its_workers_start_on_a_safe_path(tmp_path: Path) -> None
 
 
 def test_the_shell_script_finds_its_checkout_through_a_link(tmp_path: Path) -> None:
-    """It has nothing to do in no time, and says so."""
+    """It has nothing to do in no time, and says so; bash shows where it went first."""
     (tmp_path / "session").symlink_to(SCRIPTS / "gpu_session.sh")
     done = subprocess.run(
-        [tmp_path / "session", "data", tmp_path / "results", "0"],
+        ["bash", "-x", tmp_path / "session", "data", tmp_path / "results", "0"],
         cwd=tmp_path,
         env={**ENVIRONMENT, "PYTHON": sys.executable},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0 and "gpu_session: no time left for:" in done.stdout, done.stderr
+    assert f"+ cd {SCRIPTS}/..\n" in done.stderr

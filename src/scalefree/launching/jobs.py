@@ -9,7 +9,7 @@ from scalefree.launching.mps import multi_process_service
 from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
 from scalefree.launching.sweep import sweep
-from scalefree.records import Store, check_results_dir, run_name
+from scalefree.records import RecordError, Store, check_results_dir, run_name
 
 
 class SweepUnfinished(Exception):
@@ -20,10 +20,20 @@ class SweepUnfinished(Exception):
         self.missing = missing
 
 
+def _needs_cuda(config: RunConfig) -> bool:
+    """Whether it cannot be trained elsewhere, and is not done."""
+    if config.device != "cuda" and config.precision != "tf32":
+        return False
+    try:
+        return Store(config.results_dir).result(run_name(config)) is None
+    except RecordError:  # that run will say so
+        return True
+
+
 def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
     """Refuse runs that this machine cannot train, so that none is refused after others were trained.
 
-    On a cluster only the nodes know their devices and data.
+    On a cluster only the nodes know their devices and data. Runs that are done need no device.
 
     Raises:
         ConfigError: a store that cannot be; here also a device or an image folder that is not there.
@@ -32,7 +42,7 @@ def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
         check_results_dir(results_dir)
     if not isinstance(settings, LocalSettings):
         return
-    if asked := {(c.device, c.precision) for c in configs if c.device == "cuda" or c.precision == "tf32"}:
+    if asked := {(config.device, config.precision) for config in configs if _needs_cuda(config)}:
         from scalefree.training.device import check_precision, choose_device  # torch takes seconds
 
         for device, precision in asked:
@@ -46,11 +56,10 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
     """Train the runs where the settings say, print the summary, and return the reports.
 
     Raises:
-        ConfigError: what the settings or the runs ask for is not there; nothing was started.
+        ConfigError: what the settings ask for is not there; nothing was started.
         Interrupted: a signal stopped it; the same command goes on.
         SweepUnfinished: some runs failed, or are trained elsewhere.
     """
-    check_machine(settings, configs)
     if isinstance(settings, LocalSettings):
         with multi_process_service() if settings.mps else contextlib.nullcontext():
             done = sweep(configs, settings.jobs)
