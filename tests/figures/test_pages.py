@@ -6,7 +6,7 @@ from matplotlib.text import Text
 from figures.hand_made import DIVERGED, evidence, experiment
 from scalefree.config import RunConfig
 from scalefree.figures import FIGURES, gather, pages, styled
-from scalefree.figures.comparison import all_at_the_first_ones_best
+from scalefree.figures.comparison import all_at_adamws_best
 from scalefree.figures.names import slugs
 from scalefree.figures.published import is_published, published_grid
 from scalefree.records import Store
@@ -120,7 +120,7 @@ def test_curves_of_the_prox_are_taken_at_equal_cells_with_a_decay(tmp_path):
         return 0.1 if run.optimizer.weight_decay == 0 else 0.2 + 0.1 * (run.optimizer.lr != prefers)
 
     setting = evidence(tmp_path, "x", grid, error).settings[0]
-    chosen = all_at_the_first_ones_best(setting, ["adamw", "adamprox"])
+    chosen = all_at_adamws_best(setting, ["adamw", "adamprox"])
     assert {(name, p.lr, p.weight_decay) for name, p in chosen.items()} == {
         ("adamw", 1e-3, 1e-3),
         ("adamprox", 1e-3, 1e-3),

@@ -7,11 +7,12 @@ of test error. A diverged run counts as an error of 100 points, the worst there 
 from collections.abc import Sequence
 
 from scalefree.claims.across import SeedValues
-from scalefree.claims.labels import NAMES, cell_label, setting_label
+from scalefree.claims.labels import cell_label, setting_label
 from scalefree.claims.settings import initialization
 from scalefree.config import RunConfig
 from scalefree.experiments import Point, Setting
 from scalefree.experiments.results import Criterion
+from scalefree.optimizers import look
 
 PAIR = ("adaml2", "adamw")
 
@@ -80,7 +81,7 @@ def advantage(setting: Setting, criterion: Criterion) -> SeedValues:
 
 def best_note(label: str, points: Sequence[Point]) -> str:
     """`resnet80w8-nobn: Adam-l2 36.1 % at (2e-3, 1e-3), AdamW 11.3 % at (2e-3, 1e-3)`."""
-    parts = (f"{NAMES[point.optimizer]} {mean_error(point):.1f} % at {cell_label(point)}" for point in points)
+    parts = (f"{look(point.optimizer).text} {mean_error(point):.1f} % at {cell_label(point)}" for point in points)
     return f"{label}: {', '.join(parts)}"
 
 

@@ -11,11 +11,12 @@ from scalefree.claims.advantage import (
     notes_of_best,
 )
 from scalefree.claims.evidence import Evidence
-from scalefree.claims.labels import NAMES, setting_label
+from scalefree.claims.labels import setting_label
 from scalefree.claims.selection import select
 from scalefree.claims.verdict import Measured, Question, Verdict, judged_at_best_cells
 from scalefree.experiments import Setting
 from scalefree.experiments.results import Criterion
+from scalefree.optimizers import look
 
 QUESTION = Question(
     number="4b",
@@ -36,7 +37,7 @@ def _training_losses(setting: Setting) -> list[str]:
         known = [loss for loss in losses if loss is not None]
         if len(known) < len(losses):
             return []
-        parts.append(f"{NAMES[optimizer]} {sum(known) / len(known):.3g}")
+        parts.append(f"{look(optimizer).text} {sum(known) / len(known):.3g}")
     return [f"{setting_label(setting.config)}: final training loss there {', '.join(parts)}"]
 
 

@@ -1,10 +1,8 @@
-"""How a claim's text names optimizers, cells and settings."""
+"""How a claim's text names cells and settings."""
 
 from scalefree.config import RunConfig
 from scalefree.experiments import Point
 from scalefree.records import model_label
-
-NAMES = {"adaml2": "Adam-l2", "adamw": "AdamW", "adamprox": "AdamProx", "adam_metric_prox": "metric prox"}
 
 
 def number(value: float) -> str:

@@ -12,12 +12,13 @@ from scalefree.claims.advantage import LEAST_ADVANTAGE, LEAST_SPREAD, PAIR
 from scalefree.claims.evidence import Evidence
 from scalefree.claims.histograms import total_variation
 from scalefree.claims.intervals import mean_interval
-from scalefree.claims.labels import NAMES, cell_label, setting_label
+from scalefree.claims.labels import cell_label, setting_label
 from scalefree.claims.pairs import matched, pairs, seed_pairs
 from scalefree.claims.selection import select
 from scalefree.claims.settings import groups
 from scalefree.claims.verdict import INCONCLUSIVE, Measured, Question, Verdict, judged
 from scalefree.experiments import Setting
+from scalefree.optimizers import look
 
 QUESTION = Question(
     number="6",
@@ -83,7 +84,7 @@ def _best_cells(of_multiplier: dict[float, Setting]) -> list[str]:
         best = [(factor, of_multiplier[factor].best(optimizer)) for factor in sorted(of_multiplier)]
         cells = ", ".join(f"{cell_label(point)} at x{factor:g}" for factor, point in best if point is not None)
         label = setting_label(of_multiplier[min(of_multiplier)].config)
-        notes.append(f"{label}: best cells of {NAMES[optimizer]} {cells}")
+        notes.append(f"{label}: best cells of {look(optimizer).text} {cells}")
     return notes
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from scalefree.claims.evidence import Evidence
-from scalefree.claims.labels import NAMES
 from scalefree.claims.verdict import INCONCLUSIVE, Decision, Question, Verdict
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.optim import RULES
+from scalefree.optimizers import look
 from scalefree.theory.scale_freeness import scale_free_defect
 
 # Far above what rounding leaves after a hundred steps in float64, far below any real dependence on the scale.
@@ -23,7 +23,6 @@ QUESTION = Question(
     sense="below",
     threshold=SCALE_FREE,
 )
-RULES = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
 LR, DECAY = 1e-2, 1e-2
 
 # By optimizer and eps.
@@ -31,7 +30,7 @@ Defects = Mapping[tuple[str, float], float]
 
 
 def defects() -> Defects:
-    """Of our four rules with a decay, at eps = 0 and at the usual eps."""
+    """Of our rules with a decay, at eps = 0 and at the usual eps."""
     return {
         (name, eps): scale_free_defect(lambda params, rule=rule, eps=eps: rule(params, LR, eps=eps, weight_decay=DECAY))  # type: ignore[misc]
         for name, rule in RULES.items()
@@ -53,7 +52,7 @@ def judge_with(found: Defects) -> Verdict:
         reason = f"theirs is rounding, {worst:.0e}, and Adam-l2's is {without:.2g}; nothing here is random"
     else:
         reason = f"defects of {worst:.1e} and {without:.1e} (Adam-l2) are neither rounding nor a hundredth of the way"
-    notes = [f"{NAMES[name]} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
+    notes = [f"{look(name).text} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
     return Verdict(QUESTION, verdict, reason, worst, None, None, tuple(notes), scope)
 

@@ -4,20 +4,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scalefree.config import RunConfig, to_dict
+from scalefree.config import MACHINE_KEYS, RunConfig, to_dict
 from scalefree.experiments import Setting
-
-# What varies within a setting, and the machine's part of a configuration.
-_WITHIN = (
-    *("seed", "optimizer.name", "optimizer.lr", "optimizer.weight_decay"),
-    *("device", "runner", "results_dir", "tracking", "dataset.root"),
-)
+from scalefree.experiments.results import setting_config
 
 
 def kind(config: RunConfig, *without: str) -> str:
     """What a setting is, apart from the dotted keys `without`: equal for settings that differ in nothing else."""
-    values = to_dict(config)
-    for key in (*_WITHIN, *without):
+    values = to_dict(setting_config(config))
+    for key in (*MACHINE_KEYS, *without):
         *parents, leaf = key.split(".")
         node = values
         for parent in parents:

@@ -1,8 +1,8 @@
 """An experiment is a named grid of runs; a profile says at which size. Together they give the cells to fill.
 
 `configs/experiment/<name>.yaml` lists, for every profile, products of Hydra overrides; `configs/profile/<name>.yaml`
-holds what all runs of a profile share. At lambda = 0 the four optimizers are one algorithm, bit for bit (a
-test proves it), so the cells of a grid that differ only in the optimizer share one run there.
+holds what all runs of a profile share. The optimizers that are Adam at lambda = 0 (`optimizers.py` says which) are one
+algorithm there, bit for bit (a test proves it), so the cells of a grid that differ only in them share one run.
 """
 
 import functools
@@ -14,11 +14,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
-from scalefree.config import ConfigError, RunConfig, with_values
+from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
+from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM
 from scalefree.records import run_identity, run_name
-
-# Which optimizer trains the cells whose decay is zero.
-WITHOUT_DECAY = "adamw"
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Cell:
 
     Attributes:
         config: what the cell asks for.
-        run: what is trained for it: `config` but for the optimizer's name where lambda = 0.
+        run: what is trained for it: `config`, but with one optimizer for all that are Adam where lambda = 0.
         identity: of `run`, so the key of the cell's record in the store.
     """
 
@@ -55,11 +53,17 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in (CONFIG_DIR / "profile").glob("*.yaml"))
 
 
-def _cell(values: Mapping[str, Any]) -> Cell:
+def cell_of(values: Mapping[str, Any]) -> Cell:
+    """The cell of a flat mapping such as {"optimizer": "adaml2", "optimizer.weight_decay": 0}.
+
+    Raises:
+        ConfigError: an unknown key, or an impossible value.
+    """
     config = run_config(values)
     run = config
-    if config.optimizer.weight_decay == 0:
-        run = with_values(config, {"optimizer.name": WITHOUT_DECAY})
+    if config.optimizer.weight_decay == 0 and OPTIMIZERS[config.optimizer.name].without_decay == ADAM:
+        without_options = {f"optimizer.{key}": nothing for key, nothing in OPTIONS.items()}
+        run = with_values(config, {"optimizer.name": TRAINS_ADAM, **without_options})
     return Cell(config, run, run_identity(run))
 
 
@@ -91,7 +95,7 @@ def load_experiment(name: str, profile: str) -> Experiment:
     cells: dict[str, Cell] = {}
     for grid in experiment["grids"].get(profile, []):
         for values in product({**shared, **grid}):
-            cell = _cell(values)
+            cell = cell_of(values)
             cells.setdefault(run_identity(cell.config), cell)
     return Experiment(name, experiment["title"], tuple(cells.values()))
 

@@ -11,7 +11,8 @@ from scalefree.experiments import Point, Setting
 from scalefree.figures.evidence import diverged_seeds, drawn_errors
 from scalefree.figures.positions import plain_log_axis
 from scalefree.figures.seed_interval import LEAST_SEEDS, draw_interval
-from scalefree.figures.style import COLORS, DASHES, MARKERS, NAMES, NEUTRAL, nothing_yet
+from scalefree.figures.style import NEUTRAL, nothing_yet
+from scalefree.optimizers import look
 
 Measure = Literal["accuracy", "error"]
 # A setting and its place on the factor's axis.
@@ -38,7 +39,7 @@ def _percent(errors: Mapping[int, float], measure: Measure) -> dict[int, float]:
 
 def _draw_point(axes: Axes, x: float, point: Point, optimizer: str, measure: Measure, width: float) -> float:
     """Seeds and interval of one chosen cell; returns the mean."""
-    color = COLORS[optimizer]
+    color = look(optimizer).color
     values = _percent(drawn_errors(point), measure)
     diverged = diverged_seeds(point)
     jitter = np.linspace(-width, width, len(values)) if len(values) > 1 else np.zeros(1)
@@ -66,7 +67,7 @@ def draw_best(
     """Draw the best cells; `chance` is the error in [0, 1] of guessing, drawn as a thin line."""
     dodge = dodge_width([place for place, _ in placed])
     for index, optimizer in enumerate(optimizers):
-        color, marker = COLORS[optimizer], MARKERS[optimizer]
+        color, marker = look(optimizer).color, look(optimizer).marker
         shift = dodge * (index - (len(optimizers) - 1) / 2)
         means = []
         for place, setting in placed:
@@ -84,8 +85,8 @@ def draw_best(
                 )  # fmt: skip
         if means:
             axes.plot(
-                *zip(*means, strict=True), color=color, marker=marker, zorder=2.5, label=NAMES[optimizer],
-                linestyle=DASHES[optimizer] if joined else "none", gid="best",
+                *zip(*means, strict=True), color=color, marker=marker, zorder=2.5, label=look(optimizer).label,
+                linestyle=look(optimizer).dash if joined else "none", gid="best",
             )  # fmt: skip
     if not any(setting.best(optimizer) for optimizer in optimizers for _, setting in placed):
         nothing_yet(axes)
@@ -111,7 +112,7 @@ def draw_each_cell(axes: Axes, placed: Placed, optimizers: Sequence[str]) -> Non
                 shown = np.nan if error is None or diverged_seeds(point) else 100 * error
                 lines.setdefault((point.lr, point.weight_decay), []).append((place, shown))
         for line in lines.values():
-            axes.plot(*zip(*line, strict=True), color=COLORS[optimizer], linewidth=0.6, alpha=0.3, gid="cell")
+            axes.plot(*zip(*line, strict=True), color=look(optimizer).color, linewidth=0.6, alpha=0.3, gid="cell")
 
 
 def factor_axis(axes: Axes, places: Sequence[float], labels: Sequence[str], name: str) -> None:
@@ -125,7 +126,8 @@ def factor_axis(axes: Axes, places: Sequence[float], labels: Sequence[str], name
 def legend_entries(settings: Sequence[Setting], optimizers: Sequence[str], chance: bool) -> list[Line2D]:
     """One entry an optimizer, one for the hollow markers if validation can choose, one for the chance level."""
     entries = [
-        Line2D([], [], color=COLORS[o], marker=MARKERS[o], linestyle=DASHES[o], label=NAMES[o]) for o in optimizers
+        Line2D([], [], color=of.color, marker=of.marker, linestyle=of.dash, label=of.label)
+        for of in map(look, optimizers)
     ]
     if any(setting.config.dataset.validation_fraction for setting in settings):
         hollow = Line2D([], [], color=NEUTRAL, marker="o", linestyle="none", label="chosen by validation")

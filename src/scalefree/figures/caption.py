@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 
 from scalefree.experiments import Setting
+from scalefree.experiments.results import share_runs
 from scalefree.figures.names import dataset_name, width_name
 from scalefree.figures.style import LAMBDA
+from scalefree.optimizers import look, ordered
 
 
 def _count(number: int, noun: str) -> str:
@@ -43,14 +46,19 @@ def protocol(profile: str, settings: Sequence[Setting]) -> str:
     return f"{', '.join([datasets, *widths])}; profile {profile}: {epochs}, batch {batches}, {seeds}"
 
 
+def _sharing(settings: Sequence[Setting]) -> set[str] | None:
+    """The optimizers that share runs at lambda = 0; empty if all of them do, None if none does."""
+    free = [[point for point in setting.points if point.weight_decay == 0] for setting in settings]
+    pairs = [pair for points in free for pair in combinations(points, 2) if share_runs(*pair)]
+    found = {point.optimizer for pair in pairs for point in pair}
+    everyone = {optimizer for setting in settings for optimizer in setting.optimizers}
+    return None if not found else set() if found == everyone else found
+
+
 def caption(profile: str, settings: Sequence[Setting], notes: Sequence[str] = ()) -> str:
     """The whole line: protocol, coverage, how lambda = 0 was trained, then what is special to the figure."""
     sentences = [protocol(profile, settings), coverage(settings)]
-    shared = any(
-        point.weight_decay == 0 and len(setting.optimizers) > 1 for setting in settings for point in setting.points
-    )
-    if shared:
-        sentences.append(
-            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 the optimizers are one algorithm and share one run"
-        )
+    if (sharing := _sharing(settings)) is not None:
+        who = ", ".join(look(of).label for of in ordered(sharing)) or "the optimizers"
+        sentences.append(f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 {who} are one algorithm and share one run")
     return ". ".join([*sentences, *notes]) + "."

@@ -42,12 +42,12 @@ def each_at_its_best(setting: Setting, optimizers: Sequence[str]) -> dict[str, P
     return {optimizer: point for optimizer, point in best.items() if point is not None}
 
 
-def all_at_the_first_ones_best(setting: Setting, optimizers: Sequence[str]) -> dict[str, Point]:
-    """The same step size and decay for all: the best cell of the first optimizer.
+def all_at_adamws_best(setting: Setting, optimizers: Sequence[str]) -> dict[str, Point]:
+    """The same step size and decay for all: AdamW's best cell.
 
     Among cells with a decay where there are any, since without one all optimizers are the same run.
     """
-    candidates = [p for p in setting.of(optimizers[0]) if p.status == "completed"]
+    candidates = [p for p in setting.of("adamw") if p.status == "completed"]
     candidates = [p for p in candidates if p.weight_decay > 0] or candidates
     if not candidates:
         return {}
@@ -62,7 +62,7 @@ def all_at_the_first_ones_best(setting: Setting, optimizers: Sequence[str]) -> d
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which optimizers are compared, in which panels beside their error grids.
+    """In which panels, beside their error grids, all optimizers of a setting are compared.
 
     Attributes:
         choose: gives the point of each optimizer whose curves and histograms are shown.
@@ -70,7 +70,6 @@ class Comparison:
         published: whether the paper's own numbers are added where they are known.
     """
 
-    optimizers: tuple[str, ...]
     panels: tuple[Panel, ...]
     choose: Callable[[Setting, Sequence[str]], dict[str, Point]]
     notes: tuple[str, ...]

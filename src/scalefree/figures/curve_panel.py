@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from scalefree.experiments import Point
 from scalefree.figures.evidence import Evidence, Floats
 from scalefree.figures.positions import plain_log_axis
-from scalefree.figures.style import COLORS, DASHES, NAMES
+from scalefree.optimizers import look
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset
 def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], quantity: Quantity) -> None:
     """Draw `quantity` for each optimizer's point; a run that diverged is a thin line that ends in a cross."""
     for optimizer, point in points.items():
-        color = COLORS[optimizer]
+        color = look(optimizer).color
         curve = quantity.scale * evidence.curve(point, quantity.curve) + quantity.offset
         completed = np.array([record.outcome.status == "completed" for record in point.records.values()])
         for row in curve[~completed]:
             epochs, row = _evaluated(row[None])
-            axes.plot(epochs, row[0], color=color, linewidth=0.6, linestyle=DASHES[optimizer])
+            axes.plot(epochs, row[0], color=color, linewidth=0.6, linestyle=look(optimizer).dash)
             axes.plot(epochs[-1:], row[0, -1:], "x", color=color, markersize=5, gid="diverged")
         epochs, curve = _evaluated(curve[completed])
         if not curve.size:
             continue
-        axes.plot(epochs, curve.mean(axis=0), color=color, linestyle=DASHES[optimizer], label=NAMES[optimizer])
+        axes.plot(epochs, curve.mean(axis=0), color=color, linestyle=look(optimizer).dash, label=look(optimizer).label)
         if len(curve) > 1:
             low, high = curve.min(axis=0), curve.max(axis=0)
             axes.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)

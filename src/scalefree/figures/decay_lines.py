@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from scalefree.experiments import Setting
 from scalefree.figures.evidence import DIVERGED_ERROR, diverged_seeds, drawn_errors
 from scalefree.figures.positions import log_positions, mark_log_axis, plain_log_axis
-from scalefree.figures.style import COLORS, DASHES, DECAY_LABEL, MARKERS, NAMES
+from scalefree.figures.style import DECAY_LABEL
+from scalefree.optimizers import look
 
 # Shift of each further optimizer, in decades, so that equal errors stay visible beside each other.
 _DODGE = 0.06
@@ -23,7 +24,7 @@ def draw_decay_lines(axes: Axes, setting: Setting, optimizers: Sequence[str]) ->
     points = [point for optimizer in optimizers for point in setting.of(optimizer)]
     positions = log_positions(point.weight_decay for point in points)
     for index, optimizer in enumerate(optimizers):
-        color = COLORS[optimizer]
+        color = look(optimizer).color
         shift = _DODGE * (index - (len(optimizers) - 1) / 2)
         best = setting.best(optimizer)
         means = []
@@ -38,7 +39,7 @@ def draw_decay_lines(axes: Axes, setting: Setting, optimizers: Sequence[str]) ->
                 means.append((x, mean))
                 axes.vlines(x, errors.min(), errors.max(), color=color, linewidth=1, alpha=0.7)
                 if point.status == "partial":
-                    marker = MARKERS[optimizer]
+                    marker = look(optimizer).marker
                     axes.plot(x, mean, marker, markerfacecolor="white", markeredgecolor=color, zorder=3, gid="partial")
                 if point is best:
                     axes.plot(
@@ -51,9 +52,9 @@ def draw_decay_lines(axes: Axes, setting: Setting, optimizers: Sequence[str]) ->
         axes.plot(
             *zip(*means, strict=True),
             color=color,
-            marker=MARKERS[optimizer],
-            linestyle=DASHES[optimizer],
-            label=NAMES[optimizer],
+            marker=look(optimizer).marker,
+            linestyle=look(optimizer).dash,
+            label=look(optimizer).label,
             markersize=4,
         )
     mark_log_axis(axes, positions)

@@ -10,7 +10,8 @@ from scalefree.figures.evidence import Evidence
 from scalefree.figures.factor import Factor
 from scalefree.figures.names import MODELS, chance_error, dataset_name
 from scalefree.figures.pages import Pages
-from scalefree.figures.style import new_figure, ordered
+from scalefree.figures.style import new_figure
+from scalefree.optimizers import ordered
 
 DEPTH = Factor(
     label="depth (log scale)",

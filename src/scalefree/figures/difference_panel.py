@@ -6,9 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalefree.experiments import Point, Setting
+from scalefree.experiments.results import share_runs
 from scalefree.figures.evidence import diverged_seeds
 from scalefree.figures.positions import log_positions, mark_log_axis
-from scalefree.figures.style import DECAY_LABEL, MINUS, NAMES, nothing_yet
+from scalefree.figures.style import DECAY_LABEL, MINUS, nothing_yet
+from scalefree.optimizers import look
 
 NOTE = (
     "Differences: a dot a cell (several step sizes side by side), the mean over seeds, with a bar from the lowest to "
@@ -29,8 +31,8 @@ def cell_differences(setting: Setting, first: str, second: str) -> dict[tuple[fl
     found = {}
     for point in setting.of(first):
         key = point.lr, point.weight_decay
-        # At lambda = 0 both cells are one run: a difference of zero would say nothing.
-        if key not in others or point.weight_decay == 0:
+        # Where both cells are one run a difference of zero would say nothing.
+        if key not in others or share_runs(point, others[key]):
             continue
         left, right = point.errors(), others[key].errors()
         seeds = (left.keys() & right.keys()) - diverged_seeds(point) - diverged_seeds(others[key])
@@ -43,7 +45,7 @@ def draw_differences(axes: Axes, setting: Setting, first: str, second: str) -> N
     """Draw the differences over weight decay with the spread between seeds behind them."""
     differences = cell_differences(setting, first, second)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel(f"{NAMES[first]} {MINUS} {NAMES[second]}\ntest error (points)")
+    axes.set_ylabel(f"{look(first).label} {MINUS} {look(second).label}\ntest error (points)")
     axes.set_xlabel(DECAY_LABEL)
     if not differences:
         nothing_yet(axes)

@@ -7,7 +7,7 @@ from matplotlib.colors import LogNorm
 
 from scalefree.experiments import Setting
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_grid
-from scalefree.figures.style import NAMES
+from scalefree.optimizers import look
 
 HEATMAP_NOTE = (
     "Cells: mean over seeds; black frame: lowest of a complete cell; white dot: lowest validation error, where there "
@@ -47,4 +47,4 @@ def draw_error_heatmaps(
     for axes, (optimizer, grid) in zip(panels, grids.items(), strict=True):
         best, validated = best_cells(setting, optimizer)
         draw_heatmap(axes, grid, norm, best, validated, labels)
-        axes.set_title(NAMES[optimizer])
+        axes.set_title(look(optimizer).label)

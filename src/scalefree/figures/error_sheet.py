@@ -15,7 +15,8 @@ from scalefree.figures.evidence import Evidence
 from scalefree.figures.heatmap import error_colorbar, error_norm
 from scalefree.figures.legend import legend_entries
 from scalefree.figures.names import row_names
-from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, new_figure, ordered
+from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, new_figure
+from scalefree.optimizers import ordered
 
 
 def draw_error_sheet(evidence: Evidence, notes: tuple[str, ...] = ()) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scalefree.experiments import Experiment, Point, Result, Setting, settings, with_records
-from scalefree.figures.style import NAMES
+from scalefree.optimizers import look
 from scalefree.records import Record, RecordError, Store
 
 Floats = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ class Evidence:
     @property
     def title(self) -> str:
         """The experiment's title with the optimizers' names as the figures write them."""
-        return self.experiment.title.replace("Adam-l2", NAMES["adaml2"])
+        return self.experiment.title.replace("Adam-l2", look("adaml2").label)
 
     @property
     def any_records(self) -> bool:

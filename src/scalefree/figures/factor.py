@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalefree.experiments import Setting
+from scalefree.experiments.results import setting_config
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,8 @@ class Factor:
         places = self.places([self.value(setting) for setting in settings])
         groups: dict[str, list[tuple[float, Setting]]] = {}
         for setting in settings:
-            config = copy.deepcopy(setting.config)
+            config = copy.deepcopy(setting_config(setting.config))
             setattr(getattr(config, self.section), self.field, None)
-            config.seed = 0
-            config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay = "", 0.0, 0.0
             groups.setdefault(repr(config), []).append((places[self.value(setting)], setting))
         return [sorted(group, key=lambda item: item[0]) for group in groups.values()]
 

@@ -9,7 +9,8 @@ from scalefree.figures.factor import Factor
 from scalefree.figures.gap_panel import NOTE as GAP_NOTE
 from scalefree.figures.gap_panel import draw_gap
 from scalefree.figures.names import chance_error, setting_name
-from scalefree.figures.style import new_figure, ordered
+from scalefree.figures.style import new_figure
+from scalefree.optimizers import ordered
 
 
 def draw_factor_page(evidence: Evidence, factor: Factor, each_cell: bool = False) -> Figure:

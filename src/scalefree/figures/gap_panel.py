@@ -9,7 +9,8 @@ from scalefree.experiments import Setting
 from scalefree.figures.best_panel import dodge_width
 from scalefree.figures.evidence import diverged_seeds, drawn_errors
 from scalefree.figures.seed_interval import draw_interval
-from scalefree.figures.style import MINUS, NAMES, NEUTRAL, nothing_yet
+from scalefree.figures.style import MINUS, NEUTRAL, nothing_yet
+from scalefree.optimizers import look
 
 NOTE = "Differences: of the two runs of each seed, which share initialisation, batches and augmentation"
 
@@ -38,4 +39,4 @@ def draw_gap(axes: Axes, placed: Sequence[tuple[float, Setting]], first: str, se
         axes.plot(place, np.mean(values), "D", color="black", markersize=4.5, gid="mean")
     if not any(paired_differences(setting, first, second) for _, setting in placed):
         nothing_yet(axes)
-    axes.set_ylabel(f"{NAMES[first]} {MINUS} {NAMES[second]}\ntest error (points)")
+    axes.set_ylabel(f"{look(first).label} {MINUS} {look(second).label}\ntest error (points)")

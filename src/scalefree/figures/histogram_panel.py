@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from scalefree.experiments import Point
 from scalefree.figures.evidence import Evidence, Histogram
 from scalefree.figures.published import PUBLISHED, UNDERFLOW_SHARES
-from scalefree.figures.style import ALPHA, COLORS, DASHES, NAMES, NEUTRAL
+from scalefree.figures.style import ALPHA, NEUTRAL
+from scalefree.optimizers import BY_CHANGE, look
 
 # The underflow bin stands this many powers of two left of the first interior bin, and is twice as wide as a bin.
 _GAP, _WIDTH = 3.0, 2.0
@@ -33,16 +34,20 @@ def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point])
         if histogram is None:
             continue
         last = histogram
-        color = COLORS[optimizer]
+        of = look(optimizer)
+        color = of.color
         for edges, shares in outlines(histogram):
             axes.stairs(shares, edges, fill=True, color=color, alpha=0.22)
-            axes.stairs(shares, edges, color=color, linestyle=DASHES[optimizer], linewidth=1.1, label=NAMES[optimizer])
+            axes.stairs(shares, edges, color=color, linestyle=of.dash, linewidth=1.1, label=of.label)
         if histogram.shares[-1] > 0:
             axes.text(
                 0.98, 0.95, f"{100 * histogram.shares[-1]:.2g}% not finite", transform=axes.transAxes, ha="right",
                 va="top", fontsize=7, color=color,
             )  # fmt: skip
-    axes.set_xlabel(f"log\N{SUBSCRIPT TWO} (|update| / {ALPHA})")
+    label = f"log\N{SUBSCRIPT TWO} (|update| / {ALPHA})"
+    if changes := [of.label for of in map(look, points) if of.update == BY_CHANGE]:
+        label += f"\n{', '.join(changes)}: {BY_CHANGE}"
+    axes.set_xlabel(label)
     axes.set_ylabel("share of coordinates")
     axes.set_ylim(bottom=0)
     if last is None:
@@ -60,7 +65,9 @@ def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point])
 
 def mark_published_shares(axes: Axes, lowest_exponent: int = -27) -> None:
     """The paper's shares as open diamonds at the middle of their bins, the underflow ones in grey."""
-    known = [(exponent + 0.5, share, COLORS[o]) for o, p in PUBLISHED.items() for exponent, share in p.shares.items()]
+    known = [
+        (exponent + 0.5, share, look(o).color) for o, p in PUBLISHED.items() for exponent, share in p.shares.items()
+    ]
     underflow = lowest_exponent - _GAP - _WIDTH / 2
     for x, share, color in known + [(underflow, share, NEUTRAL) for share in UNDERFLOW_SHARES]:
         axes.plot(

@@ -6,7 +6,6 @@ from scalefree.figures.pages import Pages, comparison_pages
 from scalefree.figures.without_bn import CURVES_NOTE
 
 COMPARISON = Comparison(
-    optimizers=("adaml2", "adamw", "adam_metric_prox"),
     panels=(accuracy_panel, histogram_panel),
     choose=each_at_its_best,
     notes=(CURVES_NOTE,),

@@ -20,7 +20,8 @@ from scalefree.figures.evidence import Evidence
 from scalefree.figures.heatmap import error_colorbar, error_norm
 from scalefree.figures.legend import legend_entries
 from scalefree.figures.names import row_names
-from scalefree.figures.style import LAMBDA, NAMES, STEP_SIZE_LABEL, new_figure, ordered
+from scalefree.figures.style import LAMBDA, STEP_SIZE_LABEL, new_figure
+from scalefree.optimizers import look, ordered
 
 # Inches for one setting.
 _ROW_HEIGHT = 1.3
@@ -29,8 +30,7 @@ _ROW_HEIGHT = 1.3
 def draw_overview(evidence: Evidence, comparison: Comparison) -> Figure:
     """The page of all settings."""
     settings = evidence.settings
-    present = ordered(optimizer for setting in settings for optimizer in setting.optimizers)
-    optimizers = [optimizer for optimizer in present if optimizer in comparison.optimizers]
+    optimizers = ordered(optimizer for setting in settings for optimizer in setting.optimizers)
     lines = has_one_lr(settings)
     above = 1 if lines else len(optimizers)
     columns = above + len(comparison.panels)
@@ -65,7 +65,7 @@ def _draw_heatmaps(figure: Figure, rows: list[list[Axes]], settings: list[Settin
             best = setting.best(optimizer)
             error = None if best is None else best.mean_error()
             shown = "" if error is None or error > 1 else f"best {100 * error:.1f}%"
-            axes.set_title(f"{NAMES[optimizer]}\n{shown}" if index == 0 else shown, fontsize=7)
+            axes.set_title(f"{look(optimizer).label}\n{shown}" if index == 0 else shown, fontsize=7)
             axes.tick_params(axis="x", rotation=90)
             if same_decays and index < len(rows) - 1:
                 axes.set_xticklabels([])

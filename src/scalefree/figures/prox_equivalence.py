@@ -3,7 +3,7 @@
 from scalefree.figures.comparison import (
     Comparison,
     accuracy_panel,
-    all_at_the_first_ones_best,
+    all_at_adamws_best,
     loss_panel,
     prox_difference_panel,
 )
@@ -13,9 +13,8 @@ from scalefree.figures.overview import draw_overview
 from scalefree.figures.pages import Pages
 
 COMPARISON = Comparison(
-    optimizers=("adamw", "adamprox"),
     panels=(loss_panel, accuracy_panel, prox_difference_panel),
-    choose=all_at_the_first_ones_best,
+    choose=all_at_adamws_best,
     notes=("Curves: both at AdamW's best cell with a decay; mean, band from lowest to highest seed", NOTE),
 )
 

@@ -9,7 +9,8 @@ from scalefree.figures.gap_panel import NOTE as GAP_NOTE
 from scalefree.figures.gap_panel import draw_gap
 from scalefree.figures.names import row_names
 from scalefree.figures.pages import Pages
-from scalefree.figures.style import new_figure, ordered
+from scalefree.figures.style import new_figure
+from scalefree.optimizers import ordered
 
 
 def draw_seeds(evidence: Evidence) -> Figure:

@@ -21,7 +21,8 @@ from scalefree.figures.legend import legend_entries
 from scalefree.figures.names import setting_name
 from scalefree.figures.published import LRS, PUBLISHED, WEIGHT_DECAYS, is_published, published_grid
 from scalefree.figures.published import NOTE as PUBLISHED_NOTE
-from scalefree.figures.style import DECAY_LABEL, NAMES, STEP_SIZE_LABEL, new_figure, ordered
+from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, new_figure
+from scalefree.optimizers import look, ordered
 
 # Columns of the underlying grid: halves for error grids, halves or thirds for the panels below.
 _COLUMNS = 6
@@ -30,7 +31,7 @@ _PANEL_HEIGHT = 1.75
 
 def draw_sheet(evidence: Evidence, setting: Setting, comparison: Comparison) -> Figure:
     """The page of one setting."""
-    optimizers = [o for o in ordered(comparison.optimizers) if o in setting.optimizers]
+    optimizers = ordered(setting.optimizers)
     lines = has_one_lr([setting])
     published = comparison.published and is_published(setting.config)
     above = 1 if lines else len(optimizers)
@@ -87,7 +88,7 @@ def _draw_heatmaps(
     for index, (optimizer, paper) in enumerate(papers.items()):
         axes = figure.add_subplot(grid[row, _half(index)])
         draw_heatmap(axes, paper, norm, PUBLISHED[optimizer].best[:2])
-        axes.set_title(f"{NAMES[optimizer]}: the paper's, 300 epochs")
+        axes.set_title(f"{look(optimizer).label}: the paper's, 300 epochs")
         shown.append(axes)
     for index, axes in enumerate(shown):
         axes.set_xlabel(DECAY_LABEL)

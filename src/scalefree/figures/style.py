@@ -1,8 +1,8 @@
-"""What all figures share: the style sheet, an optimizer's colour, marker and name, and the page with its caption."""
+"""What all figures share: the style sheet, characters and labels, and the page with its caption."""
 
 import contextlib
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib import style as matplotlib_style
@@ -30,30 +30,7 @@ MINUS = "\N{MINUS SIGN}"
 DECAY_LABEL = f"weight decay {LAMBDA}"
 STEP_SIZE_LABEL = f"step size {ALPHA}"
 
-# Okabe and Ito's palette, distinguishable with every common colour blindness; a marker and a dash beside it.
-COLORS = {"adaml2": "#D55E00", "adamw": "#0072B2", "adamprox": "#009E73", "adam_metric_prox": "#CC79A7"}
-MARKERS = {"adaml2": "s", "adamw": "o", "adamprox": "^", "adam_metric_prox": "D"}
-DASHES: dict[str, tuple[float, tuple[float, ...]]] = {
-    "adaml2": (0, (5, 1.2)),
-    "adamw": (0, ()),
-    "adamprox": (0, (1.2, 1.2)),
-    "adam_metric_prox": (0, (4, 1, 1, 1)),
-}
-NAMES = {
-    "adaml2": "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}",
-    "adamw": "AdamW",
-    "adamprox": "AdamProx",
-    "adam_metric_prox": "Adam, metric prox",
-}
 NEUTRAL = "#555555"
-
-# The order in which optimizers stand side by side, whatever the order in which a grid lists them.
-ORDER = tuple(NAMES)
-
-
-def ordered(optimizers: Iterable[str]) -> list[str]:
-    """Optimizers in the one order of all figures."""
-    return sorted(set(optimizers), key=ORDER.index)
 
 
 @contextlib.contextmanager

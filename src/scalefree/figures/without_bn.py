@@ -16,7 +16,6 @@ CURVES_NOTE = (
 )
 
 COMPARISON = Comparison(
-    optimizers=("adaml2", "adamw"),
     panels=(loss_panel, accuracy_panel, histogram_panel),
     choose=each_at_its_best,
     notes=(CURVES_NOTE,),

@@ -13,6 +13,7 @@ trainings of one run on the same device and build.
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from scalefree.optimizers import BY_DIRECTION
 from scalefree.records.identity import identities_of_values, with_added_keys
 
 RECORD_FORMAT = 1
@@ -54,6 +55,7 @@ class Record:
         fingerprints: of each data split, independent of the order of its images.
         final_metrics: scalars of the last epoch; `final_test_error` in [0, 1], None unless completed.
         update_scale: scalars of the last measured update scales by layer group (`network` is all of them).
+        update: what the update scales are the sizes of.
         effective_decay: likewise of each coordinate's own decay, in units of lambda eta, with the `drown_out_share`;
             empty without decay.
         split_sizes: images in each split; empty in records of earlier versions.
@@ -73,6 +75,7 @@ class Record:
     parameters: int = 0
     effective_decay: dict[str, dict[str, float]] = field(default_factory=dict)
     split_sizes: dict[str, int] = field(default_factory=dict)
+    update: str = BY_DIRECTION
 
     @property
     def test_error(self) -> float:
