@@ -23,7 +23,7 @@ BY_CHANGE = "the change of the parameters over alpha, decay included"
 # No optimizer of ours: recognizably none of the palette's colours.
 GREYS = ("#555555", "#8c8c8c", "#262626")
 MARKERS = ("v", "X", "<", "*", ">", "p", "d", "h")
-DASHES: tuple[Dash, ...] = ((0, (3, 1)), (0, (6, 1, 2, 1)), (0, (1, 2)), (0, (8, 2)), (0, (2, 1, 1, 2)))
+DASHES: tuple[Dash, ...] = tuple((0, (a, 1, b, 1)) for a in (2.0, 5.0, 8.0) for b in (1.0, 3.0, 6.0))
 
 
 @dataclass(frozen=True)

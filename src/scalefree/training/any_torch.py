@@ -8,6 +8,7 @@ import copy
 import importlib
 import inspect
 import io
+import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +27,7 @@ def _where_it_says_so(arguments: Arguments) -> bool:
     return bool(arguments.get("decoupled_weight_decay", False))
 
 
-# Classes whose decay is x <- (1 - lr weight_decay) x and stays out of the gradient, always or with an argument that says so.
+# Classes whose decay is x <- (1 - lr weight_decay) x, out of the gradient: always, or with an argument that says so.
 DECOUPLED: dict[type[Optimizer], Callable[[Arguments], bool]] = {
     torch.optim.Adafactor: lambda arguments: True,
     torch.optim.AdamW: lambda arguments: True,
@@ -67,16 +68,18 @@ def find_class(target: str) -> type[Optimizer]:
 
 
 def _named_arguments(of: type[Optimizer]) -> tuple[set[str], bool]:
-    """The names that a constructor takes, those of its bases included where it hands others on; whether it takes any."""
+    """The names that a constructor takes, and its bases' where it hands others on; and whether it takes any name."""
     names: set[str] = set()
-    for base in of.__mro__:
+    takes_any = False
+    for base in of.__mro__[: of.__mro__.index(Optimizer)] or (of,):
         if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            return names, False
-    return names, True
+            break
+        takes_any = True
+    return names - {"self", "params"}, takes_any
 
 
 def _weight_decay(of: type[Optimizer], chosen: OptimizerConfig) -> float:
@@ -85,15 +88,13 @@ def _weight_decay(of: type[Optimizer], chosen: OptimizerConfig) -> float:
         return chosen.weight_decay
     why = f"optimizer.decay=lambda cannot be converted for {chosen.target}"
     if of not in DECOUPLED and of.__module__.startswith("torch.optim."):
-        raise ConfigError(
-            f"{why}, whose decay enters the gradient and is not multiplied by lr; use optimizer.decay=own"
-        )
+        raise ConfigError(f"{why}, whose decay is a part of the gradient; use optimizer.decay=own")
     if of not in DECOUPLED:
         raise ConfigError(f"{why}, of whose decay nothing is known here; use optimizer.decay=own")
     if not DECOUPLED[of](chosen.arguments):
         raise ConfigError(
-            f"{why}, whose decay enters the gradient unless optimizer.arguments has decoupled_weight_decay: true; "
-            "add that, or use optimizer.decay=own"
+            f"{why}, whose decay is a part of the gradient unless decoupled_weight_decay: true is among "
+            "optimizer.arguments; add it, or use optimizer.decay=own"
         )
     return chosen.weight_decay / chosen.lr
 
@@ -113,10 +114,10 @@ def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
         given["weight_decay"] = _weight_decay(of, chosen)
     for name in given:
         if name not in names and not takes_any:
-            known = ", ".join(sorted(names - {"self", "params"}))
+            known = ", ".join(sorted(names))
             raise ConfigError(f"optimizer.target={chosen.target} does not take {name}; it takes {known}")
     try:
-        optimizer = of(parameters, **given)  # type: ignore[call-arg]
+        optimizer = of(parameters, **given)
     except Exception as error:
         raise ConfigError(f"optimizer.target={chosen.target} refuses what it is given: {_said(error)}") from None
     for group in optimizer.param_groups:
@@ -127,9 +128,7 @@ def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
         if not chosen.weight_decay and group.get("weight_decay"):
             raise ConfigError(f"optimizer.target={chosen.target} decays by itself: pass a weight_decay above 0")
         if "lr" not in group:
-            raise ConfigError(
-                f"optimizer.target={chosen.target} keeps no lr in its groups, so no schedule can drive it"
-            )
+            raise ConfigError(f"optimizer.target={chosen.target} keeps no lr in its groups for a schedule to drive")
         group.setdefault("initial_lr", group["lr"])
     return optimizer
 
@@ -159,11 +158,11 @@ def _take_steps(optimizer: Optimizer, parameters: list[nn.Parameter], steps: int
 
 
 def try_out(chosen: OptimizerConfig) -> None:
-    """Take some steps on a CPU with the chosen class, save its state, load it into another one and compare the next steps.
+    """Take some steps on a CPU, save the state, load it into a second optimizer and compare the next steps of both.
 
     Raises:
-        ConfigError: the class cannot be had, refuses an argument, wants more than gradients (a closure, sparse ones), or
-            does not continue bit for bit from its saved state.
+        ConfigError: the class cannot be had, refuses an argument, wants more than gradients (a closure) or other
+            ones (sparse), or does not continue bit for bit from its saved state.
     """
     first = _stand_ins()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -172,8 +171,13 @@ def try_out(chosen: OptimizerConfig) -> None:
         closure = inspect.signature(optimizer.step).parameters.get("closure")
         if closure is not None and closure.default is inspect.Parameter.empty:
             raise ConfigError(
-                f"optimizer.target={chosen.target} needs a closure, which evaluates the loss several times a step; "
+                f"optimizer.target={chosen.target} needs a closure, which evaluates the loss several times per step; "
                 "a step here has one gradient"
+            )
+        if hasattr(optimizer, "train") and hasattr(optimizer, "eval"):
+            raise ConfigError(
+                f"optimizer.target={chosen.target} wants its train() and eval() around evaluations, which nothing "
+                "here calls: the wrong weights would be evaluated"
             )
         try:
             _take_steps(optimizer, first, STEPS, seed=1)
@@ -187,11 +191,16 @@ def try_out(chosen: OptimizerConfig) -> None:
             other = build(chosen, second)
             restore(other, torch.load(archive, weights_only=True))
             _take_steps(other, second, STEPS, seed=2)
+        except pickle.PickleError:
+            raise ConfigError(
+                f"optimizer.target={chosen.target} keeps more in its state_dict than tensors and plain values, and "
+                "checkpoints are loaded without pickle"
+            ) from None
         except Exception as error:
             raise ConfigError(f"optimizer.target={chosen.target} cannot be resumed: {_said(error)}") from None
         _take_steps(optimizer, first, STEPS, seed=2)
     if not all(torch.equal(p, q) for p, q in zip(first, second, strict=True)):
         raise ConfigError(
-            f"optimizer.target={chosen.target} does not continue bit for bit from its state_dict: it draws at random, or "
-            "keeps a part of its state elsewhere"
+            f"optimizer.target={chosen.target} does not continue bit for bit from its state_dict: it draws at "
+            "random, or keeps a part of its state elsewhere"
         )

@@ -61,7 +61,7 @@ def check_optimizers(optimizers: Iterable[OptimizerConfig]) -> None:
         ConfigError: a line for each.
     """
     check_table()
-    wrong = {}
+    wrong: dict[str, None] = {}
     for chosen in {repr(chosen): chosen for chosen in optimizers if chosen.target is not None}.values():
         try:
             any_torch.try_out(chosen)

@@ -254,6 +254,6 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
         forward=forward,
         step=step,
     )
-    if task.tells_decay and optimizer.loss_second_moment is None:
+    if isinstance(optimizer, AdamFamily) and optimizer.loss_second_moment is None and task.tells_decay:
         task.loss_second_moment = LossSecondMoment(parameters, config.optimizer.betas[1])
     return task
