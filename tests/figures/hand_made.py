@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.compose import run_config
-from scalefree.config import RunConfig, with_values
-from scalefree.experiments import Cell, Experiment
+from scalefree.config import RunConfig
+from scalefree.experiments import Experiment
+from scalefree.experiments.grid import cell_of
 from scalefree.figures import Evidence, gather
 from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
 
@@ -36,10 +36,7 @@ def experiment(name: str, grid: Mapping[str, Any]) -> Experiment:
     axes = {key: value if isinstance(value, list) else [value] for key, value in {**SHARED, **grid}.items()}
     cells = []
     for values in itertools.product(*axes.values()):
-        config = run_config(dict(zip(axes, values, strict=True)))
-        free = config.optimizer.weight_decay == 0
-        run = with_values(config, {"optimizer.name": "adamw"}) if free else config
-        cells.append(Cell(config, run, run_identity(run)))
+        cells.append(cell_of(dict(zip(axes, values, strict=True))))
     return Experiment(name, "Adam-l2 and others", tuple(cells))
 
 

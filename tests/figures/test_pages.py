@@ -3,13 +3,15 @@
 import pytest
 from matplotlib.text import Text
 
-from figures.hand_made import DIVERGED, evidence, experiment
+from figures.hand_made import DIVERGED, evidence, experiment, write_record
 from scalefree.config import RunConfig
+from scalefree.experiments import Experiment
 from scalefree.figures import FIGURES, gather, pages, styled
 from scalefree.figures.comparison import all_at_adamws_best
 from scalefree.figures.names import slugs
 from scalefree.figures.published import is_published, published_grid
-from scalefree.records import Store
+from scalefree.optimizers import look
+from scalefree.records import Store, run_identity
 
 TWO_BY_TWO = {"optimizer.lr": [1e-3, 1e-2], "optimizer.weight_decay": [0, 1e-3]}
 # A grid for every figure that shows what it can: several settings, two seeds, heatmaps or lines.
@@ -153,3 +155,56 @@ def test_published_cells_are_where_the_paper_has_them():
     assert grid.labels[grid.place(5e-3, 0.0)] == ">40"
     assert grid.states[grid.place(5e-4, 1e-2)] == "absent"
     assert published_grid("adaml2").errors[published_grid("adaml2").place(1e-4, 5e-3)] == pytest.approx(15)
+
+
+NADAM = {"optimizer": "torch", "optimizer.target": "torch.optim.NAdam"}
+LADDER = {"optimizer": "adam_scaled_l2", "optimizer.granularity": ["coordinate", "layer", "network"]}
+
+
+@pytest.mark.parametrize("lrs", [[1e-3], [1e-3, 1e-2]], ids=["lines", "heatmaps"])
+@pytest.mark.parametrize("name", GRIDS)
+def test_torch_optimizers_and_variants_are_drawn_beside_ours_and_told_apart(tmp_path, name, lrs):
+    """Whatever a grid holds is on its figure, in one setting, each under a name and with looks of its own."""
+    grids = [
+        {},
+        LADDER,
+        {"optimizer": "adamw", "optimizer.decay_unbalance": 1.5},
+        {**NADAM, "optimizer.arguments": [{}, {"momentum_decay": 0.1}]},
+    ]
+    store = Store(tmp_path)
+    cells = {}
+    for grid in grids:
+        for cell in experiment(name, {"optimizer.lr": lrs, **grid}).cells:
+            cells.setdefault(run_identity(cell.config), cell)
+    for cell in {cell.identity: cell for cell in cells.values()}.values():
+        write_record(store, cell.run, error_of(cell.run))
+    made = gather(Experiment(name, "Adam-l2 and others", tuple(cells.values())), "own", store, store.records())
+    (setting,) = made.settings
+    assert len(setting.optimizers) == 8 and len(setting.points) == 8 * 2 * len(lrs)
+    labels = {look(of).label for of in setting.optimizers}
+    assert {"scaled Adam-ℓ₂ by layer", "NAdam", "NAdam (momentum_decay=0.1)"} <= labels and len(labels) == 8
+    with styled():
+        drawn = pages(name, made)
+        for figure in drawn.values():
+            figure.draw_without_rendering()
+        said = texts(drawn[name])
+        width = drawn[name].get_figwidth() * drawn[name].dpi
+        for legend in drawn[name].legends:
+            extent = legend.get_window_extent()
+            assert extent.x0 >= 0 and extent.x1 <= width
+    said = [" ".join(text.split()) for text in said]
+    assert all(any(label in text for text in said) for label in labels)
+    caption = caption_of(drawn[name])
+    sharing = "Adam-ℓ₂, AdamW, AdamW, decays over 10^-1.5 to 10^1.5, scaled Adam-ℓ₂, scaled Adam-ℓ₂ by layer, "
+    assert f"{sharing}scaled Adam-ℓ₂ by network are one algorithm and share one run" in caption
+
+
+def test_the_axis_says_whose_update_is_a_change_of_the_parameters(tmp_path):
+    made = evidence(tmp_path, "without_bn", {**NADAM, "optimizer.weight_decay": [1e-3]}, error_of)
+    with styled():
+        said = texts(pages("without_bn", made)["without_bn"])
+    assert any(text.endswith(")\ngrey: change of x,\ndecay included") and "|update|" in text for text in said)
+    made = evidence(tmp_path / "ours", "without_bn", {"optimizer.weight_decay": [1e-3]}, error_of)
+    with styled():
+        said = texts(pages("without_bn", made)["without_bn"])
+    assert not any("change of x" in text for text in said)

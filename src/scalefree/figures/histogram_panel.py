@@ -45,8 +45,8 @@ def draw_histograms(axes: Axes, evidence: Evidence, points: Mapping[str, Point])
                 va="top", fontsize=7, color=color,
             )  # fmt: skip
     label = f"log\N{SUBSCRIPT TWO} (|update| / {ALPHA})"
-    if changes := [of.label for of in map(look, points) if of.update == BY_CHANGE]:
-        label += f"\n{', '.join(changes)}: {BY_CHANGE}"
+    if any(look(optimizer).update == BY_CHANGE for optimizer in points):
+        label += "\ngrey: change of x,\ndecay included"
     axes.set_xlabel(label)
     axes.set_ylabel("share of coordinates")
     axes.set_ylim(bottom=0)

@@ -25,6 +25,8 @@ from scalefree.optimizers import look, ordered
 
 # Inches for one setting.
 _ROW_HEIGHT = 1.3
+# Of a title, over all heatmaps of a row.
+_CHARACTERS = 80
 
 
 def draw_overview(evidence: Evidence, comparison: Comparison) -> Figure:
@@ -58,6 +60,7 @@ def draw_overview(evidence: Evidence, comparison: Comparison) -> Figure:
 def _draw_heatmaps(figure: Figure, rows: list[list[Axes]], settings: list[Setting], optimizers: list[str]) -> None:
     grids = [error_grids(setting, optimizers) for setting in settings]
     norm = error_norm(grid for of_setting in grids for grid in of_setting.values())
+    characters = _CHARACTERS // len(rows[0])
     same_decays = len({of_setting[optimizers[0]].weight_decays for of_setting in grids}) == 1
     for index, (row, setting, of_setting) in enumerate(zip(rows, settings, grids, strict=True)):
         draw_error_heatmaps(row, setting, of_setting, norm, labels=False)
@@ -65,7 +68,8 @@ def _draw_heatmaps(figure: Figure, rows: list[list[Axes]], settings: list[Settin
             best = setting.best(optimizer)
             error = None if best is None else best.mean_error()
             shown = "" if error is None or error > 1 else f"best {100 * error:.1f}%"
-            axes.set_title(f"{look(optimizer).label}\n{shown}" if index == 0 else shown, fontsize=7)
+            name = textwrap.fill(look(optimizer).label, characters)
+            axes.set_title(f"{name}\n{shown}" if index == 0 else shown, fontsize=7)
             axes.tick_params(axis="x", rotation=90)
             if same_decays and index < len(rows) - 1:
                 axes.set_xticklabels([])

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib import style as matplotlib_style
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -21,6 +22,8 @@ _CAPTION_LINE = 0.125
 _MARGIN = 0.06
 TITLE_SIZE = 10
 _TITLE_LINE, _LEGEND_LINE = 0.28, 0.19
+# Inches of a character in a legend, and of its line and the space around it.
+_LEGEND_CHARACTER, _LEGEND_ENTRY = 0.05, 0.46
 
 # Characters rather than formulas: one font less in every file, and no second typesetter.
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
@@ -46,11 +49,12 @@ def new_figure(
     """A page of the common width: title, legend, `height` inches for panels, and the wrapped caption at the bottom.
 
     Panels are laid out by Matplotlib's constrained layout in the space that the rest leaves; `entries` are labelled
-    artists for the legend.
+    artists for the legend, which has fewer columns than `legend_columns` where labels are long.
     """
+    columns = _fitting([str(entry.get_label()) for entry in entries], legend_columns)
     lines = textwrap.wrap(caption, _CAPTION_CHARACTERS, break_long_words=False, break_on_hyphens=False)
     below = len(lines) * _CAPTION_LINE + 2 * _MARGIN
-    above = _TITLE_LINE + _LEGEND_LINE * -(-len(entries) // legend_columns)
+    above = _TITLE_LINE + _LEGEND_LINE * -(-len(entries) // columns)
     total = below + height + above
     engine = ConstrainedLayoutEngine(rect=(0, below / total, 1, height / total), w_pad=0.04, h_pad=0.04)
     figure = Figure(figsize=(WIDTH, total), layout=engine)
@@ -61,12 +65,21 @@ def new_figure(
             loc="upper center",
             bbox_to_anchor=(0.5, 1 - _TITLE_LINE / total),
             borderaxespad=0,
-            ncols=min(legend_columns, len(entries)),
+            ncols=columns,
         )
         legend.set_in_layout(False)
     written = figure.text(0.01, _MARGIN / total, "\n".join(lines), fontsize=CAPTION_SIZE, color=NEUTRAL, va="bottom")
     written.set_linespacing(1.15)
     return figure
+
+
+def _fitting(labels: Sequence[str], most: int) -> int:
+    """The largest number of a legend's columns, up to `most`, with which it is no wider than the page; at least 1."""
+    for columns in range(min(most, len(labels)), 1, -1):
+        widest = [max(map(len, column)) for column in np.array_split(labels, columns)]  # as Matplotlib fills them
+        if columns * _LEGEND_ENTRY + _LEGEND_CHARACTER * sum(widest) <= WIDTH:
+            return columns
+    return 1
 
 
 def nothing_yet(axes: Axes) -> None:
