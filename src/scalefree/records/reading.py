@@ -36,7 +36,7 @@ def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
         ValueError: it is not a regular file, or it is too large.
     """
     # Not blocking: a pipe is opened although nobody writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
