@@ -12,8 +12,9 @@ from pathlib import Path
 
 from command_line import parse
 from scalefree.paths import written_path
-from scalefree.records import RecordError, Store
+from scalefree.records import RecordError, ResultExists, Store
 from scalefree.records.merge import merge, summary
+from scalefree.records.printable import printable
 from scalefree.tracking.rebuilding import rebuild
 from scalefree.tracking.sessions import newest, sessions
 from streams import begin
@@ -25,13 +26,14 @@ def collect(folder: Path, store: Store) -> list[str]:
     for session in newest(sessions(folder)).values():
         try:
             found = rebuild(session)
+            if found is None:
+                print(printable(f"  left out: {session.folder.name} holds no finished run"))
+            else:
+                store.write(*found)
         except RecordError as error:
             refused.append(f"  damaged: {error}")
-            continue
-        if found is None:
-            print(f"  left out: {session.folder.name} holds no finished run")
-        else:
-            store.write(*found)
+        except ResultExists:
+            refused.append(printable(f"  conflicting: {session.folder.name} holds a run that another folder has, too"))
     return refused
 
 
@@ -49,9 +51,9 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory() as temporary:
         rebuilt = Store(temporary)
-        rebuilt.directory("").mkdir(parents=True)
-        refused = collect(folder, rebuilt)
         try:
+            rebuilt.directory("").mkdir(parents=True)
+            refused = collect(folder, rebuilt)
             merged = merge(rebuilt, Store(options["results_dir"]))
         except OSError as error:
             print(f"error: {error}; what was added before is whole, the same command goes on", file=sys.stderr)

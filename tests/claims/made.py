@@ -32,18 +32,22 @@ Model = Callable[[RunConfig], Made | None]
 def record(config: RunConfig, made: Made) -> Record:
     """The record of such a run."""
     completed = made.error is not None
-    metrics: dict[str, float | None] = {"final_test_error": made.error}
+    metrics: dict[str, float | None] = {"final_test_error": made.error, "lowest_test_error": made.error}
+    fingerprints = {"train": "a" * 64, "test": "b" * 64}
     if config.dataset.validation_fraction:
         metrics["final_validation_error"] = made.error if made.validation is None else made.validation
+        fingerprints["validation"] = "c" * 64
     return Record(
         identity=run_identity(config),
         name=run_name(config),
         config=scientific_config(config),
         outcome=Outcome("completed", 1230) if completed else Outcome("diverged", 17, "training loss nan"),
         environment={},
-        fingerprints={},
+        fingerprints=fingerprints,
         final_metrics=metrics,
         update_scale={"network": {"iqr": made.spread, "std": 1.5 * made.spread}},
+        timing={"wall_seconds": 60.0},
+        parameters=1000,
     )
 
 
@@ -75,10 +79,13 @@ def written(root: Path, profile: str, model: Model, *experiments: str) -> Store:
     for config, _ in runs_of(loaded).values():
         made = model(config)
         if made is not None:
+            done = record(config, made)
             row = counts(made.center).reshape(1, -1)
-            epoch = np.array([config.training.epochs])
-            histograms = {"epoch": epoch, "log2_lower_edge": EXPONENTS, "counts/network": row}
-            store.write(record(config, made), {"test_error": np.array([made.error or 0.9])}, histograms)
+            epochs = config.training.epochs
+            histograms = {"epoch": np.array([epochs]), "log2_lower_edge": EXPONENTS, "counts/network": row}
+            ends = {name: done.final_metrics.get(f"final_{name}") for name in ("test_error", "validation_error")}
+            curves = {name: np.full(epochs, end) for name, end in ends.items() if end is not None}
+            store.write(done, curves, histograms)
     return store
 
 

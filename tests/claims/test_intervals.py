@@ -71,14 +71,27 @@ def test_bootstrap_begins_where_it_keeps_its_promise() -> None:
 
 def test_slope_interval_is_the_regressions() -> None:
     x, y = [4.3, 5.5, 5.8, 6.8, 7.8], [0.1, 0.4, 1.9, 3.1, 3.0]
-    interval = slope_interval(x, y, "depths")
+    interval = slope_interval(x, y, "depths", 0.0)
     design = np.column_stack([np.ones(5), x])
     solution, (residual,), *_ = np.linalg.lstsq(design, np.array(y))
     error = np.sqrt(residual / 3 * np.linalg.inv(design.T @ design)[1, 1])
     half = stats.t.ppf(0.975, 3) * error
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx((solution[1] - half, solution[1] + half), rel=1e-9)
-    assert slope_interval(x[:2], y[:2], "depths") is None
+    assert slope_interval(x[:2], y[:2], "depths", 0.1) is None
+
+
+def test_points_on_one_line_leave_a_slope_its_least_spread() -> None:
+    interval = slope_interval([1.0, 2.0, 3.0, 4.0], [0.0, 0.5, 1.0, 1.5], "depths", 0.1)
+    half = stats.t.ppf(0.975, 2) * 0.1
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((0.5 - half, 0.5 + half))
+    assert "least standard error allowed" in interval.method
+
+
+@pytest.mark.parametrize("value", [0.0, -1.5, 1e-300])
+def test_constant_values_leave_a_slope_no_interval(value: float) -> None:
+    assert slope_interval([1.0, 2.0, 3.0, 4.0], [value] * 4, "depths", 0.1) is None
 
 
 def test_rank_correlation() -> None:

@@ -9,6 +9,7 @@ import scalefree.claims
 from claims.made import Made, as_the_paper_says, evidence, written
 from scalefree.claims import CLAIMS, conditioning, from_json, judge_all, markdown, scale_free_rules, to_json, write
 from scalefree.config import ConfigError
+from scalefree.experiments import profile_names
 from scalefree.theory.quadratics import SCALE_FREE, Count
 
 COMPUTED = {"scale_free_rules", "conditioning"}
@@ -69,6 +70,38 @@ def test_json_round_trip_with_holes(tmp_path: Path) -> None:
     assert from_json(text) == verdicts
     assert json.loads(text)["profile"] == "h200"
     assert "profile h200" in markdown("h200", verdicts)
+
+
+CONSTANT: dict[str, Made] = {
+    "an error": Made(0.3),
+    "no error": Made(0.0, spread=0.0),
+    "nothing right": Made(1.0),
+    "all diverged": Made(None),
+}
+
+
+@pytest.mark.parametrize("kind", CONSTANT)
+@pytest.mark.parametrize("profile", profile_names())
+def test_constant_values_lose_no_claim(profile: str, kind: str) -> None:
+    """Where nothing differs, one seed of each leaves no interval; a claim says so, and the others are written."""
+    found = evidence(profile, lambda _: CONSTANT[kind])
+    verdicts = [judge(found) for judge in CLAIMS]
+    assert from_json(to_json(profile, verdicts)) == verdicts and markdown(profile, verdicts)
+    by_name = {verdict.question.name: verdict for verdict in verdicts}
+    if profile in ("paper", "h200"):
+        growth = by_name["advantage_with_depth"]
+        assert (growth.verdict, growth.effect, growth.interval) == ("inconclusive at this scale", 0.0, None)
+        assert "it cannot be judged: all depths have the same value" in growth.reason
+
+
+def test_one_bad_record_costs_no_claim(tmp_path: Path) -> None:
+    store = written(tmp_path, "quick", as_the_paper_says, "without_bn", "depth", "seeds")
+    before = {verdict.question.name: verdict.verdict for verdict in judge_all("quick", tmp_path)}
+    name = next(record.name for record in store.records().values() if "resnet20" in record.name)
+    path = store.directory(name) / "record.json"
+    path.write_text(path.read_text().replace('"wall_seconds": 60.0', '"wall_seconds": Infinity'))
+    after = {verdict.question.name: verdict.verdict for verdict in judge_all("quick", tmp_path)}
+    assert after.keys() == before.keys() and after["seeds"] == before["seeds"] == "supported"
 
 
 def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:

@@ -1,25 +1,21 @@
 """Coverage: every run of a grid is counted once, in the state that the store shows."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from report.hand_made import put
+from report.hand_made import record as hand_made
+from scalefree.config import RunConfig
 from scalefree.experiments import load_experiment, runs_of
 from scalefree.experiments.coverage import coverage
-from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
+from scalefree.records import Outcome, Record, Store, run_name
 
 
-def record(config, status: str, seconds: float) -> Record:
-    return Record(
-        identity=run_identity(config),
-        name=run_name(config),
-        config=scientific_config(config),
-        outcome=Outcome(status, 1),
-        environment={},
-        fingerprints={},
-        final_metrics={"final_test_error": 0.5 if status == "completed" else None},
-        timing={"wall_seconds": seconds},
-    )
+def record(config: RunConfig, status: str, seconds: float) -> Record:
+    made = hand_made(config, 0.5 if status == "completed" else None, timing={"wall_seconds": seconds})
+    return dataclasses.replace(made, outcome=Outcome("failed", 0, "full")) if status == "failed" else made
 
 
 def test_states_and_time_left(tmp_path: Path) -> None:
@@ -28,10 +24,10 @@ def test_states_and_time_left(tmp_path: Path) -> None:
     shallow = [config for config in runs if config.model.depth == 8]
     deep = [config for config in runs if config.model.depth == 14]
     store = Store(tmp_path)
-    store.write(record(shallow[0], "completed", 10.0), {}, {})
-    store.write(record(deep[0], "completed", 30.0), {}, {})
-    store.write(record(deep[1], "diverged", 1.0), {}, {})
-    store.write(record(deep[2], "failed", 1.0), {}, {})
+    put(store, record(shallow[0], "completed", 10.0))
+    put(store, record(deep[0], "completed", 30.0))
+    put(store, record(deep[1], "diverged", 1.0))
+    put(store, record(deep[2], "failed", 1.0))
     partial = store.directory(run_name(shallow[1])) / "checkpoint.pt"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"")

@@ -1,6 +1,7 @@
 """Hand-made grids and records: the figures' tests need stores with known content, not trained ones."""
 
 import itertools
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,30 +62,35 @@ def write_record(
     completed = not isinstance(error, str)
     if test_error is None:
         test_error = [error] * run.training.epochs if not isinstance(error, str) else [0.9, 0.8]
-    final = {"final_test_error": error if completed else None}
+    curve = np.array(test_error)
+    curves = {"test_error": curve, "train_loss": 2 * curve + 0.01}
+    fingerprints = {"train": "a" * 64, "test": "b" * 64}
     if run.dataset.validation_fraction:
         value = error if validation_error is None else validation_error
-        final["final_validation_error"] = value if completed else None
+        curves["validation_error"] = np.full(len(curve), value if completed else 0.9)
+        fingerprints["validation"] = "c" * 64
+    final = {f"final_{name}": float(values[-1]) if completed else None for name, values in curves.items()}
+    final["lowest_test_error"] = float(np.nanmin(curve)) if completed else None
+    row = counts({-3: 0.6, -4: 0.1}, underflow=0.3) if histogram is None else histogram
     record = Record(
         identity=run_identity(run),
         name=run_name(run),
         config=scientific_config(run),
         outcome=Outcome("completed", 100) if completed else Outcome("diverged", 17, "training loss nan"),
         environment={},
-        fingerprints={},
-        final_metrics=final,  # type: ignore[arg-type]
+        fingerprints=fingerprints,
+        final_metrics=final,
+        update_scale={"network": {}} if completed else {},
+        timing={"wall_seconds": 60.0},
+        parameters=int(row.sum()),
     )
-    curve = np.array(test_error)
-    rows = [counts({-3: 0.6, -4: 0.1}, underflow=0.3) if histogram is None else histogram] * completed
-    store.write(
-        record,
-        {"test_error": curve, "train_loss": 2 * curve + 0.01},
-        {
-            "epoch": np.array([run.training.epochs] * completed),
-            "log2_lower_edge": EXPONENTS,
-            "counts/network": np.array(rows, dtype=np.int64).reshape(-1, len(EXPONENTS) + 3),
-        },
-    )
+    histograms = {
+        "epoch": np.array([run.training.epochs] * completed, dtype=np.int64),
+        "log2_lower_edge": EXPONENTS,
+        "counts/network": np.array([row] * completed, dtype=np.int64).reshape(-1, len(EXPONENTS) + 3),
+    }
+    shutil.rmtree(store.directory(record.name), ignore_errors=True)  # no record takes another's place by itself
+    store.write(record, curves, histograms)
     return record
 
 

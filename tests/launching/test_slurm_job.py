@@ -12,6 +12,7 @@ from scalefree.config import ConfigError
 from scalefree.launching import SlurmSettings, slurm
 from scalefree.launching.reports import Report, read_reports, write_reports
 from scalefree.launching.slurm import Share, jobs_left, shares, sweep_on_slurm
+from scalefree.records import Store, run_name
 from scalefree.training import run
 
 
@@ -34,6 +35,17 @@ def test_a_share_trains_its_runs_and_reports_them(tiny: Make, tmp_path: Path) ->
     (part,) = shares(configs, SlurmSettings(runs_per_job=2), tmp_path)
     part()
     assert sorted(report.ending for report in read_reports(part.report_path)) == ["already done", "trained"]
+
+
+def test_a_damaged_record_costs_its_run_alone(tiny: Make) -> None:
+    sound, damaged = (tiny({"training.epochs": 1, "seed": seed}) for seed in (0, 1))
+    for config in (sound, damaged):
+        run(config)
+    path = Store(damaged.results_dir).directory(run_name(damaged)) / "record.json"
+    path.write_text("{")
+    done = sweep_on_slurm([sound, damaged], SlurmSettings())
+    assert [report.ending for report in done.reports] == ["already done", "failed"]
+    assert str(path) in done.reports[1].detail
 
 
 def test_reports_survive_their_file(tmp_path: Path) -> None:

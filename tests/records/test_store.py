@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from records.made_up import CURVES, HISTOGRAMS, record
+from records.made_up import CURVES, HISTOGRAMS, NO_HISTOGRAMS, put, record
+from records.made_up import diverged as made_up_diverged
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.records import Outcome, Record, RecordError, Store
+from scalefree.records import Outcome, Record, RecordError, ResultExists, Store
 
 Tamper = Callable[[dict[str, Any]], Any]
 
@@ -57,10 +58,10 @@ def test_a_record_is_readable_with_json_and_numpy_alone(store: Store) -> None:
 
 
 def test_diverged_and_failed_records_come_back_too(store: Store) -> None:
-    diverged = record(run_config({"seed": 1}), None, outcome=Outcome("diverged", 17, "training loss nan"))
+    diverged = made_up_diverged(run_config({"seed": 1}))
     failed = record(run_config({"seed": 2}), None, outcome=Outcome("failed", 0, "Traceback\nOSError: full"))
-    for written in (diverged, failed):
-        store.write(written, {}, {})
+    store.write(diverged, {}, NO_HISTOGRAMS)
+    store.write(failed, {}, {})
     assert store.records() == {diverged.identity: diverged, failed.identity: failed}
     assert diverged.outcome.is_result and not failed.outcome.is_result
     assert diverged.test_error == 2.0 and diverged.validation_error is None
@@ -161,7 +162,7 @@ def test_a_record_in_another_runs_directory_is_refused(store: Store, caplog: pyt
 
 def test_a_record_under_another_runs_name_is_refused(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     other = record(run_config({"seed": 1}))
-    path = store.write(record(name=other.name), CURVES, HISTOGRAMS) / "record.json"
+    path = put(store, record(name=other.name), CURVES, HISTOGRAMS) / "record.json"
     assert_refused_and_left_out(store, other.name, path, caplog)
 
 
@@ -170,14 +171,14 @@ def test_damaged_missing_and_pickled_arrays_are_refused_by_name(store: Store) ->
     path = store.write(written, CURVES, HISTOGRAMS) / "curves.npz"
     whole = path.read_bytes()
     flipped = bytearray(whole)
-    flipped[len(whole) // 4] ^= 0xFF
+    flipped[whole.index(b"train_loss.npy") + 50] ^= 0xFF
     for content in (whole[: len(whole) // 2], b"", b"no archive", bytes(flipped)):
         path.write_bytes(content)
         with pytest.raises(RecordError, match=r"curves\.npz"):
             store.curves(written)
     with path.open("wb") as file:
         np.savez(file, train_loss=np.array([print], dtype=object))
-    with pytest.raises(RecordError, match=r"curves\.npz.*allow_pickle"):
+    with pytest.raises(RecordError, match=r"curves\.npz.*train_loss is object"):
         store.curves(written)
     path.unlink()
     with pytest.raises(RecordError, match=r"curves\.npz"):
@@ -236,6 +237,69 @@ def test_a_full_disk_while_a_record_is_replaced_leaves_the_old_one(
     assert store.read(failed.name) == failed
 
 
+def result_bytes(store: Store) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in files_below(store.root)}
+
+
+def test_nothing_takes_the_place_of_a_result(store: Store) -> None:
+    first = record()
+    store.write(first, CURVES, HISTOGRAMS)
+    before = result_bytes(store)
+    other = record(test_error=0.25)
+    failed = record(test_error=None, outcome=Outcome("failed", 0, "a second attempt"))
+    for second in (first, other, failed):
+        with pytest.raises(ResultExists, match=f"{first.name} holds a result already"):
+            store.write(second, {**CURVES, "test_error": np.array([np.nan, second.test_error % 2])}, HISTOGRAMS)
+        assert result_bytes(store) == before
+
+
+def test_a_result_that_appears_while_another_is_written_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was suspended for long has lost its run, and may go on at any moment."""
+    original = np.savez_compressed
+    before: dict[str, bytes] = {}
+
+    def resumed(*arguments: Any, **arrays: Any) -> None:
+        monkeypatch.undo()
+        Store(store.root).write(record(test_error=0.25), {**CURVES, "test_error": np.array([np.nan, 0.25])}, HISTOGRAMS)
+        before.update(result_bytes(store))
+        original(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", resumed)
+    with pytest.raises(ResultExists):
+        store.write(record(), CURVES, HISTOGRAMS)
+    finished = {path.name for path in store.directory(record().name).iterdir()}
+    assert finished == {"curves.npz", "histograms.npz", "record.json"}
+    assert store.records()[record().identity].test_error == 0.25
+    assert {name: text for name, text in before.items() if name in finished} == result_bytes(store)
+
+
+def test_a_damaged_record_is_not_overwritten_either(store: Store) -> None:
+    path = store.write(record(), CURVES, HISTOGRAMS) / "record.json"
+    path.write_text("{")
+    with pytest.raises(RecordError, match=r"record\.json is damaged"):
+        store.write(record(), CURVES, HISTOGRAMS)
+    assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "zzz-2b329baab201", "..", ""])
+def test_a_name_that_is_not_the_configurations_is_never_written(store: Store, name: str) -> None:
+    with pytest.raises(RecordError, match="is not written: nothing could read it again"):
+        store.write(record(name=name), CURVES, HISTOGRAMS)
+    assert not store.root.exists()
+
+
+def test_what_could_not_be_read_again_is_not_written(store: Store) -> None:
+    for made, curves, histograms in (
+        (record(timing={"wall_seconds": float("inf")}), CURVES, HISTOGRAMS),
+        (record(parameters=0), CURVES, HISTOGRAMS),
+        (record(), {**CURVES, "test_error": np.array([0.5, 0.25])}, HISTOGRAMS),
+        (record(), CURVES, {**HISTOGRAMS, "epoch": np.array([1, 3])}),
+    ):
+        with pytest.raises(RecordError, match=f"{made.name} is not written"):
+            store.write(made, curves, histograms)
+    assert not store.root.exists()
+
+
 def test_the_record_is_the_last_file_that_appears(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
     original = os.replace
@@ -264,5 +328,5 @@ def test_validation_error_is_known_only_where_images_were_held_out() -> None:
 
     assert made(0.0).validation_error is None
     assert made(0.1, final_validation_error=0.5).validation_error == 0.5
-    diverged = record(run_config({"dataset.validation_fraction": 0.1}), None, outcome=Outcome("diverged", 1))
+    diverged = made_up_diverged(run_config({"dataset.validation_fraction": 0.1}))
     assert diverged.validation_error == 2.0 and diverged.test_error == 2.0

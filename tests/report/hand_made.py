@@ -21,7 +21,9 @@ ENVIRONMENT = {
     "device": "cpu: <a processor> & more",
     "runner": "plain",
 }
-FINGERPRINTS = {"train": "aa11", "test": "bb22"}
+FINGERPRINTS = {"train": "aa11" * 16, "test": "bb22" * 16}
+HELD_OUT = {"validation": "cc33" * 16}
+PARAMETERS = 1000
 # A failure's reason is a traceback; nothing in it may become markup.
 TRACEBACK = 'Traceback:\n  File "secret.py"\nRuntimeError: <img src=x onerror=alert(1)>'
 # What the smoke profile's `without_bn` needs, in its order; the store gets the states below for them.
@@ -37,17 +39,33 @@ def record(config: RunConfig, error: float | None = 0.25, **changes: Any) -> Rec
         config=scientific_config(config),
         outcome=Outcome("completed", 100) if error is not None else Outcome("diverged", 17, "training loss nan"),
         environment=ENVIRONMENT,
-        fingerprints=FINGERPRINTS,
-        final_metrics={"final_test_error": error, **({"final_validation_error": error} if validated else {})},
+        fingerprints={**FINGERPRINTS, **(HELD_OUT if validated else {})},
+        final_metrics={
+            "final_test_error": error,
+            "lowest_test_error": error,
+            **({"final_validation_error": error} if validated else {}),
+        },
+        update_scale={"network": {}} if error is not None else {},
         timing={"wall_seconds": 60.0},
+        parameters=PARAMETERS,
     )
     return dataclasses.replace(made, **changes)
 
 
 def put(store: Store, made: Record) -> Path:
-    """Write a record with curves and without histograms."""
-    curve = np.linspace(0.9, 0.3, made.config["training"]["epochs"])
-    return store.write(made, {"test_error": curve, "train_loss": 2 * curve}, {"epoch": np.array([])})
+    """Write a record with curves that fall to its errors, and a histogram of the last epoch."""
+    completed = made.outcome.status == "completed"
+    epochs: int = made.config["training"]["epochs"]
+    ends = {name.removeprefix("final_"): made.final_metrics[name] for name in made.final_metrics if "final" in name}
+    curves = {name: np.linspace(0.9, 0.8 if end is None else end, epochs) for name, end in ends.items()}
+    rows = np.zeros((int(completed), 34), dtype=np.int64)
+    rows[:, 20] = made.parameters
+    histograms = {
+        "epoch": np.full(len(rows), epochs),
+        "log2_lower_edge": np.arange(-27, 4),
+        "counts/network": rows,
+    }
+    return store.write(made, curves, histograms)
 
 
 def smoke_runs() -> dict[str, RunConfig]:

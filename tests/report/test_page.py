@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from report.hand_made import STATES, fill, smoke_runs
+from report.hand_made import STATES, fill, put, record, smoke_runs
 from report.reading import read
 from scalefree import figures
 from scalefree.config import ConfigError
 from scalefree.experiments import load_experiment
 from scalefree.figures import gather, pages, styled
-from scalefree.records import Store
+from scalefree.records import Outcome, Store
 from scalefree.report import render, write
 
 SECTIONS = ["found", "claims", "figures", "atlas", "coverage", "provenance", "runs"]
@@ -98,6 +98,38 @@ def test_what_other_profiles_trained_is_listed_and_is_no_evidence(tmp_path: Path
     rows = page.one("table", id="runs-table").one("tbody").all("tr")
     others = [row for row in rows if row.attributes["data-experiment"] == ""]
     assert len(others) == len(store.records())
+
+
+# What a record may carry in its free texts.
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>${profile}$style&lt;b&gt;\x1b[2J\udce9"
+
+
+def test_the_texts_of_records_are_shown_and_not_obeyed(tmp_path: Path, made_up: None) -> None:
+    store = Store(tmp_path)
+    first, second, *_ = smoke_runs().values()
+    environment = {"device": HOSTILE, "commit": HOSTILE, "packages": {"torch": HOSTILE}, HOSTILE[:60]: HOSTILE}
+    put(store, record(first, environment=environment))
+    put(store, record(second, None, outcome=Outcome("failed", 0, f"Traceback\n{HOSTILE}")))
+    assert len(store.records()) == 2
+    page = render("smoke", store.root)
+    assert page.encode()
+    root = read(page.removeprefix("<!doctype html>"))
+    assert len(root.all("script")) == 1 and all("onerror" not in node.attributes for node in root.all("img"))
+    assert page.count("&lt;script&gt;alert(1)") >= 4, "the failure, the device, the commit and a package"
+    assert "<script>alert" not in page and "${profile}$style" in page and "\\udce9" in page
+
+
+def test_one_bad_record_costs_the_page_nothing_else(tmp_path: Path, made_up: None) -> None:
+    store = Store(tmp_path)
+    first, second, *_ = smoke_runs().values()
+    for config in (first, second):
+        put(store, record(config))
+    bad = store.directory(next(iter(smoke_runs()))) / "record.json"
+    for content in (b"", b"[" * 100_000, bad.read_bytes().replace(b'"wall_seconds": 60.0', b'"wall_seconds": NaN')):
+        bad.write_bytes(content)
+        rows = read(render("smoke", store.root)).one("table", id="runs-table").one("tbody").all("tr")
+        states = [str(row.attributes["data-status"]) for row in rows]
+        assert states.count("completed") == 1 and set(states) == {"completed", "missing"}
 
 
 def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:

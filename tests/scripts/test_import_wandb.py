@@ -73,7 +73,7 @@ def test_a_record_that_is_there_is_never_overwritten(
     shutil.copytree(into / "runs", tmp_path / "results/runs")
     path = next(iter(sorted((tmp_path / "results/runs").glob("*/record.json"))))
     document = json.loads(path.read_bytes())
-    document["parameters"] += 1
+    document["outcome"]["step"] += 1
     path.write_text(json.dumps(document))
     done = start(tmp_path, "import_wandb.py", str(trained / "results/wandb"))
     assert done.returncode == 1 and f"conflicting: {path.parent.name}" in done.stdout
@@ -96,6 +96,17 @@ def test_a_run_that_has_not_ended_is_left_out(trained: Path, tmp_path: Path) -> 
     done = start(tmp_path, "import_wandb.py", "wandb")
     assert "holds no finished run" in done.stdout or "damaged" in done.stdout
     assert Store(tmp_path / "results").records() == {}
+
+
+def test_a_folder_with_two_logs_of_one_run_conflicts(trained: Path, tmp_path: Path) -> None:
+    """An identifier of wandb's own hides that it is the same run; neither overwrites the other."""
+    log = one_run(trained, tmp_path)
+    twin = log.parent.with_name(f"{log.parent.name[:-12]}another")
+    shutil.copytree(log.parent, twin)
+    (twin / log.name).rename(twin / "run-another.wandb")
+    done = start(tmp_path, "import_wandb.py", "wandb")
+    assert done.returncode == 1 and "1 added" in done.stdout and "conflicting: " in done.stdout
+    assert len(Store(tmp_path / "results").records()) == 1
 
 
 def test_what_is_no_log_of_wandb_is_refused_by_name(trained: Path, tmp_path: Path) -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from records.made_up import HISTOGRAMS, record
+from records.made_up import CURVES, HISTOGRAMS, record
 from scalefree.compose import run_config
 from scalefree.records import Record, Store
 from scripts.entry import call
 
 
 def add(root: Path, seed: int, train_loss: float = 0.25) -> Record:
-    made = record(run_config({"seed": seed, "training.epochs": 1}), final_metrics={"final_test_error": 0.5})
-    Store(root).write(made, {"train_loss": np.array([train_loss])}, {**HISTOGRAMS, "epoch": np.array([1, 1])})
+    made = record(run_config({"seed": seed}))
+    Store(root).write(made, {**CURVES, "train_loss": np.array([train_loss, 0.1 + 0.2])}, HISTOGRAMS)
     return made
 
 
@@ -67,9 +67,9 @@ def test_a_store_that_cannot_be_written_is_exit_code_1(
     ("arguments", "said"),
     [
         ([], "name the other store"),
-        (["results_dir=results"], "results_dir=results is no store of records"),
+        (["results_dir=results"], "results_dir=results is not a store of records"),
         (["--help"], "name the other store"),
-        (["nowhere"], "nowhere is no store of records"),
+        (["nowhere"], "nowhere is not a store of records"),
         (["other", "result_dir=x"], "unknown argument 'result_dir=x'"),
         (["other", "results_dir=5"], "results_dir=5 is not a path; write ./5 if"),
         (["other", "results_dir=~nobody-is-called-so"], "results_dir=~nobody-is-called-so: no such home folder"),

@@ -208,7 +208,7 @@ def test_a_failure_is_one_line_and_its_traceback_is_in_the_record(
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr("scalefree.training.trainer.evaluate", fail)
+    monkeypatch.setattr("scalefree.training.trainer.evaluate_all", fail)
     assert train(*TINY) == 1
     assert_one_line(capfd, "^error: RuntimeError: CUDA out of memory$")
     (record,) = Store("results").records().values()

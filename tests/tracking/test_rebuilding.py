@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from conftest import TINY
 from scalefree.compose import run_config
 from scalefree.records import Record, RecordError, Store
+from scalefree.tracking.deadline import within
 from scalefree.tracking.rebuilding import rebuild
 from scalefree.tracking.sessions import Session, newest, sessions
 from scalefree.training import run, trainer
@@ -94,6 +97,85 @@ def test_a_record_with_another_identity_is_refused(trained: Run) -> None:
             update["record"] = update["record"].replace('"seed": 0', '"seed": 7')
     with pytest.raises(RecordError, match="identity"):
         rebuild(trained.told(rows))
+
+
+def with_record(rows: Rows, text: Any) -> Rows:
+    """The log with another record in its summary."""
+    changed = copy.deepcopy(rows)
+    for row in changed:
+        update = row.get("summary", {}).get("update", {})
+        if "record" in update:
+            update["record"] = text
+    return changed
+
+
+PLACES = (
+    "../../../../x-{}",
+    "/tmp/x-{}",
+    "..",
+    "x/../{}",
+    "\x1b[31mred-{}",
+    "a\0b-{}",
+    "x" * 300 + "-{}",
+    "zzz-{}",
+    "{}",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_record_that_names_another_place_is_refused(place: str, trained: Run) -> None:
+    document = {**trained.record.document(), "name": place.format(trained.record.identity)}
+    with pytest.raises(RecordError, match=r"it says name|name is .* at most 255 characters") as caught:
+        rebuild(trained.told(with_record(trained.rows, json.dumps(document))))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", [3, None, {"a": 1}, [], True, "", "[" * 50_000, "NaN", "[]", "{}"])
+def test_what_is_no_record_is_refused(text: Any, trained: Run) -> None:
+    with pytest.raises(RecordError):
+        rebuild(trained.told(with_record(trained.rows, text)))
+
+
+@pytest.mark.parametrize("key", ["update_scale", "fingerprints", "timing", "environment", "outcome", "final_metrics"])
+@pytest.mark.parametrize("value", [None, 3, [], {"network": {}, "nope": {}}])
+def test_a_record_with_a_wrong_entry_is_refused(key: str, value: Any, trained: Run) -> None:
+    document = {**trained.record.document(), key: value}
+    if key == "environment" and isinstance(value, dict):
+        return  # people read it, and it may say anything
+    with pytest.raises(RecordError):
+        rebuild(trained.told(with_record(trained.rows, json.dumps(document))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("test_error", {}), ("test_error", "much"), ("update_scale/network/log2_histogram.values", [10**30] * 34)],
+)
+def test_a_row_that_holds_something_else_is_refused(name: str, value: Any, trained: Run) -> None:
+    rows = copy.deepcopy(trained.rows)
+    for item in items(rows):
+        item[name] = value
+    with pytest.raises(RecordError, match="another version"):
+        rebuild(trained.told(rows))
+
+
+def test_entries_without_their_parts_are_refused(trained: Run) -> None:
+    for row in ({"type": "run"}, {"type": "run", "run": {"config": None}}):
+        others = [entry for entry in trained.rows if entry["type"] != "run"]
+        with pytest.raises(RecordError):
+            rebuild(trained.told([row, *others]))
+
+
+def test_a_pipe_in_the_logs_place_is_refused_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "offline-run-20260101_000000-abc"
+    folder.mkdir()
+    os.mkfifo(folder / "run-abc.wandb")
+    (session,) = sessions(tmp_path)
+
+    def attempt() -> None:
+        with pytest.raises(RecordError, match="is not a regular file"):
+            rebuild(session)
+
+    within(20, attempt)
 
 
 def test_a_missing_histogram_is_refused(trained: Run) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from conftest import Make
 from scalefree.config import RunConfig
 from scalefree.data import DatasetError
 from scalefree.files import atomic_write
-from scalefree.records import Store, describe_outcome, run_identity, run_name, scientific_config
+from scalefree.records import Record, Store, describe_outcome, run_identity, run_name, scientific_config
+from scalefree.tracking import NullTracker
 from scalefree.training import RunBusy, run, trainer
 from scalefree.training.task import Task, load_data
 from training.reference import RUN_MODULE, train_by_the_book
@@ -130,6 +132,64 @@ def test_finished_by_another_process_between_the_look_and_the_claim(
 
     monkeypatch.setattr(RUN_MODULE, "load_data", slow)
     assert run(config) == (records[0], False)
+
+
+@pytest.mark.parametrize("moment", ["while it trains", "while it writes"])
+def test_a_run_that_another_process_has_finished_meanwhile_keeps_that_result(
+    moment: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An owner that was suspended for so long that its claim is void, and then goes on."""
+    config = tiny()
+    finished = Store(run_elsewhere(tiny, tmp_path)).directory(run_name(config))
+    mine = Store(config.results_dir).directory(run_name(config))
+    told: list[Record] = []
+    monkeypatch.setattr(NullTracker, "log_record", lambda self, record: told.append(record))
+    owner, method = (RUN_MODULE.Trainer, "train") if moment == "while it trains" else (Store, "write")
+    original = getattr(owner, method)
+
+    def suspended(*arguments: Any) -> Any:
+        shutil.copytree(finished, mine, dirs_exist_ok=True)
+        return original(*arguments)
+
+    monkeypatch.setattr(owner, method, suspended)
+    record, trained = run(config)
+    assert not trained and "finished by another process meanwhile; its result stays" in caplog.text
+    for path in finished.iterdir():
+        assert path.name == "run.log" or (mine / path.name).read_bytes() == path.read_bytes()
+    assert record == Store(config.results_dir).read(run_name(config))
+    assert len(told) == (moment == "while it writes"), "wandb is not told of another result where that is known"
+
+
+def run_elsewhere(tiny: Make, folder: Path) -> str:
+    """Train the same run in another store, with another duration; returns that store."""
+    config = tiny({"results_dir": str(folder / "elsewhere")})
+    run(config)
+    return config.results_dir
+
+
+def test_a_failure_never_takes_the_place_of_a_result(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny()
+    finished = Store(run_elsewhere(tiny, tmp_path)).directory(run_name(config))
+
+    def fails(self: Any) -> None:
+        shutil.copytree(finished, Store(config.results_dir).directory(run_name(config)), dirs_exist_ok=True)
+        raise RuntimeError("the network is gone")
+
+    monkeypatch.setattr(RUN_MODULE.Trainer, "train", fails)
+    with pytest.raises(RuntimeError, match="the network is gone"):
+        run(config)
+    assert Store(config.results_dir).read(run_name(config)) == Store(finished.parents[1]).read(run_name(config))
+
+
+def test_a_failures_traceback_is_kept_from_its_end(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny()
+    failing_at(monkeypatch, 4, RuntimeError("x" * 1_000_000 + "the end"))
+    with pytest.raises(RuntimeError):
+        run(config)
+    (failed,) = Store(config.results_dir).records().values()
+    assert failed.outcome.reason.endswith("the end\n") and len(failed.outcome.reason) <= 100_000
 
 
 def test_a_failure_is_recorded_with_its_traceback_and_tried_again(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from scalefree.claims.verdict import Measured
 
 # A value for each seed.
 SeedValues = Mapping[int, float]
+ALIKE = "it cannot be judged: all depths have the same value, and one seed does not tell how sure that is"
 NO_PAIRS = Measured(problem="no pair of runs with the same seed has what is compared")
 
 
@@ -48,7 +49,9 @@ def slope_across(x: Sequence[float], rows: Sequence[SeedValues], least_spread: f
         slopes = [_slope(x, [row[seed] for row in rows]) for seed in seeds]
         return Measured(float(np.mean(slopes)), mean_interval(slopes, "seeds", least_spread))
     means = [float(np.mean(list(row.values()))) for row in rows]
-    return Measured(_slope(x, means), slope_interval(x, means, "depths"))
+    interval = slope_interval(x, means, "depths", least_spread)
+    alike = len(means) > 2 and interval is None
+    return Measured(_slope(x, means), interval, ALIKE if alike else "")
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> float:

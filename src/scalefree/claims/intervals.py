@@ -65,13 +65,24 @@ def mean_interval(values: Sequence[float], of: str, least_spread: float) -> Inte
     return Interval(mean - half, mean + half, n, of, method)
 
 
-def slope_interval(x: Sequence[float], y: Sequence[float], of: str) -> Interval | None:
-    """For the slope of the least-squares line through at least three points, from its residuals."""
-    if len(x) < 3:
+def slope_interval(x: Sequence[float], y: Sequence[float], of: str, least_spread: float) -> Interval | None:
+    """For the slope of the least-squares line through at least three points, from its residuals.
+
+    None where all values are the same: nothing tells what the next one would be.
+
+    Args:
+        least_spread: a lower bound of the slope's standard error: that points happen to lie on one line is no proof
+            that the next one would.
+    """
+    if len(x) < 3 or np.ptp(y) == 0:
         return None
     line = linregress(x, y)
-    half = _student_factor(len(x) - 2) * float(line.stderr)
-    return Interval(float(line.slope) - half, float(line.slope) + half, len(x), of, "residuals of the line")
+    error = float(line.stderr)
+    half = _student_factor(len(x) - 2) * max(error, least_spread)
+    method = "residuals of the line"
+    if error <= least_spread:
+        method = f"{method}, with the least standard error allowed, {least_spread:g}"
+    return Interval(float(line.slope) - half, float(line.slope) + half, len(x), of, method)
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float], of: str) -> tuple[float | None, Interval | None]:

@@ -6,6 +6,7 @@ modules, chosen before any run was looked at. "Contradicted" says that the effec
 95 % confidence; it does not say that the effect is zero.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,7 +113,7 @@ def decide(question: Question, measured: Measured) -> tuple[Decision, str]:
         return INCONCLUSIVE, measured.problem or "nothing was measured"
     interval = measured.interval
     if interval is None:
-        return INCONCLUSIVE, "one value, so no interval: it takes a second seed"
+        return INCONCLUSIVE, "there is no interval, which takes a second seed"
     low, high = (-question.threshold if question.sense == "within" else question.threshold), question.threshold
     above, below = interval.low > high, interval.high < low
     inside = low < interval.low and interval.high < high
@@ -124,8 +125,18 @@ def decide(question: Question, measured: Measured) -> tuple[Decision, str]:
     return INCONCLUSIVE, f"the interval reaches across {limits}: {interval.n} {interval.of} cannot tell"
 
 
+def finite(measured: Measured) -> Measured:
+    """What was measured, or why it cannot be judged: a value that is not a number cannot be written either."""
+    interval = measured.interval
+    numbers = [measured.effect, *([] if interval is None else [interval.low, interval.high])]
+    if all(number is None or math.isfinite(number) for number in numbers):
+        return measured
+    return Measured(problem="it cannot be judged: the measured value or an end of its interval is not a finite number")
+
+
 def judged(question: Question, measured: Measured, notes: Sequence[str], scope: str) -> Verdict:
     """The verdict where no best cell is chosen."""
+    measured = finite(measured)
     verdict, reason = decide(question, measured)
     return Verdict(question, verdict, reason, measured.effect, measured.interval, None, tuple(notes), scope)
 
@@ -138,11 +149,11 @@ def judged_at_best_cells(
     profile: str,
 ) -> Verdict:
     """The verdict at best cells by test error, as the paper chooses them, and whether validation confirms it."""
-    measured = Measured(problem=selection.problem) if selection.problem else measure("test")
+    measured = Measured(problem=selection.problem) if selection.problem else finite(measure("test"))
     verdict, reason = decide(question, measured)
     confirmation = None
     if not selection.problem and selection.validated:
-        again = measure("validation")
+        again = finite(measure("validation"))
         confirmation = Confirmation(decide(question, again)[0], again.effect, again.interval)
         if verdict != INCONCLUSIVE and confirmation.verdict == verdict:
             reason += "; with best cells chosen by held-out validation, too"

@@ -20,7 +20,7 @@ from scalefree.config import ConfigError, RunConfig, with_values
 from scalefree.launching.reports import Report, Sweep, read_reports, write_reports
 from scalefree.launching.settings import SlurmSettings
 from scalefree.launching.sweep import expected_cost, sweep
-from scalefree.records import Store, describe_outcome, run_label, run_name
+from scalefree.records import RecordError, Store, describe_outcome, run_label, run_name
 
 if TYPE_CHECKING:
     from scalefree.training.interruption import InterruptionRequest
@@ -67,8 +67,11 @@ def shares(configs: Sequence[RunConfig], settings: SlurmSettings, folder: Path) 
 
 
 def already_done(config: RunConfig) -> Report | None:
-    """The report of a run that the store has; None for an image folder, whose name its images decide."""
-    record = None if config.dataset.name == "image_folder" else Store(config.results_dir).result(run_name(config))
+    """The report of a run that the store has, sound or not; None for an image folder, whose name its images decide."""
+    try:
+        record = None if config.dataset.name == "image_folder" else Store(config.results_dir).result(run_name(config))
+    except RecordError as error:
+        return Report(run_label(config), "failed", str(error), 0.0)
     if record is None:
         return None
     return Report(run_label(config), "already done", describe_outcome(record), 0.0)

@@ -2,12 +2,13 @@
 
 from scalefree.records.identity import model_label, run_identity, run_label, run_name, scientific_config
 from scalefree.records.record import Outcome, Record, RecordError, describe_outcome
-from scalefree.records.store import Store
+from scalefree.records.store import ResultExists, Store
 
 __all__ = [
     "Outcome",
     "Record",
     "RecordError",
+    "ResultExists",
     "Store",
     "describe_outcome",
     "model_label",

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from scalefree.records.arrays import Arrays
 from scalefree.records.environment import build_of
+from scalefree.records.printable import printable
 from scalefree.records.record import Record, RecordError
-from scalefree.records.store import Arrays, Store
+from scalefree.records.store import ResultExists, Store
 
 # In the order in which they are told.
 Fate = Literal["added", "identical", "conflicting", "damaged", "computed elsewhere", "being trained here", "unfinished"]
@@ -29,44 +31,14 @@ class Merged:
         return self.fate in ("conflicting", "damaged")
 
 
-def _check_curves(record: Record, curves: Arrays) -> None:
-    epochs = record.config["training"]["epochs"]
-    rows = {array.shape[0] if array.ndim else 0 for array in curves.values()}
-    if record.outcome.status == "completed" and rows != {epochs}:
-        raise ValueError(f"curves.npz has {sorted(rows)} rows for {epochs} epochs")
-    if record.outcome.status == "diverged" and (len(rows) > 1 or max(rows, default=0) >= epochs):
-        raise ValueError(f"curves.npz has {sorted(rows)} rows for a run that diverged within {epochs} epochs")
-    for name, curve in curves.items():
-        final = record.final_metrics.get(f"final_{name}")
-        if final is not None and final != curve[-1]:
-            raise ValueError(f"final_{name} is {final}, but curves.npz ends with {curve[-1]}")
-
-
-def _check_histograms(histograms: Arrays) -> None:
-    if "epoch" not in histograms:
-        raise ValueError("histograms.npz has no array `epoch`")
-    measured = len(histograms["epoch"])
-    for name, counts in histograms.items():
-        if name.startswith("counts/") and (counts.ndim != 2 or len(counts) != measured):
-            raise ValueError(f"histograms.npz has {name} of shape {counts.shape} for {measured} measured epochs")
-
-
 def read_checked(store: Store, name: str) -> tuple[Record, Arrays, Arrays] | None:
-    """A result with its curves and histograms, all of it read; None where there is no result.
+    """A result with its curves and histograms, all of it read and checked; None where there is no result.
 
     Raises:
         RecordError: a damaged or mislabelled document, and arrays that are damaged or another run's.
     """
     record = store.result(name)
-    if record is None:
-        return None
-    curves, histograms = store.curves(record), store.histograms(record)
-    try:
-        _check_curves(record, curves)
-        _check_histograms(histograms)
-    except (ValueError, TypeError, KeyError) as error:
-        raise RecordError(f"{store.directory(name)} does not fit together: {error}") from None
-    return record, curves, histograms
+    return None if record is None else (record, store.curves(record), store.histograms(record))
 
 
 def _content(record: Record, curves: Arrays, histograms: Arrays) -> dict[str, Any]:
@@ -117,6 +89,8 @@ def _merge_run(other: Store, store: Store, name: str) -> Merged:
                 store.remove_leftovers(name)
                 return Merged(name, "added")
         return _compare(here, there)
+    except ResultExists:
+        return Merged(name, "being trained here", "its result has just appeared; merge again")
     except RecordError as error:
         return Merged(name, "damaged", str(error))
 
@@ -133,7 +107,7 @@ def merge(other: Store, store: Store) -> list[Merged]:
     """
     runs = other.root / "runs"
     if not runs.is_dir():
-        raise ValueError(f"{other.root} is no store of records: it has no folder runs/")
+        raise ValueError(f"{other.root} is not a store of records: it has no folder runs/")
     names = sorted(path.name for path in runs.iterdir() if path.is_dir())
     return [_merge_run(other, store, name) for name in names]
 
@@ -144,5 +118,5 @@ def summary(merged: Sequence[Merged]) -> str:
     lines = [", ".join(f"{count} {fate}" for fate, count in counts.items() if count) or "nothing there"]
     for fate in counts:
         told = [run for run in merged if run.fate == fate != "identical"]
-        lines += [f"  {fate}: {run.name}" + (f": {run.detail}" if run.detail else "") for run in told]
+        lines += [printable(f"  {fate}: {run.name}" + (f": {run.detail}" if run.detail else ""), 3000) for run in told]
     return "\n".join(lines)

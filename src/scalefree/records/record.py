@@ -6,22 +6,27 @@ first; `log2_lower_edge` (edges,) and (E, edges + 3) each of `counts/<group>` fo
 `gradient_counts/<group>` and `parameter_counts/<group>`; and where there is decay `effective_decay_log2_lower_edge` and
 `effective_decay_counts/<group>` likewise, and `drown_out_share/<group>` (E,). Records of earlier versions have no
 `step` and were measured after the epoch's last one; they lack what is named last, the oldest all but `counts/<group>`.
+`schema.py` lists every name with what it may hold.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
 trainings of one run on the same device and build.
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
-from scalefree.records.identity import identities_of_values, with_added_keys
-
-RECORD_FORMAT = 1
-
-Status = Literal["completed", "diverged", "failed"]
+from scalefree.config import ConfigError, RunConfig
+from scalefree.records.configuration import config_of_values
+from scalefree.records.identity import identities_of_values, run_identity, run_label, with_added_keys
+from scalefree.records.printable import printable, shown
+from scalefree.records.schema import DOCUMENT, RECORD_FORMAT, Status, mapping
 
 
 class RecordError(ValueError):
-    """A record that is damaged, foreign or mislabelled; the message names the file and what to do."""
+    """A record that is damaged, foreign or mislabelled; the message names the file and what to do, on one line."""
+
+    def __init__(self, message: str) -> None:
+        # It quotes names and values that somebody else chose.
+        super().__init__(printable(message, 2000))
 
 
 @dataclass(frozen=True)
@@ -94,45 +99,99 @@ class Record:
         return {"format": RECORD_FORMAT, **asdict(self)}
 
 
-def _check_result(record: Record) -> None:
-    """A completed run has an error that can be one, and no other run has any."""
-    status, error = record.outcome.status, record.final_metrics["final_test_error"]
-    if status not in get_args(Status):
-        raise ValueError(f"unknown outcome {status}")
-    if (error is not None and 0 <= error <= 1) != (status == "completed"):
-        raise ValueError(f"{status} with final_test_error {error}")
+def _check_name(record: Record) -> RunConfig:
+    """A name is where a record is written, so the configuration alone says what it is."""
+    try:
+        config = config_of_values(record.config)
+    except ConfigError as error:
+        raise ValueError(f"it was edited, or another version wrote it: {error}") from None
+    known = identities_of_values(record.config)  # earlier formats' too: such a record stays readable under its name
+    identity = record.identity if record.identity in known else run_identity(config)
+    for key, expected in (("identity", identity), ("name", f"{run_label(config)}-{identity}")):
+        found = getattr(record, key)
+        if found != expected:
+            raise ValueError(
+                f"it says {key} {shown(found)}, but its configuration has {expected}: it was edited, is mislabelled or "
+                "is a second record of that run"
+            )
+    return config
+
+
+def _check_fingerprints(record: Record, config: RunConfig) -> None:
+    """Of every split that the configuration asks for; an image folder's are also in its configuration."""
+    splits = {"train", "test"} | ({"validation"} if config.dataset.validation_fraction else set())
+    if record.fingerprints.keys() != splits:
+        has = ", ".join(record.fingerprints) or "nothing"
+        raise ValueError(f"it has fingerprints of {has} and not of {', '.join(sorted(splits))}")
+    of_images = "-".join(fingerprint[:12] for fingerprint in record.fingerprints.values())
+    if config.dataset.name == "image_folder" and config.dataset.fingerprint != of_images:
+        raise ValueError(f"its configuration has other images than its fingerprints, {of_images}")
+
+
+def _check_metrics(record: Record, config: RunConfig) -> None:
+    """A completed run has its errors, and no other run has any."""
+    completed = record.outcome.status == "completed"
+    needed = ["final_test_error", *["final_validation_error"] * bool(config.dataset.validation_fraction)]
+    for name in needed if completed else record.final_metrics:
+        value = record.final_metrics.get(name)
+        if (value is not None) != completed:
+            raise ValueError(f"{record.outcome.status} with {name} {value}")
+
+
+def _check_result(record: Record, config: RunConfig) -> None:
+    """A result says on which images, in which time and of how many parameters it was made."""
+    _check_fingerprints(record, config)
+    if "wall_seconds" not in record.timing:
+        raise ValueError("timing has no wall_seconds")
+    if record.parameters < 1:
+        raise ValueError("parameters is 0")
+    if record.outcome.status == "completed":
+        if record.outcome.step < config.training.epochs:
+            raise ValueError(f"it completed {config.training.epochs} epochs in {record.outcome.step} steps")
+        if "network" not in record.update_scale:
+            raise ValueError("update_scale has no network")
+
+
+def record_of(document: dict[str, Any]) -> Record:
+    """The record that a parsed JSON document describes.
+
+    Raises:
+        ValueError: unknown, missing or impossible entries, or an identity or a name other than its configuration's.
+    """
+    mapping(DOCUMENT)("", document)
+    try:
+        fields = {key: value for key, value in document.items() if key != "format"}
+        config = with_added_keys(fields["config"])
+        record = Record(**{**fields, "config": config, "outcome": Outcome(**fields["outcome"])})
+    except (TypeError, KeyError, AttributeError) as error:  # what has no default is missing
+        raise ValueError(str(error)) from None
+    typed = _check_name(record)
+    _check_metrics(record, typed)
+    if record.outcome.is_result:
+        _check_result(record, typed)
+    return record
 
 
 def from_document(document: Any, where: str) -> Record:
-    """The record that a parsed JSON document describes, checked against its own identity.
+    """The same of a document of whatever kind that was read from `where`.
 
     Raises:
-        RecordError: a document of another format, with missing or impossible values, or whose identity is not its
-            config's.
+        RecordError: it is of another format, or not a sound record.
     """
     if not isinstance(document, dict):
-        raise RecordError(f"{where} is no record of this project; remove it and train the run again")
-    if document.get("format") != RECORD_FORMAT:
+        raise RecordError(f"{where} is not a record of this project; remove it and train the run again")
+    found = document.get("format")
+    if type(found) is not int or found != RECORD_FORMAT:
         raise RecordError(
-            f"{where} has format {document.get('format')}, and this version reads {RECORD_FORMAT}; use the version "
-            "that wrote it, or remove it and train the run again"
+            f"{where} has format {shown(found)}, and this version reads {RECORD_FORMAT}; use the version that wrote "
+            "it, or remove it and train the run again"
         )
     try:
-        fields = {key: value for key, value in document.items() if key != "format"}
-        expected = identities_of_values(fields["config"])
-        config = with_added_keys(fields["config"])
-        record = Record(**{**fields, "config": config, "outcome": Outcome(**fields["outcome"])})
-        _check_result(record)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        return record_of(document)
+    except ValueError as error:
         raise RecordError(
-            f"{where} is no record of this project ({error}); remove it and train the run again"
+            f"{where} is not a sound record of this project ({error}); remove it and train the run again"
         ) from None
-    if record.identity not in expected or not str(record.name).endswith(f"-{record.identity}"):
-        raise RecordError(
-            f"{where} says identity {record.identity}, but its config has {expected[0]}: it was edited or "
-            "mislabelled; remove it and train the run again"
-        )
-    return record
 
 
 def describe_outcome(record: Record) -> str:
@@ -141,4 +200,9 @@ def describe_outcome(record: Record) -> str:
         return f"test error {record.test_error:.4f}"
     if record.outcome.status == "diverged":
         return f"diverged at step {record.outcome.step}"
-    return f"failed: {record.outcome.reason.strip().splitlines()[-1]}"
+    return f"failed: {last_line(record.outcome.reason)}"
+
+
+def last_line(reason: str) -> str:
+    """What a traceback comes to, fit for a terminal; empty where there is none."""
+    return printable((reason.strip().splitlines() or [""])[-1])

@@ -6,11 +6,12 @@ Any number of processes may read and write one store; `claim` gives a run to one
 
 import contextlib
 import errno
+import functools
 import json
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from scalefree.files import atomic_write
+from scalefree.records.arrays import Arrays, check_curves, check_histograms, curve_wanted, histogram_wanted
 from scalefree.records.claim import claim
-from scalefree.records.record import Record, RecordError, from_document
+from scalefree.records.reading import Shape, parse, read_arrays, read_document
+from scalefree.records.record import Record, RecordError, from_document, record_of
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 log = logging.getLogger(__name__)
+
+
+class ResultExists(Exception):
+    """The store has a result of this run already, and nothing takes a result's place; nothing was written."""
 
 
 class Store:
@@ -37,18 +43,32 @@ class Store:
         return self.root / "runs" / name
 
     def write(self, record: Record, curves: Arrays, histograms: Arrays) -> Path:
-        """Add a record, the JSON document last; returns its directory.
+        """Add a record, the JSON document last; returns its directory. Only a failure's record is ever replaced.
 
         Raises:
             OSError: a full disk or a read-only directory; then no record.json exists.
+            RecordError: a record that could not be read again, or one that is there and cannot be read.
+            ResultExists: there is a result already.
         """
         directory = self.directory(record.name)
-        for stem, arrays in (("curves", curves), ("histograms", histograms)):
-            with atomic_write(directory / f"{stem}.npz") as file:
+        try:
+            text = json.dumps(record.document(), indent=1, allow_nan=False)
+            record_of(parse(text))
+            if record.outcome.is_result:
+                check_curves(record, curves)
+                check_histograms(record, histograms)
+        except ValueError as error:
+            raise RecordError(f"{directory} is not written: nothing could read it again ({error})") from None
+        with contextlib.ExitStack() as files:
+            # What is entered last is put in place first: the document comes after its arrays.
+            document = files.enter_context(atomic_write(directory / "record.json"))
+            document.write(text.encode() + b"\n")
+            for stem, arrays in (("histograms", histograms), ("curves", curves)):
                 named: dict[str, Any] = dict(arrays)  # NumPy's own keywords follow the names
-                np.savez_compressed(file, **named)
-        with atomic_write(directory / "record.json") as file:
-            file.write(json.dumps(record.document(), indent=1, allow_nan=False).encode() + b"\n")
+                np.savez_compressed(files.enter_context(atomic_write(directory / f"{stem}.npz")), **named)
+            # Asked again at the last moment: whoever was suspended for long no longer owns its run.
+            if self.result(record.name) is not None:
+                raise ResultExists(f"{directory} holds a result already; it stays")
         return directory
 
     def prepare(self, name: str) -> None:
@@ -64,14 +84,14 @@ class Store:
             raise PermissionError(errno.EACCES, why, str(directory))
 
     def read(self, name: str) -> Record | None:
-        """The record of that name, None if there is none.
+        """The record of that name, None if there is none; a result's curves have been compared with it.
 
         Raises:
-            RecordError: a truncated, foreign or mislabelled document.
+            RecordError: a document that is damaged, foreign or mislabelled, or curves that are not its own.
         """
         path = self.directory(name) / "record.json"
         try:
-            document = json.loads(path.read_bytes())
+            document = read_document(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
@@ -81,19 +101,24 @@ class Store:
         record = from_document(document, str(path))
         if record.name != name:
             raise RecordError(f"{path} is the record of {record.name}; move it to the directory of that name")
+        if record.outcome.is_result:
+            self.curves(record)
         return record
 
     def result(self, name: str) -> Record | None:
         """The record of that name, None if there is none or it is a failure's.
 
         Raises:
-            RecordError: a truncated, foreign or mislabelled document.
+            RecordError: as `read`.
         """
         record = self.read(name)
         return record if record is not None and record.outcome.is_result else None
 
     def records(self) -> dict[str, Record]:
-        """All readable records by identity; a damaged one is reported and left out, never guessed."""
+        """All readable records by identity; a damaged one is reported and left out, never guessed.
+
+        No two of them have one identity, which decides a record's name, and so its directory.
+        """
         found = {}
         for path in sorted(self.root.glob("runs/*/record.json")):
             try:
@@ -105,21 +130,38 @@ class Store:
                 found[record.identity] = record
         return found
 
-    def _arrays(self, name: str, stem: str) -> dict[str, npt.NDArray[Any]]:
-        path = self.directory(name) / f"{stem}.npz"
+    def _arrays(
+        self,
+        record: Record,
+        stem: str,
+        wanted: Callable[[Record, str, np.dtype[Any], Shape], None],
+        check: Callable[[Record, Arrays], None],
+    ) -> dict[str, npt.NDArray[Any]]:
+        path = self.directory(record.name) / f"{stem}.npz"
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
+            arrays = read_arrays(path, functools.partial(wanted, record))
+            check(record, arrays)
         except Exception as error:  # NumPy, zipfile and zlib raise many kinds, and each means the same here
-            raise RecordError(f"{path} is damaged or missing ({error}); remove the directory and train again") from None
+            raise RecordError(
+                f"{path} is damaged, missing or not its record's ({error}); remove the directory and train again"
+            ) from None
+        return arrays
 
     def curves(self, record: Record) -> dict[str, npt.NDArray[Any]]:
-        """Arrays with one row an epoch."""
-        return self._arrays(record.name, "curves")
+        """Arrays with one row per epoch, in the order in which they were written.
+
+        Raises:
+            RecordError: they are damaged, or not this record's.
+        """
+        return self._arrays(record, "curves", curve_wanted, check_curves)
 
     def histograms(self, record: Record) -> dict[str, npt.NDArray[Any]]:
-        """Update-scale histograms, one row a measured epoch."""
-        return self._arrays(record.name, "histograms")
+        """Histograms with one row per measurement.
+
+        Raises:
+            RecordError: they are damaged, or not this record's.
+        """
+        return self._arrays(record, "histograms", histogram_wanted, check_histograms)
 
     def remove_leftovers(self, name: str) -> None:
         """Remove what trainings of a run left behind whose result is there, its owner's or those that were killed.
@@ -145,5 +187,12 @@ class Store:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            # Not blocking: what lies in its place may be a pipe that nobody reads.
+            with open(
+                path,
+                "a",
+                encoding="utf-8",
+                errors="backslashreplace",
+                opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666),
+            ) as file:
                 file.write(f"{when} {socket.gethostname()} {os.getpid()}: {text.rstrip()}\n")

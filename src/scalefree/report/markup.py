@@ -13,9 +13,14 @@ class Html(str):
     __slots__ = ()
 
 
+def _escaped(text: str) -> str:
+    """Text as it stands on the page; a name that is not UTF-8 has characters that cannot, and they are written out."""
+    return html.escape(text).encode(errors="backslashreplace").decode()
+
+
 def join(parts: Iterable[str]) -> Html:
     """The parts one after another, each `Html` or text to be escaped."""
-    return Html("".join(part if isinstance(part, Html) else html.escape(part) for part in parts))
+    return Html("".join(part if isinstance(part, Html) else _escaped(part) for part in parts))
 
 
 def element(tag: str, *children: str, **attributes: str | int | float | bool | None) -> Html:
@@ -31,7 +36,7 @@ def element(tag: str, *children: str, **attributes: str | int | float | bool | N
         if value is True:
             written.append(f" {name}")
         elif value is not None and value is not False:
-            written.append(f' {name}="{html.escape(str(value))}"')
+            written.append(f' {name}="{_escaped(str(value))}"')
     start = f"<{tag}{''.join(written)}>"
     return Html(start) if tag in _VOID else Html(f"{start}{join(children)}</{tag}>")
 

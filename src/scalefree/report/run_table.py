@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scalefree.claims.labels import NAMES, number
+from scalefree.records.record import last_line
 from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
 from scalefree.report.words import count
@@ -32,7 +33,7 @@ def _status(run: Run) -> Html:
         detail = f"step {run.record.outcome.step}"
     elif run.record is not None and run.state == "failed":
         # The reason is a traceback, whose last line tells what happened.
-        detail = (run.record.outcome.reason.strip().splitlines() or [""])[-1]
+        detail = last_line(run.record.outcome.reason)
     return element("td", element("span", run.state, class_=f"state {run.state}"), f" {detail}" if detail else "")
 
 

@@ -4,7 +4,6 @@ wandb holds the record as text, and the curves and histogram counts row by row; 
 bit. What does not fit together is refused: wandb mirrors records, and is never a source of new ones.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from scalefree.measure import QUANTITIES, histogram_arrays
 from scalefree.records import Record, RecordError
 from scalefree.records.identity import with_added_keys
+from scalefree.records.reading import parse
 from scalefree.records.record import from_document
 from scalefree.tracking.metrics import CURVES
 from scalefree.tracking.sessions import Session
@@ -29,8 +29,8 @@ def _logged_record(rows: Sequence[Mapping[str, Any]], where: str) -> Record | No
     if not texts:
         return None
     try:
-        document = json.loads(texts[-1])
-    except ValueError as error:
+        document = parse(texts[-1])
+    except (TypeError, ValueError) as error:
         raise RecordError(f"{where} holds a damaged record ({error}); train the run again") from None
     return from_document(document, where)
 
@@ -69,6 +69,18 @@ def _histograms(history: Sequence[Row], record: Record) -> Arrays:
     return histogram_arrays(epochs, [row["measured_at_step"] for row in measured], counts, drown_out)
 
 
+def _rebuilt(rows: Sequence[Row], where: str) -> tuple[Record, Arrays, Arrays] | None:
+    record = _logged_record(rows, where)
+    if record is None:
+        return None
+    _check_config(rows, record, where)
+    history = [row["history"]["item"] for row in rows if row["type"] == "history"]
+    epochs = [row.get("epoch") for row in history]
+    if epochs != list(range(1, len(epochs) + 1)):
+        raise RecordError(f"{where} has epochs {epochs}: some are missing or double; train the run again")
+    return record, _curves(history), _histograms(history, record)
+
+
 def rebuild(session: Session) -> tuple[Record, Arrays, Arrays] | None:
     """The record with its curves and histograms; None where the session holds no finished run.
 
@@ -78,17 +90,11 @@ def rebuild(session: Session) -> tuple[Record, Arrays, Arrays] | None:
     where = str(session.folder)
     try:
         rows = session.rows()
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RecordError(str(error)) from None
-    record = _logged_record(rows, where)
-    if record is None:
-        return None
-    _check_config(rows, record, where)
-    history = [row["history"]["item"] for row in rows if row["type"] == "history"]
-    epochs = [row.get("epoch") for row in history]
-    if epochs != list(range(1, len(epochs) + 1)):
-        raise RecordError(f"{where} has epochs {epochs}: some are missing or double; train the run again")
     try:
-        return record, _curves(history), _histograms(history, record)
-    except (KeyError, TypeError, ValueError) as error:
+        return _rebuilt(rows, where)
+    except RecordError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RecordError(f"{where} was logged by another version ({error}); train the run again") from None

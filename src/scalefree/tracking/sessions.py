@@ -42,11 +42,16 @@ class Session:
         Raises:
             ValueError: the log is missing, damaged or not wandb's.
         """
-        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(self.folder)]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not self.log.is_file():  # from a pipe wandb would wait for ever
+            raise ValueError(f"{self.log} is missing or is not a regular file")
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(self.log)]
+        told = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if told.returncode:
             raise ValueError(f"{self.folder} is not readable by wandb: {told.stderr.strip() or told.stdout.strip()}")
-        return [json.loads(line) for line in told.stdout.splitlines()]
+        try:
+            return [json.loads(line) for line in told.stdout.splitlines()]
+        except RecursionError:
+            raise ValueError(f"{self.log} is nested too deep") from None
 
 
 def sessions(folder: Path) -> list[Session]:

@@ -1,5 +1,6 @@
 """One run, from its configuration to its record in the store."""
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -13,7 +14,17 @@ import numpy.typing as npt
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
 from scalefree.measure import histogram_arrays
-from scalefree.records import Outcome, Record, Store, describe_outcome, run_identity, run_name, scientific_config
+from scalefree.records import (
+    Outcome,
+    Record,
+    RecordError,
+    ResultExists,
+    Store,
+    describe_outcome,
+    run_identity,
+    run_name,
+    scientific_config,
+)
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
@@ -24,6 +35,8 @@ from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
 
 Arrays = dict[str, npt.NDArray[Any]]
+# Characters of a failure's traceback that are kept, from its end.
+LONGEST_REASON = 50_000
 log = logging.getLogger(__name__)
 
 
@@ -108,6 +121,8 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
         if trainer.steps_taken:
             log.info("%s %s", name, beginning)
         outcome = trainer.train()
+        if store.result(name) is not None:  # before wandb is told another
+            raise ResultExists(f"{name} has been recorded by another process")
         record = _record(config, trainer, outcome, time.perf_counter() - started)
         tracker.log_record(record)
     store.write(record, *_arrays(trainer.progress))
@@ -117,7 +132,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
 
 
 def _failure(config: RunConfig, dataset: Dataset, name: str, error: Exception) -> Record:
-    reason = "".join(traceback.format_exception(error))
+    reason = "".join(traceback.format_exception(error))[-LONGEST_REASON:]
     return Record(
         identity=run_identity(config),
         name=name,
@@ -177,14 +192,21 @@ def run(config: RunConfig) -> Finished:
         store.prepare(name)
         try:
             return Finished(_train(config, dataset, store, name), trained=True)
+        except ResultExists:
+            # This process was suspended for so long that another took the run over, and that one has finished it.
+            store.note(name, "finished by another process meanwhile; its result stays")
+            log.warning("%s was finished by another process meanwhile; its result stays", name)
+            found = _found(store, name)
+            assert found is not None
+            return found
         except Interrupted as request:
             store.note(name, f"interrupted by {request}; the same command goes on from its checkpoint")
             raise
         except Exception as error:
             store.note(name, "".join(traceback.format_exception(error)))
             try:
-                if store.result(name) is None:  # a failure never takes the place of a result
+                with contextlib.suppress(ResultExists):  # a failure never takes the place of a result
                     store.write(_failure(config, dataset, name, error), {}, {})
-            except OSError as second:
+            except (OSError, RecordError) as second:
                 log.error("%s: its failure could not be recorded: %s", name, second)
             raise

@@ -275,10 +275,6 @@ def test_where_nothing_can_be_kept_each_process_makes_its_own(
     assert load_again() is not None and [path.suffix for path in cache.iterdir() if path.is_file()] == [".sha256"]
 
 
-def homeless() -> Path:
-    raise RuntimeError("Could not determine home directory.")
-
-
 @needs_compiler
 def test_another_source_or_processor_has_another_one(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

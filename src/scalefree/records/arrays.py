@@ -1,0 +1,137 @@
+"""Whether curves and histograms are their record's own: names, types, shapes, and what the record says of them."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scalefree.records.printable import printable
+from scalefree.records.reading import Shape
+from scalefree.records.record import Record
+from scalefree.records.schema import CURVES, GROUP, HISTOGRAMS, Axes
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+# Beside the interior bins: underflow, overflow, not finite.
+OTHER_BINS = 3
+MOST_EDGES = 1000
+# Every coordinate of the network is in one bin of each of these.
+OF_ALL = ("counts/network", "gradient_counts/network", "parameter_counts/network", "effective_decay_counts/network")
+
+
+def _epochs(record: Record) -> int:
+    epochs: int = record.config["training"]["epochs"]
+    return epochs
+
+
+def curve_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Shape) -> None:
+    """Refuse what cannot be a curve of the record, before it is read.
+
+    Raises:
+        ValueError: another name, type or shape.
+    """
+    if name not in CURVES:
+        raise ValueError(f"{printable(name)} is not the name of a curve that this version knows")
+    if (dtype.kind, dtype.itemsize) != ("f", 8) or len(shape) != 1:
+        raise ValueError(f"{name} is {dtype} of shape {shape}, not float64 with one row per epoch")
+    if shape[0] > _epochs(record):
+        raise ValueError(f"{name} has {shape[0]} rows for {_epochs(record)} epochs")
+
+
+def check_curves(record: Record, curves: Arrays) -> None:
+    """Refuse curves that are not the record's.
+
+    Raises:
+        ValueError: a wrong name, type, shape or value, or an end that is not the record's final metric.
+    """
+    for name, curve in curves.items():
+        curve_wanted(record, name, curve.dtype, curve.shape)
+        if not CURVES[name].hold(curve):
+            raise ValueError(f"{name} has values that are not numbers {CURVES[name]}")
+    completed = record.outcome.status == "completed"
+    rows = sorted({len(curve) for curve in curves.values()})
+    if len(rows) > 1 or (completed and rows != [_epochs(record)]):
+        raise ValueError(f"it has {rows} rows for {_epochs(record)} epochs")
+    if not completed:
+        return
+    ends = {f"final_{name}": curve[-1] for name, curve in curves.items() if name.endswith(("_loss", "_error"))}
+    errors = curves.get("test_error", np.array([]))
+    ends["lowest_test_error"] = min(errors[~np.isnan(errors)], default=math.nan)
+    for name in ends.keys() | record.final_metrics.keys():
+        end, told = float(ends.get(name, math.nan)), record.final_metrics.get(name)
+        # JSON has no infinity: where a curve ends with none of its numbers, the record has null.
+        if told != (end if math.isfinite(end) else None):
+            raise ValueError(f"{name} is {told} in the record, and {end} by the curves")
+
+
+def _axes(name: str) -> Axes | None:
+    quantity, _, group = name.partition("/")
+    if not group:
+        return HISTOGRAMS.get(quantity)
+    return HISTOGRAMS.get(f"{quantity}/<group>") if re.fullmatch(GROUP, group) else None
+
+
+def histogram_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Shape) -> None:
+    """Refuse what cannot be an array of the record's histograms, before it is read.
+
+    Raises:
+        ValueError: another name, type or shape.
+    """
+    axes = _axes(name)
+    if axes is None:
+        raise ValueError(f"{printable(name)} is not the name of an array that this version knows")
+    most = {"measured": 2 * _epochs(record), "edges": MOST_EDGES, "bins": MOST_EDGES + OTHER_BINS}
+    most |= {f"decay {axis}": most[axis] for axis in ("edges", "bins")}
+    fits = len(shape) == len(axes.shape)
+    fits = fits and all(length <= most[axis] for length, axis in zip(shape, axes.shape, strict=True))
+    if (dtype.kind, dtype.itemsize) != (axes.dtype[0], 8) or not fits:
+        raise ValueError(f"{name} is {dtype} of shape {shape}, not {axes.dtype} by {' and '.join(axes.shape)}")
+
+
+def check_histograms(record: Record, histograms: Arrays) -> None:
+    """Refuse histograms that are not the record's.
+
+    Raises:
+        ValueError: a wrong name, type, shape or value, or other epochs, coordinates or shares than the record's.
+    """
+    completed = record.outcome.status == "completed"
+    for name in ("epoch", "log2_lower_edge", *["counts/network"] * completed):
+        if name not in histograms:
+            raise ValueError(f"it has no array `{name}`")
+    epochs, edges = histograms["epoch"], histograms["log2_lower_edge"]
+    lengths = {"measured": len(epochs), "edges": len(edges), "bins": len(edges) + OTHER_BINS}
+    decays = len(histograms.get("effective_decay_log2_lower_edge", ()))
+    lengths |= {"decay edges": decays, "decay bins": decays + OTHER_BINS}
+    for name, array in histograms.items():
+        histogram_wanted(record, name, array.dtype, array.shape)
+        axes = _axes(name)
+        assert axes is not None
+        expected = tuple(lengths[axis] for axis in axes.shape)
+        if array.shape != expected:
+            raise ValueError(f"{name} has shape {array.shape}, and {expected} goes with its epochs and edges")
+        if not axes.values.hold(array):
+            raise ValueError(f"{name} has values that are not numbers {axes.values}")
+        if name in OF_ALL and np.any(array.sum(axis=1) != record.parameters):
+            raise ValueError(f"{name} counts other than the record's {record.parameters} coordinates")
+    if np.any(np.diff(edges) != 1) or np.any(np.diff(epochs) < 0) or np.any(epochs > _epochs(record)):
+        raise ValueError("its edges or epochs are out of order")
+    if completed and epochs[-1:].tolist() != [_epochs(record)]:
+        raise ValueError("it does not end with the last epoch")
+    _check_last(record, histograms)
+
+
+def _check_last(record: Record, histograms: Arrays) -> None:
+    """The record has the outermost bins of the last update scales, by layer group, as shares."""
+    prefix = "counts/"
+    rows = {name.removeprefix(prefix): array for name, array in histograms.items() if name.startswith(prefix)}
+    measured = {group: array[-1] for group, array in rows.items() if len(array)}
+    if measured.keys() != record.update_scale.keys():
+        raise ValueError("its layer groups are not those of the record's update_scale")
+    for group, last in measured.items():
+        for scalar, place in (("share_underflow", 0), ("share_not_finite", -1)):
+            told = record.update_scale[group].get(scalar)
+            if told is not None and not math.isclose(told * last.sum(), last[place], rel_tol=1e-9, abs_tol=1e-6):
+                raise ValueError(f"update_scale.{group}.{scalar} is {told}, and its counts say something else")

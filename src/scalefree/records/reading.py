@@ -1,0 +1,121 @@
+"""Files that somebody else may have made: how large they are, and what they are, is asked before they are read."""
+
+import contextlib
+import json
+import math
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+# Bytes. A record of ours has some thousands, and its arrays, of 300 epochs, less than two million.
+LARGEST_DOCUMENT = 10_000_000
+LARGEST_ARCHIVE = 20_000_000
+LARGEST_CONTENT = 100_000_000
+# Before its numbers, an array says what it is in less than this.
+LONGEST_HEADER = 10_000
+
+Shape = tuple[int, ...]
+# Raises ValueError for an array of that name, type and shape that is not wanted.
+Wanted = Callable[[str, np.dtype[Any], Shape], None]
+
+
+@contextlib.contextmanager
+def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
+    """A file of at most `largest` bytes, opened.
+
+    A pipe or a device is not one: reading from it may wait, or go on, for ever.
+
+    Raises:
+        OSError: there is no such file, or it cannot be opened.
+        ValueError: it is not a regular file, or it is too large.
+    """
+    # Not blocking: a pipe is opened although nobody writes to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is not a regular file")
+        if status.st_size > largest:
+            raise ValueError(f"it has {status.st_size:,} bytes, and {largest:,} are the most that is read")
+        yield file
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("it has a key twice")
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"it has the number {text[:20]}, which is not finite")
+    return value
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON document, which must be what the standard calls one: no NaN, no infinity, no key twice.
+
+    Raises:
+        ValueError: it is not, or it is nested too deep.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_constant=_number)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def read_document(path: Path) -> Any:
+    """The value of a JSON file in UTF-8.
+
+    Raises:
+        OSError, ValueError: as `regular_file` and `parse`.
+    """
+    with regular_file(path, LARGEST_DOCUMENT) as file:
+        return parse(file.read(os.fstat(file.fileno()).st_size).decode())
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) -> tuple[str, npt.NDArray[Any]]:
+    name, ending = os.path.splitext(member.filename)
+    # The other methods unpack all that there is, however little is asked for.
+    if ending != ".npy" or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is not an array as NumPy saves it")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, in_columns, dtype = read_header(file, max_header_size=LONGEST_HEADER)
+        wanted(name, dtype, shape)
+        size = math.prod(shape) * dtype.itemsize
+        if in_columns and len(shape) > 1:
+            raise ValueError(f"{name} is stored by columns")
+        # One byte more than there should be: zipfile compares checksums at the end of the file.
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise ValueError(f"{name} has {len(content)} bytes, and its shape says {size}")
+    return name, np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def read_arrays(path: Path, wanted: Wanted) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz file by name, none of which is unpacked before `wanted` has seen its type and shape.
+
+    Raises:
+        OSError, ValueError and what zipfile, zlib and NumPy raise: a file that is damaged, too large or not wanted.
+    """
+    with regular_file(path, LARGEST_ARCHIVE) as file, zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > LARGEST_CONTENT:
+            raise ValueError(f"it would unpack to more than {LARGEST_CONTENT:,} bytes")
+        arrays = dict(_array(archive, member, wanted) for member in members)
+    if len(arrays) < len(members):
+        raise ValueError("it has an array twice")
+    return arrays

@@ -1,0 +1,222 @@
+"""What a record may hold: one table for its document, one for its curves and one for its histograms.
+
+A new name is a new line here. Whatever a record has must be in these tables and be what they say; what must not be
+missing is said where it is checked, in `record.py` and `arrays.py`, and names that came later are not among it, so
+that older records stay readable.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from scalefree.records.printable import shown
+
+RECORD_FORMAT = 1
+
+Status = Literal["completed", "diverged", "failed"]
+
+# Raises ValueError if the value at a dotted place of the document is not what it should be.
+Check = Callable[[str, Any], None]
+
+
+def _check(holds: Callable[[Any], bool], what: str) -> Check:
+    def check(place: str, value: Any) -> None:
+        if not holds(value):
+            raise ValueError(f"{place} is {shown(value)} and not {what}")
+
+    return check
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number between two bounds, which may be reached; the values of an array likewise, which may be NaN."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __call__(self, place: str, value: Any) -> None:
+        # Python compares whole numbers of any size; a truth value is not a number here.
+        if type(value) not in (int, float) or not self.low <= value <= self.high or abs(value) == math.inf:
+            raise ValueError(f"{place} is {shown(value)} and not a finite number {self}")
+
+    def __str__(self) -> str:
+        return f"from {self.low:g} to {self.high:g}" if math.isfinite(self.high) else f"of at least {self.low:g}"
+
+    def hold(self, values: npt.NDArray[Any]) -> bool:
+        """Whether all values of an array lie between the bounds or are NaN."""
+        return bool(np.all((values >= self.low) & (values <= self.high) | np.isnan(values)))
+
+
+def whole(low: int, high: int = 2**63 - 1) -> Check:
+    """A whole number between two bounds."""
+    return _check(lambda value: type(value) is int and low <= value <= high, f"a whole number of at least {low}")
+
+
+def text(longest: int) -> Check:
+    """Any text that is not longer."""
+    return _check(
+        lambda value: isinstance(value, str) and len(value) <= longest, f"a text of at most {longest} characters"
+    )
+
+
+def hexadecimal(length: int) -> Check:
+    """A text of that many hexadecimal digits."""
+    return _check(
+        lambda value: isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{length}}}", value) is not None,
+        f"{length} hexadecimal digits",
+    )
+
+
+def one_of(*values: Any) -> Check:
+    """One of a few values, of the same type."""
+    allowed = [(type(value), value) for value in values]
+    return _check(
+        lambda value: isinstance(value, bool | int | str) and (type(value), value) in allowed,
+        " or ".join(map(str, values)),
+    )
+
+
+def or_null(check: Check) -> Check:
+    """Null, or what the other check wants."""
+    return lambda place, value: None if value is None else check(place, value)
+
+
+def plain(depth: int) -> Check:
+    """Any JSON value of short texts and finite numbers, lists and mappings nested at most `depth` deep."""
+
+    def check(place: str, value: Any) -> None:
+        if isinstance(value, dict | list) and depth:
+            inside = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, element in inside:
+                TEXT(place, str(key))
+                plain(depth - 1)(f"{place}.{key}", element)
+        elif not isinstance(value, bool | None):
+            (TEXT if isinstance(value, str) else Number())(place, value)
+
+    return check
+
+
+def mapping(known: Mapping[str, Check], others: Check | None = None, names: str = ".*") -> Check:
+    """A mapping of the known names, each by its own check, and of `others` whose names match the expression."""
+
+    def check(place: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{place or 'the document'} is {shown(value)} and not a mapping")
+        for name, element in value.items():
+            inner = f"{place}.{name}" if place else name
+            if name in known:
+                known[name](inner, element)
+            elif others is not None and len(name) <= 100 and name.isprintable() and re.fullmatch(names, name):
+                others(inner, element)
+            else:
+                raise ValueError(f"{inner} is not known to this version")
+
+    return check
+
+
+TEXT = text(1000)
+LOSS = Number(0)
+SHARE = Number(0, 1)
+SECONDS = Number(0, 1e9)
+# Twice the range of float64's exponents.
+LOG2 = Number(-2200, 2200)
+SPREAD = Number(0, 2200)
+
+# Arrays with one row per epoch, float64; NaN where an epoch has no value, and losses may be infinite.
+CURVES: dict[str, Number] = {
+    "batch_loss": LOSS,
+    "eta": SHARE,
+    "training_seconds": SECONDS,
+    "train_loss": LOSS,
+    "train_error": SHARE,
+    "augmented_train_loss": LOSS,
+    "validation_loss": LOSS,
+    "validation_error": SHARE,
+    "test_loss": LOSS,
+    "test_error": SHARE,
+    "evaluation_seconds": SECONDS,
+}
+
+
+@dataclass(frozen=True)
+class Axes:
+    """An array of histograms.npz: the kind of its numbers, its shape axis by axis, and the bounds of its values.
+
+    `measured` stands for the measurements, `edges` for the interior bins, and `bins` for these and the three others:
+    underflow, overflow and not finite; effective decays have bins of their own.
+    """
+
+    dtype: Literal["int64", "float64"]
+    shape: tuple[Literal["measured", "edges", "bins", "decay edges", "decay bins"], ...]
+    values: Number
+
+
+COUNTS = Axes("int64", ("measured", "bins"), Number(0))
+# By name, or by what stands before `/<group>`: a layer group, or the whole network.
+HISTOGRAMS: dict[str, Axes] = {
+    "epoch": Axes("int64", ("measured",), Number(0)),
+    "step": Axes("int64", ("measured",), Number(0)),
+    "log2_lower_edge": Axes("int64", ("edges",), LOG2),
+    "counts/<group>": COUNTS,
+    "gradient_counts/<group>": COUNTS,
+    "parameter_counts/<group>": COUNTS,
+    "effective_decay_log2_lower_edge": Axes("int64", ("decay edges",), LOG2),
+    "effective_decay_counts/<group>": Axes("int64", ("measured", "decay bins"), Number(0)),
+    "drown_out_share/<group>": Axes("float64", ("measured",), SHARE),
+}
+GROUP = "[a-z][a-z0-9_]*"
+
+# The scalars of a distribution.
+SCALARS: dict[str, Check] = {
+    "share_underflow": SHARE,
+    "share_not_finite": SHARE,
+    "peak_share": SHARE,
+    "entropy": Number(0, 64),
+    "drown_out_share": SHARE,
+    "q05": LOG2,
+    "q25": LOG2,
+    "q50": LOG2,
+    "q75": LOG2,
+    "q95": LOG2,
+    "iqr": SPREAD,
+    "std": SPREAD,
+}
+FINGERPRINT = hexadecimal(64)
+
+DOCUMENT: dict[str, Check] = {
+    "format": one_of(RECORD_FORMAT),
+    "identity": TEXT,
+    # As long as a file system lets a directory's name be.
+    "name": text(255),
+    # Checked as a configuration: `records/configuration.py`.
+    "config": mapping({}, plain(2)),
+    "outcome": mapping(
+        {"status": one_of("completed", "diverged", "failed"), "step": whole(0), "reason": text(100_000)}
+    ),
+    # People read it, and versions add to it; few of its entries are asked for.
+    "environment": mapping(
+        {
+            "packages": mapping({}, or_null(TEXT)),
+            "commit": or_null(TEXT),
+            "uncommitted_changes": or_null(one_of(True, False)),
+        },
+        plain(3),
+    ),
+    "fingerprints": mapping({"train": FINGERPRINT, "validation": FINGERPRINT, "test": FINGERPRINT}),
+    "split_sizes": mapping({"train": whole(1), "validation": whole(1), "test": whole(1)}),
+    "final_metrics": mapping(
+        {
+            **{f"final_{name}": or_null(check) for name, check in CURVES.items() if name.endswith(("_loss", "_error"))},
+            "lowest_test_error": or_null(SHARE),
+        }
+    ),
+    "update_scale": mapping({}, mapping(SCALARS), GROUP),
+    "effective_decay": mapping({}, mapping(SCALARS), GROUP),
+    "timing": mapping({"wall_seconds": SECONDS, "images_per_second": Number(0, 1e12)}),
+    "parameters": whole(0),
+}

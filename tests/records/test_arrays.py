@@ -1,0 +1,138 @@
+"""Curves and histograms must be their record's own: by name, type, shape and value, and by what the record says."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from records.made_up import CURVES, HISTOGRAMS, NO_HISTOGRAMS, PARAMETERS, Arrays, counts, diverged, put, record
+from scalefree.compose import run_config
+from scalefree.records import Record, RecordError, Store
+from scalefree.records.arrays import check_curves, check_histograms
+
+ERRORS = CURVES["test_error"]
+MOVED = counts(20, 21)
+
+
+def test_sound_arrays_are_taken() -> None:
+    check_curves(record(), CURVES)
+    check_histograms(record(), HISTOGRAMS)
+    for rows in (0, 1, 2):
+        check_curves(diverged(), {"train_loss": np.full(rows, np.inf), "eta": np.ones(rows)})
+    check_curves(diverged(), {})
+    check_histograms(diverged(), NO_HISTOGRAMS)
+
+
+def test_what_is_not_finite_has_its_places() -> None:
+    """Losses may overflow; where an epoch was not evaluated there is no number; JSON has null for both."""
+    final = {**record().final_metrics, "final_test_loss": None, "final_batch_loss": None}
+    curves = {**CURVES, "test_loss": np.array([np.nan, np.inf]), "batch_loss": np.array([np.inf, np.nan])}
+    check_curves(record(final_metrics=final), curves)
+
+
+WRONG_CURVES: dict[str, Arrays] = {
+    "none": {},
+    "none of the error": {"train_loss": CURVES["train_loss"]},
+    "another name": {**CURVES, "surprise": ERRORS},
+    "another type": {**CURVES, "test_error": ERRORS.astype(np.float32)},
+    "whole numbers": {**CURVES, "eta": np.array([1, 1])},
+    "two axes": {**CURVES, "eta": np.ones((2, 1))},
+    "a row too few": {name: curve[1:] for name, curve in CURVES.items()},
+    "a row too many": {name: np.append(curve, curve[-1]) for name, curve in CURVES.items()},
+    "rows of two lengths": {**CURVES, "eta": np.ones(1)},
+    "an error above 1": {**CURVES, "test_error": np.array([1.5, 0.125])},
+    "a negative loss": {**CURVES, "train_loss": np.array([-1.0, 0.1 + 0.2])},
+    "a negative time": {**CURVES, "training_seconds": np.array([-1.0, 1.0])},
+    "an endless time": {**CURVES, "training_seconds": np.array([np.inf, 1.0])},
+    "another end": {**CURVES, "train_loss": np.array([2.5, 0.25])},
+    "an end that is no number": {**CURVES, "test_error": np.array([0.125, np.nan])},
+    "a lower error before": {**CURVES, "test_error": np.array([0.1, 0.125])},
+    "a loss that the record has not": {**CURVES, "test_loss": np.array([1.0, 1.0])},
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_CURVES)
+def test_curves_of_another_run_are_refused(kind: str) -> None:
+    with pytest.raises(ValueError):
+        check_curves(record(), WRONG_CURVES[kind])
+
+
+def test_a_diverged_run_has_no_more_rows_than_epochs_and_as_many_in_each() -> None:
+    for curves in ({"train_loss": np.ones(3)}, {"train_loss": np.ones(1), "eta": np.ones(2)}):
+        with pytest.raises(ValueError, match="rows for 2 epochs"):
+            check_curves(diverged(), curves)
+
+
+def histograms(**changes: Any) -> dict[str, Any]:
+    return {**HISTOGRAMS, **{name.replace("__", "/"): value for name, value in changes.items()}}
+
+
+WRONG_HISTOGRAMS: dict[str, Arrays] = {
+    "none": {},
+    "no epochs": {name: array for name, array in HISTOGRAMS.items() if name != "epoch"},
+    "no counts": NO_HISTOGRAMS,
+    "another name": histograms(surprise=np.array([1, 2])),
+    "a group that is none": histograms(**{"counts/<img>": MOVED}),
+    "a group that the record has not": histograms(counts__head=MOVED),
+    "floats": histograms(counts__network=MOVED.astype(float)),
+    "one axis": histograms(counts__network=MOVED[0]),
+    "a row too few": histograms(counts__network=MOVED[1:]),
+    "a bin too few": histograms(counts__network=MOVED[:, 1:]),
+    "edges with a gap": histograms(log2_lower_edge=2 * HISTOGRAMS["log2_lower_edge"]),
+    "too many edges": histograms(log2_lower_edge=np.arange(100_000)),
+    "epochs backwards": histograms(epoch=np.array([2, 1])),
+    "an epoch too late": histograms(epoch=np.array([2, 3])),
+    "not the last epoch": histograms(epoch=np.array([1, 1])),
+    "negative counts": histograms(counts__network=MOVED + np.eye(1, 34, 20, dtype=int) - np.eye(1, 34, 5, dtype=int)),
+    "other coordinates": histograms(counts__network=2 * MOVED),
+    "other coordinates of the gradient": histograms(gradient_counts__network=2 * MOVED),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_HISTOGRAMS)
+def test_histograms_of_another_run_are_refused(kind: str) -> None:
+    with pytest.raises(ValueError):
+        check_histograms(record(), WRONG_HISTOGRAMS[kind])
+
+
+def test_the_shares_in_the_record_are_those_of_the_last_counts() -> None:
+    half = MOVED.copy()
+    half[-1] = 0
+    half[-1, [0, 20, -1]] = PARAMETERS // 2, PARAMETERS - PARAMETERS // 2 - 4, 4
+
+    def having(**scalars: float) -> Record:
+        return record(update_scale={"network": scalars})
+
+    sound = having(share_underflow=(PARAMETERS // 2) / PARAMETERS, share_not_finite=4 / PARAMETERS)
+    check_histograms(sound, histograms(counts__network=half))
+    for wrong in (having(share_underflow=0.4), having(share_not_finite=0.5), having(share_underflow=0.0)):
+        with pytest.raises(ValueError, match=r"update_scale\.network\.share"):
+            check_histograms(wrong, histograms(counts__network=half))
+
+
+def test_what_later_versions_measure_may_be_there() -> None:
+    later = histograms(
+        step=np.array([7, 14]),
+        effective_decay_log2_lower_edge=np.arange(MOVED.shape[1] - 3),
+        effective_decay_counts__network=MOVED,
+        drown_out_share__network=np.array([np.nan, 0.5]),
+        gradient_counts__stem=MOVED,
+    )
+    check_histograms(record(), later)
+    final = {**record().final_metrics, "final_augmented_train_loss": 0.5}
+    check_curves(record(final_metrics=final), {**CURVES, "augmented_train_loss": np.array([1.0, 0.5])})
+
+
+def test_arrays_that_were_exchanged_between_two_runs_are_refused(tmp_path: Any) -> None:
+    store = Store(tmp_path)
+    first, second = (record(run_config({"seed": seed}), 0.125 + 0.25 * seed) for seed in range(2))
+    wider = dataclasses.replace(second, parameters=2 * PARAMETERS)
+    put(store, first, {**CURVES, "test_error": np.array([np.nan, 0.375])}, histograms(counts__network=2 * MOVED))
+    put(store, wider, CURVES, HISTOGRAMS)
+    assert store.records() == {}
+    for each in (first, wider):
+        with pytest.raises(RecordError, match=f"{each.name}/curves.npz is .*not its record's"):
+            store.read(each.name)
+        with pytest.raises(RecordError, match=f"{each.name}/histograms.npz is .*not its record's"):
+            store.histograms(each)

@@ -1,0 +1,156 @@
+"""The commit that a record names is the running code's own, or none."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scalefree.records.environment import SOURCE, Revision, revision, versions
+
+NONE = Revision(None, None)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def unpacked(root: Path) -> Path:
+    """A copy of the code below a folder; returns the file that asks."""
+    file = root / SOURCE
+    file.parent.mkdir(parents=True)
+    file.write_text("asks\n")
+    (root / "configs").mkdir()
+    (root / "configs" / "config.yaml").write_text("seed: 0\n")
+    return file
+
+
+def repository(root: Path) -> str:
+    """Everything in a folder as the first commit of a repository there; returns the commit."""
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "--allow-empty", "-m", "first")
+    return git(root, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return unpacked(tmp_path / "ours")
+
+
+@pytest.fixture
+def commit(file: Path, tmp_path: Path) -> str:
+    return repository(tmp_path / "ours")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Somebody else's repository with a commit."""
+    root = tmp_path / "other"
+    root.mkdir()
+    (root / "readme").write_text("another project\n")
+    repository(root)
+    return root
+
+
+def test_a_checkout_has_its_commit_and_no_changes(file: Path, commit: str) -> None:
+    assert revision(file) == Revision(commit, False)
+
+
+@pytest.mark.parametrize("changed", [SOURCE, "configs/config.yaml", "src/scalefree/new.py", "configs/new.yaml"])
+def test_code_and_configs_that_the_commit_lacks_are_changes(file: Path, commit: str, changed: str) -> None:
+    (file.parents[3] / "notes.txt").write_text("no code\n")
+    assert revision(file) == Revision(commit, False)
+    (file.parents[3] / changed).write_text("other: 1\n")
+    assert revision(file) == Revision(commit, True)
+
+
+def test_the_commit_of_an_enclosing_repository_is_not_ours(other: Path) -> None:
+    file = unpacked(other / "vendored" / "scalefree")
+    assert revision(file) == NONE
+    repository(other)  # also where it is committed there
+    assert revision(file) == NONE
+
+
+def test_a_copy_inside_a_checkout_is_not_that_checkout(file: Path, commit: str) -> None:
+    """Unpacked from an archive, or installed, below the checkout: its code may be of any other commit."""
+    root = file.parents[3]
+    assert commit and revision(unpacked(root / "copy")) == NONE
+    installed = root / "site/scalefree/records/environment.py"
+    installed.parent.mkdir(parents=True)
+    installed.write_text("asks\n")
+    assert revision(installed) == NONE
+
+
+def test_a_repository_whose_commit_lacks_the_code_is_not_ours(other: Path) -> None:
+    assert revision(unpacked(other)) == NONE
+    assert git(other, "rev-parse", "HEAD")
+
+
+def test_an_installed_package_is_no_checkout(other: Path) -> None:
+    file = other / ".venv/lib/python3/site-packages/scalefree/records/environment.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("asks\n")
+    repository(other)
+    assert revision(file) == NONE
+
+
+def test_gits_environment_names_no_other_repository(
+    file: Path, commit: str, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other / ".git" / "objects"))
+    assert revision(file) == Revision(commit, False)
+
+
+def test_gits_environment_makes_no_checkout_of_what_is_none(
+    file: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert revision(file) == NONE
+    monkeypatch.setenv("GIT_WORK_TREE", str(file.parents[3]))
+    assert revision(file) == NONE
+
+
+def test_a_work_tree_of_the_repository_is_a_checkout(file: Path, commit: str, tmp_path: Path) -> None:
+    git(file.parents[3], "worktree", "add", "-q", str(tmp_path / "linked"))
+    assert revision(tmp_path / "linked" / SOURCE) == Revision(commit, False)
+
+
+def test_a_link_to_the_checkout_is_the_checkout(file: Path, commit: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(file.parents[3])
+    assert revision(tmp_path / "link" / SOURCE) == Revision(commit, False)
+
+
+def test_without_git_nothing_is_known(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert commit
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert revision(file) == NONE
+
+
+def test_where_git_refuses_nothing_is_known(
+    file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does in a checkout that another user owns."""
+    stand_in = tmp_path / "bin" / "git"
+    stand_in.parent.mkdir()
+    stand_in.write_text("#!/bin/sh\necho fatal: detected dubious ownership >&2\nexit 128\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(stand_in.parent))
+    assert commit and revision(file) == NONE
+
+
+def test_a_repository_without_a_commit_has_none(file: Path) -> None:
+    git(file.parents[3], "init", "-q")
+    assert revision(file) == NONE
+
+
+def test_the_record_says_both() -> None:
+    assert {"commit", "uncommitted_changes"} <= versions().keys()
