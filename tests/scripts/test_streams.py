@@ -32,7 +32,7 @@ def redirected(folder: Path, how: str, *arguments: str, **environment: str) -> s
     return subprocess.run(
         ["sh", "-c", f'"$@" {how}', "sh", *command(*arguments)],
         cwd=folder,
-        env={**ENVIRONMENT, **environment},
+        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "", **environment},
         capture_output=True,
         text=True,
     )
@@ -57,6 +57,27 @@ def test_a_finished_run_is_finished(how: str, said: str, multirun: bool, tmp_pat
     assert record.outcome.status == "completed"
     left = {path.name for path in Store(tmp_path / "store").directory(record.name).iterdir()}
     assert left == {"record.json", "curves.npz", "histograms.npz", "run.log"}
+
+
+LIBRARY = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from streams import begin
+def main():
+    with open("record", "wb") as file:
+        os.write(2, b"said by a library")
+        file.write(b"content")
+    return 0
+sys.exit(begin(main))
+"""
+
+
+def test_what_a_library_says_does_not_get_into_a_file(tmp_path: Path) -> None:
+    """A closed descriptor would be that of the next file."""
+    subprocess.run(
+        ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", sys.executable, "-c", LIBRARY, SCRIPTS], cwd=tmp_path, check=True
+    )
+    assert (tmp_path / "record").read_bytes() == b"content"
 
 
 def test_a_path_that_the_encoding_lacks_is_shown_as_it_can_be(tmp_path: Path) -> None:
