@@ -7,25 +7,29 @@ Without `figure=` it also computes the theory's figures and writes the table of 
 
 import sys
 
-from command_line import parse
-from drawing import draw_everything, show
-from scalefree.figures import draw
+from scalefree.command_line import given, names, parse, refused
+from scalefree.drawing import draw_everything, show
+from scalefree.experiments import load_experiment
+from scalefree.figures import check_figure, draw
 from scalefree.records import Store
-from streams import begin
+from scalefree.streams import begin
 
 
 def main() -> int:
     """Exit codes: 0 drawn, 2 an unknown argument, figure or profile."""
     try:
-        options = parse(sys.argv[1:], profile="quick", figure="all", results_dir="results")
+        options = parse(given(), profile="quick", figure="all", results_dir="results")
         if options["figure"] == "all":
             draw_everything(options["profile"], options["results_dir"])
         else:
-            for name in options["figure"].split(","):
+            chosen = names(options, "figure")
+            for name in chosen:
+                check_figure(name)
+            load_experiment(chosen[0], options["profile"])  # an unknown profile is refused before anything is drawn
+            for name in chosen:
                 show(draw(name, options["profile"], Store(options["results_dir"])))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 

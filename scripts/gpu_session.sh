@@ -9,8 +9,12 @@
 # environment, JOBS=8 how many runs share the GPU (under MPS where this machine has it, else in turn), PROFILE=h200 the
 # size of the grids; on a CPU PROFILE=smoke proves the script.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-data=$1 results=$2 end=$(($(date +%s) + ${3:-1700}))
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+if (($# < 2 || $# > 3)) || [ -z "$1" ] || [ -z "$2" ] || ! [[ ${3:-1700} =~ ^[0-9]{1,9}$ ]]; then
+    echo "error: give DATA RESULTS [SECONDS], two folders and a whole number: scripts/gpu_session.sh DATA RESULTS 1700" >&2
+    exit 2
+fi
+data=$1 results=$2 end=$(($(date +%s) + 10#${3:-1700}))
 python=${PYTHON:-.venv/bin/python} profile=${PROFILE:-h200} jobs=${JOBS:-8}
 export PYTHONPATH=src PYTHONUNBUFFERED=1
 mkdir -p "$results"

@@ -96,3 +96,12 @@ def test_without_equality_there_are_no_records(session: Session) -> None:
 
 def test_without_time_nothing_is_started(session: Session) -> None:
     assert session.run(seconds="0") == (0, [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["/d"], ["/d", ""], ["", "r"], ["/d", "r", "many"], ["/d", "r", "-1"], ["/d", "r", "1", "2"]]
+)
+def test_wrong_arguments_are_one_line_and_nothing_written(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([SCRIPT, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("error: give DATA RESULTS")
+    assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

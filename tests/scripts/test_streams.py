@@ -18,10 +18,7 @@ TINY = ("dataset.per_class=20", "model.depth=8", "model.width=4", "training.epoc
 
 
 @pytest.fixture
-def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(SCRIPTS)
-    import streams
-
+def streams() -> Iterator[ModuleType]:
     before = sys.stdout, sys.stderr
     yield streams
     assert (sys.stdout, sys.stderr) == before, "the streams were not given back"
@@ -62,7 +59,7 @@ def test_a_finished_run_is_finished(how: str, said: str, multirun: bool, tmp_pat
 LIBRARY = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from streams import begin
+from scalefree.streams import begin
 def main():
     with open("record", "wb") as file:
         os.write(2, b"said by a library")

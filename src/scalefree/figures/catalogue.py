@@ -117,6 +117,16 @@ def draw_atlas(rows: Sequence["Row"], directory: Path) -> list[Path]:
         return _write(importlib.import_module("scalefree.figures.atlas").draw(rows), directory, "atlas")
 
 
+def check_figure(name: str) -> None:
+    """Refuse a name that no figure has.
+
+    Raises:
+        ConfigError: naming those that there are.
+    """
+    if name not in FIGURES:
+        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
+
+
 def draw(
     name: str,
     profile: str,
@@ -131,8 +141,7 @@ def draw(
     Raises:
         ConfigError: no figure, experiment or profile of that name.
     """
-    if name not in FIGURES:
-        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
+    check_figure(name)
     evidence = gather(load_experiment(name, profile), profile, store, store.records() if records is None else records)
     return draw_pages(evidence, out_dir or store.root / "figures" / profile)
 
