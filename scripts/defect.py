@@ -30,7 +30,7 @@ from scalefree.theory.atlas_subjects import COLLECTION, PACKAGES, Refused, Subje
 
 # Columns whose values have a meaning each.
 _KINDS = ("decay", "if_coupled", "if_decoupled", "if_fixed")
-PAGE = Path(__file__).parents[1] / "docs" / "atlas.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "atlas.md"
 
 
 def constructor_arguments(text: str) -> dict[str, Any]:

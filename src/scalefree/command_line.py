@@ -37,7 +37,7 @@ def given() -> list[str]:
 
 
 def parse(arguments: Sequence[str], /, **defaults: str) -> dict[str, str]:
-    """The defaults with the arguments' values; in paths `~` is the home. A value may be empty only where its default is.
+    """The defaults with the arguments' values, `~` in paths being the home. Empty values stand only for empty defaults.
 
     Raises:
         ValueError: an argument that is not `key=value`, a key without a default or given twice, an empty value, or

@@ -67,7 +67,7 @@ def parse_override(text: str) -> Override:
         value = override.value()
         if not isinstance(value, str | dict) or value == "":
             known = ", ".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
-            raise ConfigError(f"{text} is no choice; {group} takes one name{known and f' of {known}'}")
+            raise ConfigError(f"{text} is not a choice; {group} takes one name{known and f' of {known}'}")
     return override
 
 

@@ -31,8 +31,8 @@ def test_directories_that_are_there_and_that_are_not(tmp_path: Path, monkeypatch
         ("nowhere/results", "nowhere is a link to nowhere"),
         ("loop", "Too many levels of symbolic links"),
         ("x" * 300, "File name too long"),
-        ("a\0b", "null"),
-        ("~no such user/x", "nobody knows whose home"),
+        ("a\0b", "holds a zero character"),
+        ("~no such user/x", "no such home folder"),
     ],
 )
 def test_what_is_refused_by_name(path: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

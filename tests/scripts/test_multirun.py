@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 import scalefree.launching
-from records.made_up import CURVES, HISTOGRAMS, record
+from records.made_up import CURVES, EPOCHS, HISTOGRAMS, record
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.launching import Settings, SweepUnfinished
 from scalefree.records import Store, run_label, run_name
+from scalefree.training.run import Finished
 from scripts.entry import call
 
 TINY = ("model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", "device=cpu")
@@ -133,11 +134,11 @@ def test_a_device_that_is_not_there_is_refused_before_any_run(
 def test_what_is_done_needs_no_device(launched: Launched, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     """The records of a GPU are drawn, and asked for again, on a machine without one."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    arguments = (*TINY, "precision=tf32", "results_dir=results", "seed=0,1")
+    arguments = (*TINY, f"training.epochs={EPOCHS}", "precision=tf32", "results_dir=results", "seed=0,1")
     for seed in (0, 1):
         assert launched.train(*arguments) == 2
         config = run_config(
-            {"model.depth": 8, "model.width": 4, "training.epochs": 1, "precision": "tf32", "seed": seed}
+            {"model.depth": 8, "model.width": 4, "training.epochs": EPOCHS, "precision": "tf32", "seed": seed}
         )
         Store("results").write(record(config), CURVES, HISTOGRAMS)
     assert launched.batches == [] and said().count("precision=tf32 exists on CUDA devices only") == 2
@@ -171,14 +172,15 @@ def test_more_jobs_than_can_be_listed_are_refused_at_once(launched: Launched, sa
     assert said() == "error: this multirun has more than 100000 jobs; divide it into smaller ones\n"
 
 
-def test_what_cannot_be_kept_of_the_multirun_is_no_obstacle(
-    launched: Launched, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("launcher", ["local", "basic"])
+def test_it_writes_no_file_of_its_own(
+    launcher: str, launched: Launched, monkeypatch: pytest.MonkeyPatch, said: Say
 ) -> None:
-    Path("results").mkdir()
-    Path("results/multirun").write_text("in the way")
-    assert launched.train(*TINY, "seed=0,1") == 0
-    assert len(launched.batches[0]) == 2
-    assert "multirun.yaml was not written" in caplog.text
+    """A store that cannot be written may hold all that is asked for."""
+    config = run_config({"model.depth": 8, "model.width": 4, "training.epochs": EPOCHS})
+    monkeypatch.setattr("scalefree.training.run", lambda _: Finished(record(config), trained=False))
+    assert launched.train(f"hydra/launcher={launcher}", *TINY, "seed=0,1") == 0
+    assert said() == "" and list(Path.cwd().iterdir()) == []
 
 
 def test_an_interruption_ends_all_batches(launched: Launched, said: Say) -> None:

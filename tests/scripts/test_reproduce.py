@@ -163,7 +163,7 @@ def test_the_launcher_is_set_as_train_sets_it(
         ),
         (["hydra/launcher=local", f"hydra.launcher.jobs={'9' * 400}"], "hydra.launcher.jobs=9"),
         (["hydra/launcher=local", "hydra.launcher.partition=gpu"], "hydra.launcher.partition is unknown"),
-        (["hydra/launcher=null"], "hydra/launcher=null is no choice"),
+        (["hydra/launcher=null"], "hydra/launcher=null is not a choice"),
         (["hydra/launcher=cloud"], "In 'hydra/config': Could not find 'hydra/launcher/cloud'"),
         (["hydra/launcher=basic"], "hydra/launcher=basic is unknown; choose one of local, gpu, slurm"),
         (["hydra/launcher=gpu", "hydra/launcher=local"], "hydra/launcher=gpu hydra/launcher=local: choose one"),

@@ -68,10 +68,10 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
         ("results_dir=~nobody-is-called-so/x", "no such home folder"),
         ("dataset.root=0.5", r"dataset\.root=0\.5 is not a path"),
         ("results_dir=\x1b[31m", r"\\x1b\[31m"),
-        ("tracking=null", "^error: tracking=null is no choice; tracking takes one name of none, offline, online$"),
-        ("optimizer=3", "^error: optimizer=3 is no choice"),
-        ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is no choice"),
-        ("hydra/launcher=null", "^error: hydra/launcher=null is no choice"),
+        ("tracking=null", "^error: tracking=null is not a choice; tracking takes one name of none, offline, online$"),
+        ("optimizer=3", "^error: optimizer=3 is not a choice"),
+        ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is not a choice"),
+        ("hydra/launcher=null", "^error: hydra/launcher=null is not a choice"),
         (f"seed={'9' * 400}", "^error: seed=9*9 has a number beyond any arithmetic"),
         ("seed=[1", r"^error: seed=\[1 is not key=value as Hydra reads it"),
         ("tracking.project=me/project", r"^error: tracking\.project='me/project' contains '/'"),
@@ -301,7 +301,7 @@ def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
     out, err = capfd.readouterr()
     assert len(Store("results").records()) == 1 and "test error" in out
     first, second, head, *listed = err.splitlines()
-    assert "no readable image" in first and "is 9x8" in second
+    assert "not a readable image" in first and "is 9x8" in second
     assert head == "2 runs failed:" and listed == [first, second]
 
 
