@@ -28,13 +28,6 @@ NASTY = [
 ]
 # What train.py accepts, so that more than refusals is tried.
 SENSIBLE = ("seed=1", "optimizer.lr=1e-2", "model.depth=14", "optimizer=adaml2", "tracking.tags=[a]", "results_dir=~/x")
-    "seed=1",
-    "optimizer.lr=1e-2",
-    "model.depth=14",
-    "optimizer=adaml2",
-    "tracking.tags=[a,b]",
-    "results_dir=~/x",
-)
 # Scripts of `key=value`, their keys, and the exit codes that are theirs alone.
 SCRIPTS: dict[str, tuple[str, set[int]]] = {
     "benchmark.py": ("results_dir dataset_root device", set()),
