@@ -7,7 +7,7 @@ A row's `measure` says its statistic as arithmetic on errors by seed, `at("adaml
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,9 +17,9 @@ from scipy.stats import rankdata
 
 from scalefree.claims.verdict import Measured, Question, Verdict, decide, measured_over_seeds
 from scalefree.experiments.arms import Arm, Network
-from scalefree.experiments.evidence import Evidence, Missing, errors, scalars
+from scalefree.experiments.evidence import Evidence, Missing, describe, errors, scalars
 from scalefree.experiments.intervals import mean_interval, rank_correlation
-from scalefree.experiments.names import cell_name, number, optimizer_name, scope
+from scalefree.experiments.names import cell_name, optimizer_name, scope
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
 
@@ -38,31 +38,36 @@ STEPS_PER_HALVING = 2 * math.log(2) / 1e-3
 
 @dataclass
 class At:
-    """The runs of one network, by method; remembers which cells it was asked for."""
+    """The runs of one network, by method; remembers which cells it was asked for.
+
+    Attributes:
+        whole: whether every seed must be there, as for a claim; figures also show what is unfinished.
+    """
 
     evidence: Evidence
     network: Network
     used: dict[str, Point] = field(default_factory=dict)
+    whole: bool = True
 
-    def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float) -> Point:
+    def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
         """A method's runs with all their seeds; `unusual` are fields of `Arm`.
 
         Raises:
             Missing: cells or seeds that are not there.
         """
         arm = Arm(method, **unusual)  # type: ignore[arg-type]
-        found = self.evidence.complete(self.network.label, arm, cell, decay_times)
-        what = "".join(f", {name} {number(value)}" for name, value in unusual.items())
-        self.used[f"{self.network.label}: {optimizer_name(method)}{what}"] = found
+        find = self.evidence.complete if self.whole else self.evidence.point
+        found = find(self.network.label, arm, cell, decay_times)
+        self.used[f"{self.network.label}: {describe(arm)}"] = found
         return found
 
-    def __call__(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float) -> SeedValues:
+    def __call__(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> SeedValues:
         """Final test errors by seed, in points."""
         return errors(self.point(method, cell, decay_times, **unusual))
 
     def elsewhere(self, network: Network) -> "At":
         """The same for another network."""
-        return At(self.evidence, network, self.used)
+        return At(self.evidence, network, self.used, self.whole)
 
 
 @dataclass(frozen=True)
@@ -571,6 +576,7 @@ def _judge(claim: Claim, evidence: Evidence) -> list[Verdict]:
     return verdicts[:1] if claim.where == "first" else verdicts
 
 
-def judge(evidence: Evidence) -> list[Verdict]:
-    """Every claim in every network in which the profile asks it."""
-    return [verdict for claim in CLAIMS for verdict in _judge(claim, evidence)]
+def judge(evidence: Evidence, numbers: Collection[str] | None = None) -> list[Verdict]:
+    """Every claim, or those of the numbers given, in every network in which the profile asks it."""
+    chosen = [claim for claim in CLAIMS if numbers is None or claim.question.number in numbers]
+    return [verdict for claim in chosen for verdict in _judge(claim, evidence)]

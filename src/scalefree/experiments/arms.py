@@ -21,6 +21,11 @@ class Network:
     initialization: str
 
     @property
+    def family(self) -> str:
+        """The architecture without its size: `resnet`."""
+        return self.label.partition(str(self.depth))[0]
+
+    @property
     def is_usual(self) -> bool:
         """Whether the main question is asked of it: no BatchNorm, and the paper's initialisation."""
         return not self.batch_norm and self.initialization == "kaiming"

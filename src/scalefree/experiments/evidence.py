@@ -4,7 +4,7 @@ Points come from the confirmation experiments alone; the experiment `selection` 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.frozen import Frozen, read_frozen
 from scalefree.experiments.grid import experiment_names, load_experiment
+from scalefree.experiments.names import number, optimizer_name
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
 from scalefree.records import Record, RecordError, Store, run_identity
@@ -42,7 +43,7 @@ class Evidence:
     Attributes:
         frozen: each method's cell in each network.
         selects_itself: whether the seeds that chose the cells are those that are compared, as in the profile quick.
-        waiting: confirmation runs whose step size and decay the selection seeds have yet to choose.
+        waiting: by experiment, the runs whose step size and decay the selection seeds have yet to choose.
     """
 
     profile: str
@@ -50,7 +51,7 @@ class Evidence:
     store: Store
     frozen: Frozen
     selects_itself: bool
-    waiting: Sequence[RunConfig] = ()
+    waiting: Mapping[str, Sequence[RunConfig]] = field(default_factory=dict)
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
     _asked: set[tuple[Network, Arm]] = field(default_factory=set)
 
@@ -65,7 +66,8 @@ class Evidence:
                 found.setdefault(key, {})[result.config.seed] = result
         for key, by_seed in found.items():
             self._points[key] = Point(tuple(by_seed[seed] for seed in sorted(by_seed)))
-        configs = [*(point.results[0].config for point in self._points.values()), *self.waiting]
+        waiting = [config for name, configs in self.waiting.items() if name != SELECTION for config in configs]
+        configs = [*(point.results[0].config for point in self._points.values()), *waiting]
         self._asked.update((network_of(config), arm_of(config)) for config in configs)
 
     @property
@@ -78,6 +80,24 @@ class Evidence:
     def confirms(self) -> bool:
         """Whether the profile has selection seeds, so that docs/analysis_plan.md plans it."""
         return bool(self.results.get(SELECTION))
+
+    def networks_of(self, experiments: Iterable[str]) -> list[Network]:
+        """Every network of some experiments, from shallow to deep."""
+        found = {network_of(result.config) for name in experiments for result in self.results.get(name, ())}
+        return sorted(found, key=lambda network: (network.depth, network.label))
+
+    def grids(self, experiment: str) -> dict[Network, dict[str, list[Point]]]:
+        """An experiment's cells under the usual protocol, by network and method; the selection's too."""
+        found: dict[Network, dict[str, dict[tuple[float, float], list[Result]]]] = {}
+        for result in self.results.get(experiment, ()):
+            arm, chosen = arm_of(result.config), result.config.optimizer
+            if arm.is_usual:
+                cells = found.setdefault(network_of(result.config), {}).setdefault(arm.method, {})
+                cells.setdefault((chosen.lr, chosen.weight_decay), []).append(result)
+        return {
+            network: {method: [Point(tuple(of)) for of in cells.values()] for method, cells in methods.items()}
+            for network, methods in sorted(found.items(), key=lambda item: (item[0].depth, item[0].label))
+        }
 
     def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
         """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
@@ -118,13 +138,13 @@ class Evidence:
 
 
 def describe(arm: Arm) -> str:
-    """`adamw, eps 1e-3, loss x100`: the arm in a few words."""
+    """`AdamW, eps 1e-3, loss x100`: the arm in a few words."""
     parts = [
-        arm.method,
-        "" if arm.eps == 1e-8 else f"eps {arm.eps:g}",
+        optimizer_name(arm.method),
+        "" if arm.eps == 1e-8 else f"eps {number(arm.eps)}",
         "" if arm.loss_multiplier == 1 else f"loss x{arm.loss_multiplier:g}",
-        f"gradients unbalanced over {arm.gradient_unbalance:g} decades" if arm.gradient_unbalance else "",
-        f"decays unbalanced over {arm.decay_unbalance:g} decades" if arm.decay_unbalance else "",
+        f"layer gradients x10^±{arm.gradient_unbalance:g}" if arm.gradient_unbalance else "",
+        f"layer decays x10^±{arm.decay_unbalance:g}" if arm.decay_unbalance else "",
         "" if arm.schedule == "constant" else arm.schedule,
         f"replica {arm.replica}" if arm.replica else "",
     ]
@@ -151,11 +171,11 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
     known = store.records() if records is None else records
     experiments = {name: load_experiment(name, profile) for name in experiment_names()}
     results = {name: with_records(experiment, known) for name, experiment in experiments.items()}
-    waiting = [config for name, experiment in experiments.items() if name != SELECTION for config in experiment.waiting]
     frozen = read_frozen(profile)
     selects_itself = not frozen.cells and not results[SELECTION]
     if selects_itself:
         # Several experiments may ask for one cell.
         own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
         frozen = choose(settings(own.values()))
+    waiting = {name: experiment.waiting for name, experiment in experiments.items()}
     return Evidence(profile, results, store, frozen, selects_itself, waiting)

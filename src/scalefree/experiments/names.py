@@ -1,10 +1,10 @@
-"""How configurations are written for a reader: optimizers, data sets, models, cells, settings, numbers."""
+"""How configurations are written for a reader: optimizers, data sets, networks, cells, numbers."""
 
 from collections.abc import Iterable, Sequence
 
-from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetConfig, RunConfig
+from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetConfig
+from scalefree.experiments.arms import Network
 from scalefree.experiments.results import Point
-from scalefree.records import model_label
 
 OPTIMIZERS = {
     "adaml2": "Adam-l2",
@@ -77,54 +77,8 @@ def width_name(model: ModelConfig) -> str:
     return ""
 
 
-def _aspects(config: RunConfig) -> dict[str, str]:
-    """What a setting is, aspect by aspect; an empty string for the usual value."""
-    model = config.model
-    initialization = model.initialization if isinstance(model, ResNetConfig) else "kaiming"
-    multiplier = config.training.loss_multiplier
-    return {
-        "model": f"{MODELS[model.name]}-{model.depth}",
-        "width": width_name(model),
-        "batch_norm": "with BN" if model.batch_norm else "without BN",
-        "initialization": "" if initialization == "kaiming" else INITIALIZATIONS[initialization],
-        "dataset": dataset_name(config.dataset),
-        "schedule": "" if config.schedule.name == "constant" else config.schedule.name,
-        "loss": "" if multiplier == 1 else f"loss x{multiplier:g}",
-        "eps": "" if config.optimizer.eps == 1e-8 else f"eps {number(config.optimizer.eps)}",
-    }
-
-
-def setting_name(config: RunConfig, without: str | None = None) -> str:
-    """`ResNet-110 without BN, CIFAR-10, cosine`: all that sets a setting apart, but for the aspect `without`."""
-    aspects = {key: "" if key == without else text for key, text in _aspects(config).items()}
-    head = " ".join(aspects.pop(key) for key in ("model", "batch_norm"))
-    return ", ".join([head, *(text for text in aspects.values() if text)])
-
-
-def row_names(configs: Sequence[RunConfig]) -> list[list[str]]:
-    """For rows of one figure: the model's name and whatever differs between the rows, one line each."""
-    aspects = [_aspects(config) for config in configs]
-    differing = [key for key in aspects[0] if len({of[key] for of in aspects}) > 1] if aspects else []
-    usual = {
-        "width": "usual width",
-        "schedule": "constant",
-        "loss": "loss x1",
-        "eps": "eps 1e-8",
-        "initialization": "Kaiming",
-    }
-    keys = [key for key in aspects[0] if key == "model" or key in differing] if aspects else []
-    return [[of[key] or usual[key] for key in keys] for of in aspects]
-
-
-def slugs(configs: Sequence[RunConfig]) -> list[str]:
-    """File name endings, one a setting and all different: the model's label and what is unusual about it."""
-    found: list[str] = []
-    for config in configs:
-        aspects = _aspects(config)
-        unusual = [aspects[key].replace(" ", "") for key in ("schedule", "loss", "eps") if aspects[key]]
-        found.append("-".join([model_label(config), *unusual]))
-    if len(set(found)) < len(found):
-        found = [f"{config.dataset.name}-{slug}" for config, slug in zip(configs, found, strict=True)]
-    if len(set(found)) < len(found):
-        found = [f"{slug}-{number}" for number, slug in enumerate(found, 1)]
-    return found
+def network_name(network: Network) -> str:
+    """`ResNet-80, zero last conv.`, `ResNet-38 with BN`."""
+    kind = f"{MODELS[network.family]}-{network.depth}{' with BN' if network.batch_norm else ''}"
+    initialization = INITIALIZATIONS[network.initialization]
+    return kind if network.initialization == "kaiming" else f"{kind}, {initialization}"
