@@ -9,6 +9,7 @@ import sys
 
 from command_line import parse
 from drawing import draw_everything, show
+from scalefree.experiments.evidence import gather
 from scalefree.figures import draw
 from scalefree.records import Store
 from streams import begin
@@ -21,8 +22,9 @@ def main() -> int:
         if options["figure"] == "all":
             draw_everything(options["profile"], options["results_dir"])
         else:
+            evidence = gather(options["profile"], Store(options["results_dir"]))
             for name in options["figure"].split(","):
-                show(draw(name, options["profile"], Store(options["results_dir"])))
+                show(draw(name, evidence))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

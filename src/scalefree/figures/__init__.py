@@ -1,19 +1,7 @@
-"""Figures of the experiments: pure functions from the records in a store to pages, drawn the same every time."""
+"""Figures of the experiments: pure functions from a profile's evidence to pages, drawn the same every time."""
 
-from scalefree.figures.catalogue import FIGURES, THEORY, draw, draw_all, draw_atlas, draw_pages, draw_theory, pages
-from scalefree.figures.evidence import Evidence, gather
+from scalefree.figures.catalogue import FIGURES, THEORY, is_asked, pages
+from scalefree.figures.files import draw, draw_all, draw_atlas, draw_theory
 from scalefree.figures.style import styled
 
-__all__ = [
-    "FIGURES",
-    "THEORY",
-    "Evidence",
-    "draw",
-    "draw_all",
-    "draw_atlas",
-    "draw_pages",
-    "draw_theory",
-    "gather",
-    "pages",
-    "styled",
-]
+__all__ = ["FIGURES", "THEORY", "draw", "draw_all", "draw_atlas", "draw_theory", "is_asked", "pages", "styled"]
