@@ -245,14 +245,26 @@ def facts(session: Session) -> None:
     if shutil.which("nvidia-smi"):
         session.say(subprocess.run(asked, capture_output=True, text=True, timeout=30).stdout.strip())
     tools = {name: shutil.which(name) for name in ("git", "nvidia-cuda-mps-control", "nvidia-cuda-mps-server", "cc")}
-    session.say(f"{len(os.sched_getaffinity(0))} cores, kernel {platform.release()}, {tools}, .git {Path('.git').exists()}")
+    session.say(
+        f"{len(os.sched_getaffinity(0))} cores, kernel {platform.release()}, {tools}, .git {Path('.git').exists()}"
+    )
 
 
 def tests(session: Session) -> None:
     """The package's own tests of this device, for the time that is left; their whole output is kept."""
     left = session.end - time.monotonic()
     command = [
-        *("timeout", "--signal=INT", "--kill-after=5", f"{left:.0f}", sys.executable, "-m", "pytest", "-rfE", "--tb=short"),
+        *(
+            "timeout",
+            "--signal=INT",
+            "--kill-after=5",
+            f"{left:.0f}",
+            sys.executable,
+            "-m",
+            "pytest",
+            "-rfE",
+            "--tb=short",
+        ),
         *("-n", "8", "-k", "cuda", "-p", "no:cacheprovider", "tests/training", "tests/benchmarks/test_stages.py"),
     ]
     with (session.out / "tests.txt").open("w") as file:

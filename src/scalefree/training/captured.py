@@ -124,6 +124,8 @@ class CapturedSteps:
         if self.task.loss_second_moment is not None:
             state += self.task.loss_second_moment.u
         saved = [tensor.clone() for tensor in state]
-        yield
-        for tensor, value in zip(state, saved, strict=True):
-            tensor.copy_(value)
+        try:
+            yield
+        finally:
+            for tensor, value in zip(state, saved, strict=True):
+                tensor.copy_(value)
