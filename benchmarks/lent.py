@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,8 @@ def _answer(pipe: Connection, function: Callable[..., Iterator[Any]], arguments:
     try:
         for value in function(*arguments):
             pipe.send((True, value))
-            pipe.recv()
+            if not pipe.recv():
+                break
     except BaseException as error:
         pipe.send((False, "".join(traceback.format_exception(error))))
     pipe.close()
@@ -114,10 +115,13 @@ class Fork:
 
     def go_on(self) -> None:
         """Let it compute its next value."""
-        self.pipe.send(None)
+        self.pipe.send(True)
 
     def close(self) -> None:
-        """End it, in whatever state it is."""
+        """Let it end, as MPS wants its clients to, or end it."""
+        with suppress(OSError):
+            self.pipe.send(False)
+        self.process.join(5)
         self.process.kill()
         self.process.join(10)
 
@@ -201,10 +205,11 @@ def small_run(config: RunConfig) -> Iterator[str]:
     """A whole run to its record."""
     started = time.perf_counter()
     record = run(config).record
+    made, error = record.environment, record.final_metrics["final_test_error"]
     yield (
-        f"{record.outcome.status} after {record.outcome.step} steps, test error {record.final_metrics['final_test_error']}, "
-        f"{time.perf_counter() - started:.1f} s; runner {record.environment['runner']}, "
-        f"commit {str(record.environment['commit'])[:12]}, changes {record.environment['uncommitted_changes']}"
+        f"{record.outcome.status} after {record.outcome.step} steps, test error {error}, "
+        f"{time.perf_counter() - started:.1f} s; runner {made['runner']}, commit {str(made['commit'])[:12]}, "
+        f"changes {made['uncommitted_changes']}"
     )
 
 
@@ -219,10 +224,10 @@ def together(session: Session, name: str, arguments: list[tuple[Any, ...]], seco
     finally:
         for fork in forks:
             fork.close()
-    each = [one for one, _ in rates]
+    each = [float(one) for one, _ in rates]
     session.say(
-        f"{name}: {sum(each):.0f} steps/s together, {min(each):.0f} to {max(each):.0f} each, ready in {max(ready):.1f} s, "
-        f"last loss {rates[0][1]:.4g}"
+        f"{name}: {sum(each):.0f} steps/s together, {min(each):.0f} to {max(each):.0f} each, "
+        f"ready in {max(ready):.1f} s, last loss {rates[0][1]:.4g}"
     )
     return sum(each)
 

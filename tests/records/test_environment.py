@@ -156,7 +156,7 @@ def test_a_repository_without_a_commit_has_none(file: Path) -> None:
 
 @pytest.fixture
 def travelled(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the checkout without its repository, beside a manifest that the environment names; the file that asks."""
+    """A copy of the checkout without its repository, with a manifest that the environment names; the file that asks."""
     made = manifest(file.parents[3])
     assert made is not None and made["commit"] == commit
     shutil.copytree(file.parents[3], tmp_path / "copy", ignore=shutil.ignore_patterns(".git"))

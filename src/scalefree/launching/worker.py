@@ -58,7 +58,7 @@ def _lost_its_device() -> bool:
     """Whether CUDA refuses this process everything from here on, as it does after a kernel's illegal access."""
     import torch
 
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return False
     try:
         torch.cuda.synchronize()

@@ -23,7 +23,7 @@ from scalefree.training.task import Task, build_task
 FIRST, LAST = 16, 4
 # The largest distances, at half of the steps and at any: of losses, relative; of gradients and BatchNorm's buffers, in
 # units of their length; of the weights after a step along one gradient, in units of that step. In float32 half of the
-# gradients are 1e-6 apart on a CPU, and now and then one is 6e-3: where rounding decides whether a ReLU passes its input.
+# gradients are 1e-6 apart on a CPU, and now and then one is 6e-3: where rounding decides if a ReLU passes its input.
 ALLOWED: dict[str, dict[str, tuple[float, float]]] = {
     "loss": {"fp32": (1e-4, 1e-3), "tf32": (1e-2, 0.1), "bf16": (5e-2, 0.5)},
     "gradient": {"fp32": (2e-3, 5e-2), "tf32": (0.1, 0.5), "bf16": (0.3, 1.0)},
