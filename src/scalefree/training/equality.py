@@ -63,7 +63,7 @@ def _apart(found: Tensor, expected: Tensor, unit: Tensor) -> float:
     if not torch.isfinite(expected).all() and not torch.isfinite(found).all():
         return 0.0
     difference = (found - expected).norm()
-    return float(difference / unit.norm()) if difference > 0 else 0.0
+    return 0.0 if difference == 0 else float(difference / unit.norm())
 
 
 def _joined(named: dict[str, Tensor]) -> Tensor:
