@@ -32,6 +32,7 @@ from scalefree.launching.mps import multi_process_service
 from scalefree.training import flat, run
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import set_precision, synchronize
+from scalefree.training.equality import distances
 from scalefree.training.evaluation import evaluate_all
 from scalefree.training.task import Task, build_task, load_data
 from scalefree.training.trainer import captures, steps
@@ -188,6 +189,16 @@ def kernels(config: RunConfig, out: Path) -> Iterator[str]:
     )
 
 
+def equality(config: RunConfig) -> Iterator[str]:
+    """How far the fast path's steps are from the plain loop's."""
+    started = time.perf_counter()
+    device = torch.device(config.device)
+    set_precision(config.precision, device)
+    found = distances(config, load_data(config.dataset), device)
+    verdict = found.too_large(config.precision) or "equal"
+    yield f"{verdict} ({found.describe()}), {time.perf_counter() - started:.1f} s"
+
+
 def evaluation(config: RunConfig) -> Iterator[str]:
     """Seconds of an evaluation of all splits, and of one measurement."""
     task = prepared_task(config, "")
@@ -306,19 +317,19 @@ def main() -> None:
                 return together(session, name, [(subject, variant, seconds)], seconds)
         return 0.0
 
-    def at_once(runs: int, subject: RunConfig, variant: str = "", mps: bool = True) -> float:
+    def at_once(runs: int, subject: RunConfig, variant: str = "", mps: bool = True) -> None:
         name = f"{runs} at once{' under MPS' if mps else ''}, depth {subject.model.depth} {subject.precision} {variant}"
         with session.stage(name, 16) as may:
             if may:
                 with multi_process_service() if mps else nullcontext():
                     many = [(with_values(subject, {"seed": seed}), variant, 6.0) for seed in range(runs)]
-                    return together(session, name, many, 6.0)
-        return 0.0
+                    together(session, name, many, 6.0)
 
     whole = with_values(of(20), tiny)
     said(session, "a small run to its record", small_run, whole, needs=20)
     said(session, "the same, plain", small_run, with_values(whole, {"runner": "plain", "seed": 101}), needs=20)
     rates = {"": alone("alone, depth 56 fp32", of(56), seconds=5.0)}
+    said(session, "equality, depth 56 fp32", equality, of(56), needs=10)
     said(session, "kernels", kernels, of(56), session.out, needs=15)
     at_once(8, of(56))
     at_once(16, of(56))
@@ -328,6 +339,8 @@ def main() -> None:
     if rates[best] > 1.1 * rates[""]:
         at_once(16, of(56), best)
     alone("alone, depth 56 tf32", of(56, "tf32"))
+    said(session, "equality, depth 56 tf32", equality, of(56, "tf32"), needs=10)
+    said(session, "equality, depth 110 fp32", equality, of(110), needs=10)
     at_once(24, of(56), best)
     said(session, "depth 56", evaluation, of(56), needs=10)
     at_once(8, of(56), best, mps=False)
