@@ -115,7 +115,7 @@ def _archive(path: Path, files: Iterable[Path], root: Path) -> None:
 
 
 def _parts(files: Iterable[Path], largest: int) -> list[list[Path]]:
-    """Files in their order, in parts that each fill an archive of at most `largest` bytes; left out what alone is larger."""
+    """Files in their order, in parts that each fit an archive of `largest` bytes; what alone is larger is left out."""
     parts: list[list[Path]] = [[]]
     filled = 0
     for file in files:
