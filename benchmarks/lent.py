@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -254,6 +255,11 @@ def said(session: Session, name: str, function: Callable[..., Iterator[str]], *a
                 fork.close()
 
 
+def forked() -> Iterator[str]:
+    """Whether a fork of this process can use CUDA: torch refuses it once the parent has asked for devices."""
+    yield "refused by torch" if torch.cuda._is_in_bad_fork() else "may use CUDA"
+
+
 def facts(session: Session) -> None:
     """Versions and what this machine has."""
     session.say(f"torch {torch.__version__}, cuda {torch.version.cuda}, python {platform.python_version()}")
@@ -303,9 +309,13 @@ def main() -> None:
         facts(session)
     cell = load_experiment("selection", "cifar16").cells[0].config
     given = {"dataset.root": str(Path(data).absolute()), "device": device, "tracking.mode": "none"}
-    config = with_values(cell, {**given, "results_dir": str(session.out / "trial")})
+    config = with_values(cell, {**given, "results_dir": tempfile.mkdtemp()})
     load_data(config.dataset)
     session.say("data and configuration are there")
+    with session.stage("forks", 0):
+        fork = Fork(forked)
+        session.say(f"forks: {fork.get()}")
+        fork.close()
     tiny = {"dataset.per_class": 200, "training.epochs": 2, "training.evaluate_every": 1}
 
     def of(depth: int, precision: str = "fp32") -> RunConfig:
