@@ -1,18 +1,26 @@
 """A session on a lent machine: what is packed fits its files, the next call goes on with it, and time is kept."""
 
+import importlib
 import os
-import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-import gpu_session
-from gpu_session import KEPT, pack, run_until, unpack
+from scripts.entry import SCRIPTS, start
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_session.py"
+SCRIPT = "gpu_session.py"
+KEPT = ("record.json", "curves.npz", "histograms.npz", "run.log")
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module("gpu_session")
 
 
 def made(results: Path, name: str, checkpoint: int = 0, age: float = 0.0) -> Path:
@@ -29,14 +37,14 @@ def made(results: Path, name: str, checkpoint: int = 0, age: float = 0.0) -> Pat
     return run
 
 
-def test_a_second_call_has_what_the_first_one_made(tmp_path: Path) -> None:
+def test_a_second_call_has_what_the_first_one_made(session: ModuleType, tmp_path: Path) -> None:
     results, out = tmp_path / "results", tmp_path / "out"
     out.mkdir()
     old = made(results, "old")
     made(results, "done")
     made(results, "begun", checkpoint=1000)
-    assert [path.name for path in pack(results, out, {old})] == ["records-0.tar.gz", "checkpoints-0.tar"]
-    assert unpack(out, tmp_path / "second") == len(KEPT) + 1
+    assert [path.name for path in session.pack(results, out, {old})] == ["records-0.tar.gz", "checkpoints-0.tar"]
+    assert session.unpack(out, tmp_path / "second") == len(KEPT) + 1
     found = {path.relative_to(tmp_path / "second") for path in (tmp_path / "second").rglob("*") if path.is_file()}
     assert found == {Path("runs/begun/checkpoint.pt"), *(Path("runs/done", kept) for kept in KEPT)}
     for path in found:
@@ -44,15 +52,15 @@ def test_a_second_call_has_what_the_first_one_made(tmp_path: Path) -> None:
 
 
 def test_every_file_keeps_the_limit_and_the_newest_checkpoints_come_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gpu_session, "CHECKPOINT_FILES", 2)
+    monkeypatch.setattr(session, "CHECKPOINT_FILES", 2)
     largest = 200_000
     for age in range(6):
         made(tmp_path, f"begun{age}", checkpoint=70_000, age=age)
     made(tmp_path, "huge", checkpoint=largest)
     (tmp_path / "out").mkdir()
-    written = pack(tmp_path, tmp_path / "out", set(), largest)
+    written = session.pack(tmp_path, tmp_path / "out", set(), largest)
     assert all(path.stat().st_size <= largest for path in written)
     names = []
     for path in written:
@@ -65,22 +73,22 @@ def test_every_file_keeps_the_limit_and_the_newest_checkpoints_come_first(
 
 @pytest.mark.parametrize(("obeys", "code"), [(True, 7), (False, -9)])
 def test_a_command_is_told_to_save_and_then_ended(
-    obeys: bool, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    obeys: bool, code: int, session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_session, "PATIENCE", 1.0)
+    monkeypatch.setattr(session, "PATIENCE", 1.0)
     answer = "sys.exit(7)" if obeys else "None"
     program = (
         f"import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *a: {answer})\n"
         "print('ready', flush=True)\nfor _ in range(100): time.sleep(0.2)"
     )
     started = time.monotonic()
-    assert run_until([sys.executable, "-c", program], started + 3, tmp_path / "log") == code
+    assert session.run_until([sys.executable, "-c", program], started + 3, tmp_path / "log") == code
     assert 3 <= time.monotonic() - started < 15 and (tmp_path / "log").read_text() == "ready\n"
 
 
-def test_a_command_that_ends_by_itself_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_command_that_ends_by_itself_is_not_waited_for(session: ModuleType, tmp_path: Path) -> None:
     started = time.monotonic()
-    assert run_until([sys.executable, "-c", "raise SystemExit(3)"], started + 60, tmp_path / "log") == 3
+    assert session.run_until([sys.executable, "-c", "raise SystemExit(3)"], started + 60, tmp_path / "log") == 3
     assert time.monotonic() - started < 30
 
 
@@ -94,13 +102,13 @@ def test_what_a_machine_lacks_is_said_before_any_work(tmp_path: Path) -> None:
         f"results={tmp_path / 'r'}",
         "profile=smoke experiment=seeds",
     ]
-    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=100)
-    assert done.returncode == 2 and "has no test/ folder" in done.stderr and not (tmp_path / "r").exists()
+    done = start(tmp_path, SCRIPT, *arguments)
+    assert done.returncode == 2 and "has no class folders" in done.stderr and not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["data=d", "out=o"], ["data=d", "out=o", "jobs=0", "profile=a experiment=b"]]
 )
-def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=100)
+def test_wrong_arguments_are_refused(arguments: list[str], tmp_path: Path) -> None:
+    done = start(tmp_path, SCRIPT, *arguments)
     assert done.returncode == 2 and done.stderr.startswith("error: ")
