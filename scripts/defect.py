@@ -20,7 +20,6 @@ from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.drawing import show
 from scalefree.figures import draw_atlas
 from scalefree.files import atomic_write
-from scalefree.paths import written_path
 from scalefree.streams import begin
 from scalefree.terminal import shown
 from scalefree.theory import atlas
@@ -86,7 +85,6 @@ def main() -> int:
         elif options["arguments"]:
             raise ValueError("arguments= needs the target= whose arguments they are")
         else:
-            options["page"] = written_path("page", options["page"])
             tell_all(options)
     except ModuleNotFoundError as error:
         if error.name != COLLECTION:

@@ -9,7 +9,7 @@ import sys
 
 from scalefree.command_line import given, names, parse, refused
 from scalefree.drawing import draw_everything, show
-from scalefree.experiments import load_experiment
+from scalefree.experiments.evidence import gather
 from scalefree.figures import check_figure, draw
 from scalefree.records import Store
 from scalefree.streams import begin
@@ -25,9 +25,9 @@ def main() -> int:
             chosen = names(options, "figure")
             for name in chosen:
                 check_figure(name)
-            load_experiment(chosen[0], options["profile"])  # an unknown profile is refused before anything is drawn
+            evidence = gather(options["profile"], Store(options["results_dir"]))
             for name in chosen:
-                show(draw(name, options["profile"], Store(options["results_dir"])))
+                show(draw(name, evidence))
     except ValueError as error:
         return refused(error)
     return 0

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from scalefree.paths import written_path
-from scalefree.records import check_results_dir
 from scalefree.terminal import shown
 
-PATHS = ("results_dir", "dataset_root")
+PATHS = ("results_dir", "dataset_root", "data", "out", "back", "results", "to", "page")
 # The largest number that counts something here: runs at a time.
 MOST = 10_000
 
@@ -56,6 +55,8 @@ def parse(arguments: Sequence[str], /, **defaults: str) -> dict[str, str]:
         values[key] = written_path(key, value) if key in PATHS and value != defaults[key] else value
     options = {**defaults, **values}
     if "results_dir" in options:
+        from scalefree.records import check_results_dir  # needs NumPy, which a bare machine may lack
+
         check_results_dir(options["results_dir"])
     return options
 

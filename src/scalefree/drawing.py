@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scalefree.claims import write
-from scalefree.experiments import load_experiment
+from scalefree.experiments.evidence import gather
 from scalefree.figures import draw_all, draw_theory
 from scalefree.records import Store
 
@@ -21,9 +21,9 @@ def draw_everything(profile: str, results_dir: str, jobs: int | None = None) -> 
     `jobs` processes draw at once, all cores if None.
     """
     store = Store(results_dir)
-    load_experiment("without_bn", profile)  # an unknown profile is refused before anything is computed
+    evidence = gather(profile, store)
     print("figures, each as PNG and PDF:")
-    show(draw_all(profile, store, jobs=jobs))
+    show(draw_all(evidence, jobs=jobs))
     show(draw_theory(store.root / "figures" / "theory"))
     print("claims:")
     show(write(profile, results_dir))

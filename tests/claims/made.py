@@ -1,141 +1,156 @@
-"""Hand-made records: claims are tested on stores with known content, not on trained runs."""
+"""Stores with known content: every run of a profile comes out as a function of its configuration says."""
 
+import dataclasses
+import hashlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
-from scalefree.claims import Evidence
-from scalefree.config import RunConfig, with_values
-from scalefree.experiments import experiment_names, load_experiment, runs_of, with_records
-from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
+from experiments.made import Loaded, outcome
+from scalefree.claims import planned
+from scalefree.claims.verdict import Verdict
+from scalefree.config import RunConfig
+from scalefree.experiments import with_records
+from scalefree.experiments.arms import arm_of, network_of
+from scalefree.experiments.choosing import choose
+from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.results import settings
+from scalefree.records import Record, Store, run_identity
 
-EXPONENTS = np.arange(-27, 4)
-# What every error of seed 1 has more than those of seed 0: common to one seed's runs, so pairing takes it out.
-OF_SEED = 0.002
 
+@dataclass(frozen=True)
+class Made:
+    """A run's outcome: error in points, None for a diverged run.
 
-class Made(NamedTuple):
-    """A run's outcome; error None is a diverged run. `center` is the bin in which all its update scales lie."""
+    Attributes:
+        decay_spread: interquartile range of log2 effective decay.
+        gradients: bins of the first and of the last gradients' median, of 34; None: no gradients were measured.
+    """
 
     error: float | None
-    spread: float = 4.0
     validation: float | None = None
-    center: int = -3
+    spread: float | None = 4.0
+    peak: float = 0.3
+    decay_spread: float = 2.0
+    gradients: tuple[int, int] | None = (15, 15)
 
 
 Model = Callable[[RunConfig], Made | None]
 
 
-def record(config: RunConfig, made: Made) -> Record:
-    """The record of such a run."""
-    completed = made.error is not None
-    metrics: dict[str, float | None] = {"final_test_error": made.error, "lowest_test_error": made.error}
-    fingerprints = {"train": "a" * 64, "test": "b" * 64}
-    if config.dataset.validation_fraction:
-        metrics["final_validation_error"] = made.error if made.validation is None else made.validation
-        fingerprints["validation"] = "c" * 64
-    return Record(
-        identity=run_identity(config),
-        name=run_name(config),
-        config=scientific_config(config),
-        outcome=Outcome("completed", 1230) if completed else Outcome("diverged", 17, "training loss nan"),
-        environment={},
-        fingerprints=fingerprints,
-        final_metrics=metrics,
-        update_scale={"network": {"iqr": made.spread, "std": 1.5 * made.spread}},
-        timing={"wall_seconds": 60.0},
-        parameters=1000,
-    )
+def chance(*of: object) -> float:
+    """A number in (-0.5, 0.5) that looks random and depends on nothing but its arguments."""
+    digest = hashlib.sha256(repr(of).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48 - 0.5
 
 
-def counts(center: int) -> npt.NDArray[np.int64]:
-    """A histogram of 1,000 coordinates: 300 that do not move, the others in one bin."""
-    row = np.zeros(len(EXPONENTS) + 3, dtype=np.int64)
-    row[0], row[1 + center - EXPONENTS[0]] = 300, 700
-    return row
+def of_seed(config: RunConfig) -> float:
+    """What all runs of a network and seed have more than those of other seeds: pairing takes it out."""
+    return 10 * chance("seed", config.seed, config.model.depth)
 
 
-def evidence(profile: str, model: Model, *experiments: str) -> Evidence:
-    """What the experiments (all if none is named) would have if every run came out as the model says; None: missing."""
+def alike(config: RunConfig) -> Made:
+    """No method differs from any other, but for a hundredth of a point."""
+    return Made(40 + of_seed(config) + 0.01 * chance(config))
+
+
+def as_record(blank: Record, config: RunConfig, made: Made) -> Record:
+    more: dict[str, Any] = {}
+    if made.spread is not None and made.error is not None:
+        more["update_scale"] = {"network": {"iqr": made.spread, "peak_share": made.peak}}
+        if config.optimizer.weight_decay > 0:
+            more["effective_decay"] = {"network": {"iqr": made.decay_spread}}
+    error, validation = (None if value is None else value / 100 for value in (made.error, made.validation))
+    return dataclasses.replace(blank, **outcome(config, error, validation), **more)
+
+
+class MadeStore(Store):
+    """Has histograms of gradients alone, by what the model says."""
+
+    def __init__(self, model: Model, configs: dict[str, RunConfig]) -> None:
+        super().__init__("no-such-folder")
+        self.model, self.configs = model, configs
+
+    def histograms(self, record: Record) -> dict[str, npt.NDArray[Any]]:
+        made = self.model(self.configs[record.identity])
+        if made is None or made.gradients is None:
+            return {}
+        counts = np.zeros((3, 34), dtype=np.int64)
+        for row, place in zip(counts, (made.gradients[0], 7, made.gradients[1]), strict=True):
+            row[[0, place, -1]] = (30, 41, 10)
+        return {"gradient_counts/network": counts, "step": np.array([1, 100, 1117])}
+
+
+def evidence(loaded: Loaded, model: Model) -> Evidence:
+    """What a profile would have if every confirmation run came out as the model says; None: the run is missing."""
+    records, configs = {}, {}
     results = {}
-    for name in experiments or experiment_names():
-        experiment = load_experiment(name, profile)
-        records = {}
-        for cell in experiment.cells:
-            made = model(cell.run)
-            if made is not None:
-                records[cell.identity] = record(cell.run, made)
+    for name, experiment in loaded.experiments.items():
+        for cell in experiment.cells if name != "selection" else ():
+            if cell.identity not in records and (made := model(cell.run)) is not None:
+                records[cell.identity] = as_record(loaded.blank[cell.identity], cell.run, made)
+                configs[cell.identity] = cell.run
         results[name] = with_records(experiment, records)
-    return Evidence(profile, results, Store("no-such-directory"))
+    waiting = [c for name, experiment in loaded.experiments.items() if name != "selection" for c in experiment.waiting]
+    itself = not loaded.frozen.cells and not results["selection"]
+    own = {run_identity(of.config): of for some in results.values() for of in some} if itself else {}
+    frozen = choose(settings(own.values())) if itself else loaded.frozen
+    return Evidence(loaded.profile, results, MadeStore(model, configs), frozen, itself, waiting)
 
 
-def written(root: Path, profile: str, model: Model, *experiments: str) -> Store:
-    """The same as a store on disk, with histograms."""
-    store = Store(root)
-    loaded = [load_experiment(name, profile) for name in experiments or experiment_names()]
-    for config, _ in runs_of(loaded).values():
-        made = model(config)
-        if made is not None:
-            done = record(config, made)
-            row = counts(made.center).reshape(1, -1)
-            epochs = config.training.epochs
-            histograms = {"epoch": np.array([epochs]), "log2_lower_edge": EXPONENTS, "counts/network": row}
-            ends = {name: done.final_metrics.get(f"final_{name}") for name in ("test_error", "validation_error")}
-            curves = {name: np.full(epochs, end) for name, end in ends.items() if end is not None}
-            store.write(done, curves, histograms)
-    return store
+def judged(loaded: Loaded, model: Model, *numbers: str) -> dict[str, Verdict]:
+    """Verdicts by place, `4b-resnet80w8-nobn`: those of some claims, of all where none is named."""
+    with pytest.MonkeyPatch.context() as patch:
+        if numbers:
+            patch.setattr(planned, "CLAIMS", [of for of in planned.CLAIMS if of.question.number in numbers])
+        return {verdict.place: verdict for verdict in planned.judge(evidence(loaded, model))}
 
 
-# AdamW's gain over Adam-l2 without BatchNorm by depth, at the depths of all profiles.
-GAIN = {20: 0.002, 38: 0.03, 44: 0.02, 56: 0.05, 80: 0.12, 100: 0.07, 110: 0.09, 218: 0.15}
+@dataclass(frozen=True)
+class Runs:
+    """Some runs of a profile, by network and by what is unusual about them.
+
+    Attributes:
+        decay: None for any; else the runs' own.
+    """
+
+    network: str
+    method: str
+    decay: float | None = None
+    eps: float = 1e-8
+    loss_multiplier: float = 1.0
+    gradient_unbalance: float = 0.0
+    decay_unbalance: float = 0.0
+    schedule: str = "constant"
+    replica: int = 0
+
+    def has(self, config: RunConfig) -> bool:
+        arm = arm_of(config)
+        return (
+            network_of(config).label == f"resnet{self.network}"
+            and all(getattr(arm, name) == getattr(self, name) for name in vars(arm))
+            and self.decay in (None, config.optimizer.weight_decay)
+        )
 
 
-def as_the_paper_says(config: RunConfig) -> Made:
-    """Runs in which every claim holds; of the open questions, eps and initialisation remove the gap."""
-    model, optimizer, depth = config.model, config.optimizer.name, config.model.depth
-    seed = OF_SEED * config.seed
-    if model.batch_norm:
-        return Made(0.05 + seed)
-    if getattr(model, "initialization", "kaiming") != "kaiming":
-        return Made(0.06 + seed)
-    free = config.optimizer.weight_decay == 0
-    like_adamw = optimizer in ("adamw", "adamprox") and not free and config.optimizer.eps <= 1e-8
-    error = 0.30 + seed + (0.01 if free else 0.0)
-    moved = config.training.loss_multiplier != 1 and not free and not like_adamw
-    if like_adamw:
-        return Made(error - GAIN[depth], spread=3.0)
-    return Made(error + 0.06 * moved, spread=3.0 + 10 * GAIN[depth], center=-8 if moved else -5)
-
-
-def swapped(model: Model) -> Model:
-    """AdamW's outcomes are Adam-l2's and the other way round; without decay they are the same run and stay."""
-    names = {"adaml2": "adamw", "adamw": "adaml2"}
-
-    def other(config: RunConfig) -> Made | None:
-        name = config.optimizer.name
-        if config.optimizer.weight_decay == 0:
-            return model(config)
-        return model(with_values(config, {"optimizer.name": names.get(name, name)}))
-
-    return other
-
-
-def noisy(model: Model, size: float) -> Model:
-    """AdamW's runs with a decay are off by up to `size`: up with one seed, down with the next, the more the deeper."""
+def shifted(model: Model, runs: Runs, by: Callable[[int], float], field: str = "error") -> Model:
+    """The same, with a value of some runs changed by a function of the seed."""
 
     def other(config: RunConfig) -> Made | None:
         made = model(config)
-        if made is None or made.error is None or config.optimizer.name != "adamw" or not config.optimizer.weight_decay:
+        if made is None or not runs.has(config):
             return made
-        shift = size * (-1) ** config.seed * config.model.depth / max(GAIN)
-        return made._replace(error=made.error + shift, spread=made.spread + 100 * shift)
+        return Made(**{**vars(made), field: getattr(made, field) + by(config.seed)})
 
     return other
 
 
-def without(model: Model, missing: Callable[[RunConfig], bool]) -> Model:
-    """Some runs are not there."""
-    return lambda config: None if missing(config) else model(config)
+def scattered(mean: float, size: float, seeds: int) -> Callable[[int], float]:
+    """Values of seeds 0, 1, ... with exactly this mean and this standard deviation."""
+    z = np.array([chance("scatter", seed) for seed in range(seeds)])
+    z = (z - z.mean()) / z.std(ddof=1)
+    return lambda seed: float(mean + size * z[seed])

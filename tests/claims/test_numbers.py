@@ -1,172 +1,207 @@
-"""The numbers in a verdict against sums done here, on runs whose errors are known."""
+"""Every number of every verdict about errors against NumPy and SciPy, from the records' own documents.
+
+Nothing of what judges is used here: runs are found by the raw values of their configuration, statistics are written
+down once more, intervals and p values are SciPy's.
+"""
+
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from claims.made import GAIN, Made, as_the_paper_says, evidence
-from scalefree.claims import (
-    advantage_with_depth,
-    advantage_without_bn,
-    batch_norm_parity,
-    loss_scale,
-    prox_expansion,
-    seeds,
-    spread_and_advantage,
-    update_scale_spread,
+from claims.made import Made, chance, evidence, judged, of_seed
+from experiments.made import CELLS, Loaded
+from scalefree.claims.verdict import adjusted
+from scalefree.config import RunConfig
+from scalefree.records import Record
+
+Errors = dict[int, float]
+
+
+def unlike(config: RunConfig) -> Made:
+    """Runs that differ by method, a collapsed seed here and there, and some that diverged."""
+    model, optimizer = config.model, config.optimizer
+    what = (optimizer.name, optimizer.granularity, optimizer.eps, optimizer.decay_unbalance, model.batch_norm)
+    level = 20 + 12 * chance("level", *what, model.depth) + of_seed(config)
+    noise = 3 * chance("noise", config) * (0.3 if model.depth == 20 else 1)
+    luck = chance("luck", config)
+    if model.depth > 20 and luck > 0.49:
+        return Made(None)
+    return Made(level + noise + 40 * (luck > 0.4 and model.depth > 38))
+
+
+class Records:
+    """Finds errors in points by seed."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.documents = [record.document() for record in records]
+
+    def __call__(
+        self,
+        method: str,
+        depth: int,
+        at: str = "",
+        times: float = 1.0,
+        bn: bool = False,
+        init: str = "kaiming",
+        **key: Any,
+    ) -> Errors:
+        """`at` names the method whose cell it is; `key` what is unusual: `training__loss_multiplier=100`."""
+        name, _, granularity = method.partition("_by_")
+        lr, decay = CELLS[at or method]
+        wanted = {
+            "model.depth": depth,
+            "model.batch_norm": bn,
+            "model.initialization": init,
+            "optimizer.name": name,
+            "optimizer.granularity": granularity or "coordinate",
+            "optimizer.lr": lr,
+            "optimizer.weight_decay": round(decay * times, 9),
+            "optimizer.eps": 1e-8,
+            "optimizer.decay_unbalance": 0,
+            "training.loss_multiplier": 1,
+            "training.gradient_unbalance": 0,
+            "schedule.name": "constant",
+            **{name.replace("__", "."): value for name, value in key.items()},
+        }
+        found: Errors = {}
+        for document in self.documents:
+            config = document["config"]
+            if config["replica"] or any(
+                config[group][leaf] != value for (group, leaf), value in ((k.split("."), v) for k, v in wanted.items())
+            ):
+                continue
+            assert config["seed"] not in found, "one run per seed"
+            error = document["final_metrics"]["final_test_error"]
+            found[config["seed"]] = 100.0 if document["outcome"]["status"] == "diverged" else 100 * error
+        assert found, wanted
+        return found
+
+
+def contrast(*terms: tuple[float, Errors]) -> Errors:
+    seeds = sorted(set.intersection(*(set(errors) for _, errors in terms)))
+    return {seed: sum(factor * errors[seed] for factor, errors in terms) for seed in seeds}
+
+
+def minus(a: Errors, b: Errors) -> Errors:
+    return contrast((1, a), (-1, b))
+
+
+def statistics(of: Records, profile: str) -> dict[str, Errors]:
+    """docs/analysis_plan.md once more: the statistic by seed of every claim about errors, by place."""
+    shallow, middle, deepest = (20, 38, 80) if profile == "digits" else (20, 56, 110)
+    digits = profile == "digits"
+    probe, ladder = (shallow, deepest) if digits else (middle, middle)
+    l2, w, scaled, metric = "adaml2", "adamw", "adam_scaled_l2", "adam_metric_prox"
+    layer, network = f"{scaled}_by_layer", f"{scaled}_by_network"
+    found = {
+        f"1-{probe}": minus(of("adamprox", probe, at=w), of(w, probe)),
+        f"4a-{middle}": minus(of(l2, middle, at=w, bn=True), of(w, middle, bn=True)),
+        **{f"4b-{depth}": minus(of(l2, depth), of(w, depth)) for depth in (shallow, middle, deepest)},
+        f"4c-{deepest}": contrast(
+            (1, of(l2, deepest)), (-1, of(w, deepest)), (-1, of(l2, shallow)), (1, of(w, shallow))
+        ),
+        f"6b-adamw-{probe}": minus(of(w, probe, training__loss_multiplier=100), of(w, probe)),
+        f"6b-adaml2-{probe}": minus(of(l2, probe, times=100, training__loss_multiplier=100), of(l2, probe)),
+        f"7-{ladder}": minus(of(w, ladder, optimizer__eps=1e-3), of(w, ladder)),
+        f"8-{deepest}": minus(of(l2, deepest, init="zero_last"), of(w, deepest, init="zero_last")),
+        f"9-{deepest}": minus(of(metric, deepest), of(w, deepest)),
+        f"12a-{ladder}": minus(of(layer, ladder), of(scaled, ladder)),
+        f"12c-{ladder}": minus(of(l2, ladder), of(layer, ladder)),
+        f"13-2-{ladder}": minus(of(w, ladder, optimizer__decay_unbalance=2), of(w, ladder)),
+    }
+    for depth in (middle, deepest):
+        four = of(metric, depth), of(w, depth), of(l2, depth), of(scaled, depth)
+        for number, factors in {
+            "11a": (0.5, -0.5, 0.5, -0.5),
+            "11b": (-0.5, -0.5, 0.5, 0.5),
+            "11c": (-1, 1, 1, -1),
+            "11d": (1, 0, 0, -1),
+        }.items():
+            found[f"{number}-{depth}"] = contrast(*zip(factors, four, strict=True))
+    if digits:
+        found |= {
+            f"6c-adamw-{shallow}": minus(of(w, shallow, training__gradient_unbalance=1.5), of(w, shallow)),
+            f"6c-scaled-{shallow}": minus(of(scaled, shallow, training__gradient_unbalance=1.5), of(scaled, shallow)),
+            f"6d-{deepest}": minus(of(l2, deepest, training__gradient_unbalance=1.5), of(l2, deepest)),
+            f"12b-{deepest}": minus(of(network, deepest), of(scaled, deepest)),
+            f"13-1-{deepest}": minus(of(w, deepest, optimizer__decay_unbalance=1), of(w, deepest)),
+        }
+    return found
+
+
+WITHIN, ABOVE, BELOW, BEYOND = (
+    {"1", "4a", "6b-adamw", "6b-adaml2", "6c-adamw", "6c-scaled", "8"},
+    {"4b", "4c", "7", "9", "11a", "11b", "11d", "12a", "12b", "12c"},
+    {"13-1", "13-2"},
+    {"6d", "11c"},
 )
-from scalefree.config import RunConfig, with_values
-
-DEPTHS = (20, 38, 80)
 
 
-def uneven(config: RunConfig) -> Made:
-    """AdamW gains a point more per step of the seed in the deepest network."""
-    made = as_the_paper_says(config)
-    assert made.error is not None
-    more = 0.01 * config.seed * (config.model.depth == 80 and config.optimizer.name == "adamw")
-    return made._replace(error=made.error - more * (config.optimizer.weight_decay > 0))
+def expected(number: str, x: np.ndarray) -> tuple[str, float]:
+    """The verdict and p."""
+    d = 1.0 if number in WITHIN else 0.5
+    ci = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    above = stats.ttest_1samp(x, d, alternative="greater").pvalue
+    below = stats.ttest_1samp(x, d, alternative="less").pvalue
+    above_minus = stats.ttest_1samp(x, -d, alternative="greater").pvalue
+    below_minus = stats.ttest_1samp(x, -d, alternative="less").pvalue
+    if number in WITHIN:
+        p = max(above_minus, below)  # two one-sided tests
+        return "supported" if p < 0.05 else "contradicted" if ci.low > d or ci.high < -d else "inconclusive", p
+    if number in BELOW:
+        p = min(1, 2 * below)
+        return "supported" if ci.high < d else "contradicted" if ci.low > d else "inconclusive", p
+    inside = -d < ci.low and ci.high < d
+    if number in ABOVE:
+        p = min(1, 2 * above)
+        if ci.low > d:
+            return "supported", p
+        return "negligible" if inside else "contradicted" if ci.high < 0 else "inconclusive", p
+    p = min(1, 2 * min(above, below_minus))
+    return "supported" if ci.low > d or ci.high < -d else "negligible" if inside else "inconclusive", p
 
 
-def test_advantage_is_paired_over_seeds() -> None:
-    verdict = advantage_without_bn.judge(evidence("quick", uneven, "without_bn", "depth"))
-    means = [100 * np.mean([GAIN[depth] + 0.01 * seed * (depth == 80) for depth in DEPTHS]) for seed in (0, 1)]
-    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
-    assert verdict.effect == pytest.approx(np.mean(means))
-    assert verdict.interval is not None
-    assert (verdict.interval.n, verdict.interval.of) == (2, "seeds")
-    assert (verdict.interval.low, verdict.interval.high) == pytest.approx((expected.low, expected.high))
+@pytest.mark.parametrize("profile", ["digits", "cifar16"])
+def test_numbers_of_every_claim_about_errors(profile: str, profiles: dict[str, Loaded]) -> None:
+    found = evidence(profiles[profile], unlike)
+    records = {r.record.identity: r.record for results in found.results.values() for r in results if r.record}
+    verdicts = {
+        f"{verdict.question.number}-{verdict.where.partition('resnet')[2].partition('w8')[0]}": verdict
+        for verdict in judged(profiles[profile], unlike).values()
+    }
+    known = statistics(Records(list(records.values())), profile)
+    assert known.keys() == {place for place, v in verdicts.items() if v.question.number not in ("5a", "5b", "6a", "14")}
+    decisions = set()
+    for place, values in known.items():
+        verdict, x = verdicts[place], np.array(list(values.values()))
+        number, measured = verdict.question.number, verdict.measured
+        assert number in WITHIN | ABOVE | BELOW | BEYOND
+        assert x.std(ddof=1) > 0.1, "else the least spread is at work"
+        assert measured.values == pytest.approx(values), place
+        assert verdict.effect == pytest.approx(x.mean())
+        ci = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+        assert verdict.interval is not None
+        assert (verdict.interval.low, verdict.interval.high) == pytest.approx((ci.low, ci.high), rel=1e-9)
+        decision, p = expected(number, x)
+        decisions.add(decision)
+        assert (verdict.verdict, measured.chance) == (decision, pytest.approx(p, rel=1e-6, abs=1e-12)), place
+        assert (measured.narrow is not None) == (number in WITHIN)
+        if measured.narrow is not None:
+            narrow = stats.ttest_1samp(x, 0).confidence_interval(0.90)
+            assert (measured.narrow.low, measured.narrow.high) == pytest.approx((narrow.low, narrow.high), rel=1e-9)
+        assert measured.signed_rank == pytest.approx(stats.wilcoxon(np.round(x, 9)).pvalue)
+    assert len(decisions) >= 3, "a test of many kinds of verdict"
+    assert any(record.outcome.status == "diverged" for record in records.values())
 
 
-def test_slope_over_depth_is_paired_over_seeds() -> None:
-    verdict = advantage_with_depth.judge(evidence("quick", uneven, "without_bn", "depth"))
-    slopes = [
-        np.polyfit(np.log2(DEPTHS), [100 * (GAIN[depth] + 0.01 * seed * (depth == 80)) for depth in DEPTHS], 1)[0]
-        for seed in (0, 1)
-    ]
-    expected = stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
-    assert verdict.effect == pytest.approx(np.mean(slopes))
-    assert verdict.interval is not None
-    assert (verdict.interval.low, verdict.interval.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_one_seed_leaves_the_settings_as_units() -> None:
-    verdict = advantage_without_bn.judge(evidence("paper", as_the_paper_says, "without_bn"))
-    gains = [100 * GAIN[depth] for depth in (20, 44, 56, 110, 218, 100)]
-    expected = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
-    assert verdict.verdict == "supported"
-    assert verdict.effect == pytest.approx(np.mean(gains))
-    assert verdict.interval is not None
-    assert (verdict.interval.n, verdict.interval.of) == (6, "settings")
-    assert (verdict.interval.low, verdict.interval.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_one_seed_leaves_the_residuals_for_a_slope() -> None:
-    verdict = advantage_with_depth.judge(evidence("paper", as_the_paper_says, "without_bn"))
-    depths = (20, 44, 56, 110, 218)  # DenseNet is of another family
-    line = stats.linregress(np.log2(depths), [100 * GAIN[depth] for depth in depths])
-    assert verdict.effect == pytest.approx(line.slope)
-    assert verdict.interval is not None and verdict.interval.of == "depths"
-    assert verdict.interval.high - line.slope == pytest.approx(stats.t.ppf(0.975, 3) * line.stderr)
-
-
-def test_one_seed_of_one_network_decides_nothing() -> None:
-    verdict = batch_norm_parity.judge(evidence("h200", as_the_paper_says, "with_bn"))
-    assert (verdict.verdict, verdict.effect, verdict.interval) == ("inconclusive at this scale", 0.0, None)
-    assert "second seed" in verdict.reason
-
-
-def test_five_seeds_at_the_papers_cells() -> None:
-    verdict = seeds.judge(evidence("h200", as_the_paper_says, "seeds"))
-    assert verdict.verdict == "supported"
-    assert verdict.interval is not None and verdict.interval.n == 5
-    assert verdict.effect == pytest.approx(100 * GAIN[110])
-    assert "5 seeds" in verdict.scope
-
-
-def test_a_diverged_run_counts_as_the_worst() -> None:
-    def diverging(config: RunConfig) -> Made:
-        hopeless = config.model.depth == 80 and config.optimizer.name == "adaml2"
-        return Made(None) if hopeless else as_the_paper_says(config)
-
-    verdict = seeds.judge(evidence("quick", diverging, "seeds"))
-    assert verdict.effect == pytest.approx(100 - 100 * (0.30 + 0.001 - GAIN[80]))
-    assert verdict.verdict == "supported"
-    # In the grid another cell is best: the one without decay, a point worse than Adam-l2's usual.
-    best = advantage_without_bn.judge(evidence("quick", diverging, "without_bn"))
-    assert best.effect == pytest.approx(100 * (np.mean([GAIN[depth] for depth in DEPTHS]) + 0.01 / 3))
-    assert any("Adam-l2 31.1 % at (2e-3, 0)" in note for note in best.notes)
-
-
-def test_diverged_runs_have_no_final_update_scales() -> None:
-    def diverging(config: RunConfig) -> Made:
-        return (
-            Made(None) if config.model.depth > 20 and config.optimizer.name == "adaml2" else as_the_paper_says(config)
-        )
-
-    # The runs without decay, AdamW's by name, are then Adam-l2's best.
-    verdict = update_scale_spread.judge(evidence("quick", diverging, "without_bn"))
-    assert verdict.effect is not None
-    everything = update_scale_spread.judge(
-        evidence("quick", lambda c: Made(None) if c.model.depth > 20 else as_the_paper_says(c), "without_bn")
-    )
-    assert (everything.verdict, everything.effect) == ("inconclusive at this scale", None)
-    assert "fewer than two depths" in everything.reason
-
-
-def test_spread_grows_with_depth() -> None:
-    verdict = update_scale_spread.judge(evidence("quick", as_the_paper_says, "without_bn"))
-    slope = np.polyfit(np.log2(DEPTHS), [10 * GAIN[depth] for depth in DEPTHS], 1)[0]
-    assert verdict.effect == pytest.approx(slope)
-    # Made spreads have a standard deviation of 1.5 interquartile ranges.
-    assert any(f"slope is {1.5 * slope:.2g}" in note for note in verdict.notes)
-
-
-def test_correlation_is_over_settings() -> None:
-    found = evidence("quick", as_the_paper_says)
-    verdict = spread_and_advantage.judge(found)
-    places = []
-    for setting in found.settings(*spread_and_advantage.EXPERIMENTS):
-        if len(setting.optimizers) > 1 and any(point.weight_decay for point in setting.points):
-            decayed = {"optimizer.weight_decay": 1e-3, "seed": 0}
-            first, second = (
-                as_the_paper_says(with_values(setting.config, {**decayed, "optimizer.name": name}))
-                for name in ("adaml2", "adamw")
-            )
-            assert first.error is not None and second.error is not None
-            places.append((first.spread - second.spread, round(first.error - second.error, 6)))
-    assert verdict.effect == pytest.approx(stats.spearmanr(places).statistic)
-    assert verdict.interval is not None and verdict.interval.n == len(places) >= 5
-    few = spread_and_advantage.judge(evidence("quick", as_the_paper_says, "without_bn"))
-    assert (few.verdict, few.effect) == ("inconclusive at this scale", pytest.approx(1))
-    assert few.reason.startswith("3 settings")
-
-
-def test_the_prox_is_held_against_the_noise_of_seeds() -> None:
-    def apart(config: RunConfig) -> Made:
-        """AdamProx 1.5 points off; seeds 3 points apart."""
-        made = as_the_paper_says(config)
-        assert made.error is not None
-        return made._replace(error=made.error + 0.028 * config.seed + 0.015 * (config.optimizer.name == "adamprox"))
-
-    verdict = prox_expansion.judge(evidence("quick", apart, "prox_equivalence"))
-    assert verdict.question.threshold == pytest.approx(3.0)
-    assert verdict.effect == pytest.approx(1.5)
-    assert verdict.verdict == "supported"
-    single = prox_expansion.judge(evidence("h200", apart, "prox_equivalence"))
-    assert single.question.threshold == prox_expansion.AGREE
-    assert single.verdict == "contradicted"
-
-
-def test_a_whole_grid_is_bootstrapped() -> None:
-    def uneven_in_lr(config: RunConfig) -> Made:
-        made = as_the_paper_says(config)
-        more = 2 * config.optimizer.lr * (config.training.loss_multiplier != 1 and config.optimizer.name == "adaml2")
-        return made._replace(error=(made.error or 0.0) + more)
-
-    verdict = loss_scale.judge(evidence("paper", uneven_in_lr, "loss_scale"))
-    assert verdict.verdict == "supported"
-    assert verdict.interval is not None
-    # Five step sizes, seven decays above 0, two multipliers.
-    assert (verdict.interval.n, verdict.interval.method) == (70, "BCa bootstrap")
-    assert verdict.effect == pytest.approx(100 * (0.06 + 2 * np.mean([5e-5, 1e-4, 5e-4, 1e-3, 5e-3])))
+def test_holm_is_over_the_planned_claims_that_were_judged(digits: Loaded) -> None:
+    verdicts = adjusted(list(judged(digits, unlike).values()))
+    tested = [verdict for verdict in verdicts if verdict.verdict != "not judged"]
+    assert all(verdict.adjusted is None for verdict in verdicts if verdict.verdict == "not judged")
+    left = sorted(tested, key=lambda verdict: verdict.measured.chance)
+    largest = 0.0
+    for rank, verdict in enumerate(left):
+        largest = max(largest, min(1, (len(left) - rank) * verdict.measured.chance))
+        assert verdict.adjusted == pytest.approx(largest)

@@ -3,12 +3,11 @@
 import dataclasses
 
 import pytest
-
-from claims.made import as_the_paper_says, evidence
-from scalefree.claims import from_json, to_json
 from scalefree.claims.intervals import Interval
 from scalefree.claims.selection import Selection
-from scalefree.claims.verdict import Measured, Question, decide, judged, judged_at_best_cells
+
+from claims.made import as_the_paper_says, evidence
+from scalefree.claims.verdict import Measured, Question, decide, judged_at_best_cells
 from scalefree.experiments import Setting
 from scalefree.experiments.results import Criterion
 
@@ -49,29 +48,6 @@ def test_without_an_interval_nothing_is_decided() -> None:
         "inconclusive at this scale",
         "no records",
     )
-
-
-NAN, INFINITY = float("nan"), float("inf")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        Measured(NAN, Interval(0.6, 2.0, 5, "seeds", "Student's t")),
-        Measured(1.0, Interval(NAN, NAN, 5, "depths", "residuals of the line")),
-        Measured(1.0, Interval(-INFINITY, 2.0, 5, "seeds", "Student's t")),
-        Measured(INFINITY),
-    ],
-)
-def test_what_is_not_a_number_cannot_be_judged_and_is_not_written(wrong: Measured) -> None:
-    selection = Selection(("adaml2", "adamw"), settings("quick"), [], "")
-    for verdict in (
-        judged(QUESTION, wrong, [], ""),
-        judged_at_best_cells(QUESTION, lambda _: wrong, selection, [], "quick"),
-    ):
-        assert (verdict.verdict, verdict.effect, verdict.interval) == ("inconclusive at this scale", None, None)
-        assert verdict.reason.startswith("it cannot be judged")
-        assert from_json(to_json("quick", [verdict])) == [verdict]
 
 
 def settings(profile: str) -> list[Setting]:

@@ -2,12 +2,12 @@
 
 import pytest
 from matplotlib.text import Text
+from scalefree.figures.comparison import all_at_the_first_ones_best
 
 from figures.hand_made import DIVERGED, evidence, experiment
 from scalefree.config import RunConfig
+from scalefree.experiments.names import slugs
 from scalefree.figures import FIGURES, gather, pages, styled
-from scalefree.figures.comparison import all_at_the_first_ones_best
-from scalefree.figures.names import slugs
 from scalefree.figures.published import is_published, published_grid
 from scalefree.records import Store
 

@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
-from scipy import stats
-
-from figures.hand_made import DIVERGED, counts, evidence, experiment, write_record
-from scalefree.config import RunConfig
-from scalefree.figures import gather
 from scalefree.figures.best_panel import draw_best
 from scalefree.figures.curve_panel import TEST_ACCURACY, draw_curves
 from scalefree.figures.decay_lines import draw_decay_lines
@@ -17,6 +12,11 @@ from scalefree.figures.gap_panel import draw_gap, paired_differences
 from scalefree.figures.histogram_panel import draw_histograms
 from scalefree.figures.positions import log_positions
 from scalefree.figures.seed_interval import seed_interval
+from scipy import stats
+
+from figures.hand_made import DIVERGED, counts, evidence, experiment, write_record
+from scalefree.config import RunConfig
+from scalefree.figures import gather
 from scalefree.records import Store
 
 

@@ -86,6 +86,9 @@ WRONG_HISTOGRAMS: dict[str, Arrays] = {
     "not the last epoch": histograms(epoch=np.array([1, 1])),
     "negative counts": histograms(counts__network=MOVED + np.eye(1, 34, 20, dtype=int) - np.eye(1, 34, 5, dtype=int)),
     "other coordinates": histograms(counts__network=2 * MOVED),
+    "gradients in other bins than their own": histograms(
+        gradient_log2_lower_edge=np.arange(40), gradient_counts__stem=MOVED
+    ),
     "other coordinates of the gradient": histograms(gradient_counts__network=2 * MOVED),
 }
 
@@ -117,7 +120,8 @@ def test_what_later_versions_measure_may_be_there() -> None:
         effective_decay_log2_lower_edge=np.arange(MOVED.shape[1] - 3),
         effective_decay_counts__network=MOVED,
         drown_out_share__network=np.array([np.nan, 0.5]),
-        gradient_counts__stem=MOVED,
+        gradient_log2_lower_edge=np.arange(40),
+        gradient_counts__stem=np.pad(MOVED, ((0, 0), (0, 43 - MOVED.shape[1]))),
     )
     check_histograms(record(), later)
     final = {**record().final_metrics, "final_augmented_train_loss": 0.5}

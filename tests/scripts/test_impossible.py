@@ -35,8 +35,11 @@ SCRIPTS: dict[str, tuple[str, set[int]]] = {
     "dashboard_offline.py": ("results_dir", {1}),
     "defect.py": ("target arguments jobs results_dir", {1}),
     "figures.py": ("profile figure results_dir", set()),
+    "freeze.py": ("profile results_dir", {1}),
+    "gpu_session.py": ("data out seconds jobs back tests results", set()),
     "import_wandb.py": ("results_dir", set()),
     "merge.py": ("results_dir", set()),
+    "pack.py": ("dataset_root to limit", set()),
     "report.py": ("profile results_dir", set()),
     "reproduce.py": (
         "profile experiment results_dir jobs tracking dataset_root draw hydra/launcher hydra.launcher.jobs "
@@ -78,7 +81,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.syspath_prepend(ROOT)
     for slow in (
-        *("launching.launch", "drawing.draw_all", "drawing.draw_theory", "drawing.write", "figures.draw"),
+        *(
+            "launching.launch",
+            "drawing.draw_all",
+            "drawing.draw_theory",
+            "drawing.write",
+            "figures.draw",
+            "records.environment.manifest",
+        ),
         *("theory.atlas.measure_all", "theory.atlas.write", "figures.draw_atlas", "report.page.draw_theory"),
         *("report.page.claims.CLAIMS", "dashboards.publish.publish"),
     ):
@@ -131,6 +141,8 @@ def test_key_value_scripts(script: str, ask: Ask) -> None:
             arguments.insert(0, draw.choice(NASTY))
         if script == "defect.py":
             arguments.append("page=page.md")  # the default is a page of this repository
+        if script == "gpu_session.py":
+            arguments.append("profile=smoke experiment=seeds")
         codes.append(ask(script, arguments, fine))
     assert codes.count(2) > 10
 

@@ -16,8 +16,11 @@ SAID = {
     "dashboard_offline.py": "error: unknown argument 'nonsense=1'",
     "defect.py": "error: unknown argument 'nonsense=1'",
     "figures.py": "error: unknown argument 'nonsense=1'",
+    "freeze.py": "error: unknown argument 'nonsense=1'",
+    "gpu_session.py": "error: unknown argument 'nonsense=1'",
     "import_wandb.py": "error: name wandb's folder",
     "merge.py": "error: nonsense=1 is not a store of records",
+    "pack.py": "error: unknown argument 'nonsense=1'",
     "report.py": "error: unknown argument 'nonsense=1'",
     "reproduce.py": "error: unknown argument 'nonsense=1'",
     "status.py": "error: unknown argument 'nonsense=1'",
@@ -63,17 +66,3 @@ def test_a_multirun_and_its_workers_start_on_a_safe_path(tmp_path: Path) -> None
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith("1 trained\n")
-
-
-def test_the_shell_script_finds_its_checkout_through_a_link(tmp_path: Path) -> None:
-    """It has nothing to do in no time, and says so; bash shows where it went first."""
-    (tmp_path / "session").symlink_to(SCRIPTS / "gpu_session.sh")
-    done = subprocess.run(
-        ["bash", "-x", tmp_path / "session", "data", tmp_path / "results", "0"],
-        cwd=tmp_path,
-        env={**ENVIRONMENT, "PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and "gpu_session: no time left for:" in done.stdout, done.stderr
-    assert f"+ cd {SCRIPTS}/..\n" in done.stderr

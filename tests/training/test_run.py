@@ -63,6 +63,8 @@ def test_a_run_leaves_a_complete_record(tiny: Make) -> None:
     histograms = Store(config.results_dir).histograms(record)
     assert histograms["epoch"].tolist() == [1, 2, 3]
     assert (histograms["counts/network"].sum(axis=1) == record.parameters).all()
+    # However the start explodes, its gradients have bins.
+    assert histograms["gradient_log2_lower_edge"].tolist() == list(range(-27, 101))
     names = [name.partition("/") for name in histograms if "/" in name]
     for counts in ("counts", "gradient_counts", "parameter_counts"):
         assert {group for head, _, group in names if head == counts} == set(record.update_scale)

@@ -1,11 +1,10 @@
-"""Claim 3: scale-freeness removes the dependence on conditioning along the axes. Computed, not trained."""
+"""Scale-freeness removes the dependence on conditioning along the axes. Computed, not trained."""
 
 import math
 from collections.abc import Sequence
 
-from scalefree.claims.evidence import Evidence
-from scalefree.claims.verdict import INCONCLUSIVE, Decision, Question, Verdict
-from scalefree.theory.quadratics import SCALE_FREE, Count, counts
+from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+from scalefree.theory.quadratics import CAP, SCALE_FREE, Count, counts
 
 # A scale-free rule makes the same iterates at every condition number of a diagonal Hessian, so its count is the same
 # but for a step that rounding may decide.
@@ -23,6 +22,7 @@ QUESTION = Question(
     unit="times",
     sense="below",
     threshold=UNCHANGED,
+    signed=False,
 )
 
 
@@ -37,7 +37,7 @@ def judge_with(found: Sequence[Count]) -> Verdict:
     """From counts of steps on diagonal and rotated problems."""
     worst = max(_growth(found, method, None) for method in SCALE_FREE)
     descent = _growth(found, "gradient descent", None)
-    verdict: Decision = INCONCLUSIVE
+    verdict: Decision = "inconclusive"
     if worst >= DEPENDENT:
         verdict, reason = "contradicted", f"a scale-free rule takes {worst:.3g} times as long"
     elif descent < DEPENDENT:
@@ -51,7 +51,7 @@ def judge_with(found: Sequence[Count]) -> Verdict:
     rotations = sorted({count.rotation for count in found if count.rotation is not None})
     for method in dict.fromkeys(count.method for count in found):
         growths = [_growth(found, method, rotation) for rotation in (None, *rotations)]
-        texts = [f"{growth:.3g} times" if math.isfinite(growth) else "never there" for growth in growths]
+        texts = [f"{growth:.3g} times" if math.isfinite(growth) else f"more than {CAP:,} steps" for growth in growths]
         notes.append(f"{method}: {texts[0]} on the diagonal Hessian, {' and '.join(texts[1:])} on the rotated")
     low, high = (f(count.condition for count in found) for f in (min, max))
     if all(_growth(found, method, rotation) >= DEPENDENT for method in SCALE_FREE for rotation in rotations):
@@ -60,9 +60,9 @@ def judge_with(found: Sequence[Count]) -> Verdict:
         f"quadratics in float64, condition numbers {low:g} to {high:g}, every rule at its best step size; no training"
     )
     effect = worst if math.isfinite(worst) else None
-    return Verdict(QUESTION, verdict, reason, effect, None, None, tuple(notes), scope)
+    return Verdict(QUESTION, "", True, verdict, reason, Measured(effect), tuple(notes), scope)
 
 
-def judge(_: Evidence) -> Verdict:
+def judge() -> Verdict:
     """Needs no records."""
     return judge_with(counts(CONDITIONS, (ROTATION,)))

@@ -5,69 +5,86 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from scalefree.claims.intervals import Interval
-from scalefree.claims.verdict import Confirmation, Verdict, from_document, quantity
+from scalefree.claims.verdict import Verdict, from_document, quantity
+from scalefree.experiments.intervals import Interval
 from scalefree.files import atomic_write
 
 INTRODUCTION = """\
-A claim is *supported* when the whole 95 % interval of its statistic lies on the claim's side of a threshold that is
-fixed in the code, *contradicted* when it lies on the other side, and else *inconclusive at this scale*. Differences are
-paired over seeds; errors are final test errors in points (hundredths), and a diverged run counts as 100. A cell is a
-step size and a decay, (alpha, lambda), and is present when all its seeds have records. Best cells are chosen by test
-error, as the paper does, and a second time by held-out validation where there is one. Intervals are BCa bootstraps of
-ten values or more, and Student's of fewer: with two seeds they are wide, because two seeds say little."""
+Statistics and thresholds are those of docs/analysis_plan.md, which says when each was fixed. Differences are paired
+over seeds, *n* of them; errors are final test errors in points (hundredths), and a diverged run counts as 100. An
+effect is *supported* when its whole 95 % interval lies on the claim's side of the threshold, *negligible* when it lies
+between minus and plus the threshold, *contradicted* when it lies beyond 0 on the other side, else *inconclusive*; an
+equivalence is supported when the 90 % interval lies within its limits. *Holm* is the claim's p after correction for all
+planned claims of this page, *signed rank* is Wilcoxon's p that there is no effect. A cell is (step size, decay)."""
 
 
-def _interval(interval: Interval | None, unit: str) -> str:
+def ends(interval: Interval | None, verdict: Verdict) -> str:
+    """`[-0.6, +1.2]`, signed as the measured value."""
     if interval is None:
         return "-"
-    ends = [quantity(value, unit).removesuffix(unit).rstrip() for value in (interval.low, interval.high)]
+    ends = [quantity(value, "", verdict.question.signed) for value in (interval.low, interval.high)]
     return f"[{', '.join(ends)}]"
 
 
-def _threshold(verdict: Verdict) -> str:
+def effect(verdict: Verdict) -> str:
+    """The measured value with its unit."""
     question = verdict.question
-    sign = "±" if question.sense == "within" else ""
+    return "-" if verdict.effect is None else quantity(verdict.effect, question.unit, question.signed)
+
+
+def criterion(verdict: Verdict) -> str:
+    """`above 0.5 points`, `within ±1 points`: what supports the claim."""
+    question = verdict.question
+    sign = "±" if question.sense in ("within", "beyond") else ""
     return f"{question.sense} {sign}{question.threshold:.3g} {question.unit}".rstrip()
 
 
+def p_value(value: float | None) -> str:
+    """Three decimals; a dash where there is none."""
+    return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def table(verdicts: Sequence[Verdict]) -> str:
-    """One line a claim, in Markdown."""
+    """One line per claim and network, in Markdown."""
     lines = [
-        "| | Claim | Verdict | Effect | 95 % interval | Supported if |",
-        "|---|---|---|---|---|---|",
+        "| | Claim | Where | Verdict | Effect | 95 % interval | n | Supported if | Holm | Signed rank |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for verdict in verdicts:
-        question = verdict.question
-        effect = "-" if verdict.effect is None else quantity(verdict.effect, question.unit)
-        interval = _interval(verdict.interval, question.unit)
-        cells = (question.number, question.claim, f"**{verdict.verdict}**", effect, interval, _threshold(verdict))
+        measured = verdict.measured
+        cells = (
+            verdict.question.number,
+            verdict.question.claim,
+            verdict.where or "computed",
+            f"**{verdict.verdict}**",
+            effect(verdict),
+            ends(measured.interval, verdict),
+            str(measured.interval.n) if measured.interval is not None else "-",
+            criterion(verdict),
+            p_value(verdict.adjusted),
+            p_value(measured.signed_rank),
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _confirmation(verdict: Verdict, other: Confirmation) -> str:
-    effect = "nothing" if other.effect is None else quantity(other.effect, verdict.question.unit)
-    return (
-        f"With cells chosen by validation: {effect}, 95 % interval {_interval(other.interval, verdict.question.unit)}."
-    )
-
-
 def paragraph(verdict: Verdict) -> str:
     """Everything that is known of one claim, in Markdown."""
-    question = verdict.question
-    lines = [f"## {question.number}. {question.claim}", "", f"**{verdict.verdict}**: {verdict.reason}.", ""]
-    measured = "nothing" if verdict.effect is None else quantity(verdict.effect, question.unit)
-    lines.append(f"Statistic: {question.statistic}. Measured: {measured}; supported if surely {_threshold(verdict)}.")
-    if verdict.interval is not None:
-        interval = verdict.interval
-        lines.append(
-            f"95 % interval {_interval(interval, question.unit)}: n = {interval.n} {interval.of}, {interval.method}."
-        )
-    if verdict.by_validation is not None:
-        lines.append(_confirmation(verdict, verdict.by_validation))
+    question, measured = verdict.question, verdict.measured
+    where = f" ({verdict.where})" if verdict.where else ""
+    kind = "" if not verdict.where else "planned; " if verdict.planned else "exploratory; "
+    lines = [f"## {question.number}. {question.claim}{where}", "", f"**{verdict.verdict}**: {verdict.reason}.", ""]
+    lines.append(f"Statistic: {question.statistic}. Measured: {effect(verdict)}; supported if {criterion(verdict)}.")
+    if measured.interval is not None:
+        about = f"n = {measured.interval.n} {measured.interval.of}, {measured.interval.method}"
+        lines.append(f"95 % interval {ends(measured.interval, verdict)}: {about}.")
+    if measured.narrow is not None:
+        lines.append(f"90 % interval {ends(measured.narrow, verdict)}.")
+    if measured.values:
+        by_seed = ", ".join(f"{value:+.2f}" for _, value in sorted(measured.values.items()))
+        lines.append(f"By seed: {by_seed}.")
     lines += ["", *(f"- {note}" for note in verdict.notes), ""] if verdict.notes else [""]
-    lines.append(f"*{verdict.scope}*")
+    lines.append(f"*{kind}{verdict.scope}*")
     return "\n".join(lines)
 
 

@@ -1,29 +1,39 @@
-"""Claim 2: AdamW and AdamProx are scale-free at eps = 0, and Adam-l2 with a decay is not. Computed, not trained."""
+"""At eps = 0 AdamW, AdamProx and scaled Adam-l2 are scale-free; Adam-l2 and the metric prox with a decay are not.
+
+Computed, not trained.
+"""
 
 from collections.abc import Mapping
 
-from scalefree.claims.evidence import Evidence
-from scalefree.claims.labels import NAMES
-from scalefree.claims.verdict import INCONCLUSIVE, Decision, Question, Verdict
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamW
+from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+from scalefree.experiments.names import optimizer_name
+from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 from scalefree.theory.scale_freeness import scale_free_defect
 
 # Far above what rounding leaves after a hundred steps in float64, far below any real dependence on the scale.
 SCALE_FREE = 1e-10
-# A hundredth of the way travelled, or more, is no rounding and no eps.
+# A hundredth of the way travelled, or more, is neither rounding nor eps.
 NOT_SCALE_FREE = 1e-2
 
 QUESTION = Question(
     number="2",
     name="scale_free_rules",
-    claim="At eps = 0 AdamW and AdamProx are scale-free; Adam-l2 with a decay is not.",
+    claim="At eps = 0 AdamW, AdamProx and scaled Adam-l2 are scale-free; Adam-l2 and the metric prox are not.",
     statistic="scale-free defect: change of the iterates when every coordinate's gradients are multiplied by a factor "
-    "of its own, from 1e-3 to 1e4, over the distance travelled; the larger of AdamW's and AdamProx's",
+    "of its own, from 1e-3 to 1e4, over the distance travelled; the largest of the first three",
     unit="",
     sense="below",
     threshold=SCALE_FREE,
+    signed=False,
 )
-RULES = {"adaml2": AdamL2, "adamw": AdamW, "adamprox": AdamProx, "adam_metric_prox": AdamMetricProx}
+RULES = {
+    "adaml2": AdamL2,
+    "adam_metric_prox": AdamMetricProx,
+    "adamw": AdamW,
+    "adamprox": AdamProx,
+    "adam_scaled_l2": AdamScaledL2,
+}
+FREE = ("adamw", "adamprox", "adam_scaled_l2")
 LR, DECAY = 1e-2, 1e-2
 
 # By optimizer and eps.
@@ -31,7 +41,7 @@ Defects = Mapping[tuple[str, float], float]
 
 
 def defects() -> Defects:
-    """Of our four rules with a decay, at eps = 0 and at the usual eps."""
+    """Of our rules with a decay, at eps = 0 and at the usual eps."""
     return {
         (name, eps): scale_free_defect(lambda params, rule=rule, eps=eps: rule(params, LR, eps=eps, weight_decay=DECAY))  # type: ignore[misc]
         for name, rule in RULES.items()
@@ -41,23 +51,23 @@ def defects() -> Defects:
 
 def judge_with(found: Defects) -> Verdict:
     """From the defects."""
-    worst = max(found["adamw", 0.0], found["adamprox", 0.0])
-    without = found["adaml2", 0.0]
-    verdict: Decision = INCONCLUSIVE
+    worst = max(found[name, 0.0] for name in FREE)
+    least = min(value for (name, eps), value in found.items() if eps == 0 and name not in FREE)
+    verdict: Decision = "inconclusive"
     if worst >= NOT_SCALE_FREE:
-        verdict, reason = "contradicted", f"AdamW or AdamProx has a defect of {worst:.1e}"
-    elif without <= SCALE_FREE:
-        verdict, reason = "contradicted", f"Adam-l2 has a defect of no more than {without:.1e}"
-    elif worst <= SCALE_FREE and without >= NOT_SCALE_FREE:
+        verdict, reason = "contradicted", f"one of the three has a defect of {worst:.1e}"
+    elif least <= SCALE_FREE:
+        verdict, reason = "contradicted", f"one of the other two has a defect of no more than {least:.1e}"
+    elif worst <= SCALE_FREE and least >= NOT_SCALE_FREE:
         verdict = "supported"
-        reason = f"theirs is rounding, {worst:.0e}, and Adam-l2's is {without:.2g}; nothing here is random"
+        reason = f"theirs is rounding, {worst:.0e}, and the others' is {least:.2g} or more; nothing here is random"
     else:
-        reason = f"defects of {worst:.1e} and {without:.1e} (Adam-l2) are neither rounding nor a hundredth of the way"
-    notes = [f"{NAMES[name]} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
+        reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the way"
+    notes = [f"{optimizer_name(name)} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
-    return Verdict(QUESTION, verdict, reason, worst, None, None, tuple(notes), scope)
+    return Verdict(QUESTION, "", True, verdict, reason, Measured(worst), tuple(notes), scope)
 
 
-def judge(_: Evidence) -> Verdict:
+def judge() -> Verdict:
     """Needs no records."""
     return judge_with(defects())

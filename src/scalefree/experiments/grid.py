@@ -1,24 +1,34 @@
 """An experiment is a named grid of runs; a profile says at which size. Together they give the cells to fill.
 
 `configs/experiment/<name>.yaml` lists, for every profile, products of Hydra overrides; `configs/profile/<name>.yaml`
-holds what all runs of a profile share. At lambda = 0 the four optimizers are one algorithm, bit for bit (a
-test proves it), so the cells of a grid that differ only in the optimizer share one run there.
+holds what all runs of a profile share. Where a grid says `cell: own`, each method has the step size and the decay
+that the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another
+method's, `cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
+
+At lambda = 0 our optimizers are one algorithm, bit for bit (a test proves it), so the cells of a grid that differ only
+in the optimizer share one run there.
 """
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
-from scalefree.config import ConfigError, RunConfig, with_values
-from scalefree.records import run_identity, run_name
+from scalefree.config import GRANULARITIES, OPTIMIZERS, ConfigError, RunConfig, with_values
+from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
+from scalefree.records import model_label, run_identity, run_name
+from scalefree.records.identity import optimizer_label
 
 # Which optimizer trains the cells whose decay is zero.
 WITHOUT_DECAY = "adamw"
+# What `cell` may name besides `own`.
+METHODS = (*OPTIMIZERS, *(f"adam_scaled_l2_by_{name}" for name in GRANULARITIES if name != "coordinate"))
+CELLS = (*METHODS, *(method + DECAYED for method in METHODS))
 
 
 @dataclass(frozen=True)
@@ -38,11 +48,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named question and the cells that answer it under one profile."""
+    """A named question and the cells that answer it under one profile.
+
+    Attributes:
+        waiting: the runs that will be asked for once the selection seeds have chosen their step sizes and decays, which
+            here are not theirs.
+    """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    waiting: tuple[RunConfig, ...] = ()
 
 
 def _files(folder: str) -> list[str]:
@@ -67,11 +83,34 @@ def profile_names() -> list[str]:
     return _files("profile")
 
 
-def _cell(values: Mapping[str, Any]) -> Cell:
-    config = run_config(values)
+def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> tuple[RunConfig, bool]:
+    """The configuration at the cell that `cell` names, and whether that cell has been chosen."""
+    wanted = dict(values)
+    of, times = wanted.pop("cell", None), wanted.pop("decay_times", None)
+    if of is None:
+        if times is not None:
+            raise ConfigError(f"a grid with decay_times={times} multiplies the decay of a cell; add cell: own")
+        return run_config(wanted), True
+    if any(key in wanted for key in ("optimizer.lr", "optimizer.weight_decay")):
+        raise ConfigError(f"a grid with cell={of} has its step size and decay from there; leave its own out")
+    if of != "own" and of not in CELLS:
+        raise ConfigError(f"cell={of} is unknown; choose own, or one of {', '.join(CELLS)}")
+    if times is not None and not (type(times) in (int, float) and 0 < times < math.inf):
+        raise ConfigError(f"decay_times={times} is impossible; it must be a finite number above 0")
+    config = run_config(wanted)
+    # Read only here: a damaged file must not keep the selection experiment, which mends it, from loading.
+    chosen = frozen().cells.get(model_label(config), {}).get(optimizer_label(config) if of == "own" else of)
+    if chosen is None:
+        return config, False
+    at = {"optimizer.lr": chosen.lr, "optimizer.weight_decay": chosen.decay(times or 1)}
+    return run_config({**wanted, **at}), True
+
+
+def _cell(config: RunConfig) -> Cell:
     run = config
     if config.optimizer.weight_decay == 0:
-        run = with_values(config, {"optimizer.name": WITHOUT_DECAY})
+        usual = {"optimizer.granularity": "coordinate", "optimizer.decay_unbalance": 0.0}
+        run = with_values(config, {"optimizer.name": WITHOUT_DECAY, **usual})
     return Cell(config, run, run_identity(run))
 
 
@@ -95,17 +134,23 @@ def load_experiment(name: str, profile: str) -> Experiment:
     if profile not in profile_names():
         raise ConfigError(f"profile={profile} is unknown; choose one of {', '.join(profile_names())}")
     composed = compose_tree("experiments", [f"profile={profile}", f"+experiment={name}"])
-    tree: Any = OmegaConf.to_container(composed, resolve=True)
-    experiment = tree["experiment"]
+    experiment = composed["experiment"]
     if unknown := set(experiment["grids"]) - set(profile_names()):
         raise ConfigError(f"experiment {name} has grids for unknown profiles: {', '.join(sorted(unknown))}")
-    shared = tree["profile"]["overrides"]
+    # Only this profile's, as a grid may name what other profiles have not.
+    grids: Any = OmegaConf.to_container(experiment["grids"].get(profile) or OmegaConf.create([]), resolve=True)
+    shared: Any = OmegaConf.to_container(composed["profile"]["overrides"], resolve=True)
+    frozen = functools.cache(functools.partial(read_frozen, profile))
     cells: dict[str, Cell] = {}
-    for grid in experiment["grids"].get(profile, []):
+    waiting: list[RunConfig] = []
+    for grid in grids:
         for values in product({**shared, **grid}):
-            cell = _cell(values)
-            cells.setdefault(run_identity(cell.config), cell)
-    return Experiment(name, experiment["title"], tuple(cells.values()))
+            config, is_chosen = _config(values, frozen)
+            if is_chosen:
+                cells.setdefault(run_identity(config), _cell(config))
+            else:
+                waiting.append(config)
+    return Experiment(name, experiment["title"], tuple(cells.values()), tuple(waiting))
 
 
 def runs_of(experiments: Iterable[Experiment]) -> dict[str, tuple[RunConfig, list[str]]]:

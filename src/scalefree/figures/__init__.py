@@ -1,30 +1,18 @@
-"""Figures of the experiments: pure functions from the records in a store to pages, drawn the same every time."""
+"""Figures of the experiments: pure functions from a profile's evidence to pages, drawn the same every time."""
 
-from scalefree.figures.catalogue import (
-    FIGURES,
-    THEORY,
-    check_figure,
-    draw,
-    draw_all,
-    draw_atlas,
-    draw_pages,
-    draw_theory,
-    pages,
-)
-from scalefree.figures.evidence import Evidence, gather
+from scalefree.figures.catalogue import FIGURES, THEORY, check_figure, is_asked, pages
+from scalefree.figures.files import draw, draw_all, draw_atlas, draw_theory
 from scalefree.figures.style import styled
 
 __all__ = [
     "FIGURES",
     "THEORY",
-    "Evidence",
     "check_figure",
     "draw",
     "draw_all",
     "draw_atlas",
-    "draw_pages",
     "draw_theory",
-    "gather",
+    "is_asked",
     "pages",
     "styled",
 ]

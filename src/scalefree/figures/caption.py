@@ -1,56 +1,80 @@
-"""The caption line: what was trained, how often, and how much of the grid there is."""
+"""The caption: what was trained and how often, what is missing, and how the cells that are shown were chosen."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-from scalefree.experiments import Setting
-from scalefree.figures.names import dataset_name, width_name
-from scalefree.figures.style import LAMBDA
+from scalefree.claims.page import effect, ends
+from scalefree.claims.verdict import Verdict
+from scalefree.experiments.arms import arm_of
+from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.names import scope, width_name
+from scalefree.experiments.results import Point
+from scalefree.figures.style import LAMBDA, MINUS
+
+SEEDS_NOTE = (
+    "Small dots: seeds, which share initialisation, batches and augmentation between methods; large marker: their "
+    "mean, hollow while seeds are missing; bar: its 95 % interval, the claims' own; crosses: diverged runs, counted as "
+    "an error of 100 %"
+)
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _listed(values: Sequence[int], noun: str) -> str:
-    """`300 epochs`, `20 or 60 epochs`."""
-    distinct = sorted(set(values))
-    return _count(distinct[0], noun) if len(distinct) == 1 else f"{' or '.join(map(str, distinct))} {noun}s"
+def coverage(points: Sequence[Point]) -> str:
+    """`38 of 40 cells, 2 diverged, 1 with seeds missing, 2 missing`; empty where all is there and nothing diverged."""
+    statuses = Counter(point.status for point in points)
+    parts = [f"{len(points) - statuses['missing']} of {_count(len(points), 'cell')}"]
+    for status, text in (("diverged", "diverged"), ("partial", "with seeds missing"), ("missing", "missing")):
+        if statuses[status]:
+            parts.append(f"{statuses[status]} {text}")
+    return ", ".join(parts) if len(parts) > 1 else ""
 
 
-def coverage(settings: Sequence[Setting]) -> str:
-    """`38 of 40 cells, 2 diverged, 2 missing`: a cell is an (optimizer, alpha, lambda) of a setting."""
-    statuses = Counter(point.status for setting in settings for point in setting.points)
-    total = sum(statuses.values())
-    parts = [f"{total - statuses['missing']} of {_count(total, 'cell')}"]
-    if statuses["diverged"]:
-        parts.append(f"{statuses['diverged']} diverged")
-    if statuses["partial"]:
-        parts.append(f"{statuses['partial']} with seeds missing")
-    if statuses["missing"]:
-        parts.append(f"{statuses['missing']} missing")
-    return ", ".join(parts)
+def one_run(points: Sequence[Point]) -> bool:
+    """Whether several methods without decay share a run among these points."""
+    methods: dict[tuple[str, ...], set[str]] = {}
+    for point in points:
+        identities = tuple(result.cell.identity for result in point.results)
+        methods.setdefault(identities, set()).add(arm_of(point.results[0].config).method)
+    return any(len(of) > 1 for of in methods.values())
 
 
-def protocol(profile: str, settings: Sequence[Setting]) -> str:
-    """`CIFAR-10; profile paper: 300 epochs, batch 128, 1 seed`."""
-    configs = [setting.config for setting in settings]
-    datasets = " and ".join(dict.fromkeys(dataset_name(config.dataset) for config in configs))
-    epochs = _listed([config.training.epochs for config in configs], "epoch")
-    batches = " or ".join(map(str, sorted({config.training.batch_size for config in configs})))
-    seeds = _listed([len(point.results) for setting in settings for point in setting.points], "seed")
-    widths = [name for name in dict.fromkeys(width_name(config.model) for config in configs) if name]
-    return f"{', '.join([datasets, *widths])}; profile {profile}: {epochs}, batch {batches}, {seeds}"
+def chosen_how(evidence: Evidence) -> str:
+    """How step sizes and decays were chosen, and whether that is still going on, in a sentence or two."""
+    if not evidence.frozen.cells:
+        return "No step sizes and decays have been chosen yet"
+    seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
+    waiting = sum(map(len, evidence.waiting.values()))
+    also = f". {_count(waiting, 'more cell')} wait for that choice" if waiting else ""
+    return f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}{also}"
 
 
-def caption(profile: str, settings: Sequence[Setting], notes: Sequence[str] = ()) -> str:
-    """The whole line: protocol, coverage, how lambda = 0 was trained, then what is special to the figure."""
-    sentences = [protocol(profile, settings), coverage(settings)]
-    shared = any(
-        point.weight_decay == 0 and len(setting.optimizers) > 1 for setting in settings for point in setting.points
-    )
-    if shared:
+def caption(evidence: Evidence, points: Sequence[Point], notes: Sequence[str] = ()) -> str:
+    """Data set, scale, seeds and what is missing, then how cells were chosen and what is special to the figure."""
+    widths = [name for name in dict.fromkeys(width_name(p.results[0].config.model) for p in points) if name]
+    sentences = [", ".join([scope(evidence.profile, points), *widths]), coverage(points), *notes]
+    if one_run(points):
         sentences.append(
-            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 the optimizers are one algorithm and share one run"
+            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 methods are one algorithm and share one run"
         )
-    return ". ".join([*sentences, *notes]) + "."
+    return ". ".join(filter(None, sentences)) + "."
+
+
+def told(verdict: Verdict) -> str:
+    """A judged claim in a line: `+12.3 points [+8.1, +16.5]: supported`."""
+    if verdict.effect is None:
+        return f"{verdict.verdict}: {verdict.reason}"
+    interval = f" {ends(verdict.interval, verdict)}" if verdict.interval is not None else ""
+    why = f" ({verdict.reason})" if verdict.verdict == "not judged" else ""
+    return f"{effect(verdict)}{interval}".replace("-", MINUS) + f": {verdict.verdict}{why}"
+
+
+def sentences(verdicts: Sequence[Verdict]) -> list[str]:
+    """Claims that a figure says in words, each with what it found."""
+    return [
+        f"Claim {v.question.number}, \N{LEFT DOUBLE QUOTATION MARK}{v.question.claim.rstrip('.')}"
+        f"\N{RIGHT DOUBLE QUOTATION MARK}: {told(v)}"
+        for v in verdicts
+    ]

@@ -1,50 +1,54 @@
-"""Accuracy and error of each optimizer's best cell against depth, without and with BatchNorm."""
+"""AdamW's advantage over Adam-l2 by depth, seed by seed, so that one sees where it jumps; beside it their accuracy."""
 
-import math
+from scalefree.claims.planned import judge
+from scalefree.experiments.evidence import Evidence
+from scalefree.figures.by_depth import depth_axis, depths, draw_by_depth, points_by_depth
+from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how, sentences
+from scalefree.figures.contrasts import Contrast
+from scalefree.figures.entry import Entry, Pages
+from scalefree.figures.estimates import accuracy_of, draw_estimate, draw_missing
+from scalefree.figures.scales import depth_places, difference_axis
+from scalefree.figures.style import BLACK, MINUS, NEUTRAL, look, method_entries, new_figure
 
-from matplotlib.figure import Figure
-
-from scalefree.figures.best_panel import NOTE, draw_best, factor_axis, legend_entries
-from scalefree.figures.caption import caption
-from scalefree.figures.evidence import Evidence
-from scalefree.figures.factor import Factor
-from scalefree.figures.names import MODELS, chance_error, dataset_name
-from scalefree.figures.pages import Pages
-from scalefree.figures.style import new_figure, ordered
-
-DEPTH = Factor(
-    label="depth (log scale)",
-    section="model",
-    field="depth",
-    places=lambda depths: {depth: math.log2(depth) for depth in sorted(set(depths))},
-    tick=str,
-)
+METHODS = ("adamw", "adaml2")
 
 
-def draw_depth(evidence: Evidence) -> Figure:
-    """A column for each kind of model; accuracy on a linear axis above, error on a logarithmic one below."""
-    settings = evidence.settings
-    columns = sorted(DEPTH.groups(settings), key=lambda group: group[0][1].config.model.batch_norm)
-    optimizers = ordered(o for setting in settings for o in setting.optimizers)
-    text = caption(evidence.profile, settings, [NOTE])
-    entries = legend_entries(settings, optimizers, chance=True)
-    figure = new_figure(4.3, evidence.title, text, entries)
-    rows = figure.subplots(2, len(columns), squeeze=False, sharey="row", height_ratios=[1.2, 1])
-    for index, group in enumerate(columns):
-        config = group[0][1].config
-        chance = chance_error(config.dataset)
-        draw_best(rows[0, index], group, optimizers, "accuracy", chance)
-        draw_best(rows[1, index], group, optimizers, "error", chance)
-        for axes in rows[:, index]:
-            factor_axis(axes, [place for place, _ in group], DEPTH.ticks(group), DEPTH.label)
-            if index:
-                axes.set_ylabel("")
-        rows[0, index].set_xlabel("")
-        norm = "with BN" if config.model.batch_norm else "without BN"
-        rows[0, index].set_title(f"{MODELS[config.model.name]} {norm}, {dataset_name(config.dataset)}")
-    return figure
+def draw(evidence: Evidence, entry: Entry) -> Pages:
+    """Paired differences against depth with their verdicts, and the accuracies."""
+    points = {depth: of for depth, of in points_by_depth(evidence, METHODS).items() if len(of) == len(METHODS)}
+    if not points:
+        return {}
+    networks = [network for network in depths(evidence) if network.depth in points]
+    verdicts = judge(evidence, ("4b", "4c"))
+    measured = {n.depth: Contrast(numbers=("4b",)).measured_in(evidence, n, verdicts) for n in networks}
+    rows = {depth: found[0] for depth, found in measured.items() if found is not None}
+    growth = [verdict for verdict in verdicts if verdict.question.number == "4c"]
+    notes = [SEEDS_NOTE, "Dashed: the claim's threshold", chosen_how(evidence), *sentences(growth)]
+    shown = [point for of in points.values() for point in of.values()]
+    figure = new_figure(2.9, entry.title, caption(evidence, shown, notes), method_entries(METHODS))
+    gaps, accuracies = figure.subplots(1, 2)
 
-
-def draw(evidence: Evidence) -> Pages:
-    """One page."""
-    return {evidence.experiment.name: draw_depth(evidence)}
+    places = depth_places(points)
+    for depth, row in rows.items():
+        if row.estimate.values:
+            draw_estimate(gaps, places[depth], row.estimate, BLACK)
+        else:
+            draw_missing(gaps, places[depth], BLACK)
+        gaps.annotate(
+            f"claim 4b:\n{row.verdict.verdict if row.verdict is not None else ''}", (places[depth], 1), (0, -2),
+            xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", va="top", fontsize=7,
+            color=NEUTRAL,
+        )  # fmt: skip
+    threshold = max((row.verdict.question.threshold for row in rows.values() if row.verdict is not None), default=1.0)
+    difference_axis(gaps, "y", [value for row in rows.values() for value in row.estimate.extent], threshold)
+    low, high = gaps.get_ylim()
+    gaps.set_ylim(low, high + 0.16 * (high - low))
+    gaps.axhline(0, color="black", linewidth=0.8)
+    gaps.axhline(threshold, color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold")
+    depth_axis(gaps, places)
+    gaps.set_xlabel("depth (log scale)")
+    gaps.set_ylabel(f"test error, {look('adaml2').label} {MINUS} AdamW (points)")
+    gaps.set_title("a  AdamW's advantage, seed by seed")
+    draw_by_depth(accuracies, points, METHODS, accuracy_of, "test accuracy (%)")
+    accuracies.set_title("b  accuracy, without BatchNorm")
+    return {entry.name: figure}

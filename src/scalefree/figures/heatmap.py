@@ -17,9 +17,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from scalefree.experiments import Point
-from scalefree.figures.evidence import Floats, diverged_seeds
-from scalefree.figures.names import number
+from scalefree.experiments.names import number
+from scalefree.experiments.results import Point
+from scalefree.figures.estimates import diverged_seeds
 
 State = Literal["value", "diverged", "missing", "absent"]
 # Perceptually uniform; low errors are bright, so that the diverged cells continue the dark end.
@@ -39,7 +39,7 @@ class ErrorGrid:
 
     lrs: tuple[float, ...]
     weight_decays: tuple[float, ...]
-    errors: Floats
+    errors: npt.NDArray[np.float64]
     states: npt.NDArray[np.str_]
     labels: npt.NDArray[np.str_]
 
@@ -93,11 +93,11 @@ def draw_heatmap(
     axes: Axes,
     grid: ErrorGrid,
     norm: LogNorm,
-    best: tuple[float, float] | None,
-    by_validation: tuple[float, float] | None = None,
+    chosen: tuple[float, float] | None,
+    lowest: tuple[float, float] | None = None,
     labels: bool = True,
 ) -> None:
-    """Draw a grid; `best` and `by_validation` are the (lr, weight_decay) to frame and to ring."""
+    """Draw a grid; `chosen` and `lowest` are the (lr, weight_decay) to frame and to ring."""
     rows, columns = grid.errors.shape
     axes.grid(False)
     axes.pcolormesh(
@@ -133,13 +133,13 @@ def draw_heatmap(
         )  # fmt: skip
         if state == "diverged":
             text.set_bbox({"facecolor": _DIVERGED_FACE, "edgecolor": "none", "pad": 0.6})
-    if best is not None:
-        _frame(axes, *grid.place(*best))
-    if by_validation is not None:
-        row, column = grid.place(*by_validation)
+    if chosen is not None:
+        _frame(axes, *grid.place(*chosen))
+    if lowest is not None:
+        row, column = grid.place(*lowest)
         axes.plot(
             column + 0.36, row + 0.34, marker="o", markersize=3, markerfacecolor="white", markeredgecolor="black",
-            markeredgewidth=0.7, gid="validation", clip_on=False,
+            markeredgewidth=0.7, gid="lowest", clip_on=False, zorder=6,
         )  # fmt: skip
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5))
     axes.set_xticks(range(columns), [number(value) for value in grid.weight_decays])
@@ -154,7 +154,7 @@ def _frame(axes: Axes, row: int, column: int) -> None:
         axes.add_patch(
             Rectangle(
                 (column - 0.5, row - 0.5), 1, 1, facecolor="none", edgecolor=color, linewidth=width, zorder=5,
-                clip_on=False, gid="best",
+                clip_on=False, gid="chosen",
             )
         )  # fmt: skip
 

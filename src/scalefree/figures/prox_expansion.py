@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from scalefree.figures.names import number
+from scalefree.experiments.names import number
 from scalefree.figures.style import ALPHA as ALPHA_SIGN
 from scalefree.figures.style import COLORS, DECAY_LABEL, MINUS, NEUTRAL, new_figure
 from scalefree.theory.prox_expansion import (

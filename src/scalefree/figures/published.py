@@ -8,8 +8,13 @@ here). The histogram shares were read off the heights of bars, to about 0.01 too
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
+
 from scalefree.config import ResNetConfig, RunConfig
+from scalefree.experiments.arms import arm_of
 from scalefree.figures.heatmap import ErrorGrid, error_grid
+from scalefree.figures.histograms import UNDERFLOW_PLACE
+from scalefree.figures.style import NEUTRAL, look
 
 LRS = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3)
 WEIGHT_DECAYS = (0.0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3)
@@ -62,7 +67,7 @@ PUBLISHED = {
 UNDERFLOW_SHARES = (0.34, 0.38)
 
 NOTE = (
-    "The paper's numbers (one run a cell): the two framed errors are printed there, all others were read off its "
+    "The paper's numbers (one run per cell): the two ringed errors are printed there, all others were read off its "
     "figures, within about 1 point of error or .01 of share; >40: 40% or worse; diamonds: its shares, grey where it is "
     "not known whose"
 )
@@ -71,11 +76,12 @@ NOTE = (
 def is_published(config: RunConfig) -> bool:
     """Whether the paper's numbers are of this very network, data set and loss (whatever the length of training)."""
     model = config.model
+    dataset = config.dataset
     return (
         isinstance(model, ResNetConfig)
         and (model.depth, model.width, model.batch_norm, model.initialization) == (110, 16, False, "kaiming")
-        and (config.dataset.name, config.dataset.per_class) == ("cifar10", None)
-        and (config.schedule.name, config.training.loss_multiplier, config.optimizer.eps) == ("constant", 1, 1e-8)
+        and (dataset.name, dataset.per_class, dataset.resolution in (None, 32)) == ("cifar10", None, True)
+        and arm_of(config).is_usual
     )
 
 
@@ -94,3 +100,14 @@ def published_grid(
     lr, weight_decay, best = published.best
     grid.labels[grid.place(lr, weight_decay)] = f"{100 * best:.1f}"
     return grid
+
+
+def mark_published_shares(axes: Axes) -> None:
+    """The paper's shares as open diamonds at the middle of their bins, the underflow ones in grey."""
+    known = [
+        (exponent + 0.5, share, look(of).color) for of, p in PUBLISHED.items() for exponent, share in p.shares.items()
+    ]
+    for x, share, color in known + [(UNDERFLOW_PLACE, share, NEUTRAL) for share in UNDERFLOW_SHARES]:
+        axes.plot(
+            x, share, "D", markersize=4, markerfacecolor="white", markeredgecolor=color, zorder=4, gid="published"
+        )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from scalefree.figures.names import number
+from scalefree.experiments.names import number
 from scalefree.figures.style import COLORS, NEUTRAL, new_figure
 from scalefree.theory.adagrad_restarts import STAGES, demonstrate
 from scalefree.theory.hessians import DIMENSION, rotated_hessian, unit_diagonal_condition

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scalefree.figures.names import number
+from scalefree.experiments.names import number
 from scalefree.figures.style import ALPHA, COLORS, LAMBDA, NAMES, NEUTRAL, new_figure
 from scalefree.theory.defect_table import DECAY, LR, OURS, Defect, defect_table
 from scalefree.theory.scale_freeness import STEPS

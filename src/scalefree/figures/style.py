@@ -1,15 +1,16 @@
-"""What all figures share: the style sheet, an optimizer's colour, marker and name, and the page with its caption."""
+"""What all figures share: the style sheet, what a method looks like, and the page with its title and caption."""
 
 import contextlib
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib import style as matplotlib_style
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 
 STYLE_SHEET = Path(__file__).with_name("scalefree.mplstyle")
 
@@ -25,35 +26,88 @@ _TITLE_LINE, _LEGEND_LINE = 0.28, 0.19
 # Characters rather than formulas: one font less in every file, and no second typesetter.
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 LAMBDA = "\N{GREEK SMALL LETTER LAMDA}"
-EPSILON = "\N{GREEK SMALL LETTER EPSILON}"
+ETA = "\N{GREEK SMALL LETTER ETA}"
 MINUS = "\N{MINUS SIGN}"
+LOG2 = "log\N{SUBSCRIPT TWO}"
 DECAY_LABEL = f"weight decay {LAMBDA}"
 STEP_SIZE_LABEL = f"step size {ALPHA}"
 
+NEUTRAL, LIGHT = "#555555", "#dcdcdc"
+
 # Okabe and Ito's palette, distinguishable with every common colour blindness; a marker and a dash beside it.
-COLORS = {"adaml2": "#D55E00", "adamw": "#0072B2", "adamprox": "#009E73", "adam_metric_prox": "#CC79A7"}
-MARKERS = {"adaml2": "s", "adamw": "o", "adamprox": "^", "adam_metric_prox": "D"}
-DASHES: dict[str, tuple[float, tuple[float, ...]]] = {
-    "adaml2": (0, (5, 1.2)),
+COLORS = {
+    "adamw": "#0072B2",
+    "adamprox": "#009E73",
+    "adam_scaled_l2": "#E69F00",
+    "adam_scaled_l2_by_layer": "#E69F00",
+    "adam_scaled_l2_by_network": "#E69F00",
+    "adam_metric_prox": "#CC79A7",
+    "adaml2": "#D55E00",
+}
+MARKERS = {
+    "adamw": "o",
+    "adamprox": "^",
+    "adam_scaled_l2": "P",
+    "adam_scaled_l2_by_layer": "X",
+    "adam_scaled_l2_by_network": "v",
+    "adam_metric_prox": "D",
+    "adaml2": "s",
+}
+Dash = tuple[float, tuple[float, ...]]
+DASHES: dict[str, Dash] = {
     "adamw": (0, ()),
     "adamprox": (0, (1.2, 1.2)),
+    "adam_scaled_l2": (0, (3, 1, 1, 1, 1, 1)),
+    "adam_scaled_l2_by_layer": (0, (6, 1, 2, 1)),
+    "adam_scaled_l2_by_network": (0, (1, 2)),
     "adam_metric_prox": (0, (4, 1, 1, 1)),
+    "adaml2": (0, (5, 1.2)),
 }
+_L2 = "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}"
 NAMES = {
-    "adaml2": "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}",
     "adamw": "AdamW",
     "adamprox": "AdamProx",
-    "adam_metric_prox": "Adam, metric prox",
+    "adam_scaled_l2": f"scaled {_L2}",
+    "adam_scaled_l2_by_layer": f"scaled {_L2} by layer",
+    "adam_scaled_l2_by_network": f"scaled {_L2} by network",
+    "adam_metric_prox": "metric prox",
+    "adaml2": _L2,
 }
-NEUTRAL = "#555555"
-
-# The order in which optimizers stand side by side, whatever the order in which a grid lists them.
-ORDER = tuple(NAMES)
 
 
-def ordered(optimizers: Iterable[str]) -> list[str]:
-    """Optimizers in the one order of all figures."""
-    return sorted(set(optimizers), key=ORDER.index)
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn and called."""
+
+    label: str
+    color: str
+    marker: str
+    dash: Dash
+
+
+# Of what is not one method's.
+BLACK = Look("", "black", "D", (0, ()))
+
+
+def look(method: str) -> Look:
+    """What a method looks like; one that is not known is grey and called by its own word."""
+    return Look(
+        NAMES.get(method, method),
+        COLORS.get(method, NEUTRAL),
+        MARKERS.get(method, "*"),
+        DASHES.get(method, (0, (3, 1))),
+    )
+
+
+def ordered(methods: Iterable[str]) -> list[str]:
+    """Methods in the one order of all figures, whatever the order in which a grid lists them; unknown ones last."""
+    known = list(NAMES)
+    return sorted(set(methods), key=lambda of: (known.index(of) if of in known else len(known), of))
+
+
+def typeset(text: str) -> str:
+    """A sentence with Adam-l2 written as the figures write it."""
+    return text.replace("Adam-l2", _L2)
 
 
 @contextlib.contextmanager
@@ -61,6 +115,21 @@ def styled() -> Iterator[None]:
     """Matplotlib's defaults with this style on top, whatever the user's own settings are."""
     with matplotlib_style.context(["default", STYLE_SHEET]):
         yield
+
+
+def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line2D]:
+    """A legend entry per method: its marker, or the line that it is drawn with."""
+    looks = [look(method) for method in ordered(methods)]
+    return [
+        Line2D(
+            [],
+            [],
+            color=of.color,
+            label=of.label,
+            **({"linestyle": of.dash} if linestyle else {"marker": of.marker, "linestyle": "none"}),
+        )  # type: ignore[arg-type]
+        for of in looks
+    ]
 
 
 def new_figure(
@@ -71,13 +140,13 @@ def new_figure(
     Panels are laid out by Matplotlib's constrained layout in the space that the rest leaves; `entries` are labelled
     artists for the legend.
     """
-    lines = textwrap.wrap(caption, _CAPTION_CHARACTERS, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(typeset(caption), _CAPTION_CHARACTERS, break_long_words=False, break_on_hyphens=False)
     below = len(lines) * _CAPTION_LINE + 2 * _MARGIN
     above = _TITLE_LINE + _LEGEND_LINE * -(-len(entries) // legend_columns)
     total = below + height + above
     engine = ConstrainedLayoutEngine(rect=(0, below / total, 1, height / total), w_pad=0.04, h_pad=0.04)
     figure = Figure(figsize=(WIDTH, total), layout=engine)
-    figure.text(0.5, 1 - _MARGIN / total, title, fontsize=TITLE_SIZE, ha="center", va="top")
+    figure.text(0.5, 1 - _MARGIN / total, typeset(title), fontsize=TITLE_SIZE, ha="center", va="top")
     if entries:
         legend = figure.legend(
             handles=list(entries),
@@ -90,8 +159,3 @@ def new_figure(
     written = figure.text(0.01, _MARGIN / total, "\n".join(lines), fontsize=CAPTION_SIZE, color=NEUTRAL, va="bottom")
     written.set_linespacing(1.15)
     return figure
-
-
-def nothing_yet(axes: Axes) -> None:
-    """Say in an empty panel why it is empty."""
-    axes.text(0.5, 0.5, "no complete cells yet", transform=axes.transAxes, ha="center", va="center", color=NEUTRAL)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.measure.distribution import QUANTITIES, RATES, SIZES
+from scalefree.measure.distribution import QUANTITIES, SIZES
 
 
 def histogram_arrays(
@@ -18,7 +18,8 @@ def histogram_arrays(
     """`epoch` and `step` (E,), lower edges of bins, (E, bins) counts by quantity and layer group, and drown-out shares.
 
     `counts` has a row per measured epoch under `<quantity>/<group>`. The arrays of the update scale, which were there
-    first, are called `counts/<group>`, the others `<quantity>_counts/<group>`. `drown_out` has a share per measured
+    first, are called `counts/<group>`, the others `<quantity>_counts/<group>`, and
+    `<quantity>_log2_lower_edge` has the edges of those with bins of their own. `drown_out` has a share per measured
     epoch by layer group.
     """
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -30,8 +31,8 @@ def histogram_arrays(
         quantity, _, group = key.partition("/")
         name = f"counts/{group}" if quantity == "update_scale" else f"{quantity}_counts/{group}"
         arrays[name] = np.array(rows, dtype=np.int64).reshape(-1, len(QUANTITIES[quantity]))
-        if QUANTITIES[quantity] is RATES:
-            arrays[f"{quantity}_log2_lower_edge"] = RATES.exponents
+        if QUANTITIES[quantity] is not SIZES:
+            arrays[f"{quantity}_log2_lower_edge"] = QUANTITIES[quantity].exponents
     for group, shares in drown_out.items():
         arrays[f"drown_out_share/{group}"] = np.array(shares, dtype=np.float64)
     return arrays

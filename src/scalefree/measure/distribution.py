@@ -52,9 +52,11 @@ class Bins:
 # At or below this a coordinate counts as not moving (authors' histograms).
 UNDERFLOW = 1e-8
 SIZES = Bins(-27, 3, UNDERFLOW)
+# An exploded start has gradients of any size.
+GRADIENTS = Bins(-27, 100, UNDERFLOW)
 # Decays span what D spans: from eps to the squares of an exploded start.
 RATES = Bins(-80, 40, 2.0**-80)
-QUANTITIES = {"update_scale": SIZES, "gradient": SIZES, "parameter": SIZES, "effective_decay": RATES}
+QUANTITIES = {"update_scale": SIZES, "gradient": GRADIENTS, "parameter": SIZES, "effective_decay": RATES}
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 # Bins whose share tells a peak from a plain: the paper's AdamW has .52 of all coordinates in its four fullest.
 PEAK = 4

@@ -84,7 +84,7 @@ def histogram_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Sha
     if axes is None:
         raise ValueError(f"{printable(name)} is not the name of an array that this version knows")
     most = {"measured": 2 * _epochs(record), "edges": MOST_EDGES, "bins": MOST_EDGES + OTHER_BINS}
-    most |= {f"decay {axis}": most[axis] for axis in ("edges", "bins")}
+    most |= {f"{quantity} {axis}": most[axis] for quantity in ("gradient", "decay") for axis in ("edges", "bins")}
     fits = len(shape) == len(axes.shape)
     fits = fits and all(length <= most[axis] for length, axis in zip(shape, axes.shape, strict=True))
     if (dtype.kind, dtype.itemsize) != (axes.dtype[0], 8) or not fits:
@@ -105,7 +105,10 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
             raise ValueError(f"it has no array `{name}`")
     epochs, edges = histograms["epoch"], histograms["log2_lower_edge"]
     lengths = {"measured": len(epochs), "edges": len(edges), "bins": len(edges) + OTHER_BINS}
+    # The gradients of earlier versions have the bins of the update scales.
+    gradients = len(histograms.get("gradient_log2_lower_edge", edges))
     decays = len(histograms.get("effective_decay_log2_lower_edge", ()))
+    lengths |= {"gradient edges": gradients, "gradient bins": gradients + OTHER_BINS}
     lengths |= {"decay edges": decays, "decay bins": decays + OTHER_BINS}
     for name, array in histograms.items():
         histogram_wanted(record, name, array.dtype, array.shape)

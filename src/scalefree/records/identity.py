@@ -119,15 +119,19 @@ def model_label(config: RunConfig) -> str:
     return label
 
 
+def optimizer_label(config: RunConfig) -> str:
+    """`adamw`, `adam_scaled_l2_by_layer`: the rule in one word, without step size and decay."""
+    granularity = config.optimizer.granularity
+    return config.optimizer.name + ("" if granularity == "coordinate" else f"_by_{granularity}")
+
+
 def run_label(config: RunConfig) -> str:
     """The readable part of a run's name; what differs from the usual protocol is added at the end."""
-    dataset, optimizer = config.dataset, config.optimizer.name
-    if config.optimizer.granularity != "coordinate":
-        optimizer += f"_by_{config.optimizer.granularity}"
+    dataset = config.dataset
     parts = [
         dataset.name if dataset.resolution in (None, 32) else f"{dataset.name}x{dataset.resolution}",
         model_label(config),
-        optimizer,
+        optimizer_label(config),
         f"lr{_number(config.optimizer.lr)}",
         f"wd{_number(config.optimizer.weight_decay)}",
         f"seed{config.seed}",

@@ -3,9 +3,10 @@
 `record.json` holds everything that is not an array. `curves.npz` has arrays with one row per epoch. `histograms.npz`
 has one row per measured epoch: `epoch` and `step` (E,), the optimizer step after which it was measured, the epoch's
 first; `log2_lower_edge` (edges,) and (E, edges + 3) each of `counts/<group>` for the update scales,
-`gradient_counts/<group>` and `parameter_counts/<group>`; and where there is decay `effective_decay_log2_lower_edge` and
-`effective_decay_counts/<group>` likewise, and `drown_out_share/<group>` (E,). Records of earlier versions have no
-`step` and were measured after the epoch's last one; they lack what is named last, the oldest all but `counts/<group>`.
+`parameter_counts/<group>`; likewise `gradient_log2_lower_edge` and `gradient_counts/<group>`; and where there is decay
+`effective_decay_log2_lower_edge` and `effective_decay_counts/<group>`, and `drown_out_share/<group>` (E,). Records of
+earlier versions have no `step` and were measured after the epoch's last one; their gradients have the bins of the
+update scales; they lack what is named last, the oldest all but `counts/<group>`.
 `schema.py` lists every name with what it may hold.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
 trainings of one run on the same device and build.

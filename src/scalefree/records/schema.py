@@ -148,11 +148,13 @@ class Axes:
     """An array of histograms.npz: the kind of its numbers, its shape axis by axis, and the bounds of its values.
 
     `measured` stands for the measurements, `edges` for the interior bins, and `bins` for these and the three others:
-    underflow, overflow and not finite; effective decays have bins of their own.
+    underflow, overflow and not finite; gradients and effective decays have bins of their own.
     """
 
     dtype: Literal["int64", "float64"]
-    shape: tuple[Literal["measured", "edges", "bins", "decay edges", "decay bins"], ...]
+    shape: tuple[
+        Literal["measured", "edges", "bins", "gradient edges", "gradient bins", "decay edges", "decay bins"], ...
+    ]
     values: Number
 
 
@@ -163,7 +165,8 @@ HISTOGRAMS: dict[str, Axes] = {
     "step": Axes("int64", ("measured",), Number(0)),
     "log2_lower_edge": Axes("int64", ("edges",), LOG2),
     "counts/<group>": COUNTS,
-    "gradient_counts/<group>": COUNTS,
+    "gradient_log2_lower_edge": Axes("int64", ("gradient edges",), LOG2),
+    "gradient_counts/<group>": Axes("int64", ("measured", "gradient bins"), Number(0)),
     "parameter_counts/<group>": COUNTS,
     "effective_decay_log2_lower_edge": Axes("int64", ("decay edges",), LOG2),
     "effective_decay_counts/<group>": Axes("int64", ("measured", "decay bins"), Number(0)),

@@ -6,7 +6,8 @@ from string import Template
 
 from scalefree import claims, figures
 from scalefree.compose import compose_tree
-from scalefree.experiments import experiment_names, load_experiment, with_records
+from scalefree.experiments import experiment_names, load_experiment
+from scalefree.experiments.evidence import gather
 from scalefree.files import atomic_write
 from scalefree.records import Store
 from scalefree.report.atlas import atlas_section
@@ -40,11 +41,9 @@ def render(profile: str, results_dir: str | Path) -> str:
     experiments = {name: load_experiment(name, profile) for name in experiment_names()}
     # Read once: the sections agree, also while other processes add to the store.
     records = store.records()
-    results = {name: with_records(experiment, records) for name, experiment in experiments.items()}
-    judged = claims.Evidence(profile, results, store)
-    verdicts = [judge(judged) for judge in claims.CLAIMS]
-    shown = [experiments[name] for name in figures.FIGURES if name in experiments and experiments[name].cells]
-    evidence = [figures.gather(experiment, profile, store, records) for experiment in shown]
+    evidence = gather(profile, store, records)
+    verdicts = claims.judge_all(evidence)
+    asked = [entry for entry in figures.FIGURES.values() if figures.is_asked(entry, evidence)]
     theory = draw_theory(figures.THEORY)
     runs = list_runs(list(experiments.values()), store, records)
     used = [run.record for run in runs if run.is_evidence and run.record is not None]
@@ -55,7 +54,7 @@ def render(profile: str, results_dir: str | Path) -> str:
         "notice": Html("") if used else _notice(profile),
         "headline": headline(verdicts),
         "claims": claims_table(verdicts),
-        "figures": figures_section(theory, [(one, draw_pictures(one)) for one in evidence]),
+        "figures": figures_section(theory, [(entry, draw_pictures(entry, evidence)) for entry in asked]),
         "atlas": atlas_section(results_dir),
         "coverage": coverage_section(list(experiments.values()), store, records, runs),
         "provenance": provenance_section(used),

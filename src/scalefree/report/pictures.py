@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from scalefree.figures import Evidence, pages, styled
+from scalefree.experiments.evidence import Evidence
+from scalefree.figures import styled
+from scalefree.figures.entry import Entry
 from scalefree.report.markup import Html, element, join
 
 # Between the 200 of the files, with which a whole paper's figures would fill 13 MB, and too few for their small print.
@@ -50,12 +52,10 @@ def draw_theory(figures: Mapping[str, Callable[[], Figure]]) -> list[Picture]:
         return [_picture(stem, figure()) for stem, figure in figures.items()]
 
 
-def draw_pictures(evidence: Evidence) -> list[Picture]:
-    """The figures of an experiment, none where no run has a record."""
-    if not evidence.any_records:
-        return []
+def draw_pictures(entry: Entry, evidence: Evidence) -> list[Picture]:
+    """The pages of a figure; none where nothing can be shown yet."""
     with styled():
-        return [_picture(stem, figure) for stem, figure in pages(evidence.experiment.name, evidence).items()]
+        return [_picture(stem, figure) for stem, figure in entry.draw(evidence, entry).items()]
 
 
 def _figure(picture: Picture) -> Html:
@@ -69,16 +69,16 @@ def _figure(picture: Picture) -> Html:
     )
 
 
-def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Evidence, Sequence[Picture]]]) -> Html:
-    """Every experiment's figures with their captions, a sentence about those without records, and the theory's."""
+def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Entry, Sequence[Picture]]]) -> Html:
+    """Every figure's pages with their captions, a sentence about those without records, and the theory's."""
     parts: list[Html] = []
     missing: list[str] = []
-    for evidence, pictures in drawn:
+    for entry, pictures in drawn:
         if pictures:
-            parts.append(element("h3", evidence.title, id=f"figure-{evidence.experiment.name}"))
+            parts.append(element("h3", entry.title, id=f"figure-{entry.name}"))
             parts += map(_figure, pictures)
         else:
-            missing.append(evidence.experiment.name)
+            missing.append(entry.name)
     if missing:
         parts.append(element("p", f"No records yet, so no figure of {', '.join(missing)}.", class_="note"))
     if theory:

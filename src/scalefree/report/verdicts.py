@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from scalefree.claims import Interval, Verdict
-from scalefree.claims.verdict import Decision, quantity
+from scalefree.claims.page import criterion, effect, ends, p_value
+from scalefree.claims.verdict import Decision, Verdict
 from scalefree.report.markup import Html, element, join, row, table
 from scalefree.report.words import count
 
@@ -11,13 +11,17 @@ from scalefree.report.words import count
 DECISIONS: dict[Decision, str] = {
     "supported": "supported",
     "contradicted": "contradicted",
-    "inconclusive at this scale": "inconclusive",
+    "negligible": "negligible",
+    "inconclusive": "inconclusive",
+    "not judged": "unjudged",
 }
 HEADS = ("Claim", "Verdict", "Statistic", "Measured", "95 % interval", "Reason")
 RULE = (
-    "A claim is supported when the whole 95 % interval of its statistic lies on the claim's side of a threshold that "
-    "is fixed in the code, contradicted when it lies on the other side, and else inconclusive at this scale. Errors "
-    "are test errors in points (hundredths); a run that diverged counts as 100."
+    "Statistics and thresholds were fixed beforehand (docs/analysis_plan.md). An effect is supported when its whole "
+    "95 % interval lies on the claim's side of the threshold, negligible when it lies between minus and plus the "
+    "threshold, contradicted when it lies beyond 0 on the other side, and else inconclusive; an equivalence is "
+    "supported when the 90 % interval lies within its limits. Errors are test errors in points (hundredths), paired by "
+    "seed; a run that diverged counts as 100."
 )
 
 
@@ -25,24 +29,18 @@ def _badge(decision: Decision) -> Html:
     return element("span", decision, class_=f"badge {DECISIONS[decision]}")
 
 
-def _measured(effect: float | None, unit: str) -> str:
-    return "not measured" if effect is None else quantity(effect, unit)
-
-
-def _ends(interval: Interval, unit: str) -> str:
-    """`-0.6 to +1.2`, signed as the measured value and in its unit, which stands there."""
-    low, high = (quantity(value, unit).removesuffix(unit).rstrip() for value in (interval.low, interval.high))
-    return f"{low} to {high}"
+def _measured(verdict: Verdict) -> str:
+    return "not measured" if verdict.effect is None else effect(verdict)
 
 
 def _item(verdict: Verdict) -> Html:
-    question = verdict.question
-    found = _measured(verdict.effect, question.unit)
+    found = _measured(verdict)
     if verdict.interval is not None:
-        found += f" (95 % interval {_ends(verdict.interval, question.unit)})"
+        found += f" (95 % interval {ends(verdict.interval, verdict)})"
     found = verdict.reason if verdict.effect is None else f"{found}: {verdict.reason}"
-    link = element("a", question.number, href=f"#claim-{question.number}", class_="place")
-    return element("li", link, element("div", question.claim, element("span", found, class_="found")))
+    claim = f"{verdict.question.claim} ({verdict.where})" if verdict.where else verdict.question.claim
+    link = element("a", verdict.question.number, href=f"#claim-{verdict.place}", class_="place")
+    return element("li", link, element("div", claim, element("span", found, class_="found")))
 
 
 def headline(verdicts: Sequence[Verdict]) -> Html:
@@ -60,21 +58,14 @@ def headline(verdicts: Sequence[Verdict]) -> Html:
     return join(parts)
 
 
-def _limits(verdict: Verdict) -> str:
-    question = verdict.question
-    sign = "\N{PLUS-MINUS SIGN}" if question.sense == "within" else ""
-    return f"supported if {question.sense} {sign}{question.threshold:.3g} {question.unit}".rstrip()
-
-
 def _reason(verdict: Verdict) -> Html:
     """The reason, and behind a click what it rests on."""
-    notes = [element("p", verdict.scope)]
-    other, unit = verdict.by_validation, verdict.question.unit
-    if other is not None:
-        text = f"With best cells chosen by held-out validation: {other.verdict}, {_measured(other.effect, unit)}"
-        if other.interval is not None:
-            text += f", 95 % interval {_ends(other.interval, unit)}"
-        notes.append(element("p", f"{text}."))
+    kind = "" if not verdict.where else "Planned; " if verdict.planned else "Exploratory; "
+    notes = [element("p", f"{kind}{verdict.scope}")]
+    tests = {"Holm": verdict.adjusted, "signed rank": verdict.measured.signed_rank}
+    known = ", ".join(f"p = {p_value(p)} ({name})" for name, p in tests.items() if p is not None)
+    if known:
+        notes.append(element("p", known))
     if verdict.notes:
         notes.append(element("ul", *(element("li", note) for note in verdict.notes)))
     return element("td", verdict.reason, element("details", element("summary", "Evidence"), *notes), class_="reason")
@@ -85,18 +76,24 @@ def _row(verdict: Verdict) -> Html:
     drawn: str = "none"
     if interval is not None:
         about = element("span", f"n = {interval.n} {interval.of}, {interval.method}", class_="note")
-        drawn = join([_ends(interval, question.unit), about])
+        drawn = join([ends(interval, verdict), about])
+    where = element("span", verdict.where or "computed", class_="note")
     return row(
-        element("td", element("strong", f"{question.number} "), question.claim, class_="claim"),
+        element("td", element("strong", f"{question.number} "), question.claim, where, class_="claim"),
         _badge(verdict.verdict),
-        element("td", question.statistic, element("span", _limits(verdict), class_="note"), class_="statistic"),
-        element("td", _measured(verdict.effect, question.unit), class_="effect"),
+        element(
+            "td",
+            question.statistic,
+            element("span", f"supported if {criterion(verdict)}", class_="note"),
+            class_="statistic",
+        ),
+        element("td", _measured(verdict), class_="effect"),
         element("td", drawn, class_="interval"),
         _reason(verdict),
-        id=f"claim-{question.number}",
+        id=f"claim-{verdict.place}",
     )
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> Html:
-    """One row a claim, after the rule by which all are judged."""
+    """One row per claim and network, after the rule by which all are judged."""
     return join([element("p", RULE, class_="note"), table("Claims", HEADS, map(_row, verdicts))])

@@ -1,0 +1,181 @@
+"""All that the store has of a profile: its points by network, arm and cell, and the arrays of those that are shown.
+
+Points come from the confirmation experiments alone; the experiment `selection` has other seeds, and chooses.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from scalefree.config import RunConfig
+from scalefree.experiments.arms import Arm, Network, arm_of, network_of
+from scalefree.experiments.choosing import choose
+from scalefree.experiments.frozen import Frozen, read_frozen
+from scalefree.experiments.grid import experiment_names, load_experiment
+from scalefree.experiments.names import number, optimizer_name
+from scalefree.experiments.pairs import SeedValues
+from scalefree.experiments.results import Point, Result, settings, with_records
+from scalefree.records import Record, RecordError, Store, run_identity
+
+SELECTION = "selection"
+log = logging.getLogger(__name__)
+
+
+class Missing(LookupError):
+    """Something that a comparison needs and that the store does not have; the message says what.
+
+    Attributes:
+        asked: whether the profile plans it at all.
+    """
+
+    def __init__(self, what: str, asked: bool = True) -> None:
+        super().__init__(what)
+        self.asked = asked
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A profile's results by experiment, and its chosen cells.
+
+    Attributes:
+        frozen: each method's cell in each network.
+        selects_itself: whether the seeds that chose the cells are those that are compared, as in the profile quick.
+        waiting: by experiment, the runs whose step size and decay the selection seeds have yet to choose.
+    """
+
+    profile: str
+    results: Mapping[str, Sequence[Result]]
+    store: Store
+    frozen: Frozen
+    selects_itself: bool
+    waiting: Mapping[str, Sequence[RunConfig]] = field(default_factory=dict)
+    _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
+    _asked: set[tuple[Network, Arm]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        found: dict[tuple[str, Arm, float, float], dict[int, Result]] = {}
+        for name, results in self.results.items():
+            if name == SELECTION:
+                continue
+            for result in results:
+                chosen = result.config.optimizer
+                key = (network_of(result.config).label, arm_of(result.config), chosen.lr, chosen.weight_decay)
+                found.setdefault(key, {})[result.config.seed] = result
+        for key, by_seed in found.items():
+            self._points[key] = Point(tuple(by_seed[seed] for seed in sorted(by_seed)))
+        waiting = [config for name, configs in self.waiting.items() if name != SELECTION for config in configs]
+        configs = [*(point.results[0].config for point in self._points.values()), *waiting]
+        self._asked.update((network_of(config), arm_of(config)) for config in configs)
+
+    @property
+    def networks(self) -> list[Network]:
+        """Every network of the confirmation runs, from shallow to deep."""
+        found = {network for network, _ in self._asked}
+        return sorted(found, key=lambda network: (network.depth, network.label))
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the profile has selection seeds, so that docs/analysis_plan.md plans it."""
+        return bool(self.results.get(SELECTION))
+
+    def networks_of(self, experiments: Iterable[str]) -> list[Network]:
+        """Every network of some experiments, from shallow to deep."""
+        found = {network_of(result.config) for name in experiments for result in self.results.get(name, ())}
+        return sorted(found, key=lambda network: (network.depth, network.label))
+
+    def grids(self, experiment: str) -> dict[Network, dict[str, list[Point]]]:
+        """An experiment's cells under the usual protocol, by network and method; the selection's too."""
+        found: dict[Network, dict[str, dict[tuple[float, float], list[Result]]]] = {}
+        for result in self.results.get(experiment, ()):
+            arm, chosen = arm_of(result.config), result.config.optimizer
+            if arm.is_usual:
+                cells = found.setdefault(network_of(result.config), {}).setdefault(arm.method, {})
+                cells.setdefault((chosen.lr, chosen.weight_decay), []).append(result)
+        return {
+            network: {method: [Point(tuple(of)) for of in cells.values()] for method, cells in methods.items()}
+            for network, methods in sorted(found.items(), key=lambda item: (item[0].depth, item[0].label))
+        }
+
+    def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
+        """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
+
+        Raises:
+            Missing: the profile does not train it, or nothing has been chosen yet.
+        """
+        if not any(asked.label == network and of == arm for asked, of in self._asked):
+            raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
+        wanted = arm.method if cell == "own" else cell
+        chosen = self.frozen.cells.get(network, {}).get(wanted)
+        if chosen is None:
+            raise Missing(f"{network}: no cell has been chosen for {wanted} yet")
+        point = self._points.get((network, arm, chosen.lr, chosen.decay(decay_times)))
+        if point is None:
+            raise Missing(f"{network}: {describe(arm)} is not trained at the cell of {wanted}", asked=False)
+        return point
+
+    def complete(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
+        """The same, with a result of every seed.
+
+        Raises:
+            Missing: also where seeds are missing.
+        """
+        point = self.point(network, arm, cell, decay_times)
+        if point.status in ("missing", "partial"):
+            there = f"{len(point.records)} of {len(point.results)} seeds"
+            raise Missing(f"{network}: {describe(arm)} has {there}")
+        return point
+
+    def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
+        """A record's arrays; none, with a line in the log, where they are damaged."""
+        try:
+            return self.store.curves(record) if kind == "curves" else self.store.histograms(record)
+        except RecordError as error:
+            log.warning("left out: %s", error)
+            return {}
+
+
+def describe(arm: Arm) -> str:
+    """`AdamW, eps 1e-3, loss x100`: the arm in a few words."""
+    parts = [
+        optimizer_name(arm.method),
+        "" if arm.eps == 1e-8 else f"eps {number(arm.eps)}",
+        "" if arm.loss_multiplier == 1 else f"loss x{arm.loss_multiplier:g}",
+        f"layer gradients x10^±{arm.gradient_unbalance:g}" if arm.gradient_unbalance else "",
+        f"layer decays x10^±{arm.decay_unbalance:g}" if arm.decay_unbalance else "",
+        "" if arm.schedule == "constant" else arm.schedule,
+        f"replica {arm.replica}" if arm.replica else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def errors(point: Point) -> SeedValues:
+    """Final test errors in points by seed; a diverged run counts as 100, the worst there is."""
+    return SeedValues({seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()})
+
+
+def scalars(point: Point, quantity: Literal["update_scale", "effective_decay"], name: str) -> SeedValues:
+    """A scalar of the whole network's last measured distribution, by the seeds that have it."""
+    found = {seed: getattr(record, quantity).get("network", {}).get(name) for seed, record in point.records.items()}
+    return SeedValues({seed: float(value) for seed, value in found.items() if value is not None})
+
+
+def gather(profile: str, store: Store, records: Mapping[str, Record] | None = None) -> Evidence:
+    """Everything that a store has of a profile; `records` by identity saves reading it again.
+
+    Raises:
+        ConfigError: an unknown profile.
+    """
+    known = store.records() if records is None else records
+    experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+    results = {name: with_records(experiment, known) for name, experiment in experiments.items()}
+    frozen = read_frozen(profile)
+    selects_itself = not frozen.cells and not results[SELECTION]
+    if selects_itself:
+        # Several experiments may ask for one cell.
+        own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
+        frozen = choose(settings(own.values()))
+    waiting = {name: experiment.waiting for name, experiment in experiments.items()}
+    return Evidence(profile, results, store, frozen, selects_itself, waiting)

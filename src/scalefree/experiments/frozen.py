@@ -1,0 +1,136 @@
+"""Each method's cell in each network, as the selection seeds chose it: read from and written to configs/frozen/.
+
+Confirmation runs take their step size and decay from here, so that the seeds that judge a method never chose its cell.
+An entry is found by the network's label (`resnet80w8-nobn`) and the method's (`adam_scaled_l2_by_layer`);
+`<method>_decayed` is its best cell with a decay above 0.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from scalefree.compose import CONFIG_DIR
+from scalefree.config import ConfigError
+
+# Ends the label of a method's best cell with a decay above 0.
+DECAYED = "_decayed"
+# Step size and decay in the name of a record.
+NAMED_CELL = re.compile(r"-lr([0-9.e-]+)-wd([0-9.e-]+)-seed\d")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A chosen step size and decay.
+
+    Attributes:
+        validation_error: mean over the selection seeds, in [0, 1].
+        chosen_by: names of the records of this cell; all others of its grid did worse.
+        edges: on which sides the grid should be extended, as the winner lies there; empty if it lies inside.
+    """
+
+    lr: float
+    weight_decay: float
+    validation_error: float
+    chosen_by: tuple[str, ...]
+    edges: tuple[str, ...] = ()
+
+    def decay(self, times: float = 1) -> float:
+        """The decay times a factor, without what rounding adds: 3e-4 times 100 is 3e-2."""
+        return float(f"{self.weight_decay * times:.10g}")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A profile's chosen cells.
+
+    Attributes:
+        cells: by network's label, then by method's label.
+        records: how many selection records there were.
+        digest: SHA-256 of their sorted identities.
+    """
+
+    cells: Mapping[str, Mapping[str, Cell]]
+    records: int
+    digest: str
+
+
+def frozen_path(profile: str) -> Path:
+    """Where a profile's cells are kept."""
+    return CONFIG_DIR / "frozen" / f"{profile}.yaml"
+
+
+def read_frozen(profile: str) -> Frozen:
+    """The committed cells of a profile; none where nothing has been chosen yet.
+
+    Raises:
+        ConfigError: a file that is not what `as_yaml` writes.
+    """
+    path = frozen_path(profile)
+    if not path.exists():
+        return Frozen({}, 0, "")
+    try:
+        tree: Any = OmegaConf.to_container(OmegaConf.load(path))
+        cells = {
+            network: {method: _cell(values, f"{network}, {method}") for method, values in methods.items()}
+            for network, methods in tree["cells"].items()
+        }
+        return Frozen(cells, int(tree["records"]), str(tree["digest"]))
+    except Exception as error:  # YAML and OmegaConf raise many kinds, and each means the same here
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"{path} is not a file of frozen cells ({why}); write it with scripts/freeze.py") from None
+
+
+def _cell(values: Mapping[str, Any], where: str) -> Cell:
+    """One entry, each value of its own kind; a key that no cell has is a slip of the hand."""
+    cell = Cell(**{"edges": (), **values})
+    numbers = (cell.lr, cell.weight_decay, cell.validation_error)
+    texts = (*cell.chosen_by, *cell.edges)
+    if (
+        not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers)
+        or cell.lr == 0
+        or cell.validation_error > 1
+        or not all(isinstance(names, list | tuple) for names in (cell.chosen_by, cell.edges))
+        or not all(isinstance(text, str) for text in texts)
+    ):
+        raise ValueError(f"{where} has impossible values")
+    for name in cell.chosen_by:
+        named = NAMED_CELL.search(name)
+        if named is None or tuple(map(float, named.groups())) != (cell.lr, cell.weight_decay):
+            raise ValueError(f"{where} is at lr {cell.lr:g}, weight_decay {cell.weight_decay:g}, and {name} is not")
+    lr, weight_decay, validation_error = map(float, numbers)
+    return Cell(lr, weight_decay, validation_error, tuple(cell.chosen_by), tuple(cell.edges))
+
+
+def _number(value: float) -> str:
+    """As YAML reads it back as a number."""
+    text = repr(value)
+    return text if "e" not in text or "." in text else text.replace("e", ".0e")
+
+
+def as_yaml(profile: str, frozen: Frozen) -> str:
+    """The text of a profile's file."""
+    lines = [
+        f"# The cells of the profile {profile}, chosen by validation error on its selection seeds.",
+        f"# Written by `python scripts/freeze.py profile={profile}` from the records of the experiment selection.",
+        f"records: {frozen.records}",
+        f'digest: "{frozen.digest}"',
+        "cells:" if frozen.cells else "cells: {}",
+    ]
+    for network, methods in sorted(frozen.cells.items()):
+        lines.append(f"  {network}:")
+        for method, cell in sorted(methods.items()):
+            lines += [
+                f"    {method}:",
+                f"      lr: {_number(cell.lr)}",
+                f"      weight_decay: {_number(cell.weight_decay)}",
+                f"      validation_error: {_number(cell.validation_error)}",
+            ]
+            if cell.edges:
+                lines.append(f"      edges: [{', '.join(cell.edges)}]")
+            lines += ["      chosen_by:", *(f"        - {name}" for name in cell.chosen_by)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,30 @@
+"""Values by seed, and their differences seed by seed.
+
+At one seed all runs share initialisation, batches and augmentation, so what is compared are runs of one seed.
+"""
+
+from collections.abc import Callable, Mapping
+
+
+class SeedValues(dict[int, float]):
+    """One number per seed; arithmetic keeps the seeds that both sides have."""
+
+    def _with(self, other: Mapping[int, float], combine: Callable[[float, float], float]) -> "SeedValues":
+        return SeedValues({seed: combine(self[seed], other[seed]) for seed in sorted(self.keys() & other.keys())})
+
+    def __add__(self, other: Mapping[int, float]) -> "SeedValues":
+        return self._with(other, lambda a, b: a + b)
+
+    def __sub__(self, other: Mapping[int, float]) -> "SeedValues":
+        return self._with(other, lambda a, b: a - b)
+
+    def __truediv__(self, divisor: float) -> "SeedValues":
+        return SeedValues({seed: value / divisor for seed, value in self.items()})
+
+    def __abs__(self) -> "SeedValues":
+        return SeedValues({seed: abs(value) for seed, value in self.items()})
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds, of which there must be one."""
+        return sum(self.values()) / len(self)

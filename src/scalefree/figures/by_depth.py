@@ -1,0 +1,90 @@
+"""Methods against depth without BatchNorm: a panel of estimates, with each method's cell written below it."""
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+
+from scalefree.experiments.arms import Arm, Network
+from scalefree.experiments.evidence import Evidence, Missing
+from scalefree.experiments.names import chance_error, number
+from scalefree.experiments.results import Point
+from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing
+from scalefree.figures.scales import depth_places
+from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look
+
+CORNERS = ("adamw", "adam_scaled_l2", "adam_metric_prox", "adaml2")
+# Depth -> method -> its runs, those that the profile trains.
+ByDepth = dict[int, dict[str, Point]]
+
+
+def depths(evidence: Evidence) -> list[Network]:
+    """The networks of the main question, from shallow to deep: those of the architecture that comes in most depths."""
+    usual = [network for network in evidence.networks if network.is_usual]
+    families = [network.family for network in usual]
+    largest = max(families, key=families.count, default="")
+    return [network for network in usual if network.family == largest]
+
+
+def points_by_depth(evidence: Evidence, methods: Sequence[str] = CORNERS) -> ByDepth:
+    """Each method's runs at the cell that was chosen for it, in every network that has one."""
+    found: ByDepth = {}
+    for network in depths(evidence):
+        for method in methods:
+            try:
+                found.setdefault(network.depth, {})[method] = evidence.point(network.label, Arm(method))
+            except Missing:
+                continue
+    return found
+
+
+def depth_axis(axes: Axes, places: dict[int, float]) -> None:
+    """Ticks at the depths and the same margins at both ends."""
+    axes.set_xticks(list(places.values()), [str(depth) for depth in places])
+    axes.set_xlim(min(places.values()) - 0.5, max(places.values()) + 0.5)
+    axes.grid(False, axis="x")
+
+
+def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods: Sequence[str]) -> None:
+    """Step size and decay of each method below each depth, a line per method in its colour."""
+    for line, method in enumerate(methods):
+        height = -18 - 9.5 * line
+        for depth, of in points.items():
+            if method in of:
+                axes.annotate(
+                    f"({number(of[method].lr)}, {number(of[method].weight_decay)})", (places[depth], 0), (0, height),
+                    xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", va="center",
+                    fontsize=7, color=look(method).color, gid="cell",
+                )  # fmt: skip
+    axes.set_xlabel(f"depth (log scale), and each method's ({ALPHA}, {LAMBDA})", labelpad=9.5 * len(methods) + 5)
+
+
+def draw_by_depth(
+    axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], label: str
+) -> None:
+    """Seeds, means and intervals, methods side by side; thin lines join a method's means over the depths."""
+    places = depth_places(points)
+    room = 0.8 / len(methods)
+    for index, method in enumerate(methods):
+        of_method, means = look(method), []
+        for depth, of in points.items():
+            place = places[depth] + room * (index - (len(methods) - 1) / 2)
+            if method not in of:
+                continue
+            estimate = measured(of[method])
+            draw_estimate(axes, place, estimate, of_method, 0.4 * room)
+            if estimate.values:
+                means.append((place + 0.2 * room, sum(estimate.values.values()) / len(estimate.values)))
+            else:
+                draw_missing(axes, place, of_method)
+        if means:
+            axes.plot(*zip(*means, strict=True), color=of_method.color, linewidth=0.7, alpha=0.6, zorder=1.5)
+    depth_axis(axes, places)
+    _write_cells(axes, points, places, methods)
+    axes.set_ylabel(label)
+    chance = chance_error(next(iter(next(iter(points.values())).values())).results[0].config.dataset)
+    if chance is not None:
+        level = 100 * chance if "error" in label else 100 * (1 - chance)
+        axes.axhline(level, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5)
+        axes.annotate("chance", (0, level), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
+    axes.set_ylim(0, 101)

@@ -1,0 +1,102 @@
+"""A quantity against epochs, a line per method, and at the right edge the seeds of which it is the mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.results import Point
+from scalefree.figures.scales import plain_log_axis
+from scalefree.figures.style import Dash, look
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A curve of the records and how it is shown: `scale * curve + offset` on a linear or a log axis."""
+
+    curve: str
+    label: str
+    log: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+# The paper's: of the training images as augmented for that epoch. Older records have only that of the plain images.
+AUGMENTED_LOSS = Quantity("augmented_train_loss", "training loss, augmented (nats)", log=True)
+PLAIN_LOSS = Quantity("train_loss", "training loss, not augmented (nats)", log=True)
+TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset=100.0)
+
+CURVES_NOTE = (
+    "Curves: means over the seeds that completed; dots at their end: each seed; a thin line that ends in a cross: a "
+    "diverged run"
+)
+
+
+def sharing(points: Mapping[str, Point], method: str) -> list[str]:
+    """The methods whose runs are this method's: without decay, all are one algorithm."""
+    own = [result.cell.identity for result in points[method].results]
+    return [other for other, point in points.items() if [r.cell.identity for r in point.results] == own]
+
+
+def line_dash(points: Mapping[str, Point], method: str) -> Dash:
+    """A method's dash; methods that are one run alternate along its line, so that none hides another."""
+    same = sharing(points, method)
+    if len(same) == 1:
+        return look(method).dash
+    return 3.0 * same.index(method), (3.0, 3.0 * (len(same) - 1))
+
+
+def training_loss(evidence: Evidence, points: Mapping[str, Point]) -> Quantity:
+    """The augmented loss, as the paper's; the plain one where a record lacks it."""
+    records = [record for point in points.values() for record in point.records.values()]
+    whole = all(AUGMENTED_LOSS.curve in evidence.arrays(record, "curves") for record in records)
+    return AUGMENTED_LOSS if whole else PLAIN_LOSS
+
+
+def curve_of(evidence: Evidence, point: Point, name: str) -> Floats:
+    """A curve of all seeds, rows as in `point.records`: (S, E), NaN where not evaluated or after a divergence."""
+    rows = [evidence.arrays(record, "curves").get(name, ()) for record in point.records.values()]
+    curve = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for index, row in enumerate(rows):
+        curve[index, : len(row)] = row
+    return curve
+
+
+def _evaluated(curve: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Epochs (E,) and values (S, E) where every row has one: epochs without an evaluation are no gaps in a line."""
+    known = np.isfinite(curve).all(axis=0)
+    return 1 + np.flatnonzero(known), curve[:, known]
+
+
+def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], quantity: Quantity) -> None:
+    """Draw `quantity` for each method's runs."""
+    for index, (method, point) in enumerate(points.items()):
+        color, dash = look(method).color, line_dash(points, method)
+        curve = quantity.scale * curve_of(evidence, point, quantity.curve) + quantity.offset
+        completed = np.array([record.outcome.status == "completed" for record in point.records.values()], dtype=bool)
+        for row in curve[~completed]:
+            epochs, values = _evaluated(row[None])
+            axes.plot(epochs, values[0], color=color, linewidth=0.6, linestyle=dash)
+            axes.plot(epochs[-1:], values[0, -1:], "x", color=color, markersize=5, gid="diverged")
+        epochs, curve = _evaluated(curve[completed])
+        if not curve.size:
+            continue
+        axes.plot(epochs, curve.mean(axis=0), color=color, linestyle=dash, label=method, gid="mean")
+        end = 1.02 + 0.025 * (index + 1)
+        axes.plot(
+            np.full(len(curve), epochs[-1] * end), curve[:, -1], "o", color=color, markersize=2, alpha=0.55,
+            markeredgewidth=0, gid="seed",
+        )  # fmt: skip
+    if quantity.log:
+        plain_log_axis(axes)
+    else:
+        axes.set_ylim(top=101)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(quantity.label)

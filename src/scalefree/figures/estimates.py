@@ -1,0 +1,173 @@
+"""Seeds as dots beside their mean and its interval; and comparisons as rows of such estimates, with their verdicts."""
+
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from scalefree.claims.planned import LEAST_SPREAD
+from scalefree.claims.verdict import Verdict, quantity
+from scalefree.experiments.evidence import errors
+from scalefree.experiments.intervals import Interval, mean_interval
+from scalefree.experiments.results import Point
+from scalefree.figures.caption import told
+from scalefree.figures.scales import difference_axis
+from scalefree.figures.style import LIGHT, MINUS, NEUTRAL, Look, typeset
+
+ROWS_NOTE = (
+    "Thin bars: 95 % intervals; thick ones: the 90 % intervals that judge an equivalence; grey bands: its limits; "
+    "dashed lines: the other claims' thresholds; an axis with 1, 2, 5, 10 is linear up to 1 and logarithmic beyond"
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number per seed, and what is known of their mean.
+
+    Attributes:
+        narrow: the 90 % interval, for an equivalence.
+        diverged: seeds of which a run diverged.
+        whole: False while seeds are missing; the mean is hollow then.
+    """
+
+    values: Mapping[int, float]
+    interval: Interval | None = None
+    narrow: Interval | None = None
+    diverged: Collection[int] = frozenset()
+    whole: bool = True
+
+    @property
+    def extent(self) -> list[float]:
+        """Every number that is drawn."""
+        return [*self.values.values(), *((self.interval.low, self.interval.high) if self.interval is not None else ())]
+
+
+def diverged_seeds(point: Point) -> set[int]:
+    """The seeds whose run diverged."""
+    return {seed for seed, record in point.records.items() if record.outcome.status == "diverged"}
+
+
+def error_of(point: Point) -> Estimate:
+    """Final test errors in percent, with the interval of their mean if no seed is missing."""
+    values, whole = errors(point), point.status in ("completed", "diverged")
+    interval = mean_interval(list(values.values()), "seeds", LEAST_SPREAD) if whole else None
+    return Estimate(values, interval, None, diverged_seeds(point), whole)
+
+
+def accuracy_of(point: Point) -> Estimate:
+    """The same as accuracy."""
+    error = error_of(point)
+    of, interval = error.interval, None
+    if of is not None:
+        interval = Interval(100 - of.high, 100 - of.low, of.n, of.of, of.method)
+    values = {seed: 100 - value for seed, value in error.values.items()}
+    return Estimate(values, interval, None, error.diverged, error.whole)
+
+
+def draw_estimate(
+    axes: Axes, place: float, of: Estimate, look: Look, width: float = 0.3, horizontal: bool = False
+) -> None:
+    """Dots from `place - width` to `place`, the mean and its interval at `place + width / 2`; values run along y."""
+
+    def plot(places: Sequence[float], values: Sequence[float], *style: str, **how: object) -> None:
+        axes.plot(*((values, places) if horizontal else (places, values)), *style, color=look.color, **how)  # type: ignore[arg-type]
+
+    if not of.values:
+        return
+    spots = np.linspace(place - width, place, len(of.values)) if len(of.values) > 1 else np.array([place - width / 2])
+    for spot, (seed, value) in zip(spots.tolist(), sorted(of.values.items()), strict=True):
+        if seed in of.diverged:
+            plot([spot], [value], "x", markersize=4, clip_on=False, gid="diverged")
+        else:
+            plot([spot], [value], "o", markersize=2.2, alpha=0.55, markeredgewidth=0, gid="seed")
+    middle = place + width / 2
+    for interval, thickness, gid in ((of.interval, 1.1, "interval"), (of.narrow, 2.6, "narrow")):
+        if interval is not None:
+            plot([middle, middle], [interval.low, interval.high], linewidth=thickness, solid_capstyle="butt", gid=gid)
+    mean = float(np.mean(list(of.values.values())))
+    plot(
+        [middle], [mean], look.marker, markersize=4.6, markeredgewidth=0.45, zorder=3,
+        markerfacecolor=look.color if of.whole else "white", markeredgecolor="white" if of.whole else look.color,
+        gid="mean",
+    )  # fmt: skip
+
+
+def draw_missing(axes: Axes, place: float, look: Look) -> None:
+    """A tick at the foot of a panel: planned, and not trained yet."""
+    axes.plot(
+        place, 0.02, "|", color=look.color, markersize=6, transform=axes.get_xaxis_transform(), gid="missing",
+        clip_on=False,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """A comparison.
+
+    Attributes:
+        verdict: None where it is shown beside a claim and is none itself.
+        lack: what is missing.
+    """
+
+    label: str
+    look: Look
+    estimate: Estimate = field(default_factory=lambda: Estimate({}))
+    verdict: Verdict | None = None
+    lack: str = ""
+
+
+def _draw_threshold(axes: Axes, verdict: Verdict, bottom: float, height: float) -> None:
+    question = verdict.question
+    d = question.threshold
+    if question.sense == "within":
+        axes.add_patch(Rectangle((-d, bottom), 2 * d, height, facecolor=LIGHT, linewidth=0, zorder=0.5, gid="limits"))
+        return
+    for limit in (-d, d) if question.sense == "beyond" else (d,):
+        axes.plot(
+            [limit] * 2, [bottom, bottom + height], color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold"
+        )
+
+
+def _result(row: Row) -> str:
+    if row.lack:
+        return row.lack
+    if row.verdict is not None:
+        return told(row.verdict)
+    mean = quantity(float(np.mean(list(row.estimate.values.values()))), "points", signed=True)
+    interval = row.estimate.interval
+    ends = "" if interval is None else f" [{quantity(interval.low, '', True)}, {quantity(interval.high, '', True)}]"
+    return f"{mean}{ends}".replace("-", MINUS)
+
+
+def draw_rows(axes: Axes, rows: Sequence[Row], among: Sequence[Row] = (), characters: int = 52) -> None:
+    """One comparison below the other: its name and result above its seeds, mean and interval.
+
+    `among`: the rows of all panels that share the axis, which is in points.
+    """
+    questions = [row.verdict.question for row in among or rows if row.verdict is not None]
+    difference_axis(
+        axes,
+        "x",
+        [value for row in among or rows for value in row.estimate.extent],
+        max((question.threshold for question in questions), default=1.0),
+        any(question.sense == "within" for question in questions),
+    )
+    axes.axvline(0, color="black", linewidth=0.7)
+    for index, row in enumerate(rows):
+        if row.verdict is not None:
+            _draw_threshold(axes, row.verdict, -index - 0.97, 0.42)
+        draw_estimate(axes, -index - 0.75, row.estimate, row.look, 0.18, horizontal=True)
+        words = [line for text in (typeset(row.label), _result(row)) for line in textwrap.wrap(text, characters)[:2]]
+        axes.text(
+            0.0, -index - 0.02, "\n".join(words), transform=axes.get_yaxis_transform(), va="top", linespacing=1.1,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}, fontsize=7,
+        )  # fmt: skip
+        if index:
+            axes.axhline(-index + 0.02, color=LIGHT, linewidth=0.6)
+    axes.set_ylim(-max(len(rows), 1), 0.05)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(False, axis="y")

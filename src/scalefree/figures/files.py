@@ -1,0 +1,82 @@
+"""Figures to files: a pure function of the records that the store holds, the same bytes every time."""
+
+import importlib
+import logging
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from scalefree.experiments.evidence import Evidence
+from scalefree.figures.catalogue import FIGURES, THEORY, check_figure, is_asked, pages
+from scalefree.figures.style import styled
+from scalefree.files import atomic_write
+
+if TYPE_CHECKING:
+    from scalefree.theory.atlas import Row
+
+# It tells every table of every font that it embeds to whoever listens at INFO, as the command line does.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
+
+# No dates and no versions: the same records give the same bytes.
+_PNG_METADATA = {"Software": None}
+_PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
+
+
+def _write(figure: Figure, directory: Path, stem: str) -> list[Path]:
+    """Each backend prints directly: `savefig` would draw every page twice to find its layout."""
+    paths = [directory / f"{stem}.png", directory / f"{stem}.pdf"]
+    with atomic_write(paths[0]) as file:
+        FigureCanvasAgg(figure).print_png(file, metadata=_PNG_METADATA)  # type: ignore[no-untyped-call]
+    # Drawing has laid out the page; the second file takes the same layout.
+    figure.set_layout_engine("none")
+    with atomic_write(paths[1]) as file:
+        FigureCanvasPdf(figure).print_pdf(file, metadata=_PDF_METADATA)  # type: ignore[no-untyped-call]
+    return paths
+
+
+def _directory(evidence: Evidence, out_dir: Path | None) -> Path:
+    return out_dir or evidence.store.root / "figures" / evidence.profile
+
+
+def draw(name: str, evidence: Evidence, out_dir: Path | None = None) -> list[Path]:
+    """Draw one figure as PNG and PDF to `out_dir` (RESULTS/figures/<profile> if None); returns the paths written.
+
+    Raises:
+        ConfigError: no figure of that name.
+    """
+    check_figure(name)
+    with styled():
+        drawn = pages(name, evidence)
+        return [path for stem, page in drawn.items() for path in _write(page, _directory(evidence, out_dir), stem)]
+
+
+def draw_theory(directory: Path) -> list[Path]:
+    """Compute and draw the figures that need no record to `directory`; some ten seconds."""
+    with styled():
+        return [path for stem, figure in THEORY.items() for path in _write(figure(), directory, stem)]
+
+
+def draw_atlas(rows: Sequence["Row"], directory: Path) -> list[Path]:
+    """Draw the atlas of optimizers to `directory`, beside the theory's figures."""
+    with styled():
+        return _write(importlib.import_module("scalefree.figures.atlas").draw(rows), directory, "atlas")
+
+
+def draw_all(evidence: Evidence, out_dir: Path | None = None, jobs: int | None = None) -> list[Path]:
+    """Draw every figure that the profile asks for, on `jobs` processes (all cores if None)."""
+    names = [name for name, entry in FIGURES.items() if is_asked(entry, evidence)]
+    one = partial(draw, evidence=evidence, out_dir=out_dir)
+    jobs = min(jobs or os.cpu_count() or 1, len(names))
+    if jobs <= 1:
+        return [path for name in names for path in one(name)]
+    # Spawned, not forked: the caller may hold threads.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        return [path for paths in pool.map(one, names) for path in paths]

@@ -1,0 +1,210 @@
+"""The paper's figures: whole grids of final test errors, and at each method's cell its curves and update scales.
+
+`draw_without` and `draw_with` are figures of the networks without and with BatchNorm: all their grids on one page, and
+a page for each network.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from scalefree.experiments.arms import Arm, Network
+from scalefree.experiments.evidence import SELECTION, Evidence, Missing
+from scalefree.experiments.names import cell_name, network_name
+from scalefree.experiments.results import Point
+from scalefree.figures.caption import caption
+from scalefree.figures.curves import CURVES_NOTE, TEST_ACCURACY, draw_curves, line_dash, sharing, training_loss
+from scalefree.figures.entry import Entry, Pages
+from scalefree.figures.estimates import error_of
+from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_colorbar, error_grid, error_norm
+from scalefree.figures.histograms import (
+    UPDATE_SCALE_LABEL,
+    draw_histogram,
+    histogram_of,
+    measured_when,
+    update_scale_axis,
+)
+from scalefree.figures.published import NOTE as PUBLISHED_NOTE
+from scalefree.figures.published import PUBLISHED, is_published, mark_published_shares, published_grid
+from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure, ordered
+
+HEATMAP_NOTE = (
+    "Cells: mean final test error over seeds; black frame: the cell that validation chose; ring: the lowest mean test "
+    "error, the paper's way to choose, which nothing here uses; hatched: a seed diverged; crossed: not trained; *: "
+    "seeds missing"
+)
+# What the pages of a profile are drawn from: the first that has grids of such networks.
+_SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with_bn")}
+Methods = Mapping[str, Sequence[Point]]
+
+
+def _grids(evidence: Evidence, batch_norm: bool) -> dict[Network, dict[str, list[Point]]]:
+    for name in _SOURCES[batch_norm]:
+        found = {network: of for network, of in evidence.grids(name).items() if network.batch_norm == batch_norm}
+        if found:
+            return {network: {method: of[method] for method in ordered(of)} for network, of in found.items()}
+    return {}
+
+
+def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
+    """(lr, weight_decay) of the lowest mean test error among the cells that have all their seeds."""
+    complete = [point for point in points if point.status in ("diverged", "completed")]
+    known = [(error, p.weight_decay, p.lr) for p in complete if (error := p.exact_error("test")) is not None]
+    if not known:
+        return None
+    _, weight_decay, lr = min(known)
+    return lr, weight_decay
+
+
+def _chosen(evidence: Evidence, network: Network, method: str, points: Sequence[Point]) -> tuple[float, float] | None:
+    """(lr, weight_decay) of the frozen cell, if the grid has it."""
+    cell = evidence.frozen.cells.get(network.label, {}).get(method)
+    inside = cell is not None and any((p.lr, p.weight_decay) == (cell.lr, cell.weight_decay) for p in points)
+    return (cell.lr, cell.weight_decay) if cell is not None and inside else None
+
+
+def _grid(points: Sequence[Point]) -> ErrorGrid:
+    return error_grid(points, {p.lr for p in points}, {p.weight_decay for p in points})
+
+
+def _draw_grid(
+    axes: Axes, evidence: Evidence, network: Network, method: str, points: Sequence[Point], norm: LogNorm, labels: bool
+) -> None:
+    chosen = _chosen(evidence, network, method, points)
+    draw_heatmap(axes, _grid(points), norm, chosen, _lowest(points), labels)
+
+
+def _seeds_note(evidence: Evidence) -> str:
+    if evidence.results.get(SELECTION):
+        return "The grids' seeds choose the cells and confirm nothing"
+    return "These seeds both choose the cells and are compared at them"
+
+
+def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]) -> Figure:
+    """A row per network, a column per method, without the numbers."""
+    # The coarser rungs of the ladder, few and with decays of their own, are on their networks' pages alone.
+    methods = [method for method in ordered(method for of in grids.values() for method in of) if "_by_" not in method]
+    heights = [0.5 + 0.14 * max(3, *(len({p.lr for p in points}) for points in of.values())) for of in grids.values()]
+    shown = [point for of in grids.values() for points in of.values() for point in points]
+    text = caption(evidence, shown, [HEATMAP_NOTE, _seeds_note(evidence)])
+    figure = new_figure(sum(heights) + 0.75, entry.title, text)
+    panels = figure.subplots(len(grids), len(methods), squeeze=False, height_ratios=heights)
+    norm = error_norm([_grid(points) for of in grids.values() for points in of.values()])
+    for index, (row, (network, of)) in enumerate(zip(panels, grids.items(), strict=True)):
+        for axes, method in zip(row, methods, strict=True):
+            if method not in of:
+                axes.set_axis_off()
+                continue
+            _draw_grid(axes, evidence, network, method, of[method], norm, labels=False)
+            axes.tick_params(axis="x", rotation=90)
+            if not index:
+                axes.set_title(look(method).label)
+            if not any(method in below for below in list(grids.values())[index + 1 :]):
+                axes.set_xlabel(DECAY_LABEL)
+        row[0].set_ylabel(f"{network_name(network).replace(', ', chr(10))}\n{STEP_SIZE_LABEL}")
+    error_colorbar(figure, norm, [axes for row in panels for axes in row], below=True)
+    return figure
+
+
+def _confirmed(evidence: Evidence, network: Network, methods: Sequence[str]) -> dict[str, Point]:
+    """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay."""
+    found = {}
+    for method in methods:
+        try:
+            cell = "adamw_decayed" if network.batch_norm else "own"
+            point = evidence.point(network.label, Arm(method), cell)
+        except Missing:
+            continue
+        if point.records:
+            found[method] = point
+    return found
+
+
+def _entries(points: Mapping[str, Point]) -> list[Line2D]:
+    """A line per method with its cell and its error."""
+    entries = []
+    for method, point in points.items():
+        values = error_of(point).values.values()
+        label = f"{look(method).label} at {cell_name(point)}: error {sum(values) / len(values):.1f} %"
+        if len(sharing(points, method)) > 1:
+            label += f" (shared run, {LAMBDA} = 0)"
+        entries.append(Line2D([], [], color=look(method).color, linestyle=line_dash(points, method), label=label))
+    return entries
+
+
+def _sheet(evidence: Evidence, network: Network, grids: Methods) -> Figure:
+    """One network: its grids with their numbers, the paper's where they are known, curves, histograms."""
+    points = _confirmed(evidence, network, list(grids))
+    published = is_published(next(iter(grids.values()))[0].results[0].config)
+    papers = {method: published_grid(method) for method in grids if published and method in PUBLISHED}
+    panels = [*grids, *papers]
+    rows = -(-len(panels) // 2)
+    height = 0.55 + 0.24 * max(2, *(len({p.lr for p in of}) for of in grids.values()))
+    heights = [height] * rows + [1.75] * bool(points)
+    notes = [HEATMAP_NOTE, _seeds_note(evidence)]
+    histograms = {method: histogram_of(evidence, point) for method, point in points.items()}
+    measured = [histogram for histogram in histograms.values() if histogram is not None]
+    if points:
+        seeds = sorted({seed for point in points.values() for seed in point.records})
+        where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
+        kind = "" if evidence.selects_itself else "confirmation "
+        named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
+        notes += [f"Below: {named}, written (step size, decay)", CURVES_NOTE, f"Histograms: {measured_when(measured)}"]
+    else:
+        notes += ["No run at a chosen cell yet, so no curves"]
+    notes += [PUBLISHED_NOTE] * published
+    shown = [point for of in grids.values() for point in of]
+    figure = new_figure(sum(heights), network_name(network), caption(evidence, shown, notes), _entries(points), 2)
+    grid = figure.add_gridspec(len(heights), 6, height_ratios=heights)
+    norm = error_norm([*(_grid(of) for of in grids.values()), *papers.values()])
+    drawn = []
+    for index, method in enumerate(panels):
+        axes = figure.add_subplot(grid[index // 2, 3 * (index % 2) : 3 * (index % 2) + 3])
+        drawn.append(axes)
+        if index < len(grids):
+            _draw_grid(axes, evidence, network, method, grids[method], norm, labels=True)
+            axes.set_title(look(method).label)
+        else:
+            draw_heatmap(axes, papers[method], norm, None, PUBLISHED[method].best[:2])
+            axes.set_title(f"{look(method).label}: the paper's, 300 epochs")
+        axes.set_xlabel(DECAY_LABEL)
+        if index % 2 == 0:
+            axes.set_ylabel(STEP_SIZE_LABEL)
+    error_colorbar(figure, norm, drawn)
+    if points:
+        below = [figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)]
+        draw_curves(below[0], evidence, points, training_loss(evidence, points))
+        draw_curves(below[1], evidence, points, TEST_ACCURACY)
+        for method, histogram in histograms.items():
+            if histogram is not None:
+                draw_histogram(
+                    below[2], histogram, look(method).color, line_dash(points, method), fill=len(measured) == 1
+                )
+                update_scale_axis(below[2], histogram)
+        below[2].set_xlabel(UPDATE_SCALE_LABEL)
+        below[2].set_ylabel("share of coordinates")
+        if published:
+            mark_published_shares(below[2])
+    return figure
+
+
+def _pages(evidence: Evidence, entry: Entry, batch_norm: bool) -> Pages:
+    grids = _grids(evidence, batch_norm)
+    trained = {network: of for network, of in grids.items() if any(p.records for points in of.values() for p in points)}
+    if not trained:
+        return {}
+    sheets = {f"{entry.name}_{network.label}": _sheet(evidence, network, of) for network, of in trained.items()}
+    return {entry.name: _overview(evidence, entry, grids), **sheets}
+
+
+def draw_without(evidence: Evidence, entry: Entry) -> Pages:
+    """Networks without BatchNorm."""
+    return _pages(evidence, entry, batch_norm=False)
+
+
+def draw_with(evidence: Evidence, entry: Entry) -> Pages:
+    """Networks with BatchNorm."""
+    return _pages(evidence, entry, batch_norm=True)

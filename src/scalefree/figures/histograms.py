@@ -1,0 +1,102 @@
+"""Histograms of update scales and of effective decays, as shares of all coordinates by power of two."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.results import Point
+from scalefree.figures.style import ALPHA, ETA, LAMBDA, LOG2, Dash
+
+UPDATE_SCALE_LABEL = f"{LOG2} (|update| / {ALPHA})"
+EFFECTIVE_DECAY_LABEL = f"{LOG2} (effective decay / {LAMBDA}{ETA})"
+# What the arrays of a quantity are called in a record: counts, and lower edges of the bins.
+_ARRAYS = {
+    "update_scale": ("counts", "log2_lower_edge"),
+    "effective_decay": ("effective_decay_counts", "effective_decay_log2_lower_edge"),
+}
+# The underflow bin stands this many powers of two left of the first interior bin, and is twice as wide as a bin.
+_GAP, _WIDTH = 3.0, 2.0
+# Where that of update scales stands: their bins begin at 2^-27, just below the 1e-8 where it ends.
+UNDERFLOW_PLACE = -27 - _GAP - _WIDTH / 2
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A quantity at a run's last measurement, averaged over the seeds that completed.
+
+    Attributes:
+        exponents: (B,) int: an interior bin holds [2^k, 2^(k+1)).
+        shares: (B + 3,) of all coordinates: underflow, the interior bins, overflow, not finite; sums to 1.
+        when: `in step 1,152, in epoch 32`, of all runs; where steps were not recorded, at the epoch's end.
+    """
+
+    exponents: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+    when: tuple[str, ...]
+
+
+def histogram_of(evidence: Evidence, point: Point, quantity: str = "update_scale") -> Histogram | None:
+    """Of the whole network; None where no completed run has one."""
+    counts_name, edges_name = _ARRAYS[quantity]
+    completed = [record for record in point.records.values() if record.outcome.status == "completed"]
+    found = [
+        arrays
+        for record in completed
+        if len((arrays := evidence.arrays(record, "histograms")).get(f"{counts_name}/network", ()))
+    ]
+    if not found:
+        return None
+    counts = np.array([arrays[f"{counts_name}/network"][-1] for arrays in found], dtype=np.float64)
+    shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
+    when = [
+        f"in step {int(arrays['step'][-1]):,}, in epoch {int(arrays['epoch'][-1])}"
+        if "step" in arrays
+        else f"after epoch {int(arrays['epoch'][-1])}'s last step"
+        for arrays in found
+    ]
+    return Histogram(found[0][edges_name], shares, tuple(dict.fromkeys(when)))
+
+
+def measured_when(histograms: Sequence[Histogram]) -> str:
+    """When the last histograms were measured, for a caption."""
+    when = dict.fromkeys(text for histogram in histograms for text in histogram.when)
+    return f"measured {' or '.join(when)}" if when else "none yet"
+
+
+def outlines(histogram: Histogram) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """(edges, shares) of the pieces to draw: the underflow bin, the interior bins with the overflow bin after them.
+
+    Coordinates whose value is not finite have no place on the axis and are in neither.
+    """
+    first, last = int(histogram.exponents[0]), int(histogram.exponents[-1])
+    underflow = np.array([first - _GAP - _WIDTH, first - _GAP])
+    return [(underflow, histogram.shares[:1]), (np.arange(first, last + 3, dtype=np.float64), histogram.shares[1:-1])]
+
+
+def draw_histogram(axes: Axes, histogram: Histogram, color: str, dash: Dash, fill: bool = True) -> None:
+    """A step outline, filled if it is alone."""
+    for edges, shares in outlines(histogram):
+        if fill:
+            axes.stairs(shares, edges, fill=True, color=color, alpha=0.3)
+        axes.stairs(shares, edges, color=color, linestyle=dash, linewidth=1.0, gid="outline")
+    if histogram.shares[-1] > 0:
+        axes.text(
+            0.98, 0.78, f"{100 * histogram.shares[-1]:.2g} % not finite", transform=axes.transAxes, ha="right",
+            va="top", color=color, fontsize=7,
+        )  # fmt: skip
+
+
+def update_scale_axis(axes: Axes, histogram: Histogram) -> None:
+    """Powers of two, and apart from them what hardly moves."""
+    first, end = int(histogram.exponents[0]), int(histogram.exponents[-1])
+    apart = first - _GAP - _WIDTH / 2
+    ticks = [tick for tick in range(-16, end + 1, 8) if tick >= first]
+    axes.set_xticks(
+        [apart, *ticks], ["\N{LESS-THAN OR EQUAL TO}1e-8", *(str(t).replace("-", "\N{MINUS SIGN}") for t in ticks)]
+    )
+    axes.set_xlim(apart - _WIDTH, end + 2.5)
+    axes.set_ylim(bottom=0)

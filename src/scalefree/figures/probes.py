@@ -1,0 +1,150 @@
+"""What one change does to an error: every probe is a reference arm, its neighbours, and their paired differences.
+
+A figure is a row of `PROBES`. A contrast is measured as the claim of its number says, in every network of the figure's
+experiments; where the claim is asked there, the verdict stands beside it.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from scalefree.claims.planned import At, judge
+from scalefree.experiments.arms import Network, arm_of
+from scalefree.experiments.evidence import Evidence, describe
+from scalefree.experiments.names import cell_name, network_name, number
+from scalefree.experiments.pairs import SeedValues
+from scalefree.experiments.results import Point
+from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how, sentences
+from scalefree.figures.contrasts import Contrast
+from scalefree.figures.entry import Entry, Pages
+from scalefree.figures.estimates import ROWS_NOTE, Row, draw_estimate, draw_rows, error_of
+from scalefree.figures.style import MINUS, look, new_figure, ordered
+
+# Inches: of a comparison, and of an arm.
+_ROW, _ARM = 0.66, 0.42
+# Claims of other quantities about the same runs, said in the caption.
+ALSO_SAID = {"loss_scale": ("6a",)}
+
+
+def _changed(at: At, method: str, decay_times: float = 1.0, **unusual: float) -> SeedValues:
+    return at(method, decay_times=decay_times, **unusual) - at(method)
+
+
+def _between(at: At, first: str, second: str, cell: str = "own", **unusual: float | str) -> SeedValues:
+    return at(first, cell, **unusual) - at(second, cell, **unusual)
+
+
+_annealed = partial(_between, second="adamw", schedule="cosine")
+
+
+PROBES: dict[str, tuple[Contrast, ...]] = {
+    "prox_equivalence": (
+        Contrast(f"AdamProx {MINUS} AdamW, both at AdamW's cell", "adamprox", ("1",)),
+        Contrast(
+            f"replica {MINUS} AdamW: another order within batches, so other rounding", "adamw",
+            measure=partial(_changed, method="adamw", replica=1),
+        ),
+        Contrast(
+            f"AdamProx {MINUS} AdamW, cosine schedule", "adamprox",
+            measure=partial(_annealed, first="adamprox", cell="adamw"),
+        ),
+    ),
+    "batch_norm": (
+        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
+        Contrast(
+            f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
+            measure=partial(_annealed, first="adaml2", cell="adamw_decayed"),
+        ),
+    ),
+    "loss_scale": (
+        Contrast(f"AdamW: loss x100 {MINUS} x1", "adamw", ("6b-adamw",)),
+        Contrast(f"Adam-l2: loss x100 and decay x100 {MINUS} x1", "adaml2", ("6b-adaml2",)),
+        Contrast(
+            f"Adam-l2: loss x100 {MINUS} x1, same decay", "adaml2",
+            measure=partial(_changed, method="adaml2", loss_multiplier=100.0),
+        ),
+    ),
+    "layer_loss": (
+        Contrast(f"AdamW: multiplied {MINUS} not", "adamw", ("6c-adamw",)),
+        Contrast(f"scaled Adam-l2: multiplied {MINUS} not", "adam_scaled_l2", ("6c-scaled",)),
+        Contrast(f"Adam-l2: multiplied {MINUS} not", "adaml2", ("6d",)),
+    ),
+    "epsilon": tuple(
+        Contrast(
+            f"{name}: eps {number(eps)} {MINUS} 1e-8", method,
+            ("7",) if (method, eps) == ("adamw", 1e-3) else (), partial(_changed, method=method, eps=eps),
+        )
+        for method, name in (("adamw", "AdamW"), ("adaml2", "Adam-l2"))
+        for eps in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+    ),
+    "initialization": (Contrast(f"Adam-l2 {MINUS} AdamW", "adaml2", ("4b", "8")),),
+    "ladder": (
+        Contrast(f"by layer {MINUS} by coordinate", "adam_scaled_l2_by_layer", ("12a",)),
+        Contrast(f"by network {MINUS} by coordinate", "adam_scaled_l2_by_network", ("12b",)),
+        Contrast(f"Adam-l2 {MINUS} by layer", "adaml2", ("12c",)),
+        Contrast(
+            f"Adam-l2 {MINUS} by coordinate", "adaml2",
+            measure=partial(_between, first="adaml2", second="adam_scaled_l2"),
+        ),
+    ),
+    "balance": tuple(
+        Contrast(f"decays over 10^{MINUS}{w} to 10^{w} {MINUS} equal decays", "adamw", (f"13-{w}",)) for w in (1, 2)
+    ),
+}  # fmt: skip
+
+
+def _arms(points: Sequence[Point]) -> dict[tuple[str, str], Point]:
+    """The runs that are compared, by method and what is unusual about them, the usual arm of each method first."""
+    found = {(describe(arm_of(point.results[0].config)), cell_name(point)): point for point in points}
+    order = ordered(arm_of(point.results[0].config).method for point in points)
+
+    def place(item: tuple[tuple[str, str], Point]) -> tuple[int, bool, str]:
+        arm = arm_of(item[1].results[0].config)
+        return order.index(arm.method), not arm.is_usual, item[0][0]
+
+    return dict(sorted(found.items(), key=place))
+
+
+def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
+    """A row per arm: seeds, mean and interval of its errors, with its cell."""
+    labels = []
+    for index, ((text, cell), point) in enumerate(arms.items()):
+        of = look(arm_of(point.results[0].config).method)
+        unusual = text.partition(", ")[2]
+        labels.append("\n".join(filter(None, [of.label, unusual, cell])))
+        draw_estimate(axes, -index, error_of(point), of, 0.3, horizontal=True)
+    axes.set_yticks([-index for index in range(len(labels))], labels)
+    axes.set_ylim(-len(labels) + 0.4, 0.6)
+    axes.grid(False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def draw(evidence: Evidence, entry: Entry) -> Pages:
+    """A row of panels per network: the arms' errors, and their paired differences."""
+    contrasts = PROBES[entry.name]
+    verdicts = judge(evidence, [number for contrast in contrasts for number in contrast.numbers])
+    found: list[tuple[Network, list[Row], dict[tuple[str, str], Point]]] = []
+    for network in evidence.networks_of(entry.needs):
+        measured = [contrast.measured_in(evidence, network, verdicts) for contrast in contrasts]
+        rows = [one[0] for one in measured if one is not None]
+        arms = _arms([point for one in measured if one is not None for point in one[1]])
+        if arms:
+            found.append((network, rows, arms))
+    if not found:
+        return {}
+    also = sentences(judge(evidence, ALSO_SAID.get(entry.name, ())))
+    notes = [SEEDS_NOTE, ROWS_NOTE, chosen_how(evidence), *also]
+    heights = [max(_ROW * len(rows), _ARM * len(arms)) + 0.3 for _, rows, arms in found]
+    shown = [point for _, _, arms in found for point in arms.values()]
+    figure = new_figure(sum(heights) + 0.3, entry.title, caption(evidence, shown, notes))
+    panels = figure.subplots(len(found), 2, squeeze=False, sharex="col", height_ratios=heights, width_ratios=(1, 1.25))
+    among = [row for _, rows, _ in found for row in rows]
+    for (left, right), (network, rows, arms) in zip(panels, found, strict=True):
+        _draw_arms(left, arms)
+        draw_rows(right, rows, among)
+        left.set_title(f"{network_name(network)}: errors")
+        right.set_title("paired differences")
+    panels[-1, 0].set_xlabel("final test error (%)")
+    panels[-1, 1].set_xlabel("difference of test errors (points)")
+    return {entry.name: figure}

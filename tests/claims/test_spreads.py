@@ -1,0 +1,213 @@
+"""The claims about update scales and effective decays, in every outcome, with their numbers worked out by hand."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from claims.made import Made, Model, Runs, alike, chance, judged, of_seed, scattered, shifted
+from experiments.made import CELLS, Loaded, load, made_cells
+from scalefree.claims.verdict import Verdict
+from scalefree.config import RunConfig
+
+DEEP = "80w8-nobn"
+PEAK, PAIRED, MOVED, ORDER = f"5a-resnet{DEEP}", f"5b-resnet{DEEP}", "6a-resnet20w8-nobn", f"14-resnet{DEEP}"
+
+
+def verdict_of(place: str, loaded: Loaded, model: Model) -> Verdict:
+    return judged(loaded, model, place.split("-")[0])[place]
+
+
+@pytest.mark.parametrize(
+    ("mean", "size", "expected"),
+    [
+        (0.3, 0.05, "supported"),
+        (0.0, 0.02, "negligible"),
+        (-0.3, 0.05, "contradicted"),
+        (0.1, 0.1, "inconclusive"),
+    ],
+)
+def test_peak(mean: float, size: float, expected: str, digits: Loaded) -> None:
+    verdict = verdict_of(PEAK, digits, shifted(alike, Runs(DEEP, "adamw"), scattered(mean, size, 20), "peak"))
+    assert (verdict.verdict, verdict.effect) == (expected, pytest.approx(mean))
+
+
+# Bins of the first and last median: 34 bins, of which the second to last is everything above the largest.
+@pytest.mark.parametrize(
+    ("method", "gradients", "said"),
+    [
+        ("adamw", (12, 13), ""),
+        ("adamw", (16, 15), "AdamW's v needs about 1,386 steps to forget the start, the trainings have 1,117"),
+        ("adaml2", (20, 10), "Adam-l2's v needs about 13,863 steps"),
+        ("adamw", (32, 32), "AdamW's v needs at least 0 steps"),
+        ("adaml2", (32, 12), "Adam-l2's v needs at least 27,726 steps"),
+        ("adamw", None, "adamw has no gradient histograms"),
+    ],
+)
+def test_a_peak_is_not_judged_while_v_remembers_the_start(
+    method: str, gradients: tuple[int, int] | None, said: str, digits: Loaded
+) -> None:
+    """One method is enough: its own seeds say it, not the mixture of both."""
+    peaked = shifted(alike, Runs(DEEP, "adamw"), scattered(0.3, 0.05, 20), "peak")
+
+    def model(config: RunConfig) -> Made | None:
+        made = peaked(config)
+        assert made is not None
+        return Made(**{**vars(made), "gradients": gradients}) if Runs(DEEP, method).has(config) else made
+
+    verdict = verdict_of(PEAK, digits, model)
+    assert verdict.verdict == ("not judged" if said else "supported") and said in verdict.reason
+    assert verdict.effect == pytest.approx(0.3), "shown all the same"
+    if said:
+        assert verdict.measured.chance == 1
+
+
+def test_steps_that_v_needs() -> None:
+    """v of a coordinate whose gradients have stopped: sqrt(v) halves in 1,386 steps."""
+    steps = 0
+    v = 1.0
+    while math.sqrt(v) > 0.5:
+        v, steps = 0.999 * v, steps + 1
+    assert steps == pytest.approx(2 * math.log(2) / 1e-3, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("slope", "noise", "expected"),
+    [(1.0, 0.1, "supported"), (-1.0, 0.1, "contradicted"), (0.0, 1.0, "inconclusive"), (0.4, 1.0, "inconclusive")],
+)
+def test_spread_and_advantage(slope: float, noise: float, expected: str, digits: Loaded) -> None:
+    z = [chance("x", seed) for seed in range(20)]
+    e = [chance("e", seed) for seed in range(20)]
+    excess = shifted(alike, Runs(DEEP, "adaml2"), lambda seed: z[seed], "spread")
+    model = shifted(excess, Runs(DEEP, "adaml2"), lambda seed: 5 + 5 * (slope * z[seed] + noise * e[seed]))
+    verdict = verdict_of(PAIRED, digits, model)
+    advantages = []
+    for seed in range(20):
+        error_of = {
+            method: 40 + of_seed(config) + 0.01 * chance(config)
+            for method, config in configs(digits, seed, "adamw", "adaml2").items()
+        }
+        advantages.append(error_of["adaml2"] - error_of["adamw"] + 5 + 5 * (slope * z[seed] + noise * e[seed]))
+    r = stats.spearmanr(z, advantages).statistic
+    half = stats.norm.ppf(0.975) * math.sqrt((1 + r**2 / 2) / 17)
+    assert verdict.effect == pytest.approx(r) and verdict.interval is not None
+    assert np.arctanh([verdict.interval.low, verdict.interval.high]) == pytest.approx(
+        np.arctanh(r) + np.array([-half, half])
+    )
+    assert verdict.verdict == expected
+    assert (verdict.measured.chance < 0.05) == (expected == "supported")
+
+
+def configs(loaded: Loaded, seed: int, *methods: str) -> dict[str, RunConfig]:
+    """The runs of the deepest network at a seed, by method."""
+    cells = loaded.experiments["corners"].cells
+    return {
+        cell.run.optimizer.name: cell.run
+        for cell in cells
+        if cell.run.seed == seed and cell.run.model.depth == 80 and cell.run.optimizer.name in methods
+    }
+
+
+def test_a_correlation_takes_five_seeds_that_differ(digits: Loaded) -> None:
+    def same(config: RunConfig) -> Made:
+        return Made(40.0)
+
+    verdict = verdict_of(PAIRED, digits, same)
+    assert (verdict.verdict, verdict.effect) == ("not judged", None) and "five that differ" in verdict.reason
+
+
+TIMES_100 = Runs("20w8-nobn", "adaml2", CELLS["adaml2"][1], loss_multiplier=100.0)
+
+
+@pytest.mark.parametrize(
+    ("mean", "size", "of_adamw", "expected"),
+    [
+        (1.0, 0.3, 0.0, "supported"),
+        (-1.0, 0.3, 0.0, "supported"),
+        (0.0, 0.02, 0.0, "negligible"),
+        (1.0, 0.3, 3.0, "contradicted"),
+        (1.0, 0.3, 1.0, "inconclusive"),
+        # Adam-l2's spread varies from run to run, and moves nowhere: no effect, however large its variations.
+        (0.0, 3.0, 0.0, "inconclusive"),
+    ],
+)
+def test_moved_spreads(mean: float, size: float, of_adamw: float, expected: str, digits: Loaded) -> None:
+    move = scattered(mean, size, 20)
+    model = shifted(alike, TIMES_100, move, "spread")
+    model = shifted(
+        model, Runs("20w8-nobn", "adamw", loss_multiplier=100.0), lambda seed: of_adamw * (-1) ** seed, "spread"
+    )
+    verdict = verdict_of(MOVED, digits, model)
+    values = [math.copysign(1, mean) * move(seed) - of_adamw for seed in range(20)]
+    assert verdict.effect == pytest.approx(np.mean(values), abs=1e-9)
+    assert verdict.verdict == expected
+
+
+# Spreads of the effective decay from narrow to wide, by method.
+SPREADS = {
+    "adamw": 0.0,
+    "adam_scaled_l2": 1.0,
+    "adam_scaled_l2_by_layer": 6.0,
+    "adam_scaled_l2_by_network": 7.0,
+    "adam_metric_prox": 8.0,
+    "adaml2": 9.0,
+}
+NAMES = list(SPREADS)
+
+
+def ordered(errors: dict[str, float], noise: float = 0.0) -> Model:
+    """Methods with these errors and the spreads of `SPREADS`."""
+
+    def model(config: RunConfig) -> Made:
+        granularity = config.optimizer.granularity
+        method = config.optimizer.name + ("" if granularity == "coordinate" else f"_by_{granularity}")
+        error = errors.get(method, 50.0) + noise * chance(config)
+        return Made(error, decay_spread=SPREADS.get(method, 0.0))
+
+    return model
+
+
+@pytest.mark.parametrize(
+    ("order", "noise", "expected"),
+    [
+        ([0, 1, 2, 3, 4, 5], 0.0, "supported"),
+        ([0, 1, 2, 3, 4, 5], 15.0, "supported"),
+        # A correlation of 0.66 in every seed, which 9 % of the orders of six methods reach.
+        ([2, 1, 0, 3, 5, 4], 0.0, "inconclusive"),
+        ([0, 1, 2, 3, 4, 5], 300.0, "inconclusive"),
+        ([5, 4, 3, 2, 1, 0], 0.0, "contradicted"),
+        ([2, 0, 4, 5, 1, 3], 0.0, "negligible"),
+    ],
+)
+def test_order_of_methods(order: list[int], noise: float, expected: str, digits: Loaded) -> None:
+    errors = {method: 20.0 + 5 * place for method, place in zip(NAMES, order, strict=True)}
+    verdict = verdict_of(ORDER, digits, ordered(errors, noise))
+    assert verdict.verdict == expected, (verdict.reason, verdict.effect)
+    if noise == 0:
+        r = stats.spearmanr(range(6), order).statistic
+        assert verdict.effect == pytest.approx(r)
+        as_large = [stats.spearmanr(range(6), other).statistic >= r - 1e-9 for other in itertools.permutations(order)]
+        assert verdict.measured.chance >= np.mean(as_large) - 1e-9
+        if expected == "inconclusive":
+            assert verdict.measured.chance == pytest.approx(np.mean(as_large)) and "chance" in verdict.reason
+
+
+def test_ties_share_their_rank(digits: Loaded) -> None:
+    errors = dict(zip(NAMES, (20.0, 20.0, 30.0, 30.0, 40.0, 50.0), strict=True))
+    verdict = verdict_of(ORDER, digits, ordered(errors))
+    assert verdict.effect == pytest.approx(stats.spearmanr(list(SPREADS.values()), list(errors.values())).statistic)
+
+
+def test_methods_without_decay_have_no_place_in_the_order(tmp_path_factory: pytest.TempPathFactory) -> None:
+    zero = {method: (1e-3, 0.0) for method in ("adaml2", "adam_metric_prox")}
+    errors = {method: 20.0 + 5 * place for place, method in enumerate(NAMES)}
+    four = load("digits", made_cells("digits", **zero), tmp_path_factory.mktemp("zero"))
+    verdict = verdict_of(ORDER, four, ordered(errors))
+    # One order in 24 is the largest.
+    assert (verdict.verdict, verdict.effect) == ("supported", pytest.approx(1))
+    assert verdict.measured.chance == pytest.approx(1 / 24)
+    three = load("digits", made_cells("digits", **zero, adamw=(1e-3, 0.0)), tmp_path_factory.mktemp("zeros"))
+    verdict = verdict_of(ORDER, three, ordered(errors))
+    assert verdict.verdict == "not judged" and "3 of 6 methods decay" in verdict.reason

@@ -1,0 +1,101 @@
+"""Hand-made frozen cells and records: what chooses and what judges is tested on content that is known."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalefree.config import RunConfig
+from scalefree.experiments import Experiment, experiment_names, load_experiment
+from scalefree.experiments.frozen import DECAYED, Cell, Frozen, as_yaml
+from scalefree.records import Outcome, Record, run_identity, run_name, scientific_config
+
+# Step size and decay by method, all different, so that no cell is taken for another's.
+CELLS = {
+    "adamw": (2e-3, 1e-3),
+    "adamprox": (4e-3, 2e-3),
+    "adam_scaled_l2": (2e-3, 3e-3),
+    "adam_scaled_l2_by_layer": (1e-3, 1e-5),
+    "adam_scaled_l2_by_network": (1e-3, 1e-6),
+    "adam_metric_prox": (2e-3, 3e-4),
+    "adaml2": (1e-3, 3e-4),
+}
+NETWORKS = {
+    "digits": ("20w8-nobn", "38w8-nobn", "80w8-nobn", "38w8-bn", "80w8-nobn-zero_last"),
+    "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "110w8-nobn-zero_last"),
+}
+# The selection seeds' other parameters of a record's name do not matter here.
+CHOSEN_BY = "made-lr{lr:g}-wd{decay:g}-seed100-0123456789ab"
+
+
+def cell(lr: float, decay: float) -> Cell:
+    return Cell(lr, decay, 0.25, (CHOSEN_BY.format(lr=lr, decay=decay),))
+
+
+def made_cells(profile: str, **others: tuple[float, float]) -> Frozen:
+    """A cell of every method in every network of a profile; `others` replace those of `CELLS`."""
+    chosen = {method: cell(*at) for method, at in {**CELLS, **others}.items()}
+    decayed = {method + DECAYED: cell(at.lr, at.weight_decay or 1e-4) for method, at in chosen.items()}
+    return Frozen({f"resnet{network}": {**chosen, **decayed} for network in NETWORKS[profile]}, 7, "ab" * 32)
+
+
+@contextlib.contextmanager
+def frozen(frozen: Frozen | str | None, folder: Path) -> Iterator[Path]:
+    """While the block lasts, every profile's file of frozen cells is this one (None: there is none); its path."""
+    path = folder / "frozen.yaml"
+    if frozen is not None:
+        path.write_text(frozen if isinstance(frozen, str) else as_yaml("made", frozen))
+    load_experiment.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scalefree.experiments.frozen.frozen_path", lambda profile: path)
+        yield path
+    load_experiment.cache_clear()
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A profile with its frozen cells and all its experiments."""
+
+    profile: str
+    frozen: Frozen
+    experiments: dict[str, Experiment]
+
+    @functools.cached_property
+    def blank(self) -> dict[str, Record]:
+        """A record of every run without any result, by identity: making them is slow, copying them is not."""
+        runs = {cell.identity: cell.run for experiment in self.experiments.values() for cell in experiment.cells}
+        return {identity: record(config, None) for identity, config in runs.items()}
+
+
+def load(profile: str, chosen: Frozen | None, folder: Path) -> Loaded:
+    with frozen(chosen, folder):
+        experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+    return Loaded(profile, chosen or Frozen({}, 0, ""), experiments)
+
+
+def outcome(
+    config: RunConfig, test: float | None, validation: float | None, status: str = "completed"
+) -> dict[str, Any]:
+    """The parts of a record that say how it ended; test None is a diverged run."""
+    status = "diverged" if test is None and status == "completed" else status
+    metrics = {"final_test_error": test if status == "completed" else None}
+    if config.dataset.validation_fraction and status == "completed":
+        metrics["final_validation_error"] = test if validation is None else validation
+    ended = Outcome(status, 1152 if status == "completed" else 17)  # type: ignore[arg-type]
+    return {"outcome": ended, "final_metrics": metrics}
+
+
+def record(config: RunConfig, test: float | None, validation: float | None = None, status: str = "completed") -> Record:
+    """A run's record; errors in [0, 1]."""
+    return Record(
+        identity=run_identity(config),
+        name=run_name(config),
+        config=scientific_config(config),
+        environment={},
+        fingerprints={},
+        **outcome(config, test, validation, status),
+    )
