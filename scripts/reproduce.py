@@ -1,5 +1,8 @@
 """Train what a profile's experiments lack, then draw the figures and judge the claims.
 
+Where selection seeds choose step sizes and decays, their grids are trained first; each complete grid's choice is written
+to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
+
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
                                 [dataset_root=DIR] [draw=yes]
     python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
@@ -21,8 +24,11 @@ from command_line import parse, whole_number
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
+from scalefree.experiments.choosing import fill_in, waited_for
+from scalefree.experiments.frozen import frozen_path
 from scalefree.launching import Settings, SweepUnfinished, launch, settings_of
 from scalefree.launching.settings import cores
+from scalefree.records import Store, run_name
 from scalefree.terminal import shown
 from streams import begin
 
@@ -70,6 +76,25 @@ def launcher(arguments: list[str]) -> Settings | None:
     return settings_of(names[-1], {str(key): value for key, value in values.items() if key != "_target_"})
 
 
+def loaded(names: list[str], profile: str, results_dir: str) -> list[Experiment]:
+    """The experiments, once the records that are there have chosen what these wait for.
+
+    Raises:
+        ConfigError: a damaged file of frozen cells.
+    """
+    experiments = [load_experiment(name, profile) for name in names]
+    if not any(experiment.waiting for experiment in experiments):
+        return experiments
+    added = fill_in(profile, Store(results_dir).records())
+    for network, methods in sorted(added.items()):
+        for method, cell in sorted(methods.items()):
+            edges = f", at the edge of its grid: try {' and '.join(cell.edges)}" if cell.edges else ""
+            print(f"chosen: {network} {method}: lr {cell.lr:g}, weight_decay {cell.weight_decay:g}{edges}")
+    if added:
+        print(f"written: {frozen_path(profile)}", flush=True)
+    return [load_experiment(name, profile) for name in names]
+
+
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -87,22 +112,31 @@ def main() -> int:
         if options["draw"] not in ("yes", "no"):
             raise ValueError(f"draw={options['draw']} is impossible; draw=no leaves figures and claims for later")
         names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
-        experiments = [load_experiment(name, options["profile"]) for name in names]
-        machine = (options[key] for key in ("results_dir", "tracking", "profile", "dataset_root"))
-        configs = to_train(experiments, *machine)
+        profile, results_dir = options["profile"], options["results_dir"]
+        machine = (results_dir, options["tracking"], profile, options["dataset_root"])
+        configs = to_train([load_experiment(name, profile) for name in names], *machine)
         jobs = whole_number(options, "jobs")
         settings = launcher(sys.argv[1:]) or settings_of("local", {"jobs": jobs})
+        configs = to_train(experiments := loaded(names, profile, results_dir), *machine)
     except ValueError as error:
         print(f"error: {shown(error)}", file=sys.stderr)
         return 2
 
-    print(f"profile {options['profile']}: {len(configs)} runs for {', '.join(names)}", flush=True)
-    unfinished = False
+    print(f"profile {profile}: {len(configs)} runs for {', '.join(names)}", flush=True)
+    unfinished, launched = False, set[str]()
     try:
-        launch(settings, configs)
-    except SweepUnfinished as error:
-        print(f"error: {error}; what there is will be drawn", file=sys.stderr)
-        unfinished = True
+        while True:
+            try:
+                launch(settings, configs)
+            except SweepUnfinished as error:
+                print(f"error: {error}; what there is will be drawn", file=sys.stderr)
+                unfinished = True
+            launched |= {run_name(config) for config in configs}
+            experiments = loaded(names, profile, results_dir)
+            configs = [config for config in to_train(experiments, *machine) if run_name(config) not in launched]
+            if not configs:
+                break
+            print(f"profile {profile}: {len(configs)} more runs, whose cells have been chosen", flush=True)
     except ConfigError as error:
         print(f"error: {shown(error)}", file=sys.stderr)
         return 2
@@ -111,12 +145,14 @@ def main() -> int:
             print("interrupted; the same command goes on from here")
             return 130
         raise
+    for line in waited_for(experiments, profile, Store(results_dir).records()):
+        print(line)
 
     if options["draw"] == "no":
         return 1 if unfinished else 0
     from drawing import draw_everything  # Matplotlib and SciPy; the workers, which read this file too, need neither
 
-    draw_everything(options["profile"], options["results_dir"], jobs)
+    draw_everything(profile, results_dir, jobs)
     return 1 if unfinished else 0
 
 

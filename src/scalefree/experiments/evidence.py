@@ -12,15 +12,14 @@ import numpy.typing as npt
 
 from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
-from scalefree.experiments.choosing import choose
+from scalefree.experiments.choosing import choose, grids
 from scalefree.experiments.frozen import Frozen, read_frozen
-from scalefree.experiments.grid import experiment_names, load_experiment
+from scalefree.experiments.grid import SELECTION, experiment_names, load_experiment
 from scalefree.experiments.names import number, optimizer_name
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
 from scalefree.records import Record, RecordError, Store, run_identity
 
-SELECTION = "selection"
 log = logging.getLogger(__name__)
 
 
@@ -176,6 +175,6 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
     if selects_itself:
         # Several experiments may ask for one cell.
         own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
-        frozen = choose(settings(own.values()))
-    waiting = {name: experiment.waiting for name, experiment in experiments.items()}
+        frozen = choose(grids(settings(own.values())))
+    waiting = {name: [run.config for run in experiment.waiting] for name, experiment in experiments.items()}
     return Evidence(profile, results, store, frozen, selects_itself, waiting)

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError
+from scalefree.files import atomic_write
 
 # Ends the label of a method's best cell with a decay above 0.
 DECAYED = "_decayed"
@@ -134,3 +135,11 @@ def as_yaml(profile: str, frozen: Frozen) -> str:
                 lines.append(f"      edges: [{', '.join(cell.edges)}]")
             lines += ["      chosen_by:", *(f"        - {name}" for name in cell.chosen_by)]
     return "\n".join(lines) + "\n"
+
+
+def write_frozen(profile: str, frozen: Frozen) -> None:
+    """Write a profile's file; whoever loads experiments afterwards must forget those that were loaded before."""
+    path = frozen_path(profile)
+    path.parent.mkdir(exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(as_yaml(profile, frozen).encode())
