@@ -174,7 +174,7 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
     selects_itself = not frozen.cells and not results[SELECTION]
     if selects_itself:
         # Several experiments may ask for one cell.
-        own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
+        own = {run_identity(result.config): result for some in results.values() for result in some}
         frozen = choose(grids(settings(own.values())))
     waiting = {name: [run.config for run in experiment.waiting] for name, experiment in experiments.items()}
     return Evidence(profile, results, store, frozen, selects_itself, waiting)
