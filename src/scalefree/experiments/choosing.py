@@ -69,8 +69,12 @@ def grids(of: Iterable[Setting]) -> list[Grid]:
     return found
 
 
-def choose(among: Iterable[Grid]) -> Frozen:
+def choose(of: Iterable[Setting]) -> Frozen:
     """Each method's cell in each network whose grid is complete; half a grid chooses nothing."""
+    return _choose_in(grids(of))
+
+
+def _choose_in(among: Iterable[Grid]) -> Frozen:
     cells: dict[str, dict[str, Cell]] = {}
     identities: set[str] = set()
     for grid in among:
@@ -106,7 +110,7 @@ def fill_in(profile: str, records: Mapping[str, Record]) -> dict[str, dict[str, 
     Raises:
         ConfigError: an unknown profile, or a damaged file of frozen cells.
     """
-    before, chosen = read_frozen(profile), choose(selection_grids(profile, records))
+    before, chosen = read_frozen(profile), _choose_in(selection_grids(profile, records))
     added = {
         network: new
         for network, methods in chosen.cells.items()
@@ -130,7 +134,7 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
         ConfigError: an unknown profile, or a damaged file of frozen cells.
     """
     before, asked = read_frozen(profile), selection_grids(profile, records)
-    chosen = choose(asked)
+    chosen = _choose_in(asked)
     cells: dict[str, dict[str, Cell]] = {network: dict(methods) for network, methods in chosen.cells.items()}
     for grid in asked:
         for method in (grid.method, grid.method + DECAYED) if grid.done < grid.runs else ():

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
-from scalefree.experiments.choosing import choose, grids
+from scalefree.experiments.choosing import choose
 from scalefree.experiments.frozen import Frozen, read_frozen
-from scalefree.experiments.grid import SELECTION, experiment_names, load_experiment
+from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
 from scalefree.experiments.names import number, optimizer_name
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
@@ -50,9 +50,9 @@ class Evidence:
     store: Store
     frozen: Frozen
     selects_itself: bool
-    waiting: Mapping[str, Sequence[RunConfig]] = field(default_factory=dict)
+    waiting: Mapping[str, Sequence[Waiting]] = field(default_factory=dict)
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
-    _asked: set[tuple[Network, Arm]] = field(default_factory=set)
+    _planned: dict[tuple[str, Arm], tuple[Network, RunConfig]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         found: dict[tuple[str, Arm, float, float], dict[int, Result]] = {}
@@ -65,14 +65,16 @@ class Evidence:
                 found.setdefault(key, {})[result.config.seed] = result
         for key, by_seed in found.items():
             self._points[key] = Point(tuple(by_seed[seed] for seed in sorted(by_seed)))
-        waiting = [config for name, configs in self.waiting.items() if name != SELECTION for config in configs]
+        waiting = [run.config for name, runs in self.waiting.items() if name != SELECTION for run in runs]
         configs = [*(point.results[0].config for point in self._points.values()), *waiting]
-        self._asked.update((network_of(config), arm_of(config)) for config in configs)
+        for config in configs:
+            network = network_of(config)
+            self._planned.setdefault((network.label, arm_of(config)), (network, config))
 
     @property
     def networks(self) -> list[Network]:
         """Every network of the confirmation runs, from shallow to deep."""
-        found = {network for network, _ in self._asked}
+        found = {network for network, _ in self._planned.values()}
         return sorted(found, key=lambda network: (network.depth, network.label))
 
     @property
@@ -98,14 +100,24 @@ class Evidence:
             for network, methods in sorted(found.items(), key=lambda item: (item[0].depth, item[0].label))
         }
 
+    def planned(self, network: str, arm: Arm) -> Point:
+        """An arm's run as far as it is planned, at whatever cell and seed, without a record.
+
+        Raises:
+            Missing: the profile does not train it.
+        """
+        if (network, arm) not in self._planned:
+            raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
+        _, config = self._planned[network, arm]
+        return Point((Result(Cell(config, config, ""), None),))
+
     def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
         """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
 
         Raises:
             Missing: the profile does not train it, or nothing has been chosen yet.
         """
-        if not any(asked.label == network and of == arm for asked, of in self._asked):
-            raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
+        self.planned(network, arm)
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
@@ -175,6 +187,6 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
     if selects_itself:
         # Several experiments may ask for one cell.
         own = {run_identity(result.config): result for some in results.values() for result in some}
-        frozen = choose(grids(settings(own.values())))
-    waiting = {name: [run.config for run in experiment.waiting] for name, experiment in experiments.items()}
+        frozen = choose(settings(own.values()))
+    waiting = {name: experiment.waiting for name, experiment in experiments.items()}
     return Evidence(profile, results, store, frozen, selects_itself, waiting)
