@@ -1,7 +1,7 @@
 """Train what a profile's experiments lack, then draw the figures and judge the claims.
 
-Where selection seeds choose step sizes and decays, their grids are trained first; each complete grid's choice is written
-to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
+Where selection seeds choose step sizes and decays, their grids are trained first; what each complete grid chooses is
+written to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
                                 [dataset_root=DIR] [draw=yes]

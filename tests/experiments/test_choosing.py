@@ -10,8 +10,8 @@ from experiments.made import frozen, made_cells, record
 from scalefree.compose import run_config
 from scalefree.experiments import Cell, Result, experiment_names, load_experiment, settings
 from scalefree.experiments.choosing import choose, choose_again, fill_in, selection_grids, waited_for
-from scalefree.experiments.frozen import Frozen, read_frozen
 from scalefree.experiments.frozen import Cell as Chosen
+from scalefree.experiments.frozen import Frozen, read_frozen
 from scalefree.records import Record, run_identity
 
 # (method, step size, decay, seed) -> (test, validation) errors, DIVERGED, or MISSING.
@@ -106,7 +106,7 @@ def test_ties_go_to_the_smaller_decay_then_to_the_smaller_step_size() -> None:
 
 
 def test_a_tie_is_one_of_wrong_images_whatever_order_floats_are_summed_in() -> None:
-    """7 + 1 + 1, 1 + 1 + 7 and 3 + 3 + 3 wrong images of 359 are as many; as floats the means differ in the last bit."""
+    """7 + 1 + 1, 1 + 1 + 7 and 3 + 3 + 3 wrong images are as many; as floats the means differ in the last bit."""
     wrong = {1e-1: (7, 1, 1), 1e-2: (1, 1, 7), 1e-3: (3, 3, 3)}
     assert len({sum(count / 359 for count in counts) for counts in wrong.values()}) > 1, "or this test shows nothing"
     for subset in ((1e-1, 1e-2, 1e-3), (1e-1, 1e-2), (1e-2, 1e-3), (1e-1, 1e-3)):

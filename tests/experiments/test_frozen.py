@@ -33,7 +33,9 @@ def test_without_a_file_nothing_is_frozen(tmp_path: Path) -> None:
 
 def spoiled(change: Callable[[Any], object]) -> str:
     """The file of one cell, changed."""
-    tree = OmegaConf.to_container(OmegaConf.create(as_yaml("made", Frozen({"net": {"adamw": cell(1e-3, 1e-4)}}, 7, ""))))
+    tree = OmegaConf.to_container(
+        OmegaConf.create(as_yaml("made", Frozen({"net": {"adamw": cell(1e-3, 1e-4)}}, 7, "")))
+    )
     assert isinstance(tree, dict)
     change(tree)
     return OmegaConf.to_yaml(OmegaConf.create(tree))

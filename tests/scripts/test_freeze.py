@@ -1,4 +1,4 @@
-"""freeze.py, and reproduce.py of a profile whose selection seeds choose: one command trains, chooses and trains again."""
+"""freeze.py, and reproduce.py where selection seeds choose: one command trains, chooses and trains again."""
 
 import json
 import shutil
@@ -61,7 +61,9 @@ def test_one_command_trains_the_selection_chooses_and_trains_the_rest(
     monkeypatch.chdir(tmp_path)
     assert call("freeze.py", ["profile=own"], monkeypatch) == 1
     out, err = capfd.readouterr()
-    assert "0 of 4 runs have a result; nothing chosen" in out and "no grid of the experiment selection is complete" in err
+    assert (
+        "0 of 4 runs have a result; nothing chosen" in out and "no grid of the experiment selection is complete" in err
+    )
     assert call("status.py", ["profile=own"], monkeypatch) == 0
     out, _ = capfd.readouterr()
     assert "waiting: resnet8w4-nobn adaml2, 2 runs; 0 of the 4 runs of its grid are done" in out

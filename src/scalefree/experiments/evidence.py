@@ -4,6 +4,7 @@ Points come from the confirmation experiments alone; the experiment `selection` 
 """
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -164,13 +165,15 @@ def describe(arm: Arm) -> str:
 
 def errors(point: Point) -> SeedValues:
     """Final test errors in points by seed; a diverged run counts as 100, the worst there is."""
-    return SeedValues({seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()})
+    found = {seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()}
+    return SeedValues({seed: value for seed, value in found.items() if math.isfinite(value)})
 
 
 def scalars(point: Point, quantity: Literal["update_scale", "effective_decay"], name: str) -> SeedValues:
-    """A scalar of the whole network's last measured distribution, by the seeds that have it."""
+    """A scalar of the whole network's last measured distribution, by the seeds where it is a finite number."""
     found = {seed: getattr(record, quantity).get("network", {}).get(name) for seed, record in point.records.items()}
-    return SeedValues({seed: float(value) for seed, value in found.items() if value is not None})
+    known = {seed: float(value) for seed, value in found.items() if value is not None}
+    return SeedValues({seed: value for seed, value in known.items() if math.isfinite(value)})
 
 
 def gather(profile: str, store: Store, records: Mapping[str, Record] | None = None) -> Evidence:
