@@ -4,7 +4,7 @@
 
 Writes configs/frozen/<profile>.yaml, from which the confirmation runs take their cells. A grid with runs missing
 chooses nothing and keeps the cell that it had; a winner at the edge of its grid is named, as the grid should be
-extended there. reproduce.py chooses by itself what has not been chosen yet; this script also chooses anew what has been.
+extended there. reproduce.py chooses by itself what has not been chosen yet; this script chooses everything anew.
 """
 
 import sys
