@@ -1,5 +1,8 @@
 """Train what a profile's experiments lack, then draw the figures and judge the claims.
 
+Where selection seeds choose step sizes and decays, their grids are trained first; what each complete grid chooses is
+written to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
+
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
                                 [dataset_root=DIR] [draw=yes]
     python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
@@ -21,8 +24,11 @@ from scalefree.command_line import choice, given, names, parse, refused, whole_n
 from scalefree.compose import compose_tree, one_line, parse_override
 from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
+from scalefree.experiments.choosing import fill_in, waited_for
+from scalefree.experiments.frozen import frozen_path
 from scalefree.launching import LocalSettings, Settings, SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
+from scalefree.records import Store, run_name
 from scalefree.streams import begin
 
 PRESET, LAUNCHER = "hydra/launcher=", ("hydra.launcher.", "+hydra.launcher.", "++hydra.launcher.")
@@ -78,6 +84,25 @@ def launcher(arguments: list[str]) -> Settings | None:
     return settings_of(chosen[0].removeprefix(PRESET), settings)
 
 
+def loaded(names: list[str], profile: str, results_dir: str) -> list[Experiment]:
+    """The experiments, once the records that are there have chosen what these wait for.
+
+    Raises:
+        ConfigError: a damaged file of frozen cells.
+    """
+    experiments = [load_experiment(name, profile) for name in names]
+    if not any(experiment.waiting for experiment in experiments):
+        return experiments
+    added = fill_in(profile, Store(results_dir).records())
+    for network, methods in sorted(added.items()):
+        for method, cell in sorted(methods.items()):
+            edges = f", at the edge of its grid: try {' and '.join(cell.edges)}" if cell.edges else ""
+            print(f"chosen: {network} {method}: lr {cell.lr:g}, weight_decay {cell.weight_decay:g}{edges}")
+    if added:
+        print(f"written: {frozen_path(profile)}", flush=True)
+    return [load_experiment(name, profile) for name in names]
+
+
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -95,25 +120,34 @@ def main() -> int:
         )
         draws = choice(options, "draw", "yes", "no") == "yes"
         chosen = experiment_names() if options["experiment"] == "all" else names(options, "experiment")
-        experiments = [load_experiment(name, options["profile"]) for name in chosen]
-        machine = (options[key] for key in ("results_dir", "tracking", "profile", "dataset_root"))
-        configs = to_train(experiments, *machine)
+        profile, results_dir = options["profile"], options["results_dir"]
+        machine = (results_dir, options["tracking"], profile, options["dataset_root"])
+        configs = to_train([load_experiment(name, profile) for name in chosen], *machine)
         jobs = whole_number(options, "jobs")
         settings = launcher(arguments) or settings_of("local", {"jobs": jobs})
         check_machine(settings, configs)
         root = options["dataset_root"]
         if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):
             raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
+        configs = to_train(experiments := loaded(chosen, profile, results_dir), *machine)
     except ValueError as error:
         return refused(one_line(error))
 
-    print(f"profile {options['profile']}: {len(configs)} runs for {', '.join(chosen)}", flush=True)
-    unfinished = False
+    print(f"profile {profile}: {len(configs)} runs for {', '.join(chosen)}", flush=True)
+    unfinished, launched = False, set[str]()
     try:
-        launch(settings, configs)
-    except SweepUnfinished as error:
-        print(f"error: {error}; what there is will be drawn", file=sys.stderr)
-        unfinished = True
+        while True:
+            try:
+                launch(settings, configs)
+            except SweepUnfinished as error:
+                print(f"error: {error}; what there is will be drawn", file=sys.stderr)
+                unfinished = True
+            launched |= {run_name(config) for config in configs}
+            experiments = loaded(chosen, profile, results_dir)
+            configs = [config for config in to_train(experiments, *machine) if run_name(config) not in launched]
+            if not configs:
+                break
+            print(f"profile {profile}: {len(configs)} more runs, whose cells have been chosen", flush=True)
     except ConfigError as error:
         return refused(one_line(error))
     except BaseException as error:
@@ -121,13 +155,15 @@ def main() -> int:
             print("interrupted; the same command goes on from here")
             return 130
         raise
+    for line in waited_for(experiments, profile, Store(results_dir).records()):
+        print(line)
 
     if not draws:
         return 1 if unfinished else 0
     # Matplotlib and SciPy; the workers, which read this file too, need neither.
     from scalefree.drawing import draw_everything
 
-    draw_everything(options["profile"], options["results_dir"], jobs)
+    draw_everything(profile, results_dir, jobs)
     return 1 if unfinished else 0
 
 

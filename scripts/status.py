@@ -7,6 +7,7 @@ import sys
 
 from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.experiments import experiment_names, load_experiment, runs_of
+from scalefree.experiments.choosing import waited_for
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store
 from scalefree.streams import begin
@@ -46,6 +47,8 @@ def main() -> int:
     needed = runs_of(experiments)
     done = {record.name for record in records.values() if record.outcome.is_result}
     print(f"all together {len(needed)} different runs, {len(needed.keys() & done)} done")
+    for line in waited_for(experiments, options["profile"], records):
+        print(line)
     print(f"time left: {jobs} at a time, at the pace of this store's own records; unknown without one of each kind")
     return 0
 

@@ -64,7 +64,7 @@ def test_from_nothing_to_figures_and_again(
     out, _ = capfd.readouterr()
     table = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert table["with_bn"] == ["3", "3", "0", "0", "0", "0", "-"]
-    assert table["without_bn"][:6] == ["6", "0", "0", "0", "0", "6"]
+    assert table["corners"][:6] == ["10", "0", "0", "0", "0", "10"]
 
 
 @pytest.mark.parametrize("script", ["reproduce.py", "status.py"])

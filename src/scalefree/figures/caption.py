@@ -8,7 +8,7 @@ from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import arm_of
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.names import scope, width_name
-from scalefree.experiments.results import Point
+from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import LAMBDA, MINUS
 
 SEEDS_NOTE = (
@@ -26,7 +26,8 @@ def coverage(points: Sequence[Point]) -> str:
     """`38 of 40 cells, 2 diverged, 1 with seeds missing, 2 missing`; empty where all is there and nothing diverged."""
     statuses = Counter(point.status for point in points)
     parts = [f"{len(points) - statuses['missing']} of {_count(len(points), 'cell')}"]
-    for status, text in (("diverged", "diverged"), ("partial", "with seeds missing"), ("missing", "missing")):
+    words: dict[Status, str] = {"diverged": "diverged", "partial": "with seeds missing", "missing": "missing"}
+    for status, text in words.items():
         if statuses[status]:
             parts.append(f"{statuses[status]} {text}")
     return ", ".join(parts) if len(parts) > 1 else ""

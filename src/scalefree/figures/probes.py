@@ -27,15 +27,13 @@ _ROW, _ARM = 0.66, 0.42
 ALSO_SAID = {"loss_scale": ("6a",)}
 
 
-def _changed(at: At, method: str, decay_times: float = 1.0, **unusual: float) -> SeedValues:
-    return at(method, decay_times=decay_times, **unusual) - at(method)
+def _at_eps(method: str, eps: float, at: At) -> SeedValues:
+    return at(method, eps=eps) - at(method)
 
 
-def _between(at: At, first: str, second: str, cell: str = "own", **unusual: float | str) -> SeedValues:
-    return at(first, cell, **unusual) - at(second, cell, **unusual)
-
-
-_annealed = partial(_between, second="adamw", schedule="cosine")
+def _annealed(method: str, cell: str, at: At) -> SeedValues:
+    """Against AdamW, both with the cosine schedule."""
+    return at(method, cell, schedule="cosine") - at("adamw", cell, schedule="cosine")
 
 
 PROBES: dict[str, tuple[Contrast, ...]] = {
@@ -43,18 +41,18 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         Contrast(f"AdamProx {MINUS} AdamW, both at AdamW's cell", "adamprox", ("1",)),
         Contrast(
             f"replica {MINUS} AdamW: another order within batches, so other rounding", "adamw",
-            measure=partial(_changed, method="adamw", replica=1),
+            measure=lambda at: at("adamw", replica=1) - at("adamw"),
         ),
         Contrast(
             f"AdamProx {MINUS} AdamW, cosine schedule", "adamprox",
-            measure=partial(_annealed, first="adamprox", cell="adamw"),
+            measure=partial(_annealed, "adamprox", "adamw"),
         ),
     ),
     "batch_norm": (
         Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
         Contrast(
             f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
-            measure=partial(_annealed, first="adaml2", cell="adamw_decayed"),
+            measure=partial(_annealed, "adaml2", "adamw_decayed"),
         ),
     ),
     "loss_scale": (
@@ -62,7 +60,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         Contrast(f"Adam-l2: loss x100 and decay x100 {MINUS} x1", "adaml2", ("6b-adaml2",)),
         Contrast(
             f"Adam-l2: loss x100 {MINUS} x1, same decay", "adaml2",
-            measure=partial(_changed, method="adaml2", loss_multiplier=100.0),
+            measure=lambda at: at("adaml2", loss_multiplier=100.0) - at("adaml2"),
         ),
     ),
     "layer_loss": (
@@ -73,7 +71,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
     "epsilon": tuple(
         Contrast(
             f"{name}: eps {number(eps)} {MINUS} 1e-8", method,
-            ("7",) if (method, eps) == ("adamw", 1e-3) else (), partial(_changed, method=method, eps=eps),
+            ("7",) if (method, eps) == ("adamw", 1e-3) else (), partial(_at_eps, method, eps),
         )
         for method, name in (("adamw", "AdamW"), ("adaml2", "Adam-l2"))
         for eps in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -85,7 +83,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         Contrast(f"Adam-l2 {MINUS} by layer", "adaml2", ("12c",)),
         Contrast(
             f"Adam-l2 {MINUS} by coordinate", "adaml2",
-            measure=partial(_between, first="adaml2", second="adam_scaled_l2"),
+            measure=lambda at: at("adaml2") - at("adam_scaled_l2"),
         ),
     ),
     "balance": tuple(

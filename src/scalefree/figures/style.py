@@ -127,7 +127,7 @@ def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line
             color=of.color,
             label=of.label,
             **({"linestyle": of.dash} if linestyle else {"marker": of.marker, "linestyle": "none"}),
-        )  # type: ignore[arg-type]
+        )
         for of in looks
     ]
 
