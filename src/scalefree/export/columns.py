@@ -67,7 +67,10 @@ _FINAL = {metric.name: metric for metric in FINAL}
 _SCALARS = {name: SCALARS.get(name, (DROWN_OUT.unit, DROWN_OUT.description)) for name in DISTRIBUTION}
 LAST = tuple(
     Column(
-        f"{quantity}.network.{name}", "number", unit, f"{QUANTITY_NAMES[quantity]}, last measured, network: {description}"
+        f"{quantity}.network.{name}",
+        "number",
+        unit,
+        f"{QUANTITY_NAMES[quantity]}, last measured, network: {description}",
     )
     for quantity in ("update_scale", "effective_decay")
     for name, (unit, description) in _SCALARS.items()
@@ -93,7 +96,9 @@ ENVIRONMENT = (
     ),
     Column("environment.commit", "text", "", "commit of this repository"),
     Column("environment.uncommitted_changes", "boolean", "", "whether code or configs differed from it"),
-    Column("environment.rest", "text", "", "everything else of the environment, earlier sessions too, as a JSON object"),
+    Column(
+        "environment.rest", "text", "", "everything else of the environment, earlier sessions too, as a JSON object"
+    ),
 )
 
 NAME = Column("name", "text", "", "the run: its directory in the store; the three tables are joined by it")
@@ -103,7 +108,9 @@ RUNS = (
     Column("identity", "text", "", "hash of its configuration, 12 hexadecimal digits"),
     Column("cell", "text", "", "hash of its configuration without the seed, which all seeds of a cell share"),
     Column("cell_name", "text", "", "the cell's readable name, its hash included"),
-    Column("experiments", "text", "", "the profile's experiments that need it, one space between; missing without profile="),
+    Column(
+        "experiments", "text", "", "the profile's experiments that need it, one space between; missing without profile="
+    ),
     Column("outcome", "text", "", "completed, diverged or failed"),
     Column("outcome_step", "integer", "optimizer steps", _FINAL["outcome_step"].description),
     Column("outcome_reason", "text", "", "what happened where; a failure's traceback"),
@@ -141,7 +148,9 @@ HISTOGRAMS = (
     Column("step", "integer", "optimizer steps", "the step after which it was; missing in records of earlier versions"),
     Column("quantity", "text", "", ", ".join(f"`{name}` ({what})" for name, what in QUANTITY_NAMES.items())),
     Column("group", "text", "", "`network`, or one of its parts: `stem`, `stage1` .., `head`, `batch_norm`"),
-    Column("bin", "integer", "", "place in the histogram; 0 is underflow, and the last two are overflow and not finite"),
+    Column(
+        "bin", "integer", "", "place in the histogram; 0 is underflow, and the last two are overflow and not finite"
+    ),
     Column("log2_low", "number", "log2", "the bin's lower edge; -Inf for underflow, missing where not finite"),
     Column("log2_high", "number", "log2", "its upper edge; Inf for overflow, missing where not finite"),
     Column("count", "integer", "coordinates", "coordinates in it; a bin without any has no row"),

@@ -1,4 +1,4 @@
-"""A table as CSV that pandas, R, DuckDB and spreadsheets read alike: UTF-8, RFC 4180's quoting, a header, lines by \\n."""
+"""A table as CSV that pandas, R and spreadsheets read alike: UTF-8, a header, RFC 4180's quoting, lines that end in \\n."""
 
 import csv
 import io
@@ -11,18 +11,20 @@ from scalefree.export.rows import Row, Value
 from scalefree.files import atomic_write
 
 # What a spreadsheet computes when a field begins with it.
-FORMULA = tuple("=+-@\t\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")
+FORMULA = tuple(
+    "=+-@\t\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
 
 
 def field(value: Value) -> str:
-    """The value as text: nothing, true or false, the shortest number that is read back as the same, NaN, Inf, -Inf.
+    """The value as text: nothing, TRUE or FALSE, the shortest number that is read back as the same, NaN, Inf, -Inf.
 
     Text that a spreadsheet would compute gets an apostrophe before it: names and messages may be somebody else's.
     """
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return "TRUE" if value else "FALSE"  # pandas, R and spreadsheets all read these as truth values
     if isinstance(value, float):
         if math.isnan(value):
             return "NaN"

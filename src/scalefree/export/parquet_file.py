@@ -23,16 +23,16 @@ def write_parquet(path: Path, columns: Sequence[Column], rows: Iterable[Row]) ->
         OSError: it cannot be written.
     """
     schema = pa.schema(
-        pa.field(
-            column.name, TYPES[column.kind], metadata={"unit": column.unit, "description": column.description}
-        )
+        pa.field(column.name, TYPES[column.kind], metadata={"unit": column.unit, "description": column.description})
         for column in columns
     )
     count = 0
     rest = iter(rows)
     with atomic_write(path) as file, pq.ParquetWriter(file, schema) as writer:
         while batch := list(itertools.islice(rest, ROWS)):
-            arrays = [pa.array(values, kind) for values, kind in zip(zip(*batch, strict=True), schema.types, strict=True)]
+            arrays = [
+                pa.array(values, kind) for values, kind in zip(zip(*batch, strict=True), schema.types, strict=True)
+            ]
             writer.write_table(pa.table(arrays, schema=schema))
             count += len(batch)
     return count

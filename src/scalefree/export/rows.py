@@ -32,9 +32,7 @@ def plain_text(text: str) -> str | None:
     """
     return (
         "".join(
-            character
-            if character.isprintable() or character in "\n\t"
-            else character.encode("unicode_escape").decode()
+            character if character.isprintable() or character in "\n\t" else character.encode("unicode_escape").decode()
             for character in text
         )
         or None
@@ -55,7 +53,9 @@ def _fits(column: Column, value: Any) -> bool:
 
 def _environment(environment: Mapping[str, Any]) -> dict[str, Value]:
     """A record's environment by column. It may hold anything: what fits no column is in the last one."""
-    rest: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in environment.items()}
+    rest: dict[str, Any] = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in environment.items()
+    }
     found: dict[str, Value] = {}
     packages = {package.replace("-", "_"): package for package in PACKAGES}
     for column in ENVIRONMENT:
@@ -129,7 +129,8 @@ def bin_edges(quantity: str, exponents: npt.NDArray[np.int64]) -> list[tuple[flo
     underflow = math.log2(QUANTITIES[quantity].underflow)
     # What is not above the underflow's edge is not in the first interior bin.
     interior = [(max(float(k), underflow), float(k + 1)) for k in exponents.tolist()]
-    return [(-math.inf, underflow), *interior, (interior[-1][1], math.inf), (None, None)]
+    highest = interior[-1][1] if interior else underflow
+    return [(-math.inf, underflow), *interior, (highest, math.inf), (None, None)]
 
 
 def histogram_rows(record: Record, histograms: Arrays) -> Iterator[Row]:

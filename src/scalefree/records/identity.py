@@ -98,7 +98,7 @@ def run_identity(config: RunConfig) -> str:
 
 
 def cell_identity(config: RunConfig) -> str:
-    """Twelve hexadecimal digits that depend on every scientific key but the seed: a cell's runs differ in that alone."""
+    """Twelve hexadecimal digits that depend on every scientific key but the seed, so that a cell's runs share them."""
     values = scientific_config(config)
     del values["seed"]
     return identity_of_values(values)
