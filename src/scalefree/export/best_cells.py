@@ -28,10 +28,10 @@ class BestCell:
     point: Point | None
 
     @property
-    def order(self) -> tuple[int, str, int, str]:
+    def order(self) -> tuple[int, bool, str, int, str]:
         """Networks from shallow to deep, and in each the methods as they are always listed."""
-        arm = arm_of(self.config)
-        return self.config.model.depth, heading(self.config), METHODS.index(arm.method), describe(arm)
+        model, arm = self.config.model, arm_of(self.config)
+        return model.depth, model.batch_norm, heading(self.config), METHODS.index(arm.method), describe(arm)
 
 
 def heading(config: RunConfig) -> str:
