@@ -1,4 +1,4 @@
-"""A table as CSV that pandas, R and spreadsheets read alike: UTF-8, a header, RFC 4180's quotes, \\n after each line."""
+"""A table as CSV that pandas, R and spreadsheets read alike: UTF-8, a header, RFC 4180's quotes, lines by \\n."""
 
 import csv
 import io
