@@ -138,7 +138,7 @@ class WandbTracker:
 
         The record, which is in the summary, has the last scalars of all.
         """
-        # wandb knows a histogram by its parts. Each name is given in full: of two patterns that match, chance takes one.
+        # wandb knows a histogram by its parts. Names are given in full: of two patterns that match, chance takes one.
         names = [f"{key}/log2_histogram.{part}" for part in ("_type", "values", "bins")]
         if not key.endswith("/network"):
             names += [f"{key}/{scalar}" for scalar in scalars]
