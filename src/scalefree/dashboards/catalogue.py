@@ -1,7 +1,7 @@
 """The dashboards, one per question: which runs, how they are grouped, what is drawn, what to look for.
 
-Runs are chosen by their configuration, so that those trained by hand are in them too. The seeds of a cell are one line or
-one bar: their mean, with a standard deviation.
+Runs are chosen by their configuration, so that those trained by hand are in them too. The seeds of a cell are one line
+or bar: their mean, with a standard deviation.
 """
 
 from collections.abc import Mapping, Sequence
