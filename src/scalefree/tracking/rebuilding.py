@@ -57,7 +57,7 @@ def log_of(session: Session) -> Log:
     try:
         updates = [row["summary"]["update"] for row in rows if "update" in row.get("summary", {})]
         texts = [update["record"] for update in updates if "record" in update]
-        config = next((row["run"]["config"]["update"] for row in rows if row["type"] == "run"), {})
+        config: Any = next((row["run"]["config"]["update"] for row in rows if row["type"] == "run"), {})
         history = [row["history"]["item"] for row in rows if row["type"] == "history"]
     except (AttributeError, LookupError, TypeError) as error:
         raise RecordError(f"{where} was logged by another version ({error}); train the run again") from None
