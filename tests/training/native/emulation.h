@@ -2,6 +2,7 @@
 // it waits for others, and an order decides who runs first. Run with the first thread first and with the last one first,
 // a pair of threads that misses a barrier goes wrong in one of the two. Shared memory is not a number at the beginning.
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -35,15 +36,16 @@ alignas(16) float4 memory[SHARED / sizeof(float4)];
 
 namespace emulation {
 
-enum State { READY, AT_BARRIER, IN_WARP, DONE };
+enum State { NEW, READY, AT_BARRIER, IN_WARP, DONE };
 struct Thread {
-    ucontext_t context;
+    ucontext_t context;  // of its beginning
+    jmp_buf place;       // where it waits: unlike swapcontext, a jump asks the system nothing
     std::vector<char> stack = std::vector<char>(64 << 10);
-    State state = READY;
+    State state = NEW;
     float given = 0;
 };
 static std::vector<Thread> threads;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static int running;
 static void* kernel;
 static const intptr_t* given;
@@ -51,7 +53,7 @@ static const intptr_t* given;
 static void wait(State state) {
     const int self = running;
     threads[self].state = state;
-    swapcontext(&threads[self].context, &scheduler);
+    if (!_setjmp(threads[self].place)) _longjmp(scheduler, 1);
 }
 
 static void body() {
@@ -61,6 +63,14 @@ static void body() {
     const intptr_t* a = given;
     ((Kernel)kernel)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9]);
     wait(DONE);
+}
+
+static void resume(int number) {
+    running = threadIdx.x = number;
+    Thread& one = threads[number];
+    if (_setjmp(scheduler)) return;
+    if (one.state == NEW) setcontext(&one.context);
+    _longjmp(one.place, 1);
 }
 
 static bool all_are(size_t from, size_t to, State state) {
@@ -78,15 +88,14 @@ static bool run_block(const std::vector<int>& order) {
         one.context.uc_stack.ss_sp = one.stack.data();
         one.context.uc_stack.ss_size = one.stack.size();
         one.context.uc_link = nullptr;
-        one.state = READY;
+        one.state = NEW;
         makecontext(&one.context, body, 0);
     }
     while (!all_are(0, count, DONE)) {
         bool moved = false;
         for (int i : order) {
-            if (threads[i].state != READY) continue;
-            running = threadIdx.x = i;
-            swapcontext(&scheduler, &threads[i].context);
+            if (threads[i].state != NEW && threads[i].state != READY) continue;
+            resume(i);
             moved = true;
         }
         for (size_t first = 0; first < count; first += 32)
