@@ -3,8 +3,9 @@
     python -m benchmarks.lent [--kernels] DATA OUT [SECONDS [DEVICE]]
 
 DATA holds the packed CIFAR-10 of scripts/pack.py. Prints a line per stage; what fails, and the kernels' times, lie in
-OUT. With --kernels only what concerns our own kernels, in one minute. No stage stops another; one that would begin too late is left out. This process never touches the GPU, so each
-stage's workers are forks of it: they start at once, with the data and torch in memory.
+OUT. With --kernels only what concerns our own kernels, in one minute. No stage stops another; one that would begin too
+late is left out. This process never touches the GPU, so each stage's workers are forks of it: they start at once, with
+the data and torch in memory.
 """
 
 import itertools
@@ -30,7 +31,8 @@ from benchmarks.stages import in_turn
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments import load_experiment
 from scalefree.launching.mps import multi_process_service
-from scalefree.training import run, task as tasks
+from scalefree.training import run
+from scalefree.training import task as tasks
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import set_precision, synchronize
 from scalefree.training.equality import distances
@@ -134,7 +136,7 @@ def prepared_task(config: RunConfig, variant: str) -> Task:
     device = torch.device(config.device)
     set_precision(config.precision, device)
     if "cudnn" in variant:
-        tasks.use_residual_kernels = lambda *_: False
+        tasks.use_residual_kernels = lambda *_: False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = "free" not in variant
     torch.backends.cudnn.benchmark = "timed" in variant
     return build_task(config, load_data(config.dataset), device)

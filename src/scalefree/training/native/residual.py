@@ -145,7 +145,6 @@ class Stage:
         batch, sizes = len(image), self.sizes
         rows = math.ceil(batch / sizes.images) * sizes.slices
         dh, shortcut, parts = torch.empty_like(h), torch.empty_like(h), h.new_empty(rows * self.row)
-        # The image is the last argument's tensor only if the row begins with half a block.
         self._row("row_backward", batch, h, row, made, dy, dh, shortcut, parts, h.numel(), batch, self.layers)
         self._plain("sum_parts", self.row, parts, gradient[self.first :], rows, self.row)
         blocks = sizes.channels * sizes.inputs
@@ -183,15 +182,10 @@ class _Features(torch.autograd.Function):
         end, place = gradient.numel(), len(weights)
         for number, stage in reversed(list(enumerate(stages))):
             begin, place = end - stage.first - stage.row, place - 1 - stage.layers
+            h, made = saved[1 + 2 * number], saved[2 + 2 * number]
             image = saved[2 * number][-1] if number else images
-            found = stage.backward(
-                image,
-                weights[place],
-                weights[place + 1],
-                *saved[1 + 2 * number : 3 + 2 * number],
-                dy.contiguous(),
-                gradient[begin:end],
-            )
+            part = gradient[begin:end]
+            found = stage.backward(image, weights[place], weights[place + 1], h, made, dy.contiguous(), part)
             end = begin
             if found is not None:
                 dy = found
