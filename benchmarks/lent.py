@@ -9,6 +9,7 @@ the data and torch in memory.
 """
 
 import itertools
+import math
 import multiprocessing
 import os
 import platform
@@ -273,7 +274,7 @@ def said_at_once(session: Session, stages: Mapping[str, tuple[Any, ...]], needs:
     with session.stage(", ".join(stages), needs) as may:
         forks = {name: Fork(*arguments) for name, arguments in stages.items()} if may else {}
         for name, fork in forks.items():
-            with session.stage(name, 0):
+            with session.stage(name, -math.inf):  # it runs already
                 try:
                     session.say(f"{name}: {fork.get()}")
                 finally:
