@@ -58,33 +58,42 @@ def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods:
     axes.set_xlabel(f"depth (log scale), and each method's ({ALPHA}, {LAMBDA})", labelpad=9.5 * len(methods) + 5)
 
 
+def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: float) -> None:
+    """From the best there can be, 0 or 100, to a little beyond the worst of `values`; with chance, if that is near."""
+    worst = max(values, key=lambda value: abs(value - best), default=100 - best)
+    end = best + 1.1 * (worst - best)
+    if chance is not None and abs(chance - best) < 1.25 * abs(worst - best):
+        end = max(end, chance * 1.06) if best == 0 else min(end, chance - 6)
+        axes.axhline(chance, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5, gid="chance")
+        axes.annotate("chance", (0, chance), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
+    end = min(max(end, 0.0), 100.0)
+    axes.set_ylim(min(best, end), max(best, end))
+
+
 def draw_by_depth(
-    axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], label: str
+    axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], best: float
 ) -> None:
-    """Seeds, means and intervals, methods side by side; thin lines join a method's means over the depths."""
+    """Seeds, means and intervals, methods side by side, in percent; nothing joins depths that were not trained.
+
+    `best` is 0 for errors, 100 for accuracies.
+    """
     places = depth_places(points)
     room = 0.8 / len(methods)
+    extent: list[float] = []
     for index, method in enumerate(methods):
-        of_method, means = look(method), []
         for depth, of in points.items():
-            place = places[depth] + room * (index - (len(methods) - 1) / 2)
             if method not in of:
                 continue
-            estimate = measured(of[method])
-            draw_estimate(axes, place, estimate, of_method, 0.4 * room)
+            place, estimate = places[depth] + room * (index - (len(methods) - 1) / 2), measured(of[method])
             if estimate.values:
-                means.append((place + 0.2 * room, sum(estimate.values.values()) / len(estimate.values)))
+                draw_estimate(axes, place, estimate, look(method), 0.4 * room)
+                extent += estimate.extent
             else:
-                draw_missing(axes, place, of_method)
-        if means:
-            axes.plot(*zip(*means, strict=True), color=of_method.color, linewidth=0.7, alpha=0.6, zorder=1.5)
+                draw_missing(axes, place, look(method))
     depth_axis(axes, places)
     _write_cells(axes, points, places, methods)
-    axes.set_ylabel(label)
-    chance = chance_error(next(iter(next(iter(points.values())).values())).results[0].config.dataset)
-    if chance is not None:
-        level = 100 * chance if "error" in label else 100 * (1 - chance)
-        axes.axhline(level, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5)
-        axes.annotate("chance", (0, level), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
-    axes.set_ylim(0, 101)
+    dataset = next(iter(next(iter(points.values())).values())).results[0].config.dataset
+    chance = chance_error(dataset)
+    _limit(axes, extent, None if chance is None else abs(best - 100 * chance), best)
+    axes.set_ylabel("final test error (%)" if best == 0 else "test accuracy (%)")

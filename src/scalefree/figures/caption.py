@@ -11,12 +11,6 @@ from scalefree.experiments.names import scope, width_name
 from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import LAMBDA, MINUS
 
-SEEDS_NOTE = (
-    "Small dots: seeds, which share initialisation, batches and augmentation between methods; large marker: their "
-    "mean, hollow while seeds are missing; bar: its 95 % interval, the claims' own; crosses: diverged runs, counted as "
-    "an error of 100 %"
-)
-
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
@@ -43,13 +37,18 @@ def one_run(points: Sequence[Point]) -> bool:
 
 
 def chosen_how(evidence: Evidence) -> str:
-    """How step sizes and decays were chosen, and whether that is still going on, in a sentence or two."""
+    """How step sizes and decays were chosen, whether that is still going on, and what that makes of the claims."""
     if not evidence.frozen.cells:
         return "No step sizes and decays have been chosen yet"
     seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
-    waiting = sum(map(len, evidence.waiting.values()))
-    also = f". {_count(waiting, 'more cell')} wait for that choice" if waiting else ""
-    return f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}{also}"
+    sentences = [f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}"]
+    if waiting := sum(map(len, evidence.waiting.values())):
+        sentences.append(f"{_count(waiting, 'more cell')} wait for that choice")
+    if evidence.confirms:
+        sentences.append("Claims with a number were planned before these runs, all other comparisons are exploratory")
+    else:
+        sentences.append("Nothing here was planned: every claim is exploratory")
+    return ". ".join(sentences)
 
 
 def caption(evidence: Evidence, points: Sequence[Point], notes: Sequence[str] = ()) -> str:
