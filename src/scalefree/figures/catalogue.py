@@ -6,7 +6,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from scalefree.experiments.evidence import Evidence
-from scalefree.figures import corners, depth, effective_decay, heatmaps, probes, update_scales
+from scalefree.figures import corners, depth, effective_decay, heatmaps, probes, selection, update_scales
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.style import NEUTRAL, new_figure
 
@@ -17,6 +17,7 @@ FIGURES = {
             "corners", "Scale-free or decoupled: which of AdamW's two properties matters?", ("corners",), corners.draw
         ),
         Entry("depth", "AdamW's advantage over Adam-l2 by depth", ("corners", "without_bn"), depth.draw),
+        Entry("selection", "Selection of step sizes and decays", ("selection",), selection.draw),
         Entry(
             "without_bn", "Test errors without BatchNorm", ("selection", "without_bn", "corners"), heatmaps.draw_without
         ),
@@ -63,8 +64,9 @@ def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
     else:
         runs = len({result.cell.identity for name in entry.needs for result in evidence.results.get(name, ())})
         waiting = sum(len(evidence.waiting.get(name, ())) for name in entry.needs)
-        reason = f"no records yet of its {runs:,} runs" if runs else "the selection has not chosen its cells yet"
+        reason = f"no records yet of its {runs:,} runs" if runs else f"its {waiting:,} runs wait for the selection"
         reason += f"; {waiting:,} more wait for the selection" if runs and waiting else ""
+        reason += "" if runs else ", which has not chosen their cells yet"
     caption = (
         f"make reproduce-figures PROFILE={evidence.profile} trains what is missing."
         if is_asked(entry, evidence)

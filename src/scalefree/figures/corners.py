@@ -42,7 +42,7 @@ FORMULAS = (
 # The deepest network, and the one before it.
 _LOOKS = (Look("", "black", "D", (0, ())), Look("", "#767676", "o", (0, ())))
 # Inches: of a contrast, and of the column of results.
-_ROW, _BESIDE = 0.46, 2.15
+_ROW, _BESIDE = 0.46, 2.25
 
 
 def _result(row: Row) -> str:
@@ -68,9 +68,8 @@ def _draw_contrasts(axes: Axes, beside: Axes, found: Sequence[Sequence[Row | Non
                 draw_threshold(axes, row.verdict, top - 0.97 * height, 0.94 * height)
             draw_estimate(axes, top - 0.54 * height, row.estimate, of, 0.3 * height, horizontal=True)
             words = wrapped(typeset(f"{network.depth}: {_result(row)}"), _BESIDE)[: 4 // len(shown)]
-            beside.text(
-                0, top - 0.5 * height, "\n".join(words), va="center", linespacing=1.1, color=of.color, fontsize=7
-            )
+            told = beside.text(0, top - 0.5 * height, "\n".join(words), va="center", linespacing=1.1, color=of.color)
+            told.set(fontsize=7, in_layout=False)
         for panel in (axes, beside):
             panel.axhline(-index, color=LIGHT, linewidth=0.6)
     labels = [f"{contrast.numbers[0]}  {typeset(contrast.label)}" for contrast in CONTRASTS]
@@ -108,7 +107,9 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     rows = [[None if one is None else one[0] for one in of] for of in measured]
     known = [row for of in rows for row in of if row is not None]
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in known)])
-    text = caption(evidence, shown, [marks, FORMULAS if known else "", chosen_how(evidence)])
+    names = [network_name(network) for network in networks]
+    colors = f". Grey: {names[0]}, black: {names[1]}" if len(names) == 2 else f" ({', '.join(names)})"
+    text = caption(evidence, shown, [marks, FORMULAS + colors if known else "", chosen_how(evidence)])
     heights = [2.5, _ROW * len(CONTRASTS) + 0.5][: 1 + bool(known)]
     figure = new_figure(sum(heights), entry.title, text, _legend(methods), 2)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=(1, _BESIDE / (WIDTH - _BESIDE)))
@@ -118,7 +119,5 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     if known:
         contrasts = figure.add_subplot(grid[1, 0])
         _draw_contrasts(contrasts, figure.add_subplot(grid[1, 1]), rows, networks)
-        names = [network_name(network) for network in networks]
-        told = names[-1] if len(names) == 1 else f"{names[0]} (grey), {names[1]} (black)"
-        contrasts.set_title(f"b  what makes the difference: {told}")
+        contrasts.set_title("b  what makes the difference")
     return {entry.name: figure}
