@@ -242,8 +242,8 @@ def world(config: RunConfig) -> Made:
     error = min(max(error, 0.8), 90.0)
     return Made(
         error,
-        validation=error + 0.8 * bell("validation", run_identity(config)),
-        scale=(-4.0 - 5 * deep * (scale > 4), 1.0 + scale * (0.3 + 0.5 * deep)),
-        decay=(-decay, decay),
+        validation=max(0.5, error + 0.8 * bell("validation", run_identity(config))),
+        scale=(-4.0 - 5 * deep * (scale > 4), 1.0 + scale * (0.3 + 0.5 * deep) + 0.2 * bell("scale", seed, arm)),
+        decay=(-decay, decay * (1 + 0.05 * bell("decay", seed, arm))),
         drowned=min(0.9, 0.04 + 0.1 * decay * (1 + 0.2 * chance(seed, arm.method))),
     )

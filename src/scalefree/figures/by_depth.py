@@ -8,7 +8,7 @@ from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing
 from scalefree.experiments.names import chance_error, number
 from scalefree.experiments.results import Point
-from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing
+from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing, mark_cut_intervals
 from scalefree.figures.scales import depth_places
 from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look
 
@@ -59,16 +59,18 @@ def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods:
 
 
 def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: float) -> None:
-    """From the best there can be, 0 or 100, to a little beyond the worst of `values`; with chance, if that is near."""
-    worst = max(values, key=lambda value: abs(value - best), default=100 - best)
-    end = best + 1.1 * (worst - best)
-    if chance is not None and abs(chance - best) < 1.25 * abs(worst - best):
-        end = max(end, chance * 1.06) if best == 0 else min(end, chance - 6)
+    """What holds all `values`, the best there can be (0 or 100) where they come near it, and chance if that is near."""
+    worse = [abs(value - best) for value in values] or [100.0]
+    low, high = min(worse), max(worse)
+    chance_there = chance is not None and abs(chance - best) < 1.25 * high
+    if chance is not None and chance_there:
+        high = max(high, abs(chance - best))
         axes.axhline(chance, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5, gid="chance")
         axes.annotate("chance", (0, chance), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
                       fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
-    end = min(max(end, 0.0), 100.0)
-    axes.set_ylim(min(best, end), max(best, end))
+    margin = 0.08 * (high - low)
+    low, high = max(0.0, low - margin) if low > 0.3 * high else 0.0, min(100.0, high + margin)
+    axes.set_ylim(*sorted((abs(best - low), abs(best - high))))
 
 
 def draw_by_depth(
@@ -96,4 +98,5 @@ def draw_by_depth(
     dataset = next(iter(next(iter(points.values())).values())).results[0].config.dataset
     chance = chance_error(dataset)
     _limit(axes, extent, None if chance is None else abs(best - 100 * chance), best)
+    mark_cut_intervals(axes)
     axes.set_ylabel("final test error (%)" if best == 0 else "test accuracy (%)")

@@ -36,10 +36,18 @@ def one_run(points: Sequence[Point]) -> bool:
     return any(len(of) > 1 for of in methods.values())
 
 
+def nothing_chosen(evidence: Evidence) -> str:
+    """Why there is no cell yet, or cannot be one."""
+    configs = [result.config for results in evidence.results.values() for result in results]
+    if configs and evidence.selects_itself and not any(config.dataset.validation_fraction for config in configs):
+        return "No images are held out to choose step sizes and decays, and test errors choose none here"
+    return "No step sizes and decays have been chosen yet"
+
+
 def chosen_how(evidence: Evidence) -> str:
     """How step sizes and decays were chosen, whether that is still going on, and what that makes of the claims."""
     if not evidence.frozen.cells:
-        return "No step sizes and decays have been chosen yet"
+        return nothing_chosen(evidence)
     seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
     sentences = [f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}"]
     if waiting := sum(map(len, evidence.waiting.values())):

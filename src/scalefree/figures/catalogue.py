@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from scalefree.experiments.evidence import Evidence
 from scalefree.figures import corners, depth, effective_decay, heatmaps, probes, selection, update_scales
+from scalefree.figures.caption import nothing_chosen
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.style import NEUTRAL, new_figure
 
@@ -60,7 +61,8 @@ def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
     if not is_asked(entry, evidence):
         reason = f"the profile {evidence.profile} leaves it out"
     elif any(result.record is not None for name in entry.needs for result in evidence.results.get(name, ())):
-        reason = "no cell has been chosen yet for what it compares"
+        lacking = not evidence.frozen.cells or any(evidence.waiting.get(name) for name in entry.needs)
+        reason = nothing_chosen(evidence) if lacking else "the profile has nothing to compare"
     else:
         runs = len({result.cell.identity for name in entry.needs for result in evidence.results.get(name, ())})
         waiting = sum(len(evidence.waiting.get(name, ())) for name in entry.needs)

@@ -15,8 +15,16 @@ from scalefree.figures.by_depth import CORNERS, depths, draw_by_depth, points_by
 from scalefree.figures.caption import caption, chosen_how
 from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.estimates import Row, draw_estimate, draw_threshold, error_of, estimates_note, rows_axis
-from scalefree.figures.style import LIGHT, MINUS, WIDTH, Look, look, new_figure, typeset, wrapped
+from scalefree.figures.estimates import (
+    Row,
+    draw_estimate,
+    draw_threshold,
+    error_of,
+    estimates_note,
+    mark_cut_intervals,
+    rows_axis,
+)
+from scalefree.figures.style import LIGHT, MINUS, Look, look, new_figure, typeset, wrapped
 
 # What each method has of AdamW's two properties, in the order of the legend: a column is scale-free, the other not; a
 # row keeps its decay out of the moments, the other does not.
@@ -41,8 +49,8 @@ FORMULAS = (
 )
 # The deepest network, and the one before it.
 _LOOKS = (Look("", "black", "D", (0, ())), Look("", "#767676", "o", (0, ())))
-# Inches: of a contrast, and of the column of results.
-_ROW, _BESIDE = 0.46, 2.25
+# Inches: of a contrast, and of the column of results, which is so many times as wide as the panel beside it.
+_ROW, _BESIDE, _BESIDE_RATIO = 0.46, 2.2, 0.72
 
 
 def _result(row: Row) -> str:
@@ -80,6 +88,7 @@ def _draw_contrasts(axes: Axes, beside: Axes, found: Sequence[Sequence[Row | Non
     axes.spines["left"].set_visible(False)
     axes.grid(False, axis="y")
     axes.set_xlabel("difference of test errors (points)")
+    mark_cut_intervals(axes)
     beside.set_axis_off()
     beside.set_title("depth: mean [95 % interval]: verdict", loc="left", fontsize=7)
 
@@ -108,11 +117,11 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     known = [row for of in rows for row in of if row is not None]
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in known)])
     names = [network_name(network) for network in networks]
-    colors = f". Grey: {names[0]}, black: {names[1]}" if len(names) == 2 else f" ({', '.join(names)})"
+    colors = f". Grey: {names[0]}, black: {names[1]}" if len(names) == 2 else f". Network: {names[0]}" if names else ""
     text = caption(evidence, shown, [marks, FORMULAS + colors if known else "", chosen_how(evidence)])
     heights = [2.5, _ROW * len(CONTRASTS) + 0.5][: 1 + bool(known)]
     figure = new_figure(sum(heights), entry.title, text, _legend(methods), 2)
-    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=(1, _BESIDE / (WIDTH - _BESIDE)))
+    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=(1, _BESIDE_RATIO))
     errors = figure.add_subplot(grid[0, :])
     draw_by_depth(errors, points, methods, error_of, 0.0)
     errors.set_title("a  four ways to decay the weights, without BatchNorm")

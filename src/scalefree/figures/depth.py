@@ -8,7 +8,14 @@ from scalefree.figures.by_depth import depth_axis, depths, draw_by_depth, points
 from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.estimates import Row, accuracy_of, draw_estimate, draw_missing, estimates_note
+from scalefree.figures.estimates import (
+    Row,
+    accuracy_of,
+    draw_estimate,
+    draw_missing,
+    estimates_note,
+    mark_cut_intervals,
+)
 from scalefree.figures.scales import depth_places, difference_axis
 from scalefree.figures.style import BLACK, MINUS, NEUTRAL, look, method_entries, new_figure
 
@@ -56,6 +63,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     gaps.set_ylim(low, high + 0.2 * (high - low))
     gaps.axhline(0, color="black", linewidth=0.8)
     gaps.axhline(threshold, color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold")
+    mark_cut_intervals(gaps)
     depth_axis(gaps, places)
     gaps.set_xlabel("depth (log scale)")
     gaps.set_ylabel(f"test error, {look('adaml2').label} {MINUS} AdamW (points)")

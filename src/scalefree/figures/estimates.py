@@ -35,8 +35,24 @@ class Estimate:
 
     @property
     def extent(self) -> list[float]:
-        """Every number that is drawn."""
-        return [*self.values.values(), *((self.interval.low, self.interval.high) if self.interval is not None else ())]
+        """Every number that an axis should show: of an interval no more than reaches as far again as the seeds do.
+
+        At two seeds it is thirteen times as wide as they lie apart, and would leave nothing else to be seen.
+        """
+        values = list(self.values.values())
+        if self.interval is None:
+            return values
+        low, high = min(values), max(values)
+        span = high - low
+        ends = (max(self.interval.low, low - span), min(self.interval.high, high + span))
+        # Seeds that all agree have an interval by its least width.
+        return [*values, *(ends if span else (self.interval.low, self.interval.high))]
+
+    @property
+    def reaches_out(self) -> bool:
+        """Whether the interval reaches beyond `extent`."""
+        of = self.interval
+        return of is not None and (of.low < min(self.extent) or of.high > max(self.extent))
 
 
 def diverged_seeds(point: Point) -> set[int]:
@@ -73,6 +89,8 @@ def estimates_note(shown: Iterable[Estimate]) -> str:
     parts.append(f"bars: 95 % intervals of the means ({', '.join(methods)})" if methods else "no interval of one seed")
     if any(estimate.diverged for estimate in drawn):
         parts.append("crosses: diverged runs, counted as an error of 100 %")
+    if any(estimate.reaches_out for estimate in drawn):
+        parts.append("an arrowhead where an interval reaches beyond its axis")
     return "; ".join(parts)
 
 
@@ -102,6 +120,22 @@ def draw_estimate(
         markerfacecolor=look.color if of.whole else "white", markeredgecolor="white" if of.whole else look.color,
         gid="mean",
     )  # fmt: skip
+
+
+def mark_cut_intervals(axes: Axes) -> None:
+    """An arrowhead where an interval reaches beyond the axis, once its limits are known."""
+    for line in [line for line in axes.lines if line.get_gid() in ("interval", "narrow")]:
+        x, y = (np.asarray(data, dtype=float) for data in line.get_data())
+        horizontal = y[0] == y[-1]
+        low, high = sorted(axes.get_xlim() if horizontal else axes.get_ylim())
+        ends, place = (x, y[0]) if horizontal else (y, x[0])
+        for limit, marker, beyond in (
+            (low, "<" if horizontal else "v", ends.min() < low),
+            (high, ">" if horizontal else "^", ends.max() > high),
+        ):
+            if beyond:
+                at = (limit, place) if horizontal else (place, limit)
+                axes.plot(*at, marker, color=line.get_color(), markersize=4, clip_on=False, gid="cut")
 
 
 def draw_missing(axes: Axes, place: float, look: Look) -> None:
@@ -177,7 +211,7 @@ def rows_axis(axes: Axes, rows: Sequence[Row]) -> bool:
     )
 
 
-def draw_rows(axes: Axes, rows: Sequence[Row], inches: float = 3.2) -> None:
+def draw_rows(axes: Axes, rows: Sequence[Row], inches: float = 2.6) -> None:
     """One comparison below the other: its name and result above its seeds, mean and interval; see `rows_axis`.
 
     `inches`: about the width of the panel.
@@ -190,7 +224,7 @@ def draw_rows(axes: Axes, rows: Sequence[Row], inches: float = 3.2) -> None:
         words = [line for text in (typeset(row.label), _result(row)) for line in wrapped(text, inches)[:2]]
         axes.text(
             0.0, -index - 0.02, "\n".join(words), transform=axes.get_yaxis_transform(), va="top", linespacing=1.1,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}, fontsize=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}, fontsize=7, in_layout=False,
         )  # fmt: skip
         if index:
             axes.axhline(-index + 0.02, color=LIGHT, linewidth=0.6)
@@ -198,3 +232,4 @@ def draw_rows(axes: Axes, rows: Sequence[Row], inches: float = 3.2) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(False, axis="y")
+    mark_cut_intervals(axes)

@@ -141,8 +141,8 @@ def draw_heatmap(
     if lowest is not None:
         row, column = grid.place(*lowest)
         axes.plot(
-            column + 0.36 * labels, row + 0.34 * labels, marker="o", markersize=3, markerfacecolor="white", markeredgecolor="black",
-            markeredgewidth=0.7, gid="lowest", clip_on=False, zorder=6,
+            column + 0.36 * labels, row + 0.34 * labels, marker="o", markersize=3, markerfacecolor="white",
+            markeredgecolor="black", markeredgewidth=0.7, gid="lowest", clip_on=False, zorder=6,
         )  # fmt: skip
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5))
     axes.set_xticks(range(columns), [number(value) for value in grid.weight_decays])

@@ -42,7 +42,12 @@ _SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with
 
 def _grids(evidence: Evidence, batch_norm: bool) -> dict[Network, dict[str, list[Point]]]:
     for name in _SOURCES[batch_norm]:
-        found = {network: of for network, of in evidence.grids(name).items() if network.batch_norm == batch_norm}
+        # One cell is not a grid.
+        found = {
+            network: of
+            for network, of in evidence.grids(name).items()
+            if network.batch_norm == batch_norm and any(len(points) > 1 for points in of.values())
+        }
         if found:
             return {network: {method: of[method] for method in ordered(of)} for network, of in found.items()}
     return {}

@@ -25,6 +25,7 @@ from scalefree.figures.estimates import (
     draw_rows,
     error_of,
     estimates_note,
+    mark_cut_intervals,
     rows_axis,
     rows_note,
 )
@@ -127,6 +128,14 @@ def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def _error_axis(axes: Axes, values: Sequence[float]) -> None:
+    """What holds all values, and no more than there can be."""
+    if values:
+        low, high = min(values), max(values)
+        margin = 0.06 * (high - low) or 1.0
+        axes.set_xlim(max(low - margin, 0.0), min(high + margin, 100.0))
+
+
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """A row of panels per network: the arms' errors, and their paired differences."""
     contrasts = PROBES[entry.name]
@@ -156,6 +165,9 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         draw_rows(right, rows)
         left.set_title(f"{network_name(network)}: errors")
         right.set_title("paired differences")
+    _error_axis(panels[0, 0], [value for point in shown for value in error_of(point).extent])
+    for panel in panels[:, 0]:
+        mark_cut_intervals(panel)
     panels[-1, 0].set_xlabel("final test error (%)")
     panels[-1, 1].set_xlabel("difference of test errors (points)")
     return {entry.name: figure}
