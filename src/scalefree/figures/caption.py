@@ -36,10 +36,15 @@ def one_run(points: Sequence[Point]) -> bool:
     return any(len(of) > 1 for of in methods.values())
 
 
+def holds_nothing_out(evidence: Evidence) -> bool:
+    """Whether no run of the profile has validation images, so that nothing can choose a cell but the test set."""
+    every = [result.config.dataset.validation_fraction for of in evidence.results.values() for result in of]
+    return bool(every) and not any(every)
+
+
 def nothing_chosen(evidence: Evidence) -> str:
     """Why there is no cell yet, or cannot be one."""
-    configs = [result.config for results in evidence.results.values() for result in results]
-    if configs and evidence.selects_itself and not any(config.dataset.validation_fraction for config in configs):
+    if holds_nothing_out(evidence):
         return "No images are held out to choose step sizes and decays, and test errors choose none here"
     return "No step sizes and decays have been chosen yet"
 

@@ -62,20 +62,18 @@ def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
         reason = f"the profile {evidence.profile} leaves it out"
     elif any(result.record is not None for name in entry.needs for result in evidence.results.get(name, ())):
         lacking = not evidence.frozen.cells or any(evidence.waiting.get(name) for name in entry.needs)
-        reason = nothing_chosen(evidence) if lacking else "the profile has nothing to compare"
+        reason = nothing_chosen(evidence) if lacking else "the profile has nothing to compare here"
     else:
         runs = len({result.cell.identity for name in entry.needs for result in evidence.results.get(name, ())})
         waiting = sum(len(evidence.waiting.get(name, ())) for name in entry.needs)
-        reason = f"no records yet of its {runs:,} runs" if runs else f"its {waiting:,} runs wait for the selection"
-        reason += f"; {waiting:,} more wait for the selection" if runs and waiting else ""
-        reason += "" if runs else ", which has not chosen their cells yet"
-    caption = (
-        f"make reproduce-figures PROFILE={evidence.profile} trains what is missing."
-        if is_asked(entry, evidence)
-        else ""
-    )
+        wait = "wait until their step sizes and decays have been chosen"
+        reason = f"no records yet of its {runs:,} runs" if runs else f"its {waiting:,} runs {wait}"
+        reason += f"; {waiting:,} more {wait}" if runs and waiting else ""
+    missing = any(result.record is None for name in entry.needs for result in evidence.results.get(name, ()))
+    waits = any(evidence.waiting.get(name) for name in entry.needs)
+    caption = f"make reproduce-figures PROFILE={evidence.profile} trains what is missing." if missing or waits else ""
     figure = new_figure(0.8, entry.title, caption)
-    figure.text(0.5, 0.5, f"{entry.name}: {reason}", ha="center", va="center", color=NEUTRAL)
+    figure.text(0.5, 0.5, f"{entry.name}: {reason[0].lower()}{reason[1:]}", ha="center", va="center", color=NEUTRAL)
     return figure
 
 

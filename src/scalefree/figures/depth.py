@@ -54,18 +54,16 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         else:
             draw_missing(gaps, places[depth], BLACK)
         gaps.annotate(
-            _result(row), (places[depth], 1), (0, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
-            ha="center", va="top", fontsize=7, color=NEUTRAL, linespacing=1.1,
+            _result(row), (places[depth], 0), (0, -13), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="center", va="top", fontsize=7, color=NEUTRAL, linespacing=1.1, gid="result",
         )  # fmt: skip
     threshold = max((row.verdict.question.threshold for row in rows.values() if row.verdict is not None), default=1.0)
     difference_axis(gaps, "y", [value for row in rows.values() for value in row.estimate.extent], threshold)
-    low, high = gaps.get_ylim()
-    gaps.set_ylim(low, high + 0.2 * (high - low))
     gaps.axhline(0, color="black", linewidth=0.8)
     gaps.axhline(threshold, color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold")
     mark_cut_intervals(gaps)
     depth_axis(gaps, places)
-    gaps.set_xlabel("depth (log scale)")
+    gaps.set_xlabel("depth (log scale), and the mean difference with its interval", labelpad=31)
     gaps.set_ylabel(f"test error, {look('adaml2').label} {MINUS} AdamW (points)")
     gaps.set_title("a  AdamW's advantage, seed by seed (claim 4b)")
     draw_by_depth(accuracies, points, METHODS, accuracy_of, 100.0)

@@ -53,6 +53,7 @@ def draw_overview(
             axes.tick_params(axis="x", rotation=90)
             if not any(column < len(lower) for _, lower in rows[index + 1 :]):
                 axes.set_xlabel(DECAY_LABEL)
-        panels[index, 0].set_ylabel(f"{network_name(network).replace(', ', chr(10))}\n{STEP_SIZE_LABEL}")
+        name = network_name(network).replace(", ", "\n").replace(" with", "\nwith")
+        panels[index, 0].set_ylabel(f"{name}\n{STEP_SIZE_LABEL}")
     error_colorbar(figure, norm, [axes for row in panels for axes in row], below=True, label=label)
     return figure

@@ -15,7 +15,7 @@ from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import SELECTION, Evidence, Missing
 from scalefree.experiments.names import cell_name, network_name
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import caption
+from scalefree.figures.caption import caption, holds_nothing_out, nothing_chosen
 from scalefree.figures.curves import CURVES_NOTE, TEST_ACCURACY, draw_curves, line_dash, sharing, training_loss
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.estimates import error_of
@@ -33,8 +33,8 @@ from scalefree.figures.published import PUBLISHED, is_published, mark_published_
 from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure, ordered
 
 HEATMAP_NOTE = (
-    "Cells: mean final test error over seeds; {frame}; ring: the lowest mean test error, the paper's way to choose, "
-    "which nothing here uses; hatched: a seed diverged; crossed: not trained; *: seeds missing"
+    "Cells: mean final test error over seeds; {frame}ring: the lowest mean test error, by which the paper chooses and "
+    "no claim here; hatched: a seed diverged; crossed: not trained; *: seeds missing"
 )
 # What the pages of a profile are drawn from: the first that has grids of such networks.
 _SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with_bn")}
@@ -83,11 +83,12 @@ def _draw_grid(
 
 def _heatmap_note(evidence: Evidence, networks: Iterable[Network]) -> str:
     chosen = any(evidence.frozen.cells.get(network.label) for network in networks)
-    frame = "black frame: the cell that validation chose" if chosen else "no cell has been chosen yet"
-    return HEATMAP_NOTE.format(frame=frame)
+    return HEATMAP_NOTE.format(frame="black frame: the cell that validation chose; " if chosen else "")
 
 
 def _seeds_note(evidence: Evidence) -> str:
+    if not evidence.frozen.cells:
+        return nothing_chosen(evidence)
     if evidence.results.get(SELECTION):
         return "The grids' seeds choose the cells and confirm nothing"
     return "These seeds both choose the cells and are compared at them"
@@ -106,13 +107,19 @@ def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]
     return draw_overview(grids, entry.title, text, norm, draw)
 
 
-def _confirmed(evidence: Evidence, network: Network, methods: Sequence[str]) -> dict[str, Point]:
-    """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay."""
-    found = {}
-    for method in methods:
+def _shown(evidence: Evidence, network: Network, grids: Methods) -> dict[str, Point]:
+    """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay.
+
+    Where no images are held out, as in the paper, those of its lowest test error.
+    """
+    found: dict[str, Point] = {}
+    for method, points in grids.items():
+        if holds_nothing_out(evidence):
+            cell = _lowest(points)
+            found.update((method, point) for point in points if (point.lr, point.weight_decay) == cell)
+            continue
         try:
-            cell = "adamw_decayed" if network.batch_norm else "own"
-            point = evidence.point(network.label, Arm(method), cell)
+            point = evidence.point(network.label, Arm(method), "adamw_decayed" if network.batch_norm else "own")
         except Missing:
             continue
         if point.records:
@@ -134,7 +141,7 @@ def _entries(points: Mapping[str, Point]) -> list[Line2D]:
 
 def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -> Figure:
     """One network: its grids with their numbers, the paper's where they are known, curves, histograms."""
-    points = _confirmed(evidence, network, list(grids))
+    points = _shown(evidence, network, grids)
     published = is_published(next(iter(grids.values()))[0].results[0].config)
     papers = {method: published_grid(method) for method in grids if published and method in PUBLISHED}
     panels = [*grids, *papers]
@@ -147,6 +154,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
     if points:
         seeds = sorted({seed for point in points.values() for seed in point.records})
         where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
+        where = "each method where its test error is lowest" if holds_nothing_out(evidence) else where
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
         notes += [f"Below: {named}, written (step size, decay)", CURVES_NOTE, f"Histograms: {measured_when(measured)}"]
