@@ -218,7 +218,7 @@ def world(config: RunConfig) -> Made:
     """
     arm, network = arm_of(config), network_of(config)
     shallow, growth, scale, decay = _WORLD[arm.method]
-    depth, seed = network.depth, config.seed
+    depth, seed, key = network.depth, config.seed, repr((config.optimizer, arm, network, config.seed))
     deep = min(1.0, max(0.0, math.log2(depth / 20) / 2)) ** 2
     if network.batch_norm or network.initialization != "kaiming":
         shallow, growth = 2.5, 1.0 if arm.method == "adamw" else 0.6
@@ -234,7 +234,7 @@ def world(config: RunConfig) -> Made:
     away = abs(math.log10(at.lr / lr)) + 0.5 * abs(math.log10(max(at.weight_decay, 1e-7) / decay_there))
     away *= arm.loss_multiplier == 1
     error += (1.5 + 9 * deep) * away**1.5
-    error += (0.5 + 2.5 * deep) * bell("seed", seed, depth) + (0.4 + 4 * deep) * bell("run", run_identity(config))
+    error += (0.5 + 2.5 * deep) * bell("seed", seed, depth) + (0.4 + 4 * deep) * bell("run", key)
     if deep > 0.9 and growth > 30 and chance("lucky", seed, arm.method) < -0.35:
         error -= 25
     if at.lr > 5e-3 and deep > 0.9 and arm.method in ("adaml2", "adam_metric_prox"):
@@ -242,7 +242,7 @@ def world(config: RunConfig) -> Made:
     error = min(max(error, 0.8), 90.0)
     return Made(
         error,
-        validation=max(0.5, error + 0.8 * bell("validation", run_identity(config))),
+        validation=max(0.5, error + 0.8 * bell("validation", key)),
         scale=(-4.0 - 5 * deep * (scale > 4), 1.0 + scale * (0.3 + 0.5 * deep) + 0.2 * bell("scale", seed, arm)),
         decay=(-decay, decay * (1 + 0.05 * bell("decay", seed, arm))),
         drowned=min(0.9, 0.04 + 0.1 * decay * (1 + 0.2 * chance(seed, arm.method))),
