@@ -13,11 +13,14 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from experiments.made import CELLS, Loaded, outcome
+from experiments.made import record as bare
+from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.experiments import with_records
+from scalefree.experiments import Cell, Point, Result, with_records
 from scalefree.experiments.arms import arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.frozen import Frozen
 from scalefree.experiments.results import settings
 from scalefree.records import Record, Store, run_identity
 
@@ -25,6 +28,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 # Interior bins as the records of this version have them.
 SIZES, RATES = np.arange(-27, 4), np.arange(-80, 41)
 PARAMETERS = 100_000
+DIVERGED = -1.0
 GROUPS = ("stem", "stage1", "stage2", "stage3", "head")
 
 
@@ -115,7 +119,7 @@ def record(blank: Record, config: RunConfig, made: Made) -> Record:
 
 
 def curves(config: RunConfig, made: Made) -> Arrays:
-    """Errors that fall from 90 % to the end, evaluated as often as the run asks; three epochs of one that diverged."""
+    """Errors that fall from 90 % to the end, evaluated as often as the run asks; a quarter of it where it diverged."""
     epochs = config.training.epochs
     end = 0.9 if made.error is None else made.error / 100
     along = np.linspace(0, 1, epochs) if epochs > 1 else np.ones(1)
@@ -214,7 +218,7 @@ _WORLD = {
 def world(config: RunConfig) -> Made:
     """What the digits look like: methods part in deep networks without BatchNorm, where some seeds collapse.
 
-    Away from the cells that `experiments.made` freezes errors grow; the largest step size diverges in the deepest network.
+    Away from the cells that `experiments.made` freezes errors grow; the largest step size diverges where it is deepest.
     """
     arm, network = arm_of(config), network_of(config)
     shallow, growth, scale, decay = _WORLD[arm.method]
@@ -247,3 +251,22 @@ def world(config: RunConfig) -> Made:
         decay=(-decay, decay * (1 + 0.05 * bell("decay", seed, arm))),
         drowned=min(0.9, 0.04 + 0.1 * decay * (1 + 0.2 * chance(seed, arm.method))),
     )
+
+
+def point(errors: Mapping[int, float | None], **values: Any) -> tuple[Point, MadeStore]:
+    """A cell of small networks by its seeds' errors in points, DIVERGED or None for a missing run; and its store."""
+    shared = {"dataset": "digits", "model": "resnet", "model.depth": 8, "training.epochs": 4, "optimizer": "adamw"}
+    results, made = [], {}
+    for seed, error in errors.items():
+        config = run_config({**shared, **values, "seed": seed})
+        of = None if error is None else Made(None if error == DIVERGED else error)
+        found = None if of is None else record(bare(config, None), config, of)
+        results.append(Result(Cell(config, config, run_identity(config)), found))
+        if of is not None:
+            made[run_identity(config)] = (config, of)
+    return Point(tuple(results)), MadeStore(made)
+
+
+def evidence_of(store: MadeStore) -> Evidence:
+    """Evidence that has nothing but a store."""
+    return Evidence("hand-made", {}, store, Frozen({}, 0, ""), False)
