@@ -28,6 +28,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 # Interior bins as the records of this version have them.
 SIZES, RATES = np.arange(-27, 4), np.arange(-80, 41)
 PARAMETERS = 100_000
+SPLITS = ("train", "validation", "test")
 DIVERGED = -1.0
 GROUPS = ("stem", "stage1", "stage2", "stage3", "head")
 
@@ -102,6 +103,7 @@ def record(blank: Record, config: RunConfig, made: Made) -> Record:
     for name in ("augmented_train_loss", "train_loss"):
         final[f"final_{name}"] = float(arrays[name][-1]) if error is not None else None
     final["lowest_test_error"] = float(np.nanmin(arrays["test_error"])) if error is not None else None
+    held_out = config.dataset.validation_fraction > 0
     measured: dict[str, Any] = {}
     if error is not None:
         counts = histograms(config, made)["counts/network"][-1]
@@ -112,7 +114,7 @@ def record(blank: Record, config: RunConfig, made: Made) -> Record:
         blank,
         **{**parts, "final_metrics": final},
         **measured,
-        fingerprints={"train": "ab" * 32, "test": "cd" * 32},
+        fingerprints={name: "ab" * 32 for name in SPLITS if name != "validation" or held_out},
         timing={"wall_seconds": 60.0},
         parameters=PARAMETERS,
     )
