@@ -3,9 +3,12 @@
 Computed, not trained.
 """
 
+import math
 from collections.abc import Mapping
 
-from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+import numpy as np
+
+from scalefree.claims.verdict import Decision, Question, Verdict, computed
 from scalefree.experiments.names import optimizer_name
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 from scalefree.theory.scale_freeness import scale_free_defect
@@ -51,8 +54,9 @@ def defects() -> Defects:
 
 def judge_with(found: Defects) -> Verdict:
     """From the defects."""
-    worst = max(found[name, 0.0] for name in FREE)
-    least = min(value for (name, eps), value in found.items() if eps == 0 and name not in FREE)
+    # NumPy's, as Python's lose a NaN.
+    worst = float(np.max([found[name, 0.0] for name in FREE]))
+    least = float(np.min([value for (name, eps), value in found.items() if eps == 0 and name not in FREE]))
     verdict: Decision = "inconclusive"
     if worst >= NOT_SCALE_FREE:
         verdict, reason = "contradicted", f"one of the three has a defect of {worst:.1e}"
@@ -65,7 +69,7 @@ def judge_with(found: Defects) -> Verdict:
         reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the way"
     notes = [f"{optimizer_name(name)} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
-    return Verdict(QUESTION, "", True, verdict, reason, Measured(worst), tuple(notes), scope)
+    return computed(QUESTION, (verdict, reason), worst if math.isfinite(least) else least, scope, notes)
 
 
 def judge() -> Verdict:

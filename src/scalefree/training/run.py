@@ -20,6 +20,7 @@ from scalefree.records import (
     RecordError,
     ResultExists,
     Store,
+    check_results_dir,
     describe_outcome,
     run_identity,
     run_name,
@@ -31,6 +32,7 @@ from scalefree.training.checkpoint import Progress
 from scalefree.training.device import choose_device, describe, keep_freed_memory, set_precision
 from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
+from scalefree.training.proven import proven
 from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
 
@@ -114,7 +116,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
         start_tracker(config, store.root, name, len(dataset.train), describe(device)) as tracker,
         Reporter(name, config.training.epochs) as report,
     ):
-        task = build_task(config, dataset, device)
+        task = build_task(proven(config, dataset, device), dataset, device)
         trainer = Trainer(task, run_identity(config), store.directory(name) / "checkpoint.pt", tracker, report)
         beginning = f"goes on after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
         store.note(name, f"{beginning} on {device}")
@@ -171,6 +173,7 @@ def run(config: RunConfig) -> Finished:
             same command tries again.
     """
     validate(config)
+    check_results_dir(config.results_dir)
     store = Store(config.results_dir)
     # What an image folder holds is part of its runs' identity; all others are known without their data.
     if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:
