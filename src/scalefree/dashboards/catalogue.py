@@ -1,4 +1,4 @@
-"""The dashboards, one a figure of the paper: which runs, how they are grouped, what is drawn, what to look for.
+"""The dashboards, one per figure of the paper and one for the question behind it: which runs, how they are grouped, what is drawn, what to look for.
 
 Runs are chosen by their configuration, so that those trained by hand are in them too.
 """
@@ -111,6 +111,7 @@ def _comparison() -> Section:
 WITHOUT_BN = {"model.batch_norm": [False]}
 USUAL_LOSS = {LOSS_MULTIPLIER: [1]}
 TWO = {OPTIMIZER: ["adaml2", "adamw"]}
+FOUR = {OPTIMIZER: ["adaml2", "adamw", "adam_metric_prox", "adam_scaled_l2"]}
 
 DASHBOARDS = (
     Dashboard(
@@ -158,7 +159,7 @@ DASHBOARDS = (
                     bars("lowest test error of all epochs", "lowest_test_error", ERROR),
                 ],
             ),
-            _learning_curves("A line an optimizer and depth.", by=None),
+            _learning_curves("A line per optimizer and depth.", by=None),
             _comparison(),
         ],
         runs={**WITHOUT_BN, **TWO, **USUAL_LOSS},
@@ -224,7 +225,7 @@ DASHBOARDS = (
                 ],
             ),
             _learning_curves(
-                "A line an optimizer and multiplier. The training loss contains the multiplier, the error does not.",
+                "A line per optimizer and multiplier. The training loss contains the multiplier, the error does not.",
                 by=None,
             ),
             _update_scales("Gradients move up by log2 of the multiplier; AdamW's update scales should not.", by=None),
@@ -232,5 +233,35 @@ DASHBOARDS = (
         ],
         runs={**WITHOUT_BN, **TWO},
         grouped=[OPTIMIZER, LOSS_MULTIPLIER],
+    ),
+    Dashboard(
+        "corners",
+        "scalefree 7: scale-free or decoupled",
+        [
+            Section(
+                "Final error by optimizer and depth",
+                "AdamW is scale-free and decoupled, the metric prox only decoupled, scaled Adam-l2 only scale-free, "
+                "Adam-l2 neither. In deep networks, which two are alike? Show each at its own best lambda and alpha.",
+                [
+                    bars("test error", "final_test_error", ERROR),
+                    bars("training error", "final_train_error", ERROR),
+                ],
+            ),
+            _learning_curves("A line per optimizer and depth.", by=None),
+            Section(
+                "Effective decay",
+                "How fast coordinates decay by themselves: one speed for AdamW, nearly one for scaled Adam-l2, many "
+                "powers of two for the others. Where the penalty drowns out the loss, Adam-l2 is sign descent on it.",
+                [
+                    quantiles("effective_decay"),
+                    curves("spread: q75 - q25", ["effective_decay/network/iqr"], "powers of two"),
+                    curves("drowned out", ["effective_decay/network/drown_out_share"], ERROR),
+                ],
+            ),
+            _update_scales("Scale-free rules and the others, whatever they do with the decay.", by=None),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **FOUR, **USUAL_LOSS},
+        grouped=[OPTIMIZER, DEPTH],
     ),
 )

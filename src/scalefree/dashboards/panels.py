@@ -14,7 +14,7 @@ ALPHA, LAMBDA = "optimizer.lr", "optimizer.weight_decay"
 def curves(
     title: str, metrics: Sequence[str], unit: str, by: str | None = None, x: str = EPOCHS, log_y: bool = False
 ) -> wr.LinePlot:
-    """Metrics against epochs (or images seen): a line a run, or a mean with its range over all runs of one `by`.
+    """Metrics against epochs (or images seen): a line per run, or a mean with its range over all runs of one `by`.
 
     Without `by` the workspace's own grouping of the runs holds.
     """
@@ -47,7 +47,7 @@ def against(title: str, key: str, metric: str, color: str, log_x: bool = True) -
 
 
 def bars(title: str, metric: str, unit: str) -> wr.BarPlot:
-    """A final metric, a bar a group of runs."""
+    """A final metric, a bar per group of runs."""
     return wr.BarPlot(title=title, metrics=[metric], title_x=unit, max_bars_to_show=40)
 
 
