@@ -1,6 +1,7 @@
-"""The dashboards, one per figure of the paper and one for the question behind it: which runs, how they are grouped, what is drawn, what to look for.
+"""The dashboards: which runs, how they are grouped, what is drawn, what to look for.
 
-Runs are chosen by their configuration, so that those trained by hand are in them too.
+One per figure of the paper, and one for the question behind it. Runs are chosen by their configuration, so that those
+trained by hand are in them too.
 """
 
 from collections.abc import Mapping, Sequence
