@@ -60,7 +60,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         ),
     ),
     "batch_norm": (
-        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
+        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay", "adaml2", ("4a",)),
         Contrast(
             f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
             measure=partial(_annealed, "adaml2", "adamw_decayed"),
