@@ -1,4 +1,4 @@
-"""Create or update the saved wandb workspaces of a project, one per figure of the paper.
+"""Create or update the saved wandb workspaces of a project, one a figure of the paper.
 
 python scripts/dashboard.py entity=NAME project=scalefree
 
