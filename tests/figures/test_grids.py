@@ -1,12 +1,15 @@
 """Pages of heatmaps: which there are, what is framed, the paper's numbers, and a selection that is in progress."""
 
+from pathlib import Path
+
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from experiments.made import Loaded, load
-from figures.hand_made import evidence, world
+from figures.hand_made import Made, evidence, world
 from figures.reading import caption, lines, texts, title
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
@@ -200,3 +203,19 @@ def test_published_shares_stand_in_the_middle_of_their_bins() -> None:
     assert marks[(-2.5, 0.18)] == "#0072B2" and marks[(-6.5, 0.045)] == "#D55E00"
     assert sorted(y for (x, y), color in marks.items() if x < -27) == [0.34, 0.38]
     assert {to_hex(color) for (x, _), color in marks.items() if x < -27} == {"#555555"}
+
+
+def test_colours_and_frames_of_the_selection_are_of_validation(tmp_path: Path) -> None:
+    """Here what is best on the held-out images is worst on the test images."""
+
+    def turned(config: RunConfig) -> Made:
+        error = {0.0: 10.0, 1e-4: 20.0, 3e-4: 30.0, 1e-3: 40.0}.get(config.optimizer.weight_decay, 35.0)
+        return Made(error, validation=90.0 - error)
+
+    with styled():
+        figure = pages("selection", evidence(load("cifar16", None, tmp_path), turned))["selection"]
+    first = panels(figure)[0]
+    assert first.get_title() == "AdamW\n4 of 4 cells" and framed(first, "so far") == {("1e-3", "1e-3")}
+    (mesh,) = (child for child in first.get_children() if isinstance(child, QuadMesh))
+    assert mesh.get_array().ravel().tolist() == pytest.approx([80, 70, 60, 50])
+    assert ["no choice" in axes.get_title() for axes in panels(figure)].count(True) == 1, "depth 110 has one cell"
