@@ -6,6 +6,7 @@ The viewer lists runs by the names of their folders, so it gets a folder of link
 it: arrows move, space shows or hides a run, f filters, h lists all keys, q leaves.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,10 @@ from streams import begin
 def label(session: Session, results: Path) -> str:
     """The run's name in the store, its optimizer first; its identity where the store does not know it."""
     for directory in results.glob(f"runs/*-{session.run_id}"):
-        words = directory.name.removesuffix(f"-{session.run_id}").split("-")
-        optimizer = next((word for word in words if word.startswith("adam")), words[0])
-        words.remove(optimizer)
-        return "-".join([optimizer, *words])
+        name = directory.name.removesuffix(f"-{session.run_id}")
+        # The optimizer is the word before the step size.
+        parts = re.fullmatch(r"(.+?)-([^-]+)-(lr\d.*)", name)
+        return name if parts is None else "-".join([parts[2], parts[1], parts[3]])
     return session.run_id
 
 

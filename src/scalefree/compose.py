@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
+from scalefree.optimizers import OPTIMIZERS
 from scalefree.paths import written_path
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
@@ -25,9 +26,14 @@ def register_schemas() -> None:
     OmegaConf.register_new_resolver("path", lambda text: written_path("results_dir", text), replace=True)
     store = ConfigStore.instance()
     # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
-    store.store(name="run_schema", node=RunConfig(model=MISSING))
+    schema = OmegaConf.structured(RunConfig(model=MISSING))
+    OmegaConf.set_struct(schema.optimizer.arguments, False)  # whatever the optimizer takes
+    store.store(name="run_schema", node=schema)
     store.store(group="model", name="resnet_schema", node=ResNetConfig)
     store.store(group="model", name="densenet_schema", node=DenseNetConfig)
+    # The table of optimizers is the group `optimizer`, so that a new row needs no file.
+    for key in OPTIMIZERS:
+        store.store(group="optimizer", name=key, node={"name": key})
 
 
 def one_line(error: Exception) -> str:

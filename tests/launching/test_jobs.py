@@ -24,6 +24,7 @@ def hydra() -> Any:
         yield loader, loader.load_configuration("config", [], RunMode.MULTIRUN)
 
 
+NADAM = ["optimizer=torch", "optimizer.target=torch.optim.NAdam"]
 OVERRIDES = [
     [],
     ["model.depth=56", "optimizer.lr=1e-3", "optimizer.weight_decay=0", "seed=3"],
@@ -33,6 +34,12 @@ OVERRIDES = [
     ["optimizer=adaml2", "optimizer.lr='2e-3'", "precision=bf16", "model.batch_norm=false"],
     ["results_dir=${optimizer.name}"],
     ["++optimizer.eps=0"],
+    [
+        "optimizer=torch",
+        "optimizer.target=torch.optim.NAdam",
+        "optimizer.arguments={a: 4e-3, b: ['x y', \"z\"], c: {d: null}}",
+    ],
+    ["optimizer=torch", "optimizer.target=torch.optim.NAdam", "optimizer.arguments.a=4e-3"],
 ]
 
 

@@ -4,10 +4,11 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scalefree.config import RunConfig
 from scalefree.experiments.grid import Experiment, runs_of
-from scalefree.records import Record, Store, model_label
+from scalefree.records import Record, Store, scientific_config
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,21 @@ class Coverage:
     seconds_left: float | None
 
 
-def seconds_per_epoch(records: Iterable[Record]) -> dict[tuple[str, str, int], float]:
-    """Median seconds an epoch by (data set, model, batch size), evaluation included, from what was trained."""
-    measured: dict[tuple[str, str, int], list[float]] = {}
+def _work(config: Mapping[str, Any]) -> str:
+    """What the time of an epoch depends on: the images, the model and the batch size of a scientific configuration."""
+    dataset = config["dataset"]
+    images = dataset["name"], dataset["per_class"], dataset["resolution"] or 32
+    return repr((images, sorted(config["model"].items()), config["training"]["batch_size"]))
+
+
+def seconds_per_epoch(records: Iterable[Record]) -> dict[str, float]:
+    """Median seconds per epoch by what it depends on, evaluation included, from what was trained."""
+    measured: dict[str, list[float]] = {}
     for record in records:
         if record.outcome.status == "completed":
             config = record.config
-            key = (config["dataset"]["name"], _label(record), config["training"]["batch_size"])
-            measured.setdefault(key, []).append(record.timing["wall_seconds"] / config["training"]["epochs"])
+            measured.setdefault(_work(config), []).append(record.timing["wall_seconds"] / config["training"]["epochs"])
     return {key: statistics.median(values) for key, values in measured.items()}
-
-
-def _label(record: Record) -> str:
-    """The model's part of the name; a name is `<dataset>-<model>-<optimizer>-...`, and only the model has a `bn`."""
-    dataset = record.config["dataset"]["name"]
-    return record.name.removeprefix(f"{dataset}-").partition(f"-{record.config['optimizer']['name']}-")[0]
 
 
 def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]) -> Coverage:
@@ -72,6 +73,5 @@ def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]
     )
 
 
-def _expected_seconds(config: RunConfig, pace: Mapping[tuple[str, str, int], float]) -> float:
-    key = (config.dataset.name, model_label(config), config.training.batch_size)
-    return pace.get(key, math.nan) * config.training.epochs
+def _expected_seconds(config: RunConfig, pace: Mapping[str, float]) -> float:
+    return pace.get(_work(scientific_config(config)), math.nan) * config.training.epochs

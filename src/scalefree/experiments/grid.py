@@ -5,8 +5,8 @@ holds what all runs of a profile share. Where a grid says `cell: own`, each meth
 that the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another
 method's, `cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
 
-At lambda = 0 our optimizers are one algorithm, bit for bit (a test proves it), so the cells of a grid that differ only
-in the optimizer share one run there.
+The optimizers that are Adam at lambda = 0 (`optimizers.py` says which) are one algorithm there, bit for bit (a test
+proves it), so the cells of a grid that differ only in them share one run.
 """
 
 import functools
@@ -19,16 +19,14 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
-from scalefree.config import GRANULARITIES, OPTIMIZERS, ConfigError, RunConfig, with_values
+from scalefree.config import GRANULARITIES, OPTIONS, ConfigError, RunConfig, with_values
 from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
+from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method
 from scalefree.records import model_label, run_identity, run_name
-from scalefree.records.identity import optimizer_label
 
-# Which optimizer trains the cells whose decay is zero.
-WITHOUT_DECAY = "adamw"
 # What `cell` may name besides `own`.
 METHODS = (*OPTIMIZERS, *(f"adam_scaled_l2_by_{name}" for name in GRANULARITIES if name != "coordinate"))
-CELLS = (*METHODS, *(method + DECAYED for method in METHODS))
+CELLS = (*METHODS, *(of + DECAYED for of in METHODS))
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Cell:
 
     Attributes:
         config: what the cell asks for.
-        run: what is trained for it: `config` but for the optimizer's name where lambda = 0.
+        run: what is trained for it: `config`, but with one optimizer for all that are Adam where lambda = 0.
         identity: of `run`, so the key of the cell's record in the store.
     """
 

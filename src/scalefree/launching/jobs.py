@@ -17,7 +17,7 @@ from scalefree.launching.mps import multi_process_service
 from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
 from scalefree.launching.sweep import sweep
-from scalefree.records import Store, run_name
+from scalefree.records import RecordError, Store, run_name
 
 
 class SweepUnfinished(Exception):
@@ -35,8 +35,17 @@ def _plain(overrides: Sequence[str]) -> dict[str, Any]:
         value = override.value()
         if override.type != OverrideType.CHANGE or override.package is not None or "${" in str(value):
             raise ConfigError(f"{override.input_line} is for Hydra")
-        values[override.key_or_group] = str(value) if isinstance(value, QuotedString) else value
+        values[override.key_or_group] = _unquoted(value)
     return values
+
+
+def _unquoted(value: Any) -> Any:
+    """A parsed value with texts in place of Hydra's quoted ones, also inside lists and mappings."""
+    if isinstance(value, dict):
+        return {_unquoted(key): _unquoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_unquoted(inner) for inner in value]
+    return str(value) if isinstance(value, QuotedString) else value
 
 
 def _compose_job(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> RunConfig:
@@ -67,14 +76,34 @@ def compose_jobs(loader: ConfigLoader, config: DictConfig, job_overrides: Sequen
     return configs
 
 
+def _has_result(config: RunConfig) -> bool:
+    with contextlib.suppress(RecordError):
+        return Store(config.results_dir).result(run_name(config)) is not None
+    return False
+
+
+def _check_optimizers(configs: Sequence[RunConfig]) -> None:
+    """Refuse classes of optimizers that cannot train, before the first run starts; finished runs need theirs no more.
+
+    Raises:
+        ConfigError: a line for each.
+    """
+    named = [config for config in configs if config.optimizer.target is not None]
+    if todo := [config for config in named if not _has_result(config)]:
+        from scalefree.training.chosen_optimizer import check_optimizers  # torch takes seconds
+
+        check_optimizers(config.optimizer for config in todo)
+
+
 def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
     """Train the runs where the settings say, print the summary, and return the reports.
 
     Raises:
-        ConfigError: what the settings ask for is not there; nothing was started.
+        ConfigError: what the settings ask for is not there, or an optimizer that cannot train; nothing was started.
         Interrupted: a signal stopped it; the same command goes on.
         SweepUnfinished: some runs failed, or are trained elsewhere.
     """
+    _check_optimizers(configs)
     if isinstance(settings, LocalSettings):
         with multi_process_service() if settings.mps else contextlib.nullcontext():
             done = sweep(configs, settings.jobs)

@@ -16,6 +16,7 @@ from scalefree.files import atomic_write
 from scalefree.measure import Distribution
 from scalefree.optim.schedules import SCHEDULES, set_eta
 from scalefree.records.environment import build_of
+from scalefree.training import any_torch
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.
@@ -143,7 +144,7 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
     content = {
         "format": CHECKPOINT_FORMAT,
         "identity": identity,
-        "flat": task.flat is not None,
+        "flat": task.config.runner != "plain",
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
         "loss_second_moment": [] if task.loss_second_moment is None else task.loss_second_moment.u,
@@ -233,7 +234,7 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
     content = _read(path, task.device)
     if content["identity"] != identity:
         raise CheckpointError(f"{path} belongs to the run {content['identity']}, not to {identity}; remove it")
-    if content["flat"] != (task.flat is not None):
+    if content["flat"] != (task.config.runner != "plain"):
         runner = "fast" if content["flat"] else "plain"
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
     try:
