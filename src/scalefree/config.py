@@ -18,15 +18,21 @@ from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from scalefree.decay_conventions import CONVENTIONS, convention_of
 from scalefree.depths import check_densenet_depth, check_resnet_depth
-from scalefree.optimizers import OPTIMIZERS
+from scalefree.optimizers import COARSER, OPTIMIZERS
 from scalefree.paths import written_path
 
 DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
 # The most that layers may be unbalanced, in decades to either side: float32 has 38.
 MOST_DECADES = 8
-GRANULARITIES = ("coordinate", "layer", "network")
+GRANULARITIES = ("coordinate", *COARSER)
 DECAYS = ("own", "lambda")
+# What an optimizer's own arguments may be: as much as a record takes.
+MOST_NESTED = 4
+LONGEST_TEXT = 1000
+# Keys that hold a mapping of any names.
+OPEN = ("optimizer.arguments",)
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -285,6 +291,24 @@ def _validate_target(optimizer: OptimizerConfig) -> None:
             raise ConfigError(f"optimizer.arguments has {key!r}, which is not the name of an argument")
 
 
+def _validate_conversion(optimizer: OptimizerConfig, schedule: str) -> None:
+    """Refuse the paper's lambda where nobody has found out what it is called there."""
+    if optimizer.decay != "lambda":
+        return
+    assert optimizer.target is not None
+    name = convention_of(optimizer.target, optimizer.arguments)
+    if name is None:
+        raise ConfigError(
+            f"optimizer.decay=lambda: how {optimizer.target} with these arguments writes the paper's lambda is not "
+            "known; docs/optimizers.md has what is, and optimizer.decay=own passes weight_decay as it stands"
+        )
+    if CONVENTIONS[name].schedule != "eta" and schedule != "constant":
+        raise ConfigError(
+            f"optimizer.decay=lambda: the decay of {optimizer.target} with these arguments does not follow "
+            f"schedule={schedule} as the paper's does; use schedule=constant"
+        )
+
+
 def _unbalance(key: str, decades: float) -> None:
     if not 0 <= decades <= MOST_DECADES:
         raise ConfigError(f"{key}={decades:g} is impossible; it counts decades, from 0 (none) to {MOST_DECADES}")
@@ -300,6 +324,7 @@ def validate(config: RunConfig) -> None:
     _validate_model(config.model)
     _validate_optimizer(config.optimizer)
     _one_of("schedule", config.schedule.name, SCHEDULES)
+    _validate_conversion(config.optimizer, config.schedule.name)
     _at_least("training.epochs", config.training.epochs, 1)
     _at_least("training.batch_size", config.training.batch_size, 1)
     _at_least("training.evaluate_every", config.training.evaluate_every, 1)
@@ -339,17 +364,24 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def _check_plain(key: str, value: Any) -> None:
-    """Refuse what JSON and YAML do not both hold: records keep the value, and the identity is a hash of it."""
-    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        value = list(value.values())
-    if isinstance(value, list):
-        for element in value:
-            _check_plain(key, element)
+def _check_plain(key: str, value: Any, depth: int = MOST_NESTED) -> None:
+    """Refuse what JSON, YAML and a record do not all hold: records keep the value, and the identity is a hash of it."""
+    if isinstance(value, dict | list) and depth:
+        inside = list(value.items()) if isinstance(value, dict) else [("", element) for element in value]
+        for name, element in inside:
+            if not isinstance(name, str) or len(name) > LONGEST_TEXT:
+                raise ConfigError(f"{key} has the key {name!r:.80}; give names of at most {LONGEST_TEXT} characters")
+            _check_plain(key, element, depth - 1)
+    elif isinstance(value, dict | list):
+        raise ConfigError(f"{key} is nested more than {MOST_NESTED} deep")
+    elif isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise ConfigError(f"{key} holds a text of {len(value):,} characters; {LONGEST_TEXT} are the most")
     elif not (value is None or isinstance(value, bool | int | float | str)):
         raise ConfigError(f"{key} holds {value!r}; give numbers, texts, true, false, null, lists or mappings of them")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{key} holds {value}, which is not a finite number")
+    elif isinstance(value, int) and abs(value) > 2**53:
+        raise ConfigError(f"{key} holds a whole number above 2^53, which not every reader of a record tells apart")
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:

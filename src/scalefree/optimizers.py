@@ -17,10 +17,11 @@ Dash = tuple[float, tuple[float, ...]]
 ADAM = "Adam"
 TRAINS_ADAM = "adamw"
 
+# What update scales are the sizes of; records say which.
 BY_DIRECTION = "the rule's own direction times eta"
 BY_CHANGE = "the change of the parameters over alpha, decay included"
 
-# No optimizer of ours: recognizably none of the palette's colours.
+# For what is not ours: recognizably none of the palette's colours.
 GREYS = ("#555555", "#8c8c8c", "#262626")
 MARKERS = ("v", "X", "<", "*", ">", "p", "d", "h")
 DASHES: tuple[Dash, ...] = tuple((0, (a, 1, b, 1)) for a in (2.0, 5.0, 8.0) for b in (1.0, 3.0, 6.0))
@@ -32,8 +33,7 @@ class Optimizer:
 
     Attributes:
         key: its name on the command line, in records and in code.
-        label: its name in figures.
-        text: its name in sentences, ASCII alone.
+        label: its name in sentences and figures, ASCII alone.
         without_decay: which algorithm it is at lambda = 0, where all that are ADAM share runs; None if it is its own.
         options: the keys of the configuration's `optimizer` that it alone takes.
         update: what is measured as its update over alpha.
@@ -41,7 +41,6 @@ class Optimizer:
 
     key: str
     label: str
-    text: str
     color: str
     marker: str
     dash: Dash
@@ -54,125 +53,95 @@ class Optimizer:
 OPTIMIZERS = {
     row.key: row
     for row in (
+        Optimizer("adamw", "AdamW", "#0072B2", "o", (0, ()), ADAM, options=("decay_unbalance",)),
+        Optimizer("adamprox", "AdamProx", "#009E73", "^", (0, (1.2, 1.2)), ADAM),
         Optimizer(
-            "adaml2",
-            "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}",
-            "Adam-l2",
-            color="#D55E00",
-            marker="s",
-            dash=(0, (5, 1.2)),
-            without_decay=ADAM,
+            "adam_scaled_l2", "scaled Adam-l2", "#E69F00", "P", (0, (3, 1, 1, 1, 1, 1)), ADAM, options=("granularity",)
         ),
-        Optimizer(
-            TRAINS_ADAM,
-            "AdamW",
-            "AdamW",
-            color="#0072B2",
-            marker="o",
-            dash=(0, ()),
-            without_decay=ADAM,
-            options=("decay_unbalance",),
-        ),
-        Optimizer(
-            "adamprox",
-            "AdamProx",
-            "AdamProx",
-            color="#009E73",
-            marker="^",
-            dash=(0, (1.2, 1.2)),
-            without_decay=ADAM,
-        ),
-        Optimizer(
-            "adam_metric_prox",
-            "Adam, metric prox",
-            "metric prox",
-            color="#CC79A7",
-            marker="D",
-            dash=(0, (4, 1, 1, 1)),
-            without_decay=ADAM,
-        ),
-        Optimizer(
-            "adam_scaled_l2",
-            "scaled Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}",
-            "scaled Adam-l2",
-            color="#E69F00",
-            marker="P",
-            dash=(0, (3, 1, 1, 1, 1, 1)),
-            without_decay=ADAM,
-            options=("granularity",),
-        ),
-        # Any class of torch.optim or of another package, which `optimizer.target` names.
+        Optimizer("adam_metric_prox", "metric prox", "#CC79A7", "D", (0, (4, 1, 1, 1)), ADAM),
+        Optimizer("adaml2", "Adam-l2", "#D55E00", "s", (0, (5, 1.2)), ADAM),
+        # Any class of torch.optim or of another package, which `optimizer.target` names; `look` tells them apart.
         Optimizer(
             "torch",
             "another optimizer",
-            "another optimizer",
-            color=GREYS[0],
-            marker=MARKERS[0],
-            dash=DASHES[0],
+            GREYS[0],
+            MARKERS[0],
+            DASHES[0],
             options=("target", "arguments", "decay"),
             update=BY_CHANGE,
         ),
     )
 }
+# Marker and dash of a rule that takes what it needs over more than one coordinate, by its granularity.
+COARSER: dict[str, tuple[str, Dash]] = {"layer": ("X", (0, (6, 1, 2, 1))), "network": ("v", (0, (1, 2)))}
+
+# What `method` tells apart beside the name.
+IN_METHOD = ("granularity", "target", "arguments", "decay")
+# A torch optimizer as `method` writes it: package, class, arguments, and whether its decay is converted.
+_CALL = re.compile(r"([\w.]+)\.(\w+)\((.*)\)(/lambda)?", re.ASCII)
 
 
 def method(chosen: Mapping[str, Any]) -> str:
-    """Which optimizer a configuration's `optimizer` chooses, options included, step size and decay apart: one word.
+    """What is compared under one name: the optimizer of a configuration's `optimizer`, step size and decay apart.
 
-    `adamw`, `adam_scaled_l2_by_layer`, `adamw_unbalanced1.5`, `torch.optim.NAdam(momentum_decay=0.004)`. Methods are
-    told apart wherever optimizers are compared; `look` knows what each is called.
+    `adamw`, `adam_scaled_l2_by_layer`, `torch.optim.NAdam(momentum_decay=0.004)`; `look` knows what each is called.
     """
-    if chosen.get("target") is not None:
+    if chosen["target"] is not None:
         arguments = [f"{name}={_written(value)}" for name, value in sorted(chosen["arguments"].items())]
         converted = "/lambda" if chosen["decay"] == "lambda" else ""
         return f"{chosen['target']}({','.join(arguments)}){converted}"
-    word = str(chosen["name"])
-    if chosen.get("granularity", "coordinate") != "coordinate":
-        word += f"_by_{chosen['granularity']}"
-    if chosen.get("decay_unbalance"):
-        word += f"_unbalanced{chosen['decay_unbalance']:g}"
-    return word
+    by = "" if chosen["granularity"] == "coordinate" else f"_by_{chosen['granularity']}"
+    return f"{chosen['name']}{by}"
+
+
+def row_of(of: str) -> Optimizer | None:
+    """The row of a method; None where nobody has described it."""
+    if _CALL.fullmatch(of):
+        return OPTIMIZERS["torch"]
+    key, by, granularity = of.partition("_by_")
+    row = OPTIMIZERS.get(key)
+    if row is None or (by and not (granularity in COARSER and "granularity" in row.options)):
+        return None
+    return row
 
 
 def look(of: str) -> Optimizer:
     """What a method is called and looks like; one that nobody has described is grey and called by its own word."""
-    if of in OPTIMIZERS:
-        return OPTIMIZERS[of]
-    variant = re.fullmatch(r"(.+?)(?:_by_(layer|network))?(?:_unbalanced([\d.e+-]+))?", of)
-    row = OPTIMIZERS.get(variant[1]) if variant is not None else None
-    if variant is not None and row is not None:
-        by = f" by {variant[2]}" if variant[2] else ""
-        unbalanced = f", decays over 10^-{variant[3]} to 10^{variant[3]}" if variant[3] else ""
-        told = by + unbalanced
-        return replace(_apart(row, of), label=row.label + told, text=row.text + told)
-    called = re.fullmatch(r"([\w.]+)\.(\w+)\((.*)\)(/lambda)?", of)
-    if called is None:
-        return replace(_apart(OPTIMIZERS["torch"], of), label=of, text=of, update=BY_DIRECTION)
-    package, name, arguments, converted = called.groups()
+    row = row_of(of)
+    if row is None:
+        return _grey(of, of, BY_DIRECTION)
+    if call := _CALL.fullmatch(of):
+        return _grey(of, _called(*call.groups()), BY_CHANGE)
+    granularity = of.removeprefix(row.key).removeprefix("_by_")
+    if not granularity:
+        return row
+    marker, dash = COARSER[granularity]
+    return replace(row, key=of, label=f"{row.label} by {granularity}", marker=marker, dash=dash)
+
+
+def _called(package: str, name: str, arguments: str, converted: str | None) -> str:
+    """`NAdam (momentum_decay=0.004)`, `torch's AdamW, decay by lambda`, `timm's Adan`."""
     # torch's AdamW is not ours, nor is another package's NAdam torch's.
-    ours = any(name == row.text for row in OPTIMIZERS.values())
-    source = "" if f"{package}.".startswith("torch.optim.") and not ours else f"{package.partition('.')[0]}'s "
-    text = f"{source}{name}" + (f" ({arguments.replace(',', ', ')})" if arguments else "")
-    text += ", decay lambda/alpha" if converted else ""
-    return replace(_apart(OPTIMIZERS["torch"], of), label=text, text=text)
+    is_plain = f"{package}.".startswith("torch.optim.") and not any(name == row.label for row in OPTIMIZERS.values())
+    text = name if is_plain else f"{package.partition('.')[0]}'s {name}"
+    if arguments:
+        text += f" ({arguments.replace(',', ', ')})"
+    return f"{text}, decay by lambda" if converted else text
 
 
-def _apart(row: Optimizer, of: str) -> Optimizer:
-    """A row with a marker and a dash, and if it is grey a shade, that depend on the method's word alone."""
+def _grey(of: str, label: str, update: str) -> Optimizer:
+    """Grey, with a shade, a marker and a dash that depend on the method's word alone."""
     choice = zlib.crc32(of.encode())
-    color = GREYS[choice // 64 % len(GREYS)] if row.color in GREYS else row.color
-    return replace(
-        row, key=of, color=color, marker=MARKERS[choice % len(MARKERS)], dash=DASHES[choice // 8 % len(DASHES)]
-    )
+    marker, dash = MARKERS[choice % len(MARKERS)], DASHES[choice // 8 % len(DASHES)]
+    return Optimizer(of, label, GREYS[choice // 128 % len(GREYS)], marker, dash, update=update)
 
 
 def ordered(methods: Iterable[str]) -> list[str]:
-    """Methods in the one order of all figures: that of the table, variants after what they vary, the others last."""
-    rows = list(OPTIMIZERS)
+    """Methods in the one order of all figures: that of the table, variants behind what they vary, the others last."""
 
     def place(of: str) -> tuple[int, str]:
-        of_row = [rows.index(key) for key in rows if re.match(rf"{key}(_by_|_unbalanced|$)", of)]
-        return (of_row[0] if of_row else len(rows), of)
+        row = row_of(of)
+        return (len(OPTIMIZERS) if row is None else list(OPTIMIZERS).index(row.key), of)
 
     return sorted(set(methods), key=place)
 
@@ -187,4 +156,4 @@ def _written(value: Any) -> str:
             return [plain(inner) for inner in node]
         return int(node) if isinstance(node, float) and node.is_integer() else node
 
-    return json.dumps(plain(value), separators=(",", ":")).replace(" ", "\\u0020")
+    return json.dumps(plain(value), separators=(",", ":"))

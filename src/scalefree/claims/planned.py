@@ -19,7 +19,7 @@ from scalefree.claims.verdict import Measured, Question, Verdict, decide, finite
 from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing, describe, errors, scalars
 from scalefree.experiments.intervals import mean_interval, rank_correlation
-from scalefree.experiments.names import cell_name, optimizer_name, scope
+from scalefree.experiments.names import cell_name, scope
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
 
@@ -144,7 +144,7 @@ def _too_short(at: At) -> str:
         if taken < needed or may_be_more:
             least = "at least " if may_be_more else "about "
             return (
-                f"not testable: {optimizer_name(method)}'s v needs {least}{needed:,.0f} steps to forget the start, "
+                f"not testable: {look(method).label}'s v needs {least}{needed:,.0f} steps to forget the start, "
                 f"the trainings have {taken:,.0f}"
             )
     return ""
@@ -257,7 +257,7 @@ def _undecayed(*methods: str) -> Callable[[At], str]:
     def objection(at: At) -> str:
         if any(at.point(method).weight_decay > 0 for method in methods):
             return ""
-        return f"not testable: lambda = 0 was chosen for {' and '.join(map(optimizer_name, methods))}"
+        return f"not testable: lambda = 0 was chosen for {' and '.join(look(method).label for method in methods)}"
 
     return objection
 

@@ -6,7 +6,7 @@ Computed, not trained.
 from collections.abc import Mapping
 
 from scalefree.claims.verdict import Decision, Measured, Question, Verdict
-from scalefree.experiments.names import optimizer_name
+from scalefree.optimizers import look
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 from scalefree.theory.scale_freeness import scale_free_defect
 
@@ -63,7 +63,7 @@ def judge_with(found: Defects) -> Verdict:
         reason = f"theirs is rounding, {worst:.0e}, and the others' is {least:.2g} or more; nothing here is random"
     else:
         reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the way"
-    notes = [f"{optimizer_name(name)} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
+    notes = [f"{look(name).label} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
     return Verdict(QUESTION, "", True, verdict, reason, Measured(worst), tuple(notes), scope)
 

@@ -7,7 +7,6 @@ from scalefree.experiments.arms import arm_of
 from scalefree.experiments.frozen import DECAYED, Cell, Frozen
 from scalefree.experiments.results import Point, Setting
 from scalefree.records import model_label
-from scalefree.records.identity import optimizer_label
 
 
 def _edges(best: Point, tried: Sequence[Point]) -> tuple[str, ...]:
@@ -43,14 +42,14 @@ def choose(settings: Iterable[Setting]) -> Frozen:
     for setting in settings:
         for optimizer in setting.optimizers:
             points = setting.of(optimizer)
-            if not arm_of(points[0].results[0].config).is_usual:
+            config = points[0].results[0].config
+            if not arm_of(config).is_usual:
                 continue
             identities |= {record.identity for point in points for record in point.records.values()}
             if any(point.status in ("missing", "partial") for point in points):
                 continue
-            config = points[0].results[0].config
             for suffix, among in (("", points), (DECAYED, [p for p in points if p.weight_decay > 0])):
                 if (cell := _choose(among, points)) is not None:
-                    cells.setdefault(model_label(config), {})[optimizer_label(config) + suffix] = cell
+                    cells.setdefault(model_label(config), {})[optimizer + suffix] = cell
     digest = hashlib.sha256("\n".join(sorted(identities)).encode()).hexdigest() if identities else ""
     return Frozen(cells, len(identities), digest)

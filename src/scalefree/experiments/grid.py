@@ -19,14 +19,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
-from scalefree.config import GRANULARITIES, OPTIONS, ConfigError, RunConfig, with_values
+from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
 from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
-from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method
+from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
 
-# What `cell` may name besides `own`.
-METHODS = (*OPTIMIZERS, *(f"adam_scaled_l2_by_{name}" for name in GRANULARITIES if name != "coordinate"))
-CELLS = (*METHODS, *(of + DECAYED for of in METHODS))
 
 
 @dataclass(frozen=True)
@@ -79,13 +76,14 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> tuple[Ru
         return run_config(wanted), True
     if any(key in wanted for key in ("optimizer.lr", "optimizer.weight_decay")):
         raise ConfigError(f"a grid with cell={of} has its step size and decay from there; leave its own out")
-    if of != "own" and of not in CELLS:
-        raise ConfigError(f"cell={of} is unknown; choose own, or one of {', '.join(CELLS)}")
+    if of != "own" and row_of(str(of).removesuffix(DECAYED)) is None:
+        methods = ", ".join(OPTIMIZERS)
+        raise ConfigError(f"cell={of} is unknown; choose own, or a method such as {methods}, also with {DECAYED}")
     if times is not None and not (type(times) in (int, float) and 0 < times < math.inf):
         raise ConfigError(f"decay_times={times} is impossible; it must be a finite number above 0")
     config = run_config(wanted)
     # Read only here: a damaged file must not keep the selection experiment, which mends it, from loading.
-    chosen = frozen().cells.get(model_label(config), {}).get(optimizer_label(config) if of == "own" else of)
+    chosen = frozen().cells.get(model_label(config), {}).get(method(vars(config.optimizer)) if of == "own" else of)
     if chosen is None:
         return config, False
     at = {"optimizer.lr": chosen.lr, "optimizer.weight_decay": chosen.decay(times or 1)}
@@ -94,9 +92,9 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> tuple[Ru
 
 def _cell(config: RunConfig) -> Cell:
     run = config
-    if config.optimizer.weight_decay == 0:
-        usual = {"optimizer.granularity": "coordinate", "optimizer.decay_unbalance": 0.0}
-        run = with_values(config, {"optimizer.name": WITHOUT_DECAY, **usual})
+    if config.optimizer.weight_decay == 0 and OPTIMIZERS[config.optimizer.name].without_decay == ADAM:
+        without_options = {f"optimizer.{key}": nothing for key, nothing in OPTIONS.items()}
+        run = with_values(config, {"optimizer.name": TRAINS_ADAM, **without_options})
     return Cell(config, run, run_identity(run))
 
 

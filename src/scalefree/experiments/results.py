@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from scalefree.config import OPTIONS, RunConfig, with_values
+from scalefree.config import OptimizerConfig, RunConfig, with_values
 from scalefree.experiments.grid import Cell, Experiment
-from scalefree.optimizers import method
+from scalefree.optimizers import IN_METHOD, method
 from scalefree.records import Record
 
 # More than any split has; errors over fewer images are told apart exactly.
@@ -38,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Point:
-    """One (optimizer, lr, weight_decay) of a setting, over its seeds; `optimizer` tells its options apart, too."""
+    """One (optimizer, lr, weight_decay) of a setting, over its seeds; `optimizer` is its method."""
 
     results: tuple[Result, ...]
 
@@ -120,13 +120,9 @@ class Setting:
 
 def setting_config(config: RunConfig) -> RunConfig:
     """What stays the same within a setting: the configuration with what varies there set to nothing."""
-    varies = {"name": "", "lr": 0.0, "weight_decay": 0.0, **OPTIONS}
+    usual = OptimizerConfig()
+    varies = {"name": "", "lr": 0.0, "weight_decay": 0.0, **{key: getattr(usual, key) for key in IN_METHOD}}
     return with_values(config, {"seed": 0, **{f"optimizer.{key}": value for key, value in varies.items()}})
-
-
-def share_runs(first: Point, second: Point) -> bool:
-    """Whether two points are the same runs, as those of optimizers that are one algorithm at lambda = 0."""
-    return not {r.cell.identity for r in first.results}.isdisjoint(r.cell.identity for r in second.results)
 
 
 def with_records(experiment: Experiment, records: Mapping[str, Record]) -> list[Result]:

@@ -10,7 +10,6 @@ import inspect
 import io
 import pickle
 import warnings
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,24 +17,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from scalefree.config import ConfigError, OptimizerConfig
+from scalefree.decay_conventions import convention_of, to_library
 from scalefree.optim.adam_family import AdamFamily
-
-Arguments = Mapping[str, Any]
-
-
-def _where_it_says_so(arguments: Arguments) -> bool:
-    return bool(arguments.get("decoupled_weight_decay", False))
-
-
-# Classes whose decay is x <- (1 - lr weight_decay) x, out of the gradient: always, or with an argument that says so.
-DECOUPLED: dict[type[Optimizer], Callable[[Arguments], bool]] = {
-    torch.optim.Adafactor: lambda arguments: True,
-    torch.optim.AdamW: lambda arguments: True,
-    torch.optim.Muon: lambda arguments: True,
-    torch.optim.Adam: _where_it_says_so,
-    torch.optim.NAdam: _where_it_says_so,
-    torch.optim.RAdam: _where_it_says_so,
-}
 
 # Shapes of what networks are made of: a convolution, the last layer's weight and bias, one of Fixup's scalars.
 SHAPES = ((4, 3, 3, 3), (10, 4), (10,), (1,))
@@ -82,21 +65,13 @@ def _named_arguments(of: type[Optimizer]) -> tuple[set[str], bool]:
     return names - {"self", "params"}, takes_any
 
 
-def _weight_decay(of: type[Optimizer], chosen: OptimizerConfig) -> float:
-    """What to pass as weight_decay."""
+def _weight_decay(chosen: OptimizerConfig) -> float:
+    """What to pass as weight_decay; a convention that is not known was refused with the configuration."""
     if chosen.decay == "own":
         return chosen.weight_decay
-    why = f"optimizer.decay=lambda cannot be converted for {chosen.target}"
-    if of not in DECOUPLED and of.__module__.startswith("torch.optim."):
-        raise ConfigError(f"{why}, whose decay is a part of the gradient; use optimizer.decay=own")
-    if of not in DECOUPLED:
-        raise ConfigError(f"{why}, of whose decay nothing is known here; use optimizer.decay=own")
-    if not DECOUPLED[of](chosen.arguments):
-        raise ConfigError(
-            f"{why}, whose decay is a part of the gradient unless decoupled_weight_decay: true is among "
-            "optimizer.arguments; add it, or use optimizer.decay=own"
-        )
-    return chosen.weight_decay / chosen.lr
+    name = convention_of(str(chosen.target), chosen.arguments)
+    assert name is not None
+    return to_library(name, chosen.weight_decay, chosen.lr)
 
 
 def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
@@ -111,7 +86,7 @@ def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
     given: dict[str, Any] = {"lr": chosen.lr, **copy.deepcopy(chosen.arguments)}
     # Always passed where it exists: its default is not always 0.
     if "weight_decay" in names or chosen.weight_decay:
-        given["weight_decay"] = _weight_decay(of, chosen)
+        given["weight_decay"] = _weight_decay(chosen)
     for name in given:
         if name not in names and not takes_any:
             known = ", ".join(sorted(names))
