@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from torch import Tensor
 
 from conftest import TINY, Make
+from scalefree.compose import run_config
 from scalefree.experiments import Experiment
 from scalefree.experiments.grid import cell_of
 from scalefree.figures import FIGURES, gather, pages, styled
@@ -47,7 +48,7 @@ class SignDescent(AdamFamily):
         return [torch.ones_like(sign) for sign in s]
 
 
-ROW = Optimizer("sign_descent", "Sign descent", "sign descent", color="#56B4E9", marker="H", dash=(0, (9, 2)))
+ROW = Optimizer("sign_descent", "sign descent", color="#56B4E9", marker="H", dash=(0, (9, 2)))
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def test_its_steps_are_those_of_the_equation(tiny: Make, tmp_path: Path) -> None
 
 
 def test_without_decay_it_is_its_own_algorithm_and_shares_no_run() -> None:
-    cell = cell_of({**TINY, "optimizer": "sign_descent", "optimizer.weight_decay": 0})
+    cell = cell_of(run_config({**TINY, "optimizer": "sign_descent", "optimizer.weight_decay": 0}))
     assert cell.run == cell.config
 
 

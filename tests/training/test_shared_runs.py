@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from conftest import TINY
+from scalefree.compose import run_config
 from scalefree.config import GRANULARITIES, RunConfig
 from scalefree.experiments.grid import cell_of
 from scalefree.optimizers import ADAM, OPTIMIZERS
@@ -47,8 +48,8 @@ def test_a_cell_without_decay_is_the_run_that_it_shares(
     choice: dict[str, Any], runner: str, eps: float, tmp_path: Path
 ) -> None:
     values = {"optimizer.weight_decay": 0, "optimizer.eps": eps, "runner": runner, "optimizer.lr": 5e-3}
-    cell = cell_of({**TINY, **choice, **values})
-    assert cell.run == cell_of({**TINY, "optimizer": "adamw", **values}).config
+    cell = cell_of(run_config({**TINY, **choice, **values}))
+    assert cell.run == run_config({**TINY, "optimizer": "adamw", **values})
     weights, curves, measured = trained(cell.config, tmp_path)
     expected, their_curves, their_measured = trained(cell.run, tmp_path)
     assert all(torch.equal(p, q) for p, q in zip(weights, expected, strict=True))
@@ -57,11 +58,11 @@ def test_a_cell_without_decay_is_the_run_that_it_shares(
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: " ".join(map(str, choice.values())))
 def test_a_cell_with_decay_is_trained_as_it_is(choice: dict[str, Any]) -> None:
-    cell = cell_of({**TINY, **choice})
+    cell = cell_of(run_config({**TINY, **choice}))
     assert cell.run == cell.config
 
 
 def test_any_torch_optimizer_shares_nothing() -> None:
     values = {"optimizer": "torch", "optimizer.target": "torch.optim.Adam", "optimizer.weight_decay": 0}
-    cell = cell_of({**TINY, **values})
+    cell = cell_of(run_config({**TINY, **values}))
     assert cell.run == cell.config

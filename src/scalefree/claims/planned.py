@@ -22,6 +22,7 @@ from scalefree.experiments.intervals import mean_interval, rank_correlation
 from scalefree.experiments.names import cell_name, scope
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
+from scalefree.optimizers import look
 
 # An advantage below half a point is not worth the name: two images in 360 of the digits' test set, and a sixth of
 # the 3.1 points that the paper shows for ResNet-110.

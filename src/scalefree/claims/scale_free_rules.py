@@ -4,10 +4,11 @@ Computed, not trained.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+from scalefree.optim import RULES
 from scalefree.optimizers import look
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 from scalefree.theory.scale_freeness import scale_free_defect
 
 # Far above what rounding leaves after a hundred steps in float64, far below any real dependence on the scale.
@@ -26,14 +27,7 @@ QUESTION = Question(
     threshold=SCALE_FREE,
     signed=False,
 )
-RULES = {
-    "adaml2": AdamL2,
-    "adam_metric_prox": AdamMetricProx,
-    "adamw": AdamW,
-    "adamprox": AdamProx,
-    "adam_scaled_l2": AdamScaledL2,
-}
-FREE = ("adamw", "adamprox", "adam_scaled_l2")
+FREE, NOT_FREE = ("adamw", "adamprox", "adam_scaled_l2"), ("adaml2", "adam_metric_prox")
 LR, DECAY = 1e-2, 1e-2
 
 # By optimizer and eps.
@@ -41,10 +35,10 @@ Defects = Mapping[tuple[str, float], float]
 
 
 def defects() -> Defects:
-    """Of our rules with a decay, at eps = 0 and at the usual eps."""
+    """Of the rules that it speaks about, with a decay, at eps = 0 and at the usual eps."""
     return {
-        (name, eps): scale_free_defect(lambda params, rule=rule, eps=eps: rule(params, LR, eps=eps, weight_decay=DECAY))  # type: ignore[misc]
-        for name, rule in RULES.items()
+        (name, eps): scale_free_defect(partial(RULES[name], lr=LR, eps=eps, weight_decay=DECAY))
+        for name in (*NOT_FREE, *FREE)
         for eps in (0.0, 1e-8)
     }
 
@@ -52,7 +46,7 @@ def defects() -> Defects:
 def judge_with(found: Defects) -> Verdict:
     """From the defects."""
     worst = max(found[name, 0.0] for name in FREE)
-    least = min(value for (name, eps), value in found.items() if eps == 0 and name not in FREE)
+    least = min(value for (name, eps), value in found.items() if eps == 0 and name in NOT_FREE)
     verdict: Decision = "inconclusive"
     if worst >= NOT_SCALE_FREE:
         verdict, reason = "contradicted", f"one of the three has a defect of {worst:.1e}"

@@ -25,7 +25,6 @@ from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
 
 
-
 @dataclass(frozen=True)
 class Cell:
     """One place of a grid.
@@ -90,7 +89,8 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> tuple[Ru
     return run_config({**wanted, **at}), True
 
 
-def _cell(config: RunConfig) -> Cell:
+def cell_of(config: RunConfig) -> Cell:
+    """The cell that asks for a configuration."""
     run = config
     if config.optimizer.weight_decay == 0 and OPTIMIZERS[config.optimizer.name].without_decay == ADAM:
         without_options = {f"optimizer.{key}": nothing for key, nothing in OPTIONS.items()}
@@ -131,7 +131,7 @@ def load_experiment(name: str, profile: str) -> Experiment:
         for values in product({**shared, **grid}):
             config, is_chosen = _config(values, frozen)
             if is_chosen:
-                cells.setdefault(run_identity(config), _cell(config))
+                cells.setdefault(run_identity(config), cell_of(config))
             else:
                 waiting.append(config)
     return Experiment(name, experiment["title"], tuple(cells.values()), tuple(waiting))

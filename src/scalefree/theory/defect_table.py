@@ -15,6 +15,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from scalefree import optim
+from scalefree.optimizers import ADAM, TRAINS_ADAM
 from scalefree.theory.scale_freeness import scale_free_defect
 from scalefree.theory.walk import MakeOptimizer
 
@@ -38,11 +39,11 @@ class Defect(NamedTuple):
     defect: float
 
 
-# At lambda = 0 our rules are one algorithm.
-NO_DECAY = "all of them, no decay"
+# Those that are Adam at lambda = 0 are one algorithm there.
+NO_DECAY = f"{ADAM}, no decay"
 # Constructors called with (params, lr=LR, eps=...).
 _OURS: dict[str, Callable[..., Optimizer]] = {
-    NO_DECAY: optim.AdamW,
+    NO_DECAY: optim.RULES[TRAINS_ADAM],
     **{key: partial(rule, weight_decay=DECAY) for key, rule in optim.RULES.items()},
 }
 _TORCH: dict[str, Callable[..., Optimizer]] = {
