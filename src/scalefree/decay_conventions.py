@@ -94,7 +94,6 @@ CONVENTIONS = {
 # Classes with steps of their own that write the decay as one above does, as docs/atlas.md has measured.
 ALIKE = {
     "torch.optim.Adafactor": "torch.optim.AdamW",
-    "torch.optim.Muon": "torch.optim.AdamW",
     "torch.optim.NAdam": "torch.optim.Adam",
     "torch.optim.RAdam": "torch.optim.Adam",
     "pytorch_optimizer.Lion": "pytorch_optimizer.QHAdam",
