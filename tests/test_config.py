@@ -122,7 +122,7 @@ TORCH = ("optimizer=torch", "optimizer.target=torch.optim.NAdam")
         ((*TORCH, "optimizer.arguments={a-b: 1}"), "'a-b', which is not the name of an argument"),
         ((*TORCH, "optimizer.arguments={k: inf}"), "holds inf, which is not a finite number"),
         ((*TORCH, "optimizer.arguments={k: [{l: nan}]}"), "holds nan"),
-        ((*TORCH, "optimizer.arguments={k: {k: {k: {k: 1}}}}"), "is nested more than 4 deep"),
+        ((*TORCH, "optimizer.arguments={k: {k: {k: {k: {k: 1}}}}}"), "is nested more than 4 deep"),
         ((*TORCH, f"optimizer.arguments={{k: {'x' * 1001}}}"), "holds a text of 1,001 characters"),
         ((*TORCH, f"optimizer.arguments={{k: {2**53 + 1}}}"), "a whole number above 2"),
         ((*TORCH, "optimizer.arguments=3"), "optimizer.arguments=3"),
