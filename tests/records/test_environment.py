@@ -1,12 +1,14 @@
 """The commit that a record names is the running code's own, or none."""
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from scalefree.records.environment import SOURCE, Revision, revision, versions
+from scalefree.records.environment import MANIFEST, SOURCE, Revision, manifest, revision, versions
 
 NONE = Revision(None, None)
 
@@ -150,6 +152,48 @@ def test_where_git_refuses_nothing_is_known(
 def test_a_repository_without_a_commit_has_none(file: Path) -> None:
     git(file.parents[3], "init", "-q")
     assert revision(file) == NONE
+
+
+@pytest.fixture
+def travelled(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the checkout without its repository, with a manifest that the environment names; the file that asks."""
+    made = manifest(file.parents[3])
+    assert made is not None and made["commit"] == commit
+    shutil.copytree(file.parents[3], tmp_path / "copy", ignore=shutil.ignore_patterns(".git"))
+    (tmp_path / "revision.json").write_text(json.dumps(made))
+    monkeypatch.setenv(MANIFEST, str(tmp_path / "revision.json"))
+    return tmp_path / "copy" / SOURCE
+
+
+def test_a_copy_that_its_manifest_describes_has_the_commit(travelled: Path, commit: str) -> None:
+    (travelled.parents[3] / "notes.txt").write_text("no code\n")
+    for left in ("src/scalefree/__pycache__/a.pyc", "src/scalefree.egg-info/PKG-INFO"):
+        path = travelled.parents[3] / left
+        path.parent.mkdir()
+        path.write_text("left behind\n")
+    assert revision(travelled) == Revision(commit, False)
+
+
+@pytest.mark.parametrize("change", ["changed", "added", "removed"])
+def test_a_copy_that_differs_from_its_manifest_has_changes(change: str, travelled: Path, commit: str) -> None:
+    config = travelled.parents[3] / "configs" / "config.yaml"
+    if change == "removed":
+        config.unlink()
+    else:
+        (config if change == "changed" else config.with_name("new.yaml")).write_text("other: 1\n")
+    assert revision(travelled) == Revision(commit, True)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"commit": "a"}', '{"commit": "a", "files": 3}'])
+def test_a_manifest_that_cannot_be_read_is_no_guess(content: str, travelled: Path, tmp_path: Path) -> None:
+    (tmp_path / "revision.json").write_text(content)
+    with pytest.raises(ValueError, match=r"SCALEFREE_REVISION=.*revision\.json cannot be read"):
+        revision(travelled)
+
+
+def test_what_is_not_committed_has_no_manifest(file: Path, commit: str) -> None:
+    (file.parents[3] / "configs" / "new.yaml").write_text("other: 1\n")
+    assert commit and manifest(file.parents[3]) is None
 
 
 def test_the_record_says_both() -> None:

@@ -1,98 +1,114 @@
-"""The order of a GPU session, with a stand-in for Python: what it asks for, and what it does not ask for twice."""
+"""A session on a lent machine: what is packed fits its files, the next call goes on with it, and time is kept."""
 
+import importlib
 import os
-import subprocess
+import sys
+import tarfile
+import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from benchmarks.suite import COMPLETE
+from scripts.entry import SCRIPTS, start
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_session.sh"
-EXPERIMENTS = ["without_bn", "prox_equivalence", "with_bn", "loss_scale", "seeds", "epsilon", "initialization"]
-
-
-class Session:
-    """Runs the script with a stand-in that notes its arguments and ends as `ends` says for a word among them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.python = folder / "python"
-        self.python.write_text(
-            f"""#!/bin/sh
-echo "$*" >> {folder}/calls
-case "$*" in
-  -c*) exit $(cat {folder}/probe_end 2>/dev/null || echo 1) ;;
-  "-m pytest"*) exit $(cat {folder}/tests_end) ;;
-  scripts/benchmark.py*)
-    mkdir -p {folder}/r/benchmarks
-    for device in cpu nvidia; do cp {folder}/measured {folder}/r/benchmarks/$device-a.json; done ;;
-esac
-"""
-        )
-        self.python.chmod(0o755)
-
-    def run(self, seconds: str = "100", tests_end: int = 0, measured: str = COMPLETE) -> tuple[int, list[str]]:
-        """The exit code and the calls; `measured` is the benchmark's content."""
-        (self.folder / "tests_end").write_text(str(tests_end))
-        (self.folder / "measured").write_text(measured)
-        (self.folder / "calls").write_text("")
-        environment = {**os.environ, "PYTHON": str(self.python), "JOBS": "3"}
-        done = subprocess.run(
-            [SCRIPT, "/d", str(self.folder / "r"), seconds], env=environment, capture_output=True, text=True
-        )
-        return done.returncode, (self.folder / "calls").read_text().splitlines()
+SCRIPT = "gpu_session.py"
+KEPT = ("record.json", "curves.npz", "histograms.npz", "run.log")
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(tmp_path)
+def session(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module("gpu_session")
 
 
-def asked(calls: list[str]) -> list[str]:
-    return [word.partition("=")[2] for call in calls for word in call.split() if word.startswith("experiment=")]
+def made(results: Path, name: str, checkpoint: int = 0, age: float = 0.0) -> Path:
+    """A run's folder: with a record, or with a checkpoint of so many bytes."""
+    run = results / "runs" / name
+    run.mkdir(parents=True)
+    (run / "run.log").write_text("started\n")
+    if not checkpoint:
+        for kept in KEPT[:3]:
+            (run / kept).write_text(f"{kept} of {name}")
+        return run
+    (run / "checkpoint.pt").write_bytes(os.urandom(checkpoint))
+    os.utime(run / "checkpoint.pt", (time.time() - age,) * 2)
+    return run
 
 
-def test_benchmark_tests_then_records_in_order(session: Session) -> None:
-    code, calls = session.run()
-    assert code == 0
-    assert calls[0].startswith("scripts/benchmark.py") and "dataset_root=/d/cifar10" in calls[0]
-    assert "pytest" in calls[1] and calls[1].endswith("-k cuda")
-    assert asked(calls) == [*EXPERIMENTS, "metric_prox", "seeds"]
-    assert "profile=h200" in calls[2] and "dataset_root=/d" in calls[2]
-    assert "hydra/launcher=gpu hydra.launcher.jobs=3 hydra.launcher.mps=false" in calls[2]
-    assert "profile=paper" in calls[-1]
+def test_a_second_call_has_what_the_first_one_made(session: ModuleType, tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "out"
+    out.mkdir()
+    old = made(results, "old")
+    made(results, "done")
+    made(results, "begun", checkpoint=1000)
+    assert [path.name for path in session.pack(results, out, {old})] == ["records-0.tar.gz", "checkpoints-0.tar"]
+    assert session.unpack(out, tmp_path / "second") == len(KEPT) + 1
+    found = {path.relative_to(tmp_path / "second") for path in (tmp_path / "second").rglob("*") if path.is_file()}
+    assert found == {Path("runs/begun/checkpoint.pt"), *(Path("runs/done", kept) for kept in KEPT)}
+    for path in found:
+        assert (tmp_path / "second" / path).read_bytes() == (results / path).read_bytes()
 
 
-def test_what_was_measured_and_tested_is_not_done_again(session: Session) -> None:
-    session.run()
-    _, calls = session.run()
-    assert all("reproduce.py" in call for call in calls) and len(calls) == 9
-
-
-def test_a_benchmark_that_was_cut_short_is_begun_again(session: Session) -> None:
-    session.run(measured="copy bandwidth")
-    _, calls = session.run()
-    assert calls[0].startswith("scripts/benchmark.py")
-
-
-@pytest.mark.parametrize(("probe_end", "mps"), [("0", "true"), ("1", "false")])
-def test_runs_share_the_gpu_under_mps_where_a_process_computes_under_it(
-    probe_end: str, mps: str, session: Session, monkeypatch: pytest.MonkeyPatch
+def test_every_file_keeps_the_limit_and_the_newest_checkpoints_come_first(
+    session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    control = session.folder / "nvidia-cuda-mps-control"
-    control.write_text("#!/bin/sh\n")
-    control.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{session.folder}:{os.environ['PATH']}")
-    (session.folder / "probe_end").write_text(probe_end)
-    _, calls = session.run()
-    assert {call.partition("mps=")[2].split()[0] for call in calls if "reproduce.py" in call} == {mps}
+    monkeypatch.setattr(session, "CHECKPOINT_FILES", 2)
+    largest = 200_000
+    for age in range(6):
+        made(tmp_path, f"begun{age}", checkpoint=70_000, age=age)
+    made(tmp_path, "huge", checkpoint=largest)
+    (tmp_path / "out").mkdir()
+    written = session.pack(tmp_path, tmp_path / "out", set(), largest)
+    assert all(path.stat().st_size <= largest for path in written)
+    names = []
+    for path in written:
+        with tarfile.open(path) as archive:
+            names += [Path(name).parent.name for name in archive.getnames()]
+    assert names == ["begun0", "begun1", "begun2", "begun3"]
+    said = capsys.readouterr().out
+    assert "huge/checkpoint.pt is too large" in said and "2 checkpoints do not fit" in said
 
 
-def test_without_equality_there_are_no_records(session: Session) -> None:
-    code, calls = session.run(tests_end=1)
-    assert code == 1 and len(calls) == 2 and asked(calls) == []
+@pytest.mark.parametrize(("obeys", "code"), [(True, 7), (False, -9)])
+def test_a_command_is_told_to_save_and_then_ended(
+    obeys: bool, code: int, session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", 1.0)
+    answer = "sys.exit(7)" if obeys else "None"
+    program = (
+        f"import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *a: {answer})\n"
+        "print('ready', flush=True)\nfor _ in range(100): time.sleep(0.2)"
+    )
+    started = time.monotonic()
+    assert session.run_until([sys.executable, "-c", program], started + 3, tmp_path / "log") == code
+    assert 3 <= time.monotonic() - started < 15 and (tmp_path / "log").read_text() == "ready\n"
 
 
-def test_without_time_nothing_is_started(session: Session) -> None:
-    assert session.run(seconds="0") == (0, [])
+def test_a_command_that_ends_by_itself_is_not_waited_for(session: ModuleType, tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert session.run_until([sys.executable, "-c", "raise SystemExit(3)"], started + 60, tmp_path / "log") == 3
+    assert time.monotonic() - started < 30
+
+
+def test_what_a_machine_lacks_is_said_before_any_work(tmp_path: Path) -> None:
+    empty = tmp_path / "data"
+    empty.mkdir()
+    (empty / "train").mkdir()
+    arguments = [
+        f"data={empty}",
+        f"out={tmp_path / 'out'}",
+        f"results={tmp_path / 'r'}",
+        "profile=smoke experiment=seeds",
+    ]
+    done = start(tmp_path, SCRIPT, *arguments)
+    assert done.returncode == 2 and "has no class folders" in done.stderr and not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["data=d", "out=o"], ["data=d", "out=o", "jobs=0", "profile=a experiment=b"]]
+)
+def test_wrong_arguments_are_refused(arguments: list[str], tmp_path: Path) -> None:
+    done = start(tmp_path, SCRIPT, *arguments)
+    assert done.returncode == 2 and done.stderr.startswith("error: ")

@@ -11,6 +11,7 @@ import numpy as np
 
 from scalefree.data.cache import Prepared, prepared, read_image_folder
 from scalefree.data.dataset import DatasetError, Images, RawSplit
+from scalefree.data.packed import has_packed, read_packed
 from scalefree.paths import user_cache
 from scalefree.terminal import shown
 
@@ -94,10 +95,11 @@ def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[
 
 
 def read_cifar(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
-    """Both splits in canonical order, from torchvision or from an image folder at `root`.
+    """Both splits in canonical order, from an image folder at `root`, a packed file or torchvision's files there.
 
     The images are (N, 32, 32, 3), or averaged to `resolution` once they have been found to be the published ones.
-    Smaller images have a canonical order and fingerprints of their own.
+    Smaller images have a canonical order and fingerprints of their own. A packed file (`packed.py`) holds averages, and
+    is found to be genuine by these.
 
     Raises:
         DatasetError: a failed download, a bad folder, or images that are not exactly the published ones.
@@ -107,6 +109,8 @@ def read_cifar(name: str, root: Path | None, resolution: int | None = None) -> P
         raise DatasetError(f"there is no home folder to download {name} to; set dataset.root to a folder")
     if os.path.isdir(root / "train") or os.path.isdir(root / "test"):
         found = read_image_folder(root)
+    elif resolution is not None and has_packed(root, name, resolution):
+        return read_packed(root, name, resolution)
     else:
         found = prepared(_from_torchvision(name, root))
     for split, expected in FINGERPRINTS[name].items():

@@ -106,7 +106,7 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
     _check_optimizers(configs)
     if isinstance(settings, LocalSettings):
         with multi_process_service() if settings.mps else contextlib.nullcontext():
-            done = sweep(configs, settings.jobs)
+            done = sweep(configs, settings.jobs, settings.longest_first)
     else:
         from scalefree.launching.slurm import sweep_on_slurm  # submitit is an optional extra
 

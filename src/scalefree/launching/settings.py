@@ -16,10 +16,14 @@ def cores() -> int:
 
 @dataclass
 class LocalSettings:
-    """Worker processes on this machine: `jobs` runs at a time, under MPS if they are to share a GPU."""
+    """Worker processes on this machine: `jobs` runs at a time, under MPS if they are to share a GPU.
+
+    The longest first, which is done soonest; or in the order given, where time may run out before all are done.
+    """
 
     jobs: int = field(default_factory=cores)
     mps: bool = False
+    longest_first: bool = True
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """Many runs on all cores of one machine, or several at once on its GPU.
 
-The parent hands out runs, longest first, and only listens; whatever a worker does to itself costs its run alone. A
-worker that is killed outright is replaced, and its run reported as failed. Runs that are done are skipped and
-partial ones go on from their checkpoints, because `run` does both; two sweeps may share a store: what the other one
-trains is waited for at the end, and taken over if it dies.
+The parent hands out runs, longest first unless told otherwise, and only listens; whatever a worker does to itself costs
+its run alone. A worker that is killed outright is replaced, and its run reported as failed. Runs that are done are
+skipped and partial ones go on from their checkpoints, because `run` does both; two sweeps may share a store: what the
+other one trains is waited for at the end, and taken over if it dies.
 """
 
 import contextlib
@@ -39,8 +39,9 @@ def expected_cost(config: RunConfig) -> float:
 class _Crew:
     """The workers of a sweep and what is left for them to do."""
 
-    def __init__(self, configs: Sequence[RunConfig], jobs: int) -> None:
-        self.pending = sorted(configs, key=expected_cost)
+    def __init__(self, configs: Sequence[RunConfig], jobs: int, longest_first: bool) -> None:
+        # Handed out from its end.
+        self.pending = sorted(configs, key=expected_cost) if longest_first else list(reversed(configs))
         self.jobs = jobs
         self.workers: list[Worker] = []
         # Runs that another sweep trains, and when to look at them again.
@@ -81,7 +82,7 @@ class _Crew:
         self.look_again = time.monotonic() + LOOK_AGAIN
 
     def hand_out(self) -> None:
-        """Give every idle worker the longest pending run, starting workers as long as that is useful."""
+        """Give every idle worker the next pending run, starting workers as long as that is useful."""
         if not self.pending and time.monotonic() >= self.look_again:
             self.pending, self.elsewhere = self.elsewhere, []
         self.workers = [worker for worker in self.workers if worker.config is not None or worker.process.is_alive()]
@@ -138,15 +139,17 @@ class _Crew:
             worker.process.join()
 
 
-def sweep(configs: Sequence[RunConfig], jobs: int) -> Sweep:
+def sweep(configs: Sequence[RunConfig], jobs: int, longest_first: bool = True) -> Sweep:
     """Train the runs, `jobs` at a time, one thread each; logs a line a run and returns all reports.
+
+    They begin in the order given, or the longest first.
 
     On SIGINT, SIGTERM, SIGHUP or SIGUSR2 the workers checkpoint and end, and the reports so far are returned,
     `interrupted` naming the signal.
     """
     # Before the workers start: their numerical libraries read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
-    crew = _Crew(configs, jobs)
+    crew = _Crew(configs, jobs, longest_first)
     done = Sweep()
     total = sum(map(expected_cost, configs))
     cost = 0.0

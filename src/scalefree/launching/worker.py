@@ -54,6 +54,19 @@ def train_one(config: RunConfig) -> Report:
     return Report(run_label(config), ending, detail, time.perf_counter() - started)
 
 
+def _lost_its_device() -> bool:
+    """Whether CUDA refuses this process everything from here on, as it does after a kernel's illegal access."""
+    import torch
+
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
 def _stop_with_parent() -> None:
     """Have the kernel ask this process to stop when its parent dies without a word (Linux; elsewhere it trains on)."""
     if sys.platform == "linux":
@@ -73,6 +86,8 @@ def work(pipe: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while (config := pipe.recv()) is not None:
             report = train_one(config)
+            if report.ending == "failed" and _lost_its_device():
+                sys.exit(1)  # without a report: every further run would fail here, and the parent starts another worker
             pipe.send(report)
             if report.ending == "interrupted":
                 return

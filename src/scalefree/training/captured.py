@@ -54,7 +54,7 @@ class CapturedSteps:
         with self._undone():
             for size in sizes:
                 self._warm_up(size)
-        self.replays = {size: self._captured(size) for size in sizes}
+            self.replays = {size: self._captured(size) for size in sizes}
 
     def __call__(self, epoch: int, start_step: int) -> Iterator[Tensor]:
         """Take the steps of an epoch from `start_step` on; yields each one's loss, which the next one overwrites."""
@@ -126,6 +126,10 @@ class CapturedSteps:
         if self.task.loss_second_moment is not None:
             state += self.task.loss_second_moment.u
         saved = [tensor.clone() for tensor in state]
-        yield
-        for tensor, value in zip(state, saved, strict=True):
-            tensor.copy_(value)
+        try:
+            yield
+        finally:
+            for tensor, value in zip(state, saved, strict=True):
+                tensor.copy_(value)
+            for p in self.task.model.parameters():
+                p.grad = None  # of a step that did not come to its end, to which the next one's would be added

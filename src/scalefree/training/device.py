@@ -74,6 +74,13 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def driver() -> str | None:
+    """The version of NVIDIA's driver, None where the system does not tell."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
+    return None
+
+
 def describe(device: torch.device) -> dict[str, Any]:
     """The device as the record names it."""
     if device.type == "cuda":

@@ -33,6 +33,7 @@ from scalefree.training.chosen_optimizer import check_optimizers
 from scalefree.training.device import choose_device, describe, keep_freed_memory, set_precision
 from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
+from scalefree.training.proven import proven
 from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
 
@@ -117,7 +118,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
         start_tracker(config, store.root, name, len(dataset.train), describe(device)) as tracker,
         Reporter(name, config.training.epochs) as report,
     ):
-        task = build_task(config, dataset, device)
+        task = build_task(proven(config, dataset, device), dataset, device)
         trainer = Trainer(task, run_identity(config), store.directory(name) / "checkpoint.pt", tracker, report)
         beginning = f"goes on after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
         store.note(name, f"{beginning} on {device}")

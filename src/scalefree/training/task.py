@@ -112,7 +112,7 @@ class Task:
         alpha = self.config.optimizer.lr
         changes = [(old - new) / alpha for old, new in zip(self.before, self.optimized(), strict=True)]
         self.before = None
-        return self._named(changes)
+        return self.named(changes)
 
     @property
     def tells_decay(self) -> bool:
@@ -124,7 +124,7 @@ class Task:
     def directions(self) -> dict[str, Tensor]:
         """p of every parameter by name: the update of the last step without its step size."""
         assert isinstance(self.optimizer, AdamFamily)
-        return self._named(self._read(self.optimizer.direction))
+        return self.named(self._read(self.optimizer.direction))
 
     @torch.no_grad()
     def effective_decays(self) -> dict[str, Tensor]:
@@ -134,7 +134,7 @@ class Task:
         weight_decay = self.config.optimizer.weight_decay
         # A group has a lambda of its own where layers are unbalanced.
         own = [group["weight_decay"] for group in self.optimizer.param_groups for _ in group["params"]]
-        return self._named([decay * (of_group / weight_decay) for decay, of_group in zip(decays, own, strict=True)])
+        return self.named([decay * (of_group / weight_decay) for decay, of_group in zip(decays, own, strict=True)])
 
     @torch.no_grad()
     def _drown_out_shares(self) -> dict[str, float]:
@@ -151,7 +151,7 @@ class Task:
             u = [state[self.optimizer.loss_second_moment] for state in states]
         scales = [(m / (1 - config.betas[1] ** s["step"])).sqrt().to(m.dtype) for m, s in zip(u, states, strict=True)]
         x = dict(self.model.named_parameters())
-        return drown_out_shares(x, self._named(scales), config.weight_decay, self.groups)
+        return drown_out_shares(x, self.named(scales), config.weight_decay, self.groups)
 
     def _read(self, reading: Reading) -> list[Tensor]:
         """What is read off the optimizer's state after a step, parameter by parameter."""
@@ -159,7 +159,7 @@ class Task:
         assert isinstance(optimizer, AdamFamily)
         return list(itertools.chain(*(optimizer.read(reading, group) for group in optimizer.param_groups)))
 
-    def _named(self, of_optimizer: list[Tensor]) -> dict[str, Tensor]:
+    def named(self, of_optimizer: list[Tensor]) -> dict[str, Tensor]:
         """Tensors like the optimizer's parameters, by the names of the model's."""
         if self.flat is not None:
             return self.flat.by_name(torch.cat(of_optimizer))

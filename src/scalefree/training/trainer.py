@@ -1,6 +1,7 @@
 """The training loop: steps, then an evaluation, epoch by epoch, from wherever the run stands."""
 
 import functools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from scalefree.training.task import Task
 
 # A killed run loses at most this much work.
 CHECKPOINT_SECONDS = 120.0
+log = logging.getLogger(__name__)
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -52,14 +54,22 @@ class Trainer:
         self.report = report
         saved = checkpoint.load(checkpoint_path, identity, task)
         # From here on the optimizer's tensors stay where they are.
-        self.steps: Callable[[int, int], Iterator[Tensor]]
-        self.steps = CapturedSteps(task) if captures(task) else functools.partial(steps, task)
+        self.steps = self._steps()
         self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
         self.progress.begin_session(environment(task))
         self.last_save = time.monotonic()
         self.interruption = InterruptionRequest()
         # When the steps began whose time is not counted yet; None in an evaluation.
         self.steps_since: float | None = None
+
+    def _steps(self) -> Callable[[int, int], Iterator[Tensor]]:
+        """Captured steps where they can be; one that cannot, for lack of memory say, leaves the task as it was."""
+        if captures(self.task):
+            try:
+                return CapturedSteps(self.task)
+            except RuntimeError as error:  # all of torch's, out of memory too
+                log.warning("no graph of a step (%s); steps are taken one by one", " ".join(str(error).split())[:300])
+        return functools.partial(steps, self.task)
 
     @property
     def steps_taken(self) -> int:

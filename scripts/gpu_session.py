@@ -1,0 +1,208 @@
+"""One call on a GPU machine that is rented or lent by the minute: check, test, train until the time is spent, pack.
+
+    python scripts/gpu_session.py data=DIR out=DIR [seconds=540] [jobs=16] [back=DIR] [tests=yes] PLAN ...
+
+Each PLAN is what scripts/reproduce.py is told of one sweep, in quotes: "profile=cifar16 experiment=selection,depth".
+They are worked through in the order given, and their runs too, until `seconds` after the start; then the runs save
+checkpoints, and OUT gets everything new in files of at most 16 MiB: records first, then the checkpoints, newest first,
+as far as they fit. BACK holds what former calls packed and is unpacked first, so that a call continues the one before.
+Results are written to results/, where what the repository has already is not trained again.
+"""
+
+import contextlib
+import importlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from command_line import parse, whole_number
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = ("hydra", "omegaconf", "antlr4", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "tqdm", "yaml")
+MIB = 1 << 20
+LARGEST = 16 * MIB
+# Files of checkpoints at most, beside those of records and logs; a lent machine gives eight files back.
+CHECKPOINT_FILES = 3
+# Seconds before the end at which runs are asked to save, and after that until they are ended.
+SAVING = 35.0
+PATIENCE = 20.0
+# Runs at once that take turns, where this machine has no MPS.
+WITHOUT_MPS = 2
+KEPT = ("record.json", "curves.npz", "histograms.npz", "run.log")
+PROBE = """
+import subprocess, sys
+from scalefree.launching.mps import multi_process_service
+with multi_process_service():
+    one = "import torch; torch.ones(1, device=torch.device(0)).sum().item()"
+    subprocess.run([sys.executable, "-c", one], check=True, timeout=60)
+"""
+
+
+def say(text: str) -> None:
+    """A line that is read while the rest is still to come."""
+    print(f"gpu_session: {text}", flush=True)
+
+
+def missing(data: Path) -> list[str]:
+    """What this machine lacks, a line each."""
+    wrong = []
+    for name in MODULES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            wrong.append(f"{name} cannot be imported ({error}); scripts/pack.py packs what torch's machines lack")
+    if wrong:
+        return wrong
+    from scalefree.data import DatasetError, load_dataset
+    from scalefree.records.environment import versions
+
+    try:
+        load_dataset("cifar10", data, resolution=16)
+    except DatasetError as error:
+        wrong.append(str(error))
+    try:
+        made = versions()
+    except ValueError as error:
+        return [*wrong, str(error)]
+    say(f"commit {made['commit']}, changes {made['uncommitted_changes']}")
+    if made["commit"] is None or made["uncommitted_changes"]:
+        wrong.append("no commit has this code, and records would say so; name scripts/pack.py's SCALEFREE_REVISION")
+    return wrong
+
+
+def has_mps() -> bool:
+    """Whether a process computes under MPS here: a container may have the daemon and not the rights."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run([sys.executable, "-c", PROBE], capture_output=True, timeout=90).returncode == 0
+    return False
+
+
+def run_until(command: Sequence[str], end: float, log: Path) -> int | None:
+    """Run a command until it ends, or is told to by SIGTERM at `end` (of time.monotonic); its exit code."""
+    with log.open("a") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        for number, patience in ((signal.SIGTERM, end - time.monotonic()), (signal.SIGKILL, PATIENCE)):
+            try:
+                return process.wait(max(0.0, patience))
+            except subprocess.TimeoutExpired:
+                if number == signal.SIGTERM:
+                    process.send_signal(number)
+                else:
+                    os.killpg(process.pid, number)
+        return process.wait()
+
+
+def unpack(back: Path, results: Path) -> int:
+    """Bring what former calls packed into the store; the number of files."""
+    count = 0
+    for path in sorted(back.glob("*.tar*")):
+        with tarfile.open(path) as archive:
+            archive.extractall(results, filter="data")
+            count += len(archive.getmembers())
+    return count
+
+
+def _archive(path: Path, files: Iterable[Path], root: Path) -> None:
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for file in files:
+            archive.add(file, file.relative_to(root))
+
+
+def _parts(files: Iterable[Path], largest: int) -> list[list[Path]]:
+    """Files in their order, in parts that each fit an archive of `largest` bytes; what alone is larger is left out."""
+    parts: list[list[Path]] = [[]]
+    filled = 0
+    for file in files:
+        size = file.stat().st_size + 2048  # a header, and the filling of the last block
+        if size > largest - 20480:
+            say(f"{file} is too large to be packed: {size / MIB:.1f} MiB")
+            continue
+        if filled + size > largest - 20480:
+            parts.append([])
+            filled = 0
+        parts[-1].append(file)
+        filled += size
+    return [part for part in parts if part]
+
+
+def pack(results: Path, out: Path, before: set[Path], largest: int = LARGEST) -> list[Path]:
+    """Put records that were not there before, and checkpoints, into archives below `out`; those that were written."""
+    runs = sorted(path for path in (results / "runs").glob("*/") if path not in before)
+    records = [run / name for run in runs for name in KEPT if (run / "record.json").exists() and (run / name).exists()]
+    unfinished = [run / "checkpoint.pt" for run in runs if (run / "checkpoint.pt").exists()]
+    unfinished.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    written = []
+    checkpoints = _parts(unfinished, largest)
+    if left := sum(map(len, checkpoints[CHECKPOINT_FILES:])):
+        say(f"{left} checkpoints do not fit and are left behind")
+    for kind, parts in (("records", _parts(records, largest)), ("checkpoints", checkpoints[:CHECKPOINT_FILES])):
+        for number, part in enumerate(parts):
+            path = out / f"{kind}-{number}.tar{'.gz' if kind == 'records' else ''}"
+            _archive(path, part, results)
+            written.append(path)
+    say(
+        f"{len([run for run in runs if (run / 'record.json').exists()])} new records, {len(unfinished)} checkpoints: "
+        + ", ".join(f"{path.name} {path.stat().st_size / MIB:.1f} MiB" for path in written)
+    )
+    return written
+
+
+def main() -> int:
+    """Exit codes: 0 done or out of time, 2 refused before any work."""
+    started = time.monotonic()
+    plans = [argument for argument in sys.argv[1:] if " " in argument]
+    try:
+        told = [argument for argument in sys.argv[1:] if " " not in argument]
+        options = parse(
+            told, data="", out="", seconds="540", jobs="16", back="", tests="yes", results=str(ROOT / "results")
+        )
+        end = started + whole_number(options, "seconds")
+        jobs = whole_number(options, "jobs")
+        if not (options["data"] and options["out"] and plans):
+            raise ValueError("data=DIR, out=DIR and at least one plan are needed")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    data, out, results = Path(options["data"]).absolute(), Path(options["out"]), Path(options["results"]).absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    if wrong := missing(data):
+        for line in wrong:
+            print(f"error: {line}", file=sys.stderr)
+        return 2
+    before = {path.parent for path in (results / "runs").glob("*/record.json")}
+    if options["back"]:
+        say(f"{unpack(Path(options['back']), results)} files of former calls")
+    mps = has_mps()
+    if not mps:
+        jobs = min(jobs, WITHOUT_MPS)
+    say(f"{'MPS' if mps else 'no MPS'}, {jobs} runs at once, {end - time.monotonic():.0f} s left")
+    if options["tests"] == "yes":
+        tests = (sys.executable, "-m", "pytest", "-rfE", "--tb=short", "-p", "no:cacheprovider", "-k", "cuda")
+        code = run_until((*tests, "tests/training"), min(end - SAVING, time.monotonic() + 90), out / "tests.txt")
+        say(f"tests of this device: exit code {code}; see tests.txt")
+    for plan in plans:
+        if time.monotonic() > end - SAVING:
+            say(f"no time left for: {plan}")
+            continue
+        machine = (
+            *("hydra/launcher=gpu", f"hydra.launcher.jobs={jobs}", f"hydra.launcher.mps={str(mps).lower()}"),
+            *("hydra.launcher.longest_first=false", "tracking=none", "draw=no"),
+            *(f"results_dir={results}", f"dataset_root={data}"),
+        )
+        command = (sys.executable, "scripts/reproduce.py", *shlex.split(plan), *machine)
+        say(f"{end - SAVING - time.monotonic():.0f} s for: {plan}")
+        code = run_until(command, end - SAVING, out / "sweeps.txt")
+        lines = (out / "sweeps.txt").read_text(errors="replace").strip().splitlines()
+        say(f"exit code {code}: {' | '.join(lines[-3:])[:500]}")
+    pack(results, out, before)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

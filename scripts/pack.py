@@ -1,0 +1,97 @@
+"""Pack what a bare machine without a network lacks: wheels, CIFAR-10 at 16x16, and which commit this is.
+
+    python scripts/pack.py dataset_root=DIR [to=.carry] [limit=64]
+
+DIR holds CIFAR-10 as an image folder, or in DIR/cifar10. The machine has torch, torchvision, NumPy and SciPy, for
+Python 3.12; what the package needs besides is downloaded and lies in TO/wheels, the images in TO/data, and
+TO/revision.json lets records name the commit where no repository travels. The working tree must be committed. Together
+with the files that git knows, all this must be smaller than `limit` MiB. What is packed already is not made again.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from command_line import parse, whole_number
+from scalefree.data import DatasetError
+from scalefree.data.cifar import read_cifar
+from scalefree.data.packed import has_packed, pack, packed_path, read_packed
+from scalefree.records.environment import manifest
+
+ROOT = Path(__file__).resolve().parents[1]
+# All of them pure Python. antlr4 is published as source alone, so its wheel is built here.
+WHEELS = ("hydra-core==1.3.8", "omegaconf==2.3.1", "antlr4-python3-runtime==4.9.3")
+MIB = 1 << 20
+
+
+def wheels(folder: Path) -> list[Path]:
+    """Fetch or build what is missing; all wheels.
+
+    Raises:
+        ValueError: pip failed, or a wheel runs on one kind of machine only.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for wanted in WHEELS:
+        name, _, version = wanted.partition("==")
+        if list(folder.glob(f"{name.replace('-', '_')}-{version}-*.whl")):
+            continue
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", wanted]
+        if subprocess.run(command).returncode != 0:
+            raise ValueError(f"pip could not make a wheel of {wanted}")
+    found = sorted(folder.iterdir())
+    if other := [path.name for path in found if not path.name.endswith("-py3-none-any.whl")]:
+        raise ValueError(f"{folder} holds {', '.join(other)}, which may not run on another machine; remove it")
+    return found
+
+
+def images(folder: Path, root: Path) -> Path:
+    """CIFAR-10 at 16x16, packed and read back.
+
+    Raises:
+        DatasetError: `root` does not hold CIFAR-10.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not has_packed(folder, "cifar10", 16):
+        pack(packed_path(folder, "cifar10", 16), read_cifar("cifar10", root, 16))
+    read_packed(folder, "cifar10", 16)
+    return packed_path(folder, "cifar10", 16)
+
+
+def known_to_git() -> int:
+    """Bytes of the working tree's files that git knows or does not ignore."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    paths = {ROOT / name for name in listed.split("\0") if name}
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def main() -> int:
+    """Exit codes: 0 packed, 1 too large, 2 refused."""
+    try:
+        options = parse(sys.argv[1:], dataset_root="", to=str(ROOT / ".carry"), limit="64")
+        limit = whole_number(options, "limit") * MIB
+        to = Path(options["to"])
+        root = Path(options["dataset_root"])
+        of_commit = manifest(ROOT)
+        if of_commit is None:
+            raise ValueError(
+                f"src or configs of {ROOT} differ from their commit; commit first, so that records name it"
+            )
+        made = wheels(to / "wheels")
+        made.append(images(to / "data", root / "cifar10" if (root / "cifar10").is_dir() else root))
+        (to / "revision.json").write_text(json.dumps(of_commit, indent=1) + "\n")
+        made.append(to / "revision.json")
+    except (ValueError, DatasetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for path in made:
+        print(f"{path.stat().st_size / MIB:8.2f} MiB  {path.relative_to(to)}")
+    tree, packed = known_to_git(), sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+    print(f"{tree / MIB:8.2f} MiB  the working tree, commit {of_commit['commit'][:12]}")
+    print(f"{(tree + packed) / MIB:8.2f} MiB  of {limit / MIB:.0f} travel with {to.name} carried")
+    return 0 if tree + packed <= limit else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Whether the fast path computes on this device what the plain loop computes: asked before a result depends on it.
+
+Two trainings of the same configuration, one as graphs over a flat vector and one as the plain loop, take each step from
+the same weights and moments. So what is compared is a step and not a trajectory: where a network without BatchNorm
+explodes at first, two correct trainings part within a few steps.
+"""
+
+import dataclasses
+import math
+import statistics
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scalefree.config import RunConfig
+from scalefree.data import Dataset
+from scalefree.training.captured import CapturedSteps
+from scalefree.training.device import autocast
+from scalefree.training.task import Task, build_task
+
+# From the beginning of an epoch, and up to its end, where the short batch is.
+FIRST, LAST = 16, 4
+# The largest distances, at half of the steps and at any: of losses, relative; of gradients and BatchNorm's buffers, in
+# units of their length; of the weights after a step along one gradient, in units of that step. In float32 half of the
+# gradients are 1e-6 apart on a CPU, and now and then one is 6e-3: where rounding decides if a ReLU passes its input.
+ALLOWED: dict[str, dict[str, tuple[float, float]]] = {
+    "loss": {"fp32": (1e-4, 1e-3), "tf32": (1e-2, 0.1), "bf16": (5e-2, 0.5)},
+    "gradient": {"fp32": (2e-3, 5e-2), "tf32": (0.1, 0.5), "bf16": (0.3, 1.0)},
+    "buffers": {"fp32": (1e-4, 1e-3), "tf32": (1e-2, 0.1), "bf16": (5e-2, 0.5)},
+    "update": {"fp32": (1e-4, 1e-3), "tf32": (1e-4, 1e-3), "bf16": (1e-4, 1e-3)},
+}
+
+
+class Distances:
+    """The distances of all steps by what was compared."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[float]] = {name: [] for name in ALLOWED}
+
+    def add(self, name: str, value: float) -> None:
+        """One step's; what is not a number counts as infinite."""
+        self.seen[name].append(math.inf if math.isnan(value) else value)
+
+    def describe(self) -> str:
+        """Median and largest of each."""
+        return ", ".join(f"{name} {statistics.median(v):.0e} to {max(v):.0e}" for name, v in self.seen.items() if v)
+
+    def too_large(self, precision: str) -> str:
+        """What is above its tolerance, in words; nothing where all is well."""
+        wrong = []
+        for name, values in self.seen.items():
+            half, all_of_them = ALLOWED[name][precision]
+            if values and (statistics.median(values) > half or max(values) > all_of_them):
+                wrong.append(
+                    f"{name} {statistics.median(values):.0e} to {max(values):.0e}, not {half:.0e} to {all_of_them:.0e}"
+                )
+        return "; ".join(wrong)
+
+
+def _apart(found: Tensor, expected: Tensor, unit: Tensor) -> float:
+    """|found - expected| / |unit|; 0 for equal ones, and where neither is finite."""
+    if not torch.isfinite(expected).all() and not torch.isfinite(found).all():
+        return 0.0
+    difference = (found - expected).norm()
+    return 0.0 if difference == 0 else float(difference / unit.norm())
+
+
+def _joined(named: dict[str, Tensor]) -> Tensor:
+    return torch.cat([value.detach().double().reshape(-1) for value in named.values()])
+
+
+def _weights(task: Task) -> dict[str, Tensor]:
+    return {name: p.detach() for name, p in task.model.named_parameters()}
+
+
+def _buffers(task: Task) -> dict[str, Tensor]:
+    return {name: b for name, b in task.model.named_buffers() if b.is_floating_point()}
+
+
+def _moments(task: Task) -> list[dict[str, Tensor]]:
+    """Every buffer of the optimizer, and u where the task keeps it, by the names of the model's parameters."""
+    states = [task.optimizer.state[p] for p in task.optimized()]
+    kept = [[state[name] for state in states] for name in task.optimizer.buffers]
+    if task.loss_second_moment is not None:
+        kept.append(task.loss_second_moment.u)
+    return [task.named(of_optimizer) for of_optimizer in kept]
+
+
+@torch.no_grad()
+def _copy(task: Task, to: Task) -> None:
+    """Weights, BatchNorm's buffers, moments and counters."""
+    for source, target in zip(task.model.state_dict().values(), to.model.state_dict().values(), strict=True):
+        target.copy_(source)
+    for sources, targets in zip(_moments(task), _moments(to), strict=True):
+        for name, target in targets.items():
+            target.copy_(sources[name])
+    taken = next(iter(task.optimizer.state.values()))["step"]
+    for state in to.optimizer.state.values():
+        state["step"].copy_(taken)
+
+
+def _settle(task: Task) -> None:
+    """Moments that exist, and are zero."""
+    for group in task.optimizer.param_groups:
+        for p in group["params"]:
+            p.grad = torch.zeros_like(p)
+        task.optimizer._init_group(group, [], [], [], *([] for _ in task.optimizer.buffers))
+
+
+def _compare_step(fast: Task, loss: Tensor, plain: Task, batch: tuple[Tensor, Tensor], found: Distances) -> None:
+    """Take the step that `fast` has just taken, from where it was; then join it where it is."""
+    inputs, labels = batch
+    before = _joined(_weights(plain))
+    plain.zero_grad()
+    with autocast(plain.config.precision, plain.device):
+        logits = plain.forward(inputs)
+    expected = plain.config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
+    expected.backward()  # type: ignore[no-untyped-call]
+    if plain.gradient_multipliers is not None:
+        plain.gradient_multipliers()
+    gradients, wanted = fast.gradients(), _joined(plain.gradients())
+    found.add("loss", _apart(loss.double(), expected.detach().double(), expected.detach().double()))
+    found.add("gradient", _apart(_joined(gradients), wanted, wanted))
+    if _buffers(plain):
+        running = _joined(_buffers(plain))
+        found.add("buffers", _apart(_joined(_buffers(fast)), running, running))
+    # The update along the gradient that the fast path has found.
+    for name, p in plain.model.named_parameters():
+        assert p.grad is not None
+        p.grad.copy_(gradients[name])
+    if plain.loss_second_moment is not None:
+        plain.loss_second_moment()
+    plain.step()
+    after = _joined(_weights(plain))
+    found.add("update", _apart(_joined(_weights(fast)), after, after - before))
+    _copy(fast, plain)
+
+
+def distances(config: RunConfig, dataset: Dataset, device: torch.device) -> Distances:
+    """How far captured steps of a configuration are from those of the plain loop."""
+    fast, plain = (
+        build_task(dataclasses.replace(config, runner=runner), dataset, device) for runner in (config.runner, "plain")
+    )
+    captured = CapturedSteps(fast)
+    _settle(plain)
+    plain.model.train()
+    found = Distances()
+    steps = len(fast.batches)
+    for start in sorted({0, max(0, steps - LAST)}):
+        plan = plain.batches.plan(0)
+        stop = min(steps, FIRST) if start == 0 else steps
+        for step, loss in zip(range(start, stop), captured(0, start), strict=False):
+            _compare_step(fast, loss, plain, plain.batches.make(plan, plain.batches.places(step)), found)
+    return found

@@ -1,0 +1,123 @@
+"""Equal, or not used: the fast path must prove itself on a device before a result depends on it.
+
+The first CUDA run of its kind compares some 20 steps with the plain loop's (`equality.py`) and leaves the answer in the
+user's cache, for that device, driver, software, precision, network and optimizer. Where they differ, or the comparison
+fails, the run takes the plain loop: a wrong or crashing fast path costs speed, and never a result.
+"""
+
+import dataclasses
+import functools
+import gc
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import scalefree
+from scalefree.config import RunConfig
+from scalefree.data import Dataset
+from scalefree.files import atomic_write
+from scalefree.paths import user_cache
+from scalefree.training.device import describe, driver
+from scalefree.training.equality import distances
+
+# The parts of the package that decide what a step computes.
+CODE = ("data", "models", "optim", "training")
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def _code() -> str:
+    """A hash of that code: an answer is about the code that gave it."""
+    package = Path(scalefree.__file__).parent
+    found = hashlib.sha256()
+    for path in sorted(path for part in CODE for path in (package / part).rglob("*.py")):
+        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+def kind(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """What an answer holds for. Step sizes, seeds and lengths are not part of it."""
+    optimizer, training = config.optimizer, config.training
+    return {
+        **describe(device),
+        "driver": driver(),
+        "torch": torch.__version__,
+        "code": _code(),
+        "runner": config.runner,
+        "precision": config.precision,
+        "model": dataclasses.asdict(config.model),
+        "optimizer": [optimizer.name, optimizer.granularity, optimizer.eps],
+        "decay": [optimizer.weight_decay > 0, optimizer.decay_unbalance > 0],
+        "gradient_unbalance": training.gradient_unbalance > 0,
+        "images": [len(dataset.train), list(dataset.train.images.shape[1:]), dataset.num_classes],
+        "batch_size": training.batch_size,
+    }
+
+
+def _file(asked: dict[str, Any]) -> Path | None:
+    """Where the answer lies; None without a home."""
+    folder = user_cache()
+    name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+    return None if folder is None else folder / "equality" / f"{name}.json"
+
+
+def _remembered(file: Path | None) -> str | None:
+    """The answer of a file: why not, or nothing where the two are equal. None where there is no answer."""
+    try:
+        reason = None if file is None else json.loads(file.read_bytes())["reason"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return reason if isinstance(reason, str) else None
+
+
+def _remember(file: Path | None, asked: dict[str, Any], reason: str, measured: str) -> None:
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with atomic_write(file) as stream:
+            stream.write(json.dumps({"reason": reason, "measured": measured, **asked}, indent=1).encode() + b"\n")
+    except OSError as error:
+        log.info("%s: not remembered: %s", file, error)
+
+
+def why_not(config: RunConfig, dataset: Dataset, device: torch.device) -> str:
+    """Why the fast path must not be used for runs of this kind; nothing where it equals the plain loop."""
+    asked = kind(config, dataset, device)
+    file = _file(asked)
+    known = _remembered(file)
+    if known is not None:
+        return known
+    lasting, measured = True, ""
+    try:
+        found = distances(config, dataset, device)
+        measured, reason = found.describe(), found.too_large(config.precision)
+    except Exception as error:  # whatever it is, it is not equality
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+        lasting = not isinstance(error, torch.OutOfMemoryError)  # others may have left more memory the next time
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+    if lasting:
+        _remember(file, asked, reason, measured)
+    return reason
+
+
+def asks(config: RunConfig, device: torch.device) -> bool:
+    """Whether a run would use a path that this machine has to prove: graphs on CUDA."""
+    return device.type == "cuda" and config.runner != "plain"
+
+
+def proven(config: RunConfig, dataset: Dataset, device: torch.device) -> RunConfig:
+    """The configuration with runner=plain where its own runner does not equal that here, with a line of why."""
+    if not asks(config, device):
+        return config
+    reason = why_not(config, dataset, device)
+    if not reason:
+        return config
+    log.warning("runner=%s is not used on this device, but runner=plain: %s", config.runner, reason)
+    return dataclasses.replace(config, runner="plain")

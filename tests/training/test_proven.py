@@ -1,0 +1,243 @@
+"""Equal, or not used: what is equal is used, and what was made to fail on purpose is not, with one line of why."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from conftest import Make
+from scalefree.training import captured, proven, run, trainer
+from scalefree.training.captured import CapturedSteps
+from scalefree.training.equality import Distances, distances
+from scalefree.training.flat import FlatParameters
+from scalefree.training.proven import why_not
+from scalefree.training.step import take_step
+from scalefree.training.task import Task, load_data
+from training.reference import train
+from training.test_runners import DEVICES, NETWORKS, OPTIMIZERS, assert_same_bits
+
+CPU = torch.device("cpu")
+# Short epochs, so that the short batch is met from both ends, and one that is longer than what is compared.
+KINDS: dict[str, dict[str, Any]] = {
+    **NETWORKS,
+    **OPTIMIZERS,
+    "bf16, bn": {"precision": "bf16", "model.batch_norm": True},
+    "long epoch": {"training.batch_size": 5},
+    "one batch": {"training.batch_size": 1000},
+    "scaled l2 by layer": {"optimizer": "adam_scaled_l2", "optimizer.granularity": "layer"},
+    "unbalanced decays": {"optimizer": "adamw", "optimizer.decay_unbalance": 1.0},
+    "unbalanced gradients": {"training.gradient_unbalance": 1.0, "optimizer": "adaml2"},
+    "no decay": {"optimizer.weight_decay": 0},
+    "explodes": {"model.depth": 110},
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "scalefree" / "equality"
+
+
+@pytest.fixture
+def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU has to prove itself too, and takes captured steps."""
+    monkeypatch.setattr(proven, "asks", lambda config, device: config.runner != "plain")
+    monkeypatch.setattr(trainer, "captures", lambda task: task.flat is not None)
+
+
+def asked(tiny: Make, values: dict[str, Any] | None = None) -> str:
+    """Why not, for a tiny run."""
+    config = tiny(values)
+    return why_not(config, load_data(config.dataset), torch.device(config.device))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_equal(kind: str, device: str, tiny: Make) -> None:
+    assert asked(tiny, {**KINDS[kind], "device": device}) == ""
+
+
+def louder(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """A kernel whose gradient is one per cent too long."""
+    task.config.training.loss_multiplier *= 1.01
+    loss = take_step(task, inputs, labels)
+    task.config.training.loss_multiplier /= 1.01
+    return loss / 1.01
+
+
+def stale(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """A kernel that reads the labels of another batch."""
+    return take_step(task, inputs, labels.roll(1))
+
+
+def larger(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """An optimizer whose step is a thousandth too long."""
+    before = [p.detach().clone() for p in task.optimized()]
+    loss = take_step(task, inputs, labels)
+    for p, old in zip(task.optimized(), before, strict=True):
+        p.data.add_(p.data - old, alpha=1e-3)
+    return loss
+
+
+def not_a_number(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """A kernel that leaves memory as it found it."""
+    return take_step(task, inputs, labels) * torch.nan
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [(louder, "gradient"), (stale, "loss"), (larger, "update"), (not_a_number, "loss inf")]
+)
+def test_a_wrong_kernel_is_found(wrong: Any, told: str, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "take_step", wrong)
+    assert told in asked(tiny)
+
+
+def test_a_short_batch_that_is_wrong_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = CapturedSteps._step
+
+    def wrong(self: CapturedSteps, size: int) -> None:
+        if size < self.task.batches.batch_size:
+            self.place.sub_(1)
+        right(self, size)
+
+    monkeypatch.setattr(CapturedSteps, "_step", wrong)
+    assert "loss" in asked(tiny, {"training.batch_size": 6})
+
+
+def test_batch_norms_buffers_are_compared(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+        loss = take_step(task, inputs, labels)
+        for name, buffer in task.model.named_buffers():
+            if name.endswith("running_var"):
+                buffer.mul_(1.01)
+        return loss
+
+    monkeypatch.setattr(captured, "take_step", wrong)
+    assert asked(tiny, {"model.batch_norm": True}).startswith("buffers")
+
+
+def test_a_gradient_that_lacks_a_layer_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = FlatParameters.gather_gradient
+
+    def wrong(self: FlatParameters) -> None:
+        right(self)
+        assert self.vector.grad is not None
+        self.vector.grad[:30] = 0
+
+    monkeypatch.setattr(FlatParameters, "gather_gradient", wrong)
+    assert "gradient" in asked(tiny)
+
+
+def failing(error: Exception) -> Any:
+    """In place of a method; counts its calls."""
+
+    def fail(*arguments: object) -> None:
+        fail.calls += 1  # type: ignore[attr-defined]
+        raise error
+
+    fail.calls = 0  # type: ignore[attr-defined]
+    return fail
+
+
+def test_what_fails_in_a_capture_is_remembered(tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail = failing(RuntimeError("operation not permitted\nwhen stream is capturing"))
+    monkeypatch.setattr(CapturedSteps, "_captured", fail)
+    expected = "RuntimeError: operation not permitted when stream is capturing"
+    assert [asked(tiny), asked(tiny, {"seed": 1, "optimizer.lr": 3e-4})] == [expected] * 2
+    assert fail.calls == 1 and len(list(cache.iterdir())) == 1
+    assert asked(tiny, {"optimizer": "adaml2"}) == expected
+    assert fail.calls == 2, "another kind of run is asked about anew"
+
+
+def test_lack_of_memory_is_not_remembered(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(CapturedSteps, "_warm_up", failing(torch.OutOfMemoryError("CUDA out of memory")))
+        assert asked(tiny) == "OutOfMemoryError: CUDA out of memory"
+    assert asked(tiny) == ""
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"reason": 3}'])
+def test_a_damaged_answer_is_none(content: str, tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(tiny) == ""
+    (answer,) = cache.iterdir()
+    answer.write_text(content)
+    monkeypatch.setattr(proven, "distances", failing(RuntimeError("asked again")))
+    assert asked(tiny) == "RuntimeError: asked again"
+
+
+@pytest.mark.parametrize("fact", ["device", "driver", "torch", "code"])
+def test_another_machine_or_version_is_asked_anew(
+    fact: str, tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(tiny) == ""
+    right = proven.kind
+    monkeypatch.setattr(proven, "kind", lambda *arguments: {**right(*arguments), fact: "another"})
+    assert asked(tiny) == "" and len(list(cache.iterdir())) == 2
+
+
+def test_a_run_takes_the_plain_loop_where_the_fast_path_is_wrong(
+    tiny: Make, everywhere: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(captured, "take_step", stale)
+    with caplog.at_level(logging.WARNING):
+        found = run(tiny()).record
+    (line,) = caplog.messages
+    assert line.startswith("runner=auto is not used on this device, but runner=plain: loss ") and "\n" not in line
+    assert found.environment["runner"] == "plain"
+    expected = run(tiny({"runner": "plain", "results_dir": str(tmp_path / "plain")})).record
+    assert found.final_metrics == expected.final_metrics
+
+
+def test_a_run_takes_the_fast_path_where_it_is_equal(
+    tiny: Make, everywhere: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert run(tiny()).record.environment["runner"] == "fast"
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("method", ["_warm_up", "_captured"])
+def test_without_memory_for_a_graph_steps_are_taken_one_by_one(
+    method: str,
+    tiny: Make,
+    tmp_path: Path,
+    everywhere: None,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And nothing is left of the steps that were begun."""
+    right = CapturedSteps._step
+
+    def broken(self: CapturedSteps, size: int) -> Any:
+        inputs, _ = self.task.batches.make(self.plan, self.offsets[:size])
+        self.task.forward(inputs).sum().backward()  # type: ignore[no-untyped-call]
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    config = tiny({"model.batch_norm": True, "optimizer": "adam_scaled_l2"})
+    expected, _ = train(config, tmp_path / "expected.pt")
+    assert CapturedSteps._step is right
+    monkeypatch.setattr(CapturedSteps, method, broken)
+    with caplog.at_level(logging.WARNING):
+        found, _ = train(config, tmp_path / "found.pt")
+    assert caplog.messages == ["no graph of a step (CUDA out of memory); steps are taken one by one"]
+    assert_same_bits(found, expected)
+
+
+def test_half_and_all_of_the_steps_have_tolerances_of_their_own() -> None:
+    found = Distances()
+    for value in (1e-6, 1e-6, 2e-2):
+        found.add("gradient", value)
+    assert found.too_large("fp32") == ""
+    found.add("gradient", 2e-2)
+    found.add("gradient", 2e-2)
+    assert found.too_large("fp32").startswith("gradient 2e-02 to 2e-02")
+
+
+def test_a_step_that_explodes_for_both_is_no_difference(tiny: Make) -> None:
+    config = tiny({"optimizer.lr": 1e6})
+    found = distances(config, load_data(config.dataset), CPU)
+    assert found.too_large("fp32") == ""
