@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scalefree.claims import conditioning, planned, prox_expansion, scale_free_rules
+from scalefree.claims import planned
 from scalefree.claims.page import from_json, markdown, table, to_json, write_page
 from scalefree.claims.verdict import Question, Verdict, adjusted
 from scalefree.experiments.evidence import Evidence, gather
@@ -22,6 +22,9 @@ __all__ = [
 
 def judge_all(evidence: Evidence) -> list[Verdict]:
     """Every claim that the profile asks, in the order of their numbers; about 5 seconds of theory."""
+    # Imported here: theory needs torch, and figures, which draw what claims judge, do without.
+    from scalefree.claims import conditioning, prox_expansion, scale_free_rules
+
     computed = [prox_expansion.judge(), scale_free_rules.judge(), conditioning.judge()]
     return adjusted([*computed, *planned.judge(evidence)])
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from scalefree.figures.names import number
+from scalefree.experiments.names import number
 from scalefree.figures.style import COLORS, LAMBDA, NEUTRAL, new_figure
 from scalefree.theory.atlas import DECAY, Row
 from scalefree.theory.atlas_conditioning import CAP

@@ -8,14 +8,8 @@ from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import arm_of
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.names import scope, width_name
-from scalefree.experiments.results import Point
+from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import LAMBDA, MINUS
-
-SEEDS_NOTE = (
-    "Small dots: seeds, which share initialisation, batches and augmentation between methods; large marker: their "
-    "mean, hollow while seeds are missing; bar: its 95 % interval, the claims' own; crosses: diverged runs, counted as "
-    "an error of 100 %"
-)
 
 
 def _count(number: int, noun: str) -> str:
@@ -26,7 +20,8 @@ def coverage(points: Sequence[Point]) -> str:
     """`38 of 40 cells, 2 diverged, 1 with seeds missing, 2 missing`; empty where all is there and nothing diverged."""
     statuses = Counter(point.status for point in points)
     parts = [f"{len(points) - statuses['missing']} of {_count(len(points), 'cell')}"]
-    for status, text in (("diverged", "diverged"), ("partial", "with seeds missing"), ("missing", "missing")):
+    words: dict[Status, str] = {"diverged": "diverged", "partial": "with seeds missing", "missing": "missing"}
+    for status, text in words.items():
         if statuses[status]:
             parts.append(f"{statuses[status]} {text}")
     return ", ".join(parts) if len(parts) > 1 else ""
@@ -41,14 +36,32 @@ def one_run(points: Sequence[Point]) -> bool:
     return any(len(of) > 1 for of in methods.values())
 
 
+def holds_nothing_out(evidence: Evidence) -> bool:
+    """Whether no run of the profile has validation images, so that nothing can choose a cell but the test set."""
+    every = [result.config.dataset.validation_fraction for of in evidence.results.values() for result in of]
+    return bool(every) and not any(every)
+
+
+def nothing_chosen(evidence: Evidence) -> str:
+    """Why there is no cell yet, or cannot be one."""
+    if holds_nothing_out(evidence):
+        return "No images are held out to choose step sizes and decays, and test errors choose none here"
+    return "No step sizes and decays have been chosen yet"
+
+
 def chosen_how(evidence: Evidence) -> str:
-    """How step sizes and decays were chosen, and whether that is still going on, in a sentence or two."""
+    """How step sizes and decays were chosen, whether that is still going on, and what that makes of the claims."""
     if not evidence.frozen.cells:
-        return "No step sizes and decays have been chosen yet"
+        return nothing_chosen(evidence)
     seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
-    waiting = sum(map(len, evidence.waiting.values()))
-    also = f". {_count(waiting, 'more cell')} wait for that choice" if waiting else ""
-    return f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}{also}"
+    sentences = [f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}"]
+    if waiting := sum(map(len, evidence.waiting.values())):
+        sentences.append(f"{_count(waiting, 'more cell')} wait for that choice")
+    if evidence.confirms:
+        sentences.append("Claims with a number were planned before these runs, all other comparisons are exploratory")
+    else:
+        sentences.append("Nothing here was planned: every claim is exploratory")
+    return ". ".join(sentences)
 
 
 def caption(evidence: Evidence, points: Sequence[Point], notes: Sequence[str] = ()) -> str:

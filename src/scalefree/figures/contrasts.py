@@ -41,7 +41,8 @@ class Contrast:
         While seeds are missing it has the values of those that are there, no interval, and says what is missing.
         """
         measure = self.measure or _OF_CLAIM[self.numbers[0]]
-        lack, points = "", {}
+        lack = ""
+        points: dict[str, Point] = {}
         values: SeedValues | Measured = SeedValues()
         for whole in (True, False):
             at = At(evidence, network, points, whole)

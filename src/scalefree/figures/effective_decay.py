@@ -24,7 +24,7 @@ def _points(evidence: Evidence, network: Network) -> dict[str, Point]:
     found = {}
     for method in ordered(RANKED):
         try:
-            point = evidence.point(network.label, Arm(method), RANKED[method])
+            point = evidence.point(network.label, Arm(method))
         except Missing:
             continue
         if any(record.effective_decay for record in point.records.values()):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from scalefree.claims.planned import At, judge
 from scalefree.experiments.arms import Network, arm_of
@@ -15,10 +16,19 @@ from scalefree.experiments.evidence import Evidence, describe
 from scalefree.experiments.names import cell_name, network_name, number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how, sentences
+from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.estimates import ROWS_NOTE, Row, draw_estimate, draw_rows, error_of
+from scalefree.figures.estimates import (
+    Row,
+    draw_estimate,
+    draw_rows,
+    error_of,
+    estimates_note,
+    mark_cut_intervals,
+    rows_axis,
+    rows_note,
+)
 from scalefree.figures.style import MINUS, look, new_figure, ordered
 
 # Inches: of a comparison, and of an arm.
@@ -27,34 +37,32 @@ _ROW, _ARM = 0.66, 0.42
 ALSO_SAID = {"loss_scale": ("6a",)}
 
 
-def _changed(at: At, method: str, decay_times: float = 1.0, **unusual: float) -> SeedValues:
-    return at(method, decay_times=decay_times, **unusual) - at(method)
+def _at_eps(method: str, eps: float, at: At) -> SeedValues:
+    return at(method, eps=eps) - at(method)
 
 
-def _between(at: At, first: str, second: str, cell: str = "own", **unusual: float | str) -> SeedValues:
-    return at(first, cell, **unusual) - at(second, cell, **unusual)
-
-
-_annealed = partial(_between, second="adamw", schedule="cosine")
+def _annealed(method: str, cell: str, at: At) -> SeedValues:
+    """Against AdamW, both with the cosine schedule."""
+    return at(method, cell, schedule="cosine") - at("adamw", cell, schedule="cosine")
 
 
 PROBES: dict[str, tuple[Contrast, ...]] = {
     "prox_equivalence": (
         Contrast(f"AdamProx {MINUS} AdamW, both at AdamW's cell", "adamprox", ("1",)),
         Contrast(
-            f"replica {MINUS} AdamW: another order within batches, so other rounding", "adamw",
-            measure=partial(_changed, method="adamw", replica=1),
+            f"AdamW's replica {MINUS} AdamW: only rounding differs", "adamw",
+            measure=lambda at: at("adamw", replica=1) - at("adamw"),
         ),
         Contrast(
             f"AdamProx {MINUS} AdamW, cosine schedule", "adamprox",
-            measure=partial(_annealed, first="adamprox", cell="adamw"),
+            measure=partial(_annealed, "adamprox", "adamw"),
         ),
     ),
     "batch_norm": (
         Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
         Contrast(
             f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
-            measure=partial(_annealed, first="adaml2", cell="adamw_decayed"),
+            measure=partial(_annealed, "adaml2", "adamw_decayed"),
         ),
     ),
     "loss_scale": (
@@ -62,7 +70,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         Contrast(f"Adam-l2: loss x100 and decay x100 {MINUS} x1", "adaml2", ("6b-adaml2",)),
         Contrast(
             f"Adam-l2: loss x100 {MINUS} x1, same decay", "adaml2",
-            measure=partial(_changed, method="adaml2", loss_multiplier=100.0),
+            measure=lambda at: at("adaml2", loss_multiplier=100.0) - at("adaml2"),
         ),
     ),
     "layer_loss": (
@@ -73,7 +81,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
     "epsilon": tuple(
         Contrast(
             f"{name}: eps {number(eps)} {MINUS} 1e-8", method,
-            ("7",) if (method, eps) == ("adamw", 1e-3) else (), partial(_changed, method=method, eps=eps),
+            ("7",) if (method, eps) == ("adamw", 1e-3) else (), partial(_at_eps, method, eps),
         )
         for method, name in (("adamw", "AdamW"), ("adaml2", "Adam-l2"))
         for eps in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -85,7 +93,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         Contrast(f"Adam-l2 {MINUS} by layer", "adaml2", ("12c",)),
         Contrast(
             f"Adam-l2 {MINUS} by coordinate", "adaml2",
-            measure=partial(_between, first="adaml2", second="adam_scaled_l2"),
+            measure=lambda at: at("adaml2") - at("adam_scaled_l2"),
         ),
     ),
     "balance": tuple(
@@ -120,6 +128,14 @@ def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def _error_axis(axes: Axes, values: Sequence[float]) -> None:
+    """What holds all values, and no more than there can be."""
+    if values:
+        low, high = min(values), max(values)
+        margin = 0.06 * (high - low) or 1.0
+        axes.set_xlim(max(low - margin, 0.0), min(high + margin, 100.0))
+
+
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """A row of panels per network: the arms' errors, and their paired differences."""
     contrasts = PROBES[entry.name]
@@ -134,17 +150,24 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     if not found:
         return {}
     also = sentences(judge(evidence, ALSO_SAID.get(entry.name, ())))
-    notes = [SEEDS_NOTE, ROWS_NOTE, chosen_how(evidence), *also]
     heights = [max(_ROW * len(rows), _ARM * len(arms)) + 0.3 for _, rows, arms in found]
     shown = [point for _, _, arms in found for point in arms.values()]
+    every = [row for _, rows, _ in found for row in rows]
+    # What the axis is like is said in the caption, which the page is made with.
+    logarithmic = rows_axis(Figure().subplots(), every)
+    marks = estimates_note([*map(error_of, shown), *(row.estimate for row in every)])
+    notes = [marks, rows_note(every, logarithmic), chosen_how(evidence), *also]
     figure = new_figure(sum(heights) + 0.3, entry.title, caption(evidence, shown, notes))
     panels = figure.subplots(len(found), 2, squeeze=False, sharex="col", height_ratios=heights, width_ratios=(1, 1.25))
-    among = [row for _, rows, _ in found for row in rows]
+    rows_axis(panels[0, 1], every)
     for (left, right), (network, rows, arms) in zip(panels, found, strict=True):
         _draw_arms(left, arms)
-        draw_rows(right, rows, among)
+        draw_rows(right, rows)
         left.set_title(f"{network_name(network)}: errors")
         right.set_title("paired differences")
+    _error_axis(panels[0, 0], [value for point in shown for value in error_of(point).extent])
+    for panel in panels[:, 0]:
+        mark_cut_intervals(panel)
     panels[-1, 0].set_xlabel("final test error (%)")
     panels[-1, 1].set_xlabel("difference of test errors (points)")
     return {entry.name: figure}

@@ -1,7 +1,7 @@
 """What all figures share: the style sheet, what a method looks like, and the page with its title and caption."""
 
 import contextlib
-import textwrap
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib import style as matplotlib_style
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
@@ -17,8 +18,9 @@ STYLE_SHEET = Path(__file__).with_name("scalefree.mplstyle")
 # Inches: the text width of a one-column paper, so that the font sizes of the sheet are the printed ones.
 WIDTH = 6.5
 CAPTION_SIZE = 7
-_CAPTION_CHARACTERS = 128
 _CAPTION_LINE = 0.125
+# Of the page, a margin left for hinting.
+_CAPTION_WIDTH = 0.97 * WIDTH
 _MARGIN = 0.06
 TITLE_SIZE = 10
 _TITLE_LINE, _LEGEND_LINE = 0.28, 0.19
@@ -127,9 +129,32 @@ def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line
             color=of.color,
             label=of.label,
             **({"linestyle": of.dash} if linestyle else {"marker": of.marker, "linestyle": "none"}),
-        )  # type: ignore[arg-type]
+        )
         for of in looks
     ]
+
+
+@functools.cache
+def _inches(word: str, size: float) -> float:
+    """How wide a word is in the figures' font at a size in points, a space after it included."""
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(size, 72)
+    # 16.16 fixed point, without the hinting that a resolution asks for.
+    return sum(font.load_char(ord(letter)).linearHoriAdvance for letter in f"{word} ") / 65536 / 72
+
+
+def wrapped(text: str, inches: float, size: float = CAPTION_SIZE) -> list[str]:
+    """Lines of a text, none wider than that; a longer word has a line of its own."""
+    lines: list[list[str]] = [[]]
+    room = inches
+    for word in text.split(" "):
+        width = _inches(word, size)
+        if lines[-1] and width > room:
+            lines.append([])
+            room = inches
+        lines[-1].append(word)
+        room -= width
+    return [" ".join(line) for line in lines]
 
 
 def new_figure(
@@ -140,7 +165,7 @@ def new_figure(
     Panels are laid out by Matplotlib's constrained layout in the space that the rest leaves; `entries` are labelled
     artists for the legend.
     """
-    lines = textwrap.wrap(typeset(caption), _CAPTION_CHARACTERS, break_long_words=False, break_on_hyphens=False)
+    lines = wrapped(typeset(caption), _CAPTION_WIDTH)
     below = len(lines) * _CAPTION_LINE + 2 * _MARGIN
     above = _TITLE_LINE + _LEGEND_LINE * -(-len(entries) // legend_columns)
     total = below + height + above

@@ -59,7 +59,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
             if reference is not None and method != "adamw":
                 draw_histogram(axes, reference, look("adamw").color, look("adamw").dash, fill=False)
             told_of = {name: scalars(of[method], "update_scale", key) for name, key in _SCALARS.items()}
-            lines = [cell_name(of[method]), *(f"{name} {value.mean:.2g}" for name, value in told_of.items() if value)]
+            lines = [cell_name(of[method]), *(f"{name} {value.mean:.2f}" for name, value in told_of.items() if value)]
             axes.text(0.16, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7, linespacing=1.1)
             axes.set_ylim(0, 1.45 * highest)
             if place == 0:

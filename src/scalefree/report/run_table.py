@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scalefree.claims.labels import NAMES, number
+from scalefree.experiments.names import OPTIMIZERS, number
 from scalefree.records.record import last_line
 from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
@@ -56,7 +56,7 @@ def _row(run: Run) -> Html:
         _status(run),
         _error(record.test_error if record is not None and is_result else None),
         _error(record.validation_error if record is not None and is_result else None),
-        NAMES[optimizer["name"]],
+        OPTIMIZERS[optimizer["name"]],
         number_cell(number(optimizer["lr"]), optimizer["lr"]),
         number_cell(number(optimizer["weight_decay"]), optimizer["weight_decay"]),
         number_cell(str(model["depth"]), model["depth"]),
@@ -86,7 +86,7 @@ def _controls(runs: Sequence[Run]) -> Html:
     return element(
         "form",
         element("label", element("span", "Filter"), field, class_="wide"),
-        _select("optimizer", "Optimizer", sorted({run.config["optimizer"]["name"] for run in runs}), NAMES),
+        _select("optimizer", "Optimizer", sorted({run.config["optimizer"]["name"] for run in runs}), OPTIMIZERS),
         _select("depth", "Depth", sorted({run.config["model"]["depth"] for run in runs})),
         _select("bn", "BatchNorm", sorted(norms), {"yes": "with", "no": "without"}),
         _select("status", "Status", sorted(present)),
