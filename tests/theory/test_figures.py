@@ -39,8 +39,8 @@ def hand_made_demonstration(condition: float, steps: int, rotated: bool) -> Demo
 
 
 DEFECTS = [
-    Defect(OURS, "AdamW", 0.0, 1e-16), Defect(OURS, "AdamW", 1e-8, 2e-6),
-    Defect(OURS, "Adam-l2", 0.0, 0.3), Defect(OURS, "Adam-l2", 1e-8, 0.3),
+    Defect(OURS, "adamw", 0.0, 1e-16), Defect(OURS, "adamw", 1e-8, 2e-6),
+    Defect(OURS, "adaml2", 0.0, 0.3), Defect(OURS, "adaml2", 1e-8, 0.3),
     Defect(TORCH, "SGD", None, 40.0), Defect(TORCH, "Rprop", None, 0.0),
 ]  # fmt: skip
 

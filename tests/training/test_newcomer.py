@@ -3,25 +3,29 @@
 The newcomer is sign descent with a decoupled decay, without momentum: every coordinate's update over alpha is eta.
 """
 
+import itertools
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
-from matplotlib.text import Text
 from torch import Tensor
 
 from conftest import TINY, Make
 from scalefree.compose import run_config
 from scalefree.experiments import Experiment
+from scalefree.experiments.choosing import choose
+from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.grid import cell_of
-from scalefree.figures import FIGURES, gather, pages, styled
+from scalefree.experiments.results import settings, with_records
+from scalefree.figures import pages, styled
 from scalefree.optim import RULES
 from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.rules import Hyperparameters, Tensors
-from scalefree.optimizers import BY_DIRECTION, OPTIMIZERS, Optimizer
+from scalefree.optimizers import BY_DIRECTION, OPTIMIZERS, Optimizer, look
 from scalefree.records import Store
-from scalefree.report.page import render
+from scalefree.report.run_table import run_table
+from scalefree.report.runs import list_runs
 from scalefree.theory import scale_free_defect
 from scalefree.training import run
 from training.reference import trainer_of
@@ -84,25 +88,33 @@ def test_without_decay_it_is_its_own_algorithm_and_shares_no_run() -> None:
     assert cell.run == cell.config
 
 
-def test_it_is_in_figures_and_in_the_report(tiny: Make) -> None:
+def test_it_is_in_a_figure_and_in_the_report_and_so_is_a_torch_optimizer(tiny: Make) -> None:
     values = {**TINY, "training.epochs": 1, "results_dir": tiny().results_dir}
-    grid = [(o, d) for o in ("adaml2", "adamw", "sign_descent") for d in (0, 1e-3)]
-    cells = [cell_of({**values, "optimizer": o, "optimizer.weight_decay": d}) for o, d in grid]
+    torchs = {"optimizer": "torch", "optimizer.target": "torch.optim.NAdam"}
+    chosen = [{"optimizer": "adaml2"}, {"optimizer": "adamw"}, {"optimizer": "sign_descent"}, torchs]
+    grid = itertools.product(chosen, (0, 1e-3))
+    cells = [cell_of(run_config({**values, **of, "optimizer.weight_decay": decay})) for of, decay in grid]
     for cell in cells:
         run(cell.run)
     store = Store(values["results_dir"])
-    assert len(store.records()) == 5
-    for name in FIGURES:
-        evidence = gather(Experiment(name, "Adam-l2 and others", tuple(cells)), "own", store, store.records())
-        with styled():
-            (figure,) = pages(name, evidence).values()
-            texts = {text.get_text() for text in figure.findobj(Text)}
-        assert any("Sign descent" in text for text in texts), name
-        handles = [handle for legend in figure.legends for handle in legend.legend_handles]
-        (mine,) = [handle for handle in handles if handle.get_label() == "Sign descent"]
-        assert mine.get_color() == ROW.color
-    page = render("smoke", values["results_dir"])
-    assert page.count("<td>sign descent</td>") == 2 and '<option value="sign_descent">sign descent</option>' in page
+    records = store.records()
+    assert len(records) == 7
+    results = with_records(Experiment("without_bn", "Own", tuple(cells)), records)
+    evidence = Evidence("own", {"without_bn": results}, store, choose(settings(results)), selects_itself=True)
+    with styled():
+        overview, sheet = pages("without_bn", evidence).values()
+    for figure in (overview, sheet):
+        titles = {axes.get_title().partition("\n")[0] for axes in figure.axes}
+        assert titles >= {"AdamW", "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}", "sign descent", "NAdam"}
+    handles = {of.get_label().partition(" at ")[0]: of for of in sheet.legends[0].legend_handles}
+    assert handles["sign descent"].get_color() == ROW.color
+    assert handles["NAdam"].get_color() == look("torch.optim.NAdam()").color
+    (axis,) = [axes.get_xlabel() for axes in sheet.axes if "update" in axes.get_xlabel()]
+    assert "grey: |change of weights, with decay|" in axis, "of NAdam something else is measured"
+    page = run_table(list_runs([], store, records))
+    for method in ("sign_descent", "torch.optim.NAdam()"):
+        label = look(method).label
+        assert page.count(f"<td>{label}</td>") == 2 and f'<option value="{method}">{label}</option>' in page
 
 
 def test_its_defect_is_rounding() -> None:
