@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
+from scalefree.streams import begin
 from scalefree.tracking.sessions import Session, newest, sessions
-from streams import begin
 
 
 def label(session: Session, results: Path) -> str:
@@ -41,10 +41,9 @@ def link(found: list[Session], results: Path, folder: Path) -> None:
 def main() -> int:
     """Exit codes: the viewer's own, 1 where there is nothing to see, 2 an unknown argument."""
     try:
-        options = parse(sys.argv[1:], results_dir="results")
+        options = parse(given(), results_dir="results")
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     results = Path(options["results_dir"])
     found = list(newest(sessions(results / "wandb")).values())
     if not found:

@@ -2,43 +2,54 @@
 
     python scripts/freeze.py [profile=digits] [results_dir=results]
 
-Writes configs/frozen/<profile>.yaml, from which the confirmation runs take their cells. A grid with cells missing
-chooses nothing; a winner at the edge of its grid is named, as the grid should be extended there.
+Writes configs/frozen/<profile>.yaml, from which the confirmation runs take their cells. A grid with runs missing
+chooses nothing and keeps the cell that it had; a winner at the edge of its grid is named, as the grid should be
+extended there. reproduce.py chooses by itself what has not been chosen yet; this script chooses everything anew.
 """
 
 import sys
 
-from command_line import parse
-from scalefree.experiments import load_experiment, settings, with_records
-from scalefree.experiments.choosing import choose
-from scalefree.experiments.frozen import as_yaml, frozen_path
-from scalefree.files import atomic_write
+from scalefree.command_line import given, parse, refused
+from scalefree.experiments.choosing import Grid, choose_again, selection_grids
+from scalefree.experiments.frozen import Cell, frozen_path
 from scalefree.records import Store
-from streams import begin
+from scalefree.streams import begin
+
+
+def line(network: str, method: str, cell: Cell, before: Cell | None) -> str:
+    """A row of the table of cells."""
+    at = f"lr {cell.lr:<8g} weight_decay {cell.weight_decay:<8g}"
+    moved = before is not None and (before.lr, before.weight_decay) != (cell.lr, cell.weight_decay)
+    was = f"  was lr {before.lr:g}, weight_decay {before.weight_decay:g}" if before is not None and moved else ""
+    edges = f"  at the edge: try {' and '.join(cell.edges)}" if cell.edges else ""
+    return f"{network:<32} {method:<32} {at}{was}{edges}"
+
+
+def unfinished(grid: Grid, kept: bool) -> str:
+    """A row about a grid that could not choose."""
+    has = f"{grid.done} of {grid.runs} runs have a result"
+    return f"{grid.network:<32} {grid.method:<32} {has}; {'its cell stays' if kept else 'nothing chosen'}"
 
 
 def main() -> int:
     """Exit codes: 0 written, 1 nothing could be chosen, 2 an unknown argument or profile."""
     try:
-        options = parse(sys.argv[1:], profile="digits", results_dir="results")
+        options = parse(given(), profile="digits", results_dir="results")
         profile = options["profile"]
-        selection = load_experiment("selection", profile)
+        records = Store(options["results_dir"]).records()
+        before, now = choose_again(profile, records)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    frozen = choose(settings(with_records(selection, Store(options["results_dir"]).records())))
-    if not any(frozen.cells.values()):
-        print(f"error: no grid of the experiment selection is complete under profile={profile}", file=sys.stderr)
-        return 1
-    for network, methods in sorted(frozen.cells.items()):
+        return refused(error)
+    for network, methods in sorted(now.cells.items()):
         for method, cell in sorted(methods.items()):
-            edges = f"  at the edge: try {' and '.join(cell.edges)}" if cell.edges else ""
-            print(f"{network:<32} {method:<32} lr {cell.lr:<8g} weight_decay {cell.weight_decay:<8g}{edges}")
-    path = frozen_path(profile)
-    path.parent.mkdir(exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(as_yaml(profile, frozen).encode())
-    print(f"written: {path}")
+            print(line(network, method, cell, before.cells.get(network, {}).get(method)))
+    for grid in selection_grids(profile, records):
+        if grid.done < grid.runs:
+            print(unfinished(grid, grid.method in now.cells.get(grid.network, {})))
+    if not now.cells:
+        refused(f"no grid of the experiment selection is complete under profile={profile}")
+        return 1
+    print(f"written: {frozen_path(profile)}")
     return 0
 
 

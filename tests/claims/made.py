@@ -95,7 +95,7 @@ def evidence(loaded: Loaded, model: Model) -> Evidence:
                 records[cell.identity] = as_record(loaded.blank[cell.identity], cell.run, made)
                 configs[cell.identity] = cell.run
         results[name] = with_records(experiment, records)
-    waiting = [c for name, experiment in loaded.experiments.items() if name != "selection" for c in experiment.waiting]
+    waiting = {name: experiment.waiting for name, experiment in loaded.experiments.items()}
     itself = not loaded.frozen.cells and not results["selection"]
     own = {run_identity(of.config): of for some in results.values() for of in some} if itself else {}
     frozen = choose(settings(own.values())) if itself else loaded.frozen

@@ -4,30 +4,36 @@ import math
 
 import pytest
 
-from claims.made import as_the_paper_says, evidence
-from scalefree.claims import conditioning, scale_free_rules
+from scalefree.claims import conditioning, page, prox_expansion, scale_free_rules
+from scalefree.claims.verdict import Verdict
 from scalefree.theory.quadratics import SCALE_FREE, Count
 
-INCONCLUSIVE = "inconclusive at this scale"
-NOTHING = evidence("quick", as_the_paper_says, "seeds")
+
+def defects(adamw: float, adaml2: float, adamprox: float = 1e-16, scaled: float = 1e-16, metric: float = 0.4) -> dict:
+    found = {"adamw": adamw, "adaml2": adaml2, "adamprox": adamprox, "adam_scaled_l2": scaled}
+    return {(name, 0.0): value for name, value in {**found, "adam_metric_prox": metric}.items()}
 
 
 @pytest.mark.parametrize(
-    ("adamw", "adaml2", "expected"),
+    ("free", "other", "expected"),
     [
         (1e-16, 0.3, "supported"),
         (0.3, 1e-16, "contradicted"),
         (0.3, 0.3, "contradicted"),
         (1e-16, 1e-16, "contradicted"),
-        (1e-6, 0.3, INCONCLUSIVE),
-        (1e-16, 1e-4, INCONCLUSIVE),
+        (1e-6, 0.3, "inconclusive"),
+        (1e-16, 1e-4, "inconclusive"),
     ],
 )
-def test_defects_turn_the_verdict(adamw: float, adaml2: float, expected: str) -> None:
-    defects = {("adamw", 0.0): adamw, ("adamprox", 0.0): 1e-16, ("adaml2", 0.0): adaml2}
-    assert scale_free_rules.judge_with(defects).verdict == expected
-    exchanged = {("adamw", 0.0): 1e-16, ("adamprox", 0.0): adamw, ("adaml2", 0.0): adaml2}
-    assert scale_free_rules.judge_with(exchanged).verdict == expected
+def test_defects_turn_the_verdict_whichever_rule_has_them(free: float, other: float, expected: str) -> None:
+    for found in (
+        defects(free, other),
+        defects(1e-16, other, adamprox=free),
+        defects(1e-16, other, scaled=free),
+        defects(free, 0.3, metric=other),
+    ):
+        verdict = scale_free_rules.judge_with(found)
+        assert (verdict.verdict, verdict.effect) == (expected, free)
 
 
 def steps(scale_free: float, descent: float, rotated: float = 1000) -> list[Count]:
@@ -47,8 +53,8 @@ def steps(scale_free: float, descent: float, rotated: float = 1000) -> list[Coun
         (1.0, 1e8, "supported"),
         (1e3, 1e8, "contradicted"),
         (math.inf, 1e8, "contradicted"),
-        (2.0, 1e8, INCONCLUSIVE),
-        (1.0, 2.0, INCONCLUSIVE),
+        (2.0, 1e8, "inconclusive"),
+        (1.0, 2.0, "inconclusive"),
     ],
 )
 def test_counts_turn_the_verdict(scale_free: float, descent: float, expected: str) -> None:
@@ -62,9 +68,37 @@ def test_rotated_hessians_are_in_the_notes() -> None:
     assert not any("takes the axes" in note for note in conditioning.judge_with(steps(1, 1e8, rotated=1)).notes)
 
 
+@pytest.mark.parametrize(("order", "expected"), [(2.0, "supported"), (1.95, "supported"), (1.0, "contradicted")])
+def test_the_order_turns_the_verdict(order: float, expected: str) -> None:
+    verdict = prox_expansion.judge_with(order)
+    assert (verdict.verdict, verdict.effect) == (expected, pytest.approx(2 - order))
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        prox_expansion.judge_with(math.nan),
+        prox_expansion.judge_with(math.inf),
+        conditioning.judge_with(steps(math.nan, 1e8)),
+        scale_free_rules.judge_with(defects(math.nan, 0.3)),
+        scale_free_rules.judge_with(defects(1e-16, 0.3, scaled=math.nan)),
+        scale_free_rules.judge_with(defects(1e-16, math.nan)),
+        scale_free_rules.judge_with(defects(1e-16, 0.3, metric=math.nan)),
+        scale_free_rules.judge_with(defects(math.inf, 0.3)),
+    ],
+)
+def test_what_is_not_a_number_is_not_judged_and_can_be_written(verdict: Verdict) -> None:
+    assert (verdict.verdict, verdict.effect) == ("not judged", None) and "finite" in verdict.reason
+    assert page.from_json(page.to_json("made", [verdict])) == [verdict]
+
+
 def test_as_they_come_out() -> None:
-    rules = scale_free_rules.judge(NOTHING)
+    rules = scale_free_rules.judge()
     assert rules.verdict == "supported"
     assert rules.effect is not None and rules.effect < 1e-14
-    problems = conditioning.judge(NOTHING)
+    problems = conditioning.judge()
     assert (problems.verdict, problems.effect) == ("supported", 1.0)
+    expansion = prox_expansion.judge()
+    assert expansion.verdict == "supported" and expansion.effect is not None and expansion.effect < 0.05
+    # Nothing here is a sample, and no network was trained.
+    assert all(of.where == "" and of.interval is None for of in (rules, problems, expansion))

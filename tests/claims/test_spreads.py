@@ -128,7 +128,7 @@ TIMES_100 = Runs("20w8-nobn", "adaml2", CELLS["adaml2"][1], loss_multiplier=100.
         (-1.0, 0.3, 0.0, "supported"),
         (0.0, 0.02, 0.0, "negligible"),
         (1.0, 0.3, 3.0, "contradicted"),
-        (1.0, 0.3, 1.0, "inconclusive"),
+        (1.0, 0.3, 0.8, "inconclusive"),
         # Adam-l2's spread varies from run to run, and moves nowhere: no effect, however large its variations.
         (0.0, 3.0, 0.0, "inconclusive"),
     ],
@@ -176,7 +176,7 @@ def ordered(errors: dict[str, float], noise: float = 0.0) -> Model:
         ([0, 1, 2, 3, 4, 5], 15.0, "supported"),
         # A correlation of 0.66 in every seed, which 9 % of the orders of six methods reach.
         ([2, 1, 0, 3, 5, 4], 0.0, "inconclusive"),
-        ([0, 1, 2, 3, 4, 5], 300.0, "inconclusive"),
+        ([0, 1, 2, 3, 4, 5], 80.0, "inconclusive"),
         ([5, 4, 3, 2, 1, 0], 0.0, "contradicted"),
         ([2, 0, 4, 5, 1, 3], 0.0, "negligible"),
     ],
@@ -205,9 +205,13 @@ def test_methods_without_decay_have_no_place_in_the_order(tmp_path_factory: pyte
     errors = {method: 20.0 + 5 * place for place, method in enumerate(NAMES)}
     four = load("digits", made_cells("digits", **zero), tmp_path_factory.mktemp("zero"))
     verdict = verdict_of(ORDER, four, ordered(errors))
-    # One order in 24 is the largest.
+    # One order in 24 is the largest: too little to judge, and shown all the same.
+    assert (verdict.verdict, verdict.effect) == ("not judged", pytest.approx(1))
+    assert verdict.reason.startswith("descriptive") and verdict.measured.chance == 1
+    five = load("digits", made_cells("digits", adaml2=(1e-3, 0.0)), tmp_path_factory.mktemp("one"))
+    verdict = verdict_of(ORDER, five, ordered(errors))
     assert (verdict.verdict, verdict.effect) == ("supported", pytest.approx(1))
-    assert verdict.measured.chance == pytest.approx(1 / 24)
+    assert verdict.measured.chance == pytest.approx(1 / 120)
     three = load("digits", made_cells("digits", **zero, adamw=(1e-3, 0.0)), tmp_path_factory.mktemp("zeros"))
     verdict = verdict_of(ORDER, three, ordered(errors))
     assert verdict.verdict == "not judged" and "3 of 6 methods decay" in verdict.reason

@@ -29,7 +29,7 @@ def test_the_presets_name_every_setting_and_its_default() -> None:
     ("kind", "key", "value", "said"),
     [
         ("cloud", "jobs", 2, "hydra/launcher=cloud is unknown; choose one of local, gpu, slurm"),
-        ("local", "partition", "gpu", "hydra.launcher.partition is unknown; local has jobs, mps"),
+        ("local", "partition", "gpu", "hydra.launcher.partition is unknown; local has jobs, mps, longest_first"),
         ("slurm", "timeout_min", "1h", "hydra.launcher.timeout_min='1h' has the wrong type; expected int"),
         ("slurm", "runs_per_job", 0, "hydra.launcher.runs_per_job=0 is impossible; it must be at least 1"),
         ("slurm", "wait", 1, "hydra.launcher.wait=1 has the wrong type; expected bool"),

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+import numpy as np
+
+from scalefree.claims.verdict import Decision, Question, Verdict, computed
 from scalefree.theory.quadratics import CAP, SCALE_FREE, Count, counts
 
 # A scale-free rule makes the same iterates at every condition number of a diagonal Hessian, so its count is the same
@@ -35,7 +37,8 @@ def _growth(found: Sequence[Count], method: str, rotation: int | None) -> float:
 
 def judge_with(found: Sequence[Count]) -> Verdict:
     """From counts of steps on diagonal and rotated problems."""
-    worst = max(_growth(found, method, None) for method in SCALE_FREE)
+    # NumPy's, as Python's loses a NaN.
+    worst = float(np.max([_growth(found, method, None) for method in SCALE_FREE]))
     descent = _growth(found, "gradient descent", None)
     verdict: Decision = "inconclusive"
     if worst >= DEPENDENT:
@@ -59,8 +62,8 @@ def judge_with(found: Sequence[Count]) -> Verdict:
     scope = (
         f"quadratics in float64, condition numbers {low:g} to {high:g}, every rule at its best step size; no training"
     )
-    effect = worst if math.isfinite(worst) else None
-    return Verdict(QUESTION, "", True, verdict, reason, Measured(effect), tuple(notes), scope)
+    effect = None if worst == math.inf else worst
+    return computed(QUESTION, (verdict, reason), effect, scope, notes)
 
 
 def judge() -> Verdict:

@@ -1,6 +1,6 @@
 """AdamW is AdamProx's first-order expansion: one step differs to second order in eta. Computed, not trained."""
 
-from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+from scalefree.claims.verdict import Decision, Question, Verdict, computed
 from scalefree.theory.prox_expansion import log_slope, one_step_differences
 
 # One step's difference against the schedule eta, at a decay far above the paper's so that it is far from rounding.
@@ -32,7 +32,7 @@ def judge_with(order: float) -> Verdict:
     verdict: Decision = "supported" if off <= ORDER_TOLERANCE else "contradicted"
     reason = f"one step differs to order {order:.2f} in eta"
     scope = f"a quadratic in float64, lambda {DECAY:g}, eta from {min(ETAS):g} to {max(ETAS):g}; no training"
-    return Verdict(QUESTION, "", True, verdict, reason, Measured(off), (), scope)
+    return computed(QUESTION, (verdict, reason), off, scope)
 
 
 def judge() -> Verdict:

@@ -3,10 +3,13 @@
 Computed, not trained.
 """
 
+import math
 from collections.abc import Mapping
 from functools import partial
 
-from scalefree.claims.verdict import Decision, Measured, Question, Verdict
+import numpy as np
+
+from scalefree.claims.verdict import Decision, Question, Verdict, computed
 from scalefree.optim import RULES
 from scalefree.optimizers import look
 from scalefree.theory.scale_freeness import scale_free_defect
@@ -45,8 +48,9 @@ def defects() -> Defects:
 
 def judge_with(found: Defects) -> Verdict:
     """From the defects."""
-    worst = max(found[name, 0.0] for name in FREE)
-    least = min(value for (name, eps), value in found.items() if eps == 0 and name in NOT_FREE)
+    # NumPy's, as Python's lose a NaN.
+    worst = float(np.max([found[name, 0.0] for name in FREE]))
+    least = float(np.min([found[name, 0.0] for name in NOT_FREE]))
     verdict: Decision = "inconclusive"
     if worst >= NOT_SCALE_FREE:
         verdict, reason = "contradicted", f"one of the three has a defect of {worst:.1e}"
@@ -59,7 +63,7 @@ def judge_with(found: Defects) -> Verdict:
         reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the way"
     notes = [f"{look(name).label} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
-    return Verdict(QUESTION, "", True, verdict, reason, Measured(worst), tuple(notes), scope)
+    return computed(QUESTION, (verdict, reason), worst if math.isfinite(least) else least, scope, notes)
 
 
 def judge() -> Verdict:

@@ -206,6 +206,15 @@ def _by_interval(question: Question, interval: Interval, narrow: Interval | None
     return "inconclusive", f"the interval reaches across {limit}: {too_few}"
 
 
+def computed(
+    question: Question, decided: tuple[Decision, str], effect: float | None, scope: str, notes: Sequence[str] = ()
+) -> Verdict:
+    """The verdict of a claim that needs no records; not judged where what was computed is not a finite number."""
+    measured = finite(Measured(effect))
+    decision, reason = ("not judged", measured.problem) if measured.problem else decided
+    return Verdict(question, "", True, decision, reason, measured, tuple(notes), scope)
+
+
 def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The same verdicts, the planned and judged ones with their p values after Holm's correction."""
     tested = [v for v in verdicts if v.planned and v.where and v.verdict != "not judged"]

@@ -4,6 +4,7 @@ Points come from the confirmation experiments alone; the experiment `selection` 
 """
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,14 +15,13 @@ from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.frozen import Frozen, read_frozen
-from scalefree.experiments.grid import experiment_names, load_experiment
+from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
 from scalefree.experiments.names import number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
 from scalefree.optimizers import look
 from scalefree.records import Record, RecordError, Store, run_identity
 
-SELECTION = "selection"
 log = logging.getLogger(__name__)
 
 
@@ -52,9 +52,9 @@ class Evidence:
     store: Store
     frozen: Frozen
     selects_itself: bool
-    waiting: Mapping[str, Sequence[RunConfig]] = field(default_factory=dict)
+    waiting: Mapping[str, Sequence[Waiting]] = field(default_factory=dict)
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
-    _asked: set[tuple[Network, Arm]] = field(default_factory=set)
+    _planned: dict[tuple[str, Arm], tuple[Network, RunConfig]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         found: dict[tuple[str, Arm, float, float], dict[int, Result]] = {}
@@ -67,14 +67,16 @@ class Evidence:
                 found.setdefault(key, {})[result.config.seed] = result
         for key, by_seed in found.items():
             self._points[key] = Point(tuple(by_seed[seed] for seed in sorted(by_seed)))
-        waiting = [config for name, configs in self.waiting.items() if name != SELECTION for config in configs]
+        waiting = [run.config for name, runs in self.waiting.items() if name != SELECTION for run in runs]
         configs = [*(point.results[0].config for point in self._points.values()), *waiting]
-        self._asked.update((network_of(config), arm_of(config)) for config in configs)
+        for config in configs:
+            network = network_of(config)
+            self._planned.setdefault((network.label, arm_of(config)), (network, config))
 
     @property
     def networks(self) -> list[Network]:
         """Every network of the confirmation runs, from shallow to deep."""
-        found = {network for network, _ in self._asked}
+        found = {network for network, _ in self._planned.values()}
         return sorted(found, key=lambda network: (network.depth, network.label))
 
     @property
@@ -100,14 +102,24 @@ class Evidence:
             for network, methods in sorted(found.items(), key=lambda item: (item[0].depth, item[0].label))
         }
 
+    def planned(self, network: str, arm: Arm) -> Point:
+        """An arm's run as far as it is planned, at whatever cell and seed, without a record.
+
+        Raises:
+            Missing: the profile does not train it.
+        """
+        if (network, arm) not in self._planned:
+            raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
+        _, config = self._planned[network, arm]
+        return Point((Result(Cell(config, config, ""), None),))
+
     def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
         """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
 
         Raises:
             Missing: the profile does not train it, or nothing has been chosen yet.
         """
-        if not any(asked.label == network and of == arm for asked, of in self._asked):
-            raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
+        self.planned(network, arm)
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
@@ -154,13 +166,15 @@ def describe(arm: Arm) -> str:
 
 def errors(point: Point) -> SeedValues:
     """Final test errors in points by seed; a diverged run counts as 100, the worst there is."""
-    return SeedValues({seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()})
+    found = {seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()}
+    return SeedValues({seed: value for seed, value in found.items() if math.isfinite(value)})
 
 
 def scalars(point: Point, quantity: Literal["update_scale", "effective_decay"], name: str) -> SeedValues:
-    """A scalar of the whole network's last measured distribution, by the seeds that have it."""
+    """A scalar of the whole network's last measured distribution, by the seeds where it is a finite number."""
     found = {seed: getattr(record, quantity).get("network", {}).get(name) for seed, record in point.records.items()}
-    return SeedValues({seed: float(value) for seed, value in found.items() if value is not None})
+    known = {seed: float(value) for seed, value in found.items() if value is not None}
+    return SeedValues({seed: value for seed, value in known.items() if math.isfinite(value)})
 
 
 def gather(profile: str, store: Store, records: Mapping[str, Record] | None = None) -> Evidence:
@@ -176,7 +190,7 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
     selects_itself = not frozen.cells and not results[SELECTION]
     if selects_itself:
         # Several experiments may ask for one cell.
-        own = {run_identity(result.config): result for name in results if name != SELECTION for result in results[name]}
+        own = {run_identity(result.config): result for some in results.values() for result in some}
         frozen = choose(settings(own.values()))
     waiting = {name: experiment.waiting for name, experiment in experiments.items()}
     return Evidence(profile, results, store, frozen, selects_itself, waiting)

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError
+from scalefree.files import atomic_write
 
 # Ends the label of a method's best cell with a decay above 0.
 DECAYED = "_decayed"
@@ -29,14 +30,14 @@ class Cell:
     """A chosen step size and decay.
 
     Attributes:
-        validation_error: mean over the selection seeds, in [0, 1].
-        chosen_by: names of the records of this cell; all others of its grid did worse.
+        validation_error: mean over the selection seeds, in [0, 1]; None where others published the cell.
+        chosen_by: names of the records of this cell, no others of its grid did better; empty where others published it.
         edges: on which sides the grid should be extended, as the winner lies there; empty if it lies inside.
     """
 
     lr: float
     weight_decay: float
-    validation_error: float
+    validation_error: float | None
     chosen_by: tuple[str, ...]
     edges: tuple[str, ...] = ()
 
@@ -88,23 +89,25 @@ def read_frozen(profile: str) -> Frozen:
 
 def _cell(values: Mapping[str, Any], where: str) -> Cell:
     """One entry, each value of its own kind; a key that no cell has is a slip of the hand."""
-    cell = Cell(**{"edges": (), **values})
-    numbers = (cell.lr, cell.weight_decay, cell.validation_error)
-    texts = (*cell.chosen_by, *cell.edges)
+    cell = Cell(**{"validation_error": None, "edges": (), **values})
+    error = cell.validation_error
+    numbers = (cell.lr, cell.weight_decay, *(() if error is None else (error,)))
     if (
         not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers)
         or cell.lr == 0
-        or cell.validation_error > 1
+        or (error is not None and error > 1)
         or not all(isinstance(names, list | tuple) for names in (cell.chosen_by, cell.edges))
-        or not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(text, str) for text in (*cell.chosen_by, *cell.edges))
     ):
         raise ValueError(f"{where} has impossible values")
+    if (error is None) != (not cell.chosen_by):
+        raise ValueError(f"{where} needs both a validation_error and the records that chose it, or neither")
     for name in cell.chosen_by:
         named = NAMED_CELL.search(name)
         if named is None or tuple(map(float, named.groups())) != (cell.lr, cell.weight_decay):
             raise ValueError(f"{where} is at lr {cell.lr:g}, weight_decay {cell.weight_decay:g}, and {name} is not")
-    lr, weight_decay, validation_error = map(float, numbers)
-    return Cell(lr, weight_decay, validation_error, tuple(cell.chosen_by), tuple(cell.edges))
+    known = None if error is None else float(error)
+    return Cell(float(cell.lr), float(cell.weight_decay), known, tuple(cell.chosen_by), tuple(cell.edges))
 
 
 def _number(value: float) -> str:
@@ -129,9 +132,19 @@ def as_yaml(profile: str, frozen: Frozen) -> str:
                 f"    {method if method.isidentifier() else json.dumps(method)}:",
                 f"      lr: {_number(cell.lr)}",
                 f"      weight_decay: {_number(cell.weight_decay)}",
-                f"      validation_error: {_number(cell.validation_error)}",
             ]
+            if cell.validation_error is not None:
+                lines.append(f"      validation_error: {_number(cell.validation_error)}")
             if cell.edges:
                 lines.append(f"      edges: [{', '.join(cell.edges)}]")
-            lines += ["      chosen_by:", *(f"        - {name}" for name in cell.chosen_by)]
+            names = [f"        - {name}" for name in cell.chosen_by]
+            lines += ["      chosen_by:", *names] if names else ["      chosen_by: []"]
     return "\n".join(lines) + "\n"
+
+
+def write_frozen(profile: str, frozen: Frozen) -> None:
+    """Write a profile's file; whoever loads experiments afterwards must forget those that were loaded before."""
+    path = frozen_path(profile)
+    path.parent.mkdir(exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(as_yaml(profile, frozen).encode())

@@ -24,6 +24,9 @@ from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
 
+# The experiment whose seeds choose step sizes and decays, and confirm nothing.
+SELECTION = "selection"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -41,38 +44,61 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """A named question and the cells that answer it under one profile.
+class Waiting:
+    """A run that will be asked for once the selection seeds have chosen its step size and decay.
 
     Attributes:
-        waiting: the runs that will be asked for once the selection seeds have chosen their step sizes and decays, which
-            here are not theirs.
+        config: all of it but those two.
+        network, method: of the cell that it waits for, as in the file of frozen cells.
+        decay_times: by what that cell's decay will be multiplied.
     """
+
+    config: RunConfig
+    network: str
+    method: str
+    decay_times: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named question and the cells that answer it under one profile."""
 
     name: str
     title: str
     cells: tuple[Cell, ...]
-    waiting: tuple[RunConfig, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+
+def _files(folder: str) -> list[str]:
+    """The names of the files in a folder of configs/.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    found = sorted(path.stem for path in (CONFIG_DIR / folder).glob("*.yaml"))
+    if not found:
+        raise ConfigError(f"{CONFIG_DIR / folder} holds no files; install scalefree again, from a whole checkout")
+    return found
 
 
 def experiment_names() -> list[str]:
     """Every experiment that has a file."""
-    return sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+    return _files("experiment")
 
 
 def profile_names() -> list[str]:
     """Every profile that has a file."""
-    return sorted(path.stem for path in (CONFIG_DIR / "profile").glob("*.yaml"))
+    return _files("profile")
 
 
-def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> tuple[RunConfig, bool]:
-    """The configuration at the cell that `cell` names, and whether that cell has been chosen."""
+def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfig | Waiting:
+    """The configuration at the cell that `cell` names."""
     wanted = dict(values)
     of, times = wanted.pop("cell", None), wanted.pop("decay_times", None)
     if of is None:
         if times is not None:
             raise ConfigError(f"a grid with decay_times={times} multiplies the decay of a cell; add cell: own")
-        return run_config(wanted), True
+        return run_config(wanted)
     if any(key in wanted for key in ("optimizer.lr", "optimizer.weight_decay")):
         raise ConfigError(f"a grid with cell={of} has its step size and decay from there; leave its own out")
     if of != "own" and row_of(str(of).removesuffix(DECAYED)) is None:
@@ -82,11 +108,12 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> tuple[Ru
         raise ConfigError(f"decay_times={times} is impossible; it must be a finite number above 0")
     config = run_config(wanted)
     # Read only here: a damaged file must not keep the selection experiment, which mends it, from loading.
-    chosen = frozen().cells.get(model_label(config), {}).get(method(vars(config.optimizer)) if of == "own" else of)
+    network, wanted_of = model_label(config), method(vars(config.optimizer)) if of == "own" else of
+    chosen = frozen().cells.get(network, {}).get(wanted_of)
     if chosen is None:
-        return config, False
+        return Waiting(config, network, wanted_of, times or 1)
     at = {"optimizer.lr": chosen.lr, "optimizer.weight_decay": chosen.decay(times or 1)}
-    return run_config({**wanted, **at}), True
+    return run_config({**wanted, **at})
 
 
 def cell_of(config: RunConfig) -> Cell:
@@ -126,14 +153,14 @@ def load_experiment(name: str, profile: str) -> Experiment:
     shared: Any = OmegaConf.to_container(composed["profile"]["overrides"], resolve=True)
     frozen = functools.cache(functools.partial(read_frozen, profile))
     cells: dict[str, Cell] = {}
-    waiting: list[RunConfig] = []
+    waiting: list[Waiting] = []
     for grid in grids:
         for values in product({**shared, **grid}):
-            config, is_chosen = _config(values, frozen)
-            if is_chosen:
-                cells.setdefault(run_identity(config), cell_of(config))
-            else:
+            config = _config(values, frozen)
+            if isinstance(config, Waiting):
                 waiting.append(config)
+            else:
+                cells.setdefault(run_identity(config), cell_of(config))
     return Experiment(name, experiment["title"], tuple(cells.values()), tuple(waiting))
 
 

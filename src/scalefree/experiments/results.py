@@ -75,14 +75,12 @@ class Point:
         return {seed: error for seed, error in found.items() if error is not None}
 
     def exact_error(self, criterion: Criterion = "test") -> Fraction | None:
-        """`mean_error` without rounding: an error is a number of wrong images over a number of images, a whole one."""
+        """The mean over the seeds that exist, a diverged one counting as 2; None without any.
+
+        Without rounding, so that ties are ties: an error is a number of wrong images over a number of images.
+        """
         errors = [Fraction(error).limit_denominator(MOST_IMAGES) for error in self.errors(criterion).values()]
         return sum(errors, Fraction()) / len(errors) if errors else None
-
-    def mean_error(self, criterion: Criterion = "test") -> float | None:
-        """Mean over the seeds that exist, a diverged one counting as 2; None without any."""
-        errors = list(self.errors(criterion).values())
-        return sum(errors) / len(errors) if errors else None
 
 
 @dataclass(frozen=True)
@@ -104,18 +102,6 @@ class Setting:
     def optimizers(self) -> tuple[str, ...]:
         """In the order of the grid."""
         return tuple(dict.fromkeys(point.optimizer for point in self.points))
-
-    def best(self, optimizer: str, criterion: Criterion = "test") -> Point | None:
-        """The point of lowest mean error, chosen by test error as the paper does or by held-out validation.
-
-        Only points with all their seeds compete, so that a lucky half-finished cell does not win; None without any,
-        or without a validation split where that is the criterion. Errors are compared as whole numbers of wrong images;
-        the smaller decay wins a tie, then the smaller step size.
-        """
-        complete = [point for point in self.of(optimizer) if point.status in ("diverged", "completed")]
-        judged = [(point.exact_error(criterion), point) for point in complete]
-        known = [(error, point.weight_decay, point.lr, point) for error, point in judged if error is not None]
-        return min(known, key=lambda item: item[:3])[3] if known else None
 
 
 def setting_config(config: RunConfig) -> RunConfig:

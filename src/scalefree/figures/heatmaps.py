@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalefree.experiments.arms import Arm, Network
-from scalefree.experiments.evidence import SELECTION, Evidence, Missing
+from scalefree.experiments.evidence import Evidence, Missing
+from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import cell_name, network_name
 from scalefree.experiments.results import Point
 from scalefree.figures.caption import caption, holds_nothing_out, nothing_chosen

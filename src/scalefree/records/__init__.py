@@ -2,6 +2,7 @@
 
 from scalefree.records.identity import model_label, run_identity, run_label, run_name, scientific_config
 from scalefree.records.record import Outcome, Record, RecordError, describe_outcome
+from scalefree.records.results_dir import check_results_dir
 from scalefree.records.store import ResultExists, Store
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "RecordError",
     "ResultExists",
     "Store",
+    "check_results_dir",
     "describe_outcome",
     "model_label",
     "run_identity",

@@ -94,7 +94,7 @@ class Progress:
     sessions: list[dict[str, Any]] = field(default_factory=list)
 
     def begin_session(self, environment: dict[str, Any]) -> None:
-        """Train in an environment from here on."""
+        """Take note of the environment that computes from here on."""
         if self.sessions and build_of(self.sessions[-1]) == build_of(environment):
             del self.sessions[-1]
         self.sessions.append(environment)

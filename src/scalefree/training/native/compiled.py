@@ -65,7 +65,8 @@ def library_path() -> Path | None:
     if _others_can_write(folder.stat()):
         log.warning("other users can write %s (chmod go-w ends that): conv3x3.c is compiled for one process", folder)
         return None
-    facts = (*COMPILE, platform.machine(), _processor())
+    # Earlier versions kept theirs without a digest, which are not looked at.
+    facts = ("with its digest", *COMPILE, platform.machine(), _processor())
     digest = hashlib.sha256(SOURCE.read_bytes() + "\n".join(facts).encode()).hexdigest()
     return folder / f"conv3x3-{digest[:16]}.so"
 

@@ -1,0 +1,60 @@
+"""The runs of one network by method: what a claim's arithmetic, `at("adaml2") - at("adamw")`, is written with."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from scalefree.experiments.arms import Arm, Network
+from scalefree.experiments.evidence import Evidence, Missing, describe, errors
+from scalefree.experiments.pairs import SeedValues
+from scalefree.experiments.results import Point
+
+
+@dataclass
+class At:
+    """The runs of one network, by method; remembers which cells it was asked for.
+
+    Attributes:
+        whole: whether every seed must be there, as for a claim; figures also show what is unfinished.
+    """
+
+    evidence: Evidence
+    network: Network
+    used: dict[str, Point] = field(default_factory=dict)
+    whole: bool = True
+
+    def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
+        """A method's runs with all their seeds; `unusual` are fields of `Arm`.
+
+        Raises:
+            Missing: cells or seeds that are not there.
+        """
+        arm = Arm(method, **unusual)  # type: ignore[arg-type]
+        find = self.evidence.complete if self.whole else self.evidence.point
+        found = find(self.network.label, arm, cell, decay_times)
+        self.used[f"{self.network.label}: {describe(arm)}"] = found
+        return found
+
+    def __call__(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> SeedValues:
+        """Final test errors by seed, in points."""
+        return errors(self.point(method, cell, decay_times, **unusual))
+
+    def elsewhere(self, network: Network) -> "At":
+        """The same for another network."""
+        return dataclasses.replace(self, network=network)
+
+
+class _AsPlanned(At):
+    """Has every run that the profile plans, and no result."""
+
+    def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
+        return self.evidence.planned(self.network.label, Arm(method, **unusual))  # type: ignore[arg-type]
+
+
+def is_asked(measure: Callable[[At], object], evidence: Evidence, network: Network) -> bool:
+    """Whether the profile plans every run that is measured, whatever has been trained and chosen so far."""
+    try:
+        measure(_AsPlanned(evidence, network))
+    except Missing as lack:
+        return lack.asked
+    return True

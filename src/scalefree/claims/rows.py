@@ -1,0 +1,134 @@
+"""What a row of the table of claims has, and how it is judged: in which networks, and with what beside it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from scalefree.claims.at import At, is_asked
+from scalefree.claims.verdict import Measured, Question, Verdict, decide, finite, measured_over_seeds
+from scalefree.experiments.arms import Network
+from scalefree.experiments.evidence import Evidence, Missing, errors
+from scalefree.experiments.intervals import mean_interval
+from scalefree.experiments.names import cell_name, scope
+from scalefree.experiments.pairs import SeedValues
+
+# Standard deviation over seeds that a difference is given at the least, in points and in shares or powers of two.
+LEAST_SPREAD, LEAST_SCALAR_SPREAD = 0.1, 0.01
+# The level of a test that stands beside an interval.
+SIGNIFICANT = 0.05
+# Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest. Those with it. Those with an
+# initialisation that does not explode. Each time, of these, the networks where the profile plans the claim's runs.
+Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "tame"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row.
+
+    Attributes:
+        measure: the statistic by seed, or all that is measured where it has no value of each seed.
+        where_under: profiles under which it is asked elsewhere than `where` says.
+        least_spread: see `mean_interval`.
+        objection: why the profile cannot test it, though the runs are there.
+        over_methods: a second p, which must be at most 0.05 as well, where what is compared are not seeds alone.
+        beside: what is shown beside the statistic, where it is trained, by name.
+    """
+
+    question: Question
+    measure: Callable[[At], SeedValues | Measured]
+    where: Where = "each"
+    where_under: Mapping[str, Where] = field(default_factory=dict)
+    least_spread: float = LEAST_SPREAD
+    objection: Callable[[At], str] | None = None
+    over_methods: Callable[[At], float] | None = None
+    beside: Mapping[str, Callable[[At], SeedValues]] = field(default_factory=dict)
+
+
+def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
+    """Where the profile asks the claim, from shallow to deep."""
+    where = claim.where_under.get(evidence.profile, claim.where)
+    usual = [network for network in evidence.networks if network.is_usual]
+    among: dict[Where, Sequence[Network]] = {
+        "each": usual,
+        "first": usual,
+        "deepest": usual[-1:],
+        "deeper": usual[1:],
+        "batch_norm": [n for n in evidence.networks if n.batch_norm],
+        "tame": [n for n in evidence.networks if not n.batch_norm and n.initialization == "zero_last"],
+    }
+    asked = [network for network in among[where] if is_asked(claim.measure, evidence, network)]
+    return asked[:1] if where == "first" else asked
+
+
+def _measured(claim: Claim, at: At) -> Measured:
+    """All that is measured of a claim in one network.
+
+    Raises:
+        Missing: what it compares is not there.
+    """
+    found = claim.measure(at)
+    measured = found if isinstance(found, Measured) else measured_over_seeds(claim.question, found, claim.least_spread)
+    if measured.problem:
+        return measured
+    if claim.objection is not None and (objection := claim.objection(at)):
+        return dataclasses.replace(measured, chance=1.0, problem=objection)
+    if claim.over_methods is not None:
+        chance = claim.over_methods(at)
+        doubt = f"chance would order the methods as well with p = {chance:.2g}" if chance > SIGNIFICANT else ""
+        return dataclasses.replace(measured, chance=max(chance, measured.chance), doubt=doubt)
+    return measured
+
+
+def _beside(claim: Claim, at: At) -> list[str]:
+    """Notes on what stands beside a claim's statistic, as far as the profile trains it."""
+    notes = []
+    for name, measure in claim.beside.items():
+        try:
+            # Its cells are no part of the claim's own.
+            values = measure(At(at.evidence, at.network))
+        except Missing as lack:
+            if lack.asked:
+                notes.append(f"{name}: {lack}")
+            continue
+        if not values:
+            notes.append(f"{name}: no seed has all the runs that are compared")
+            continue
+        interval = mean_interval(list(values.values()), "seeds", claim.least_spread)
+        ends = "" if interval is None else f", 95 % interval [{interval.low:+.2f}, {interval.high:+.2f}]"
+        notes.append(f"{name}: {values.mean:+.2f} points{ends}, {len(values)} seeds")
+    return notes
+
+
+def _left_out(measured: Measured, at: At) -> list[str]:
+    """A note on seeds whose runs are there and lack the statistic, as those that diverged have no histogram."""
+    if not measured.values:
+        return []
+    trained = set.intersection(*(set(point.records) for point in at.used.values()))
+    lacking = sorted(trained - measured.values.keys())
+    return [f"not measured at seed {', '.join(map(str, lacking))}"] if lacking else []
+
+
+def _judge_at(claim: Claim, at: At) -> Verdict:
+    """The verdict in one network."""
+    try:
+        measured = finite(_measured(claim, at))
+    except Missing as lack:
+        measured = Measured(problem=str(lack))
+    decision, reason = decide(claim.question, measured)
+    cells = (f"{what} {errors(point).mean:.1f} % at {cell_name(point)}" for what, point in at.used.items())
+    return Verdict(
+        question=claim.question,
+        where=at.network.label,
+        planned=at.evidence.confirms,
+        verdict=decision,
+        reason=reason,
+        measured=measured,
+        notes=(*cells, *_beside(claim, at), *_left_out(measured, at)),
+        scope=scope(at.evidence.profile, list(at.used.values())),
+    )
+
+
+def judge_row(claim: Claim, evidence: Evidence) -> list[Verdict]:
+    """Its verdicts, one for each network in which the profile asks it."""
+    return [_judge_at(claim, At(evidence, network)) for network in _networks(claim, evidence)]

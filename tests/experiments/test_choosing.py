@@ -1,0 +1,290 @@
+"""Choosing each method's cell: by validation error, exactly, over all its seeds, and never from half a grid."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from experiments.made import frozen, made_cells, record
+from scalefree.compose import run_config
+from scalefree.experiments import Cell, Result, experiment_names, load_experiment, settings
+from scalefree.experiments.choosing import choose, choose_again, fill_in, selection_grids, waited_for
+from scalefree.experiments.frozen import Cell as Chosen
+from scalefree.experiments.frozen import Frozen, read_frozen
+from scalefree.records import Record, run_identity
+
+# (method, step size, decay, seed) -> (test, validation) errors, DIVERGED, or MISSING.
+DIVERGED, MISSING = "diverged", None
+Outcome = tuple[float, float] | str | None
+Outcomes = Mapping[tuple[str, float, float, int], Outcome]
+
+
+def result(method: str, lr: float, decay: float, seed: int, outcome: Outcome, **more: object) -> Result:
+    name, _, granularity = method.partition("_by_")
+    values = {
+        "dataset": "digits",
+        "dataset.validation_fraction": 0.1,
+        "model": "resnet",
+        "model.batch_norm": False,
+        "optimizer": name,
+        "optimizer.granularity": granularity or "coordinate",
+        "optimizer.lr": lr,
+        "optimizer.weight_decay": decay,
+        "seed": seed,
+        **more,
+    }
+    config = run_config(values)
+    made = None
+    if outcome == DIVERGED:
+        made = record(config, None)
+    elif isinstance(outcome, tuple):
+        made = record(config, *outcome)
+    return Result(Cell(config, config, run_identity(config)), made)
+
+
+def chosen(outcomes: Outcomes) -> Mapping[str, Chosen]:
+    """The cells of the one network."""
+    results = [result(*key, outcome) for key, outcome in outcomes.items()]
+    return choose(settings(results)).cells.get("resnet20-nobn", {})
+
+
+def at(cells: Mapping[str, Chosen], method: str) -> tuple[float, float]:
+    return cells[method].lr, cells[method].weight_decay
+
+
+def test_validation_decides_and_never_the_test_set() -> None:
+    cells = chosen({("adamw", 1e-3, 1e-4, 100): (0.2, 0.4), ("adamw", 1e-3, 1e-3, 100): (0.3, 0.3)})
+    assert at(cells, "adamw") == (1e-3, 1e-3) and cells["adamw"].validation_error == 0.3
+
+
+def test_the_mean_over_seeds_decides() -> None:
+    cells = chosen(
+        {
+            ("adamw", 1e-3, 1e-4, 100): (0.0, 0.1),
+            ("adamw", 1e-3, 1e-4, 101): (0.0, 0.5),
+            ("adamw", 1e-3, 1e-3, 100): (0.0, 0.2),
+            ("adamw", 1e-3, 1e-3, 101): (0.0, 0.3),
+        }
+    )
+    assert at(cells, "adamw") == (1e-3, 1e-3) and cells["adamw"].validation_error == 0.25
+    assert [name.split("-seed")[1][:3] for name in cells["adamw"].chosen_by] == ["100", "101"]
+
+
+def test_each_method_chooses_for_itself_and_granularities_are_methods() -> None:
+    outcomes = {
+        (method, 1e-3, decay, 100): (0.5, 0.1 if decay == best else 0.4)
+        for method, best in {
+            "adamw": 1e-4,
+            "adaml2": 1e-3,
+            "adam_scaled_l2": 3e-3,
+            "adam_scaled_l2_by_layer": 1e-5,
+        }.items()
+        for decay in (1e-5, 1e-4, 1e-3, 3e-3)
+    }
+    cells = chosen(outcomes)
+    best = {method: cell.weight_decay for method, cell in cells.items() if not method.endswith("_decayed")}
+    assert best == {"adamw": 1e-4, "adaml2": 1e-3, "adam_scaled_l2": 3e-3, "adam_scaled_l2_by_layer": 1e-5}
+
+
+@pytest.mark.parametrize("other", [(0.9, 0.9), (1.0, 1.0)])
+def test_a_cell_with_a_diverged_run_does_not_win(other: tuple[float, float]) -> None:
+    outcomes: Outcomes = {
+        ("adamw", 1e-3, 1e-4, 100): (0.0, 0.0),
+        ("adamw", 1e-3, 1e-4, 101): DIVERGED,
+        ("adamw", 1e-3, 1e-3, 100): other,
+        ("adamw", 1e-3, 1e-3, 101): other,
+    }
+    assert at(chosen(outcomes), "adamw") == (1e-3, 1e-3)
+    assert chosen(dict(list(outcomes.items())[:2])) == {}, "where all diverged nothing is chosen"
+
+
+def test_ties_go_to_the_smaller_decay_then_to_the_smaller_step_size() -> None:
+    same = (0.5, 0.2)
+    outcomes = {("adamw", lr, decay, 100): same for lr in (2e-3, 1e-3, 4e-3) for decay in (1e-3, 1e-4, 3e-3)}
+    assert at(chosen(outcomes), "adamw") == (1e-3, 1e-4)
+
+
+def test_a_tie_is_one_of_wrong_images_whatever_order_floats_are_summed_in() -> None:
+    """7 + 1 + 1, 1 + 1 + 7 and 3 + 3 + 3 wrong images are as many; as floats the means differ in the last bit."""
+    wrong = {1e-1: (7, 1, 1), 1e-2: (1, 1, 7), 1e-3: (3, 3, 3)}
+    assert len({sum(count / 359 for count in counts) for counts in wrong.values()}) > 1, "or this test shows nothing"
+    for subset in ((1e-1, 1e-2, 1e-3), (1e-1, 1e-2), (1e-2, 1e-3), (1e-1, 1e-3)):
+        outcomes = {
+            ("adamw", 1e-3, decay, 100 + seed): (0.5, count / 359)
+            for decay in subset
+            for seed, count in enumerate(wrong[decay])
+        }
+        assert chosen(outcomes)["adamw"].weight_decay == min(subset)
+
+
+def test_one_image_less_wins() -> None:
+    outcomes = {
+        ("adamw", 1e-3, 1e-1, 100): (0.5, float(Fraction(1233, 5000))),
+        ("adamw", 1e-3, 1e-4, 100): (0.5, float(Fraction(1234, 5000))),
+    }
+    assert chosen(outcomes)["adamw"].weight_decay == 1e-1
+
+
+@pytest.mark.parametrize(
+    ("winner", "edges"),
+    [
+        ((2e-3, 1e-3), ()),
+        ((2e-3, 0.0), ()),
+        ((2e-3, 1e-2), ("larger weight_decay",)),
+        ((4e-3, 1e-3), ("larger lr",)),
+        ((1e-3, 1e-3), ("smaller lr",)),
+        ((1e-3, 1e-2), ("larger weight_decay", "smaller lr")),
+    ],
+)
+def test_edges_are_named(winner: tuple[float, float], edges: tuple[str, ...]) -> None:
+    """Nothing is below lambda = 0; a decay of 1e-3 is inside, though 0 is the only one below it."""
+    outcomes = {
+        ("adamw", lr, decay, 100): (0.5, 0.1 if (lr, decay) == winner else 0.3)
+        for lr in (1e-3, 2e-3, 4e-3)
+        for decay in (0.0, 1e-3, 1e-2)
+    }
+    assert chosen(outcomes)["adamw"].edges == edges
+
+
+def test_the_smallest_decay_is_an_edge_where_0_was_not_tried_and_a_diverged_cell_counts_as_tried() -> None:
+    outcomes: Outcomes = {
+        ("adamw", 1e-3, 1e-4, 100): (0.5, 0.1),
+        ("adamw", 1e-3, 1e-3, 100): (0.5, 0.3),
+        ("adamw", 2e-3, 1e-4, 100): DIVERGED,
+        ("adamw", 5e-4, 1e-4, 100): (0.5, 0.3),
+    }
+    assert chosen(outcomes)["adamw"].edges == ("smaller weight_decay",)
+
+
+def test_the_best_cell_with_a_decay_is_there_as_well() -> None:
+    outcomes = {
+        ("adamw", 1e-3, 0.0, 100): (0.5, 0.1),
+        ("adamw", 1e-3, 1e-4, 100): (0.5, 0.3),
+        ("adamw", 1e-3, 1e-3, 100): (0.5, 0.2),
+        ("adamw", 2e-3, 0.0, 100): (0.5, 0.2),
+    }
+    cells = chosen(outcomes)
+    assert at(cells, "adamw") == (1e-3, 0.0) and at(cells, "adamw_decayed") == (1e-3, 1e-3)
+    assert "adamw_decayed" not in chosen({key: value for key, value in outcomes.items() if key[2] == 0})
+
+
+@pytest.mark.parametrize("lacking", [MISSING, "no such cell"])
+def test_half_a_grid_of_one_method_chooses_nothing_for_it_and_keeps_no_other_from_it(lacking: Outcome) -> None:
+    outcomes: dict[tuple[str, float, float, int], Outcome] = {
+        (method, 1e-3, decay, seed): (0.5, 0.2)
+        for method in ("adamw", "adaml2")
+        for decay in (1e-4, 1e-3)
+        for seed in (100, 101)
+    }
+    if lacking is MISSING:
+        outcomes["adaml2", 1e-3, 1e-3, 101] = MISSING
+    assert {"adamw"} <= chosen(outcomes).keys() and ("adaml2" in chosen(outcomes)) == (lacking is not MISSING)
+
+
+def test_unusual_arms_choose_nothing() -> None:
+    outcomes = [(decay, {"optimizer.eps": 1e-3}) for decay in (1e-4, 1e-3)] + [(1e-4, {"replica": 1})]
+    results = [result("adamw", 1e-3, decay, 100, (0.5, 0.2), **more) for decay, more in outcomes]
+    assert choose(settings(results)) == Frozen({}, 0, "")
+
+
+# From here on the real experiments, at made validation errors.
+
+SELECTING = ("digits", "cifar16")
+
+
+def records_of(profile: str, wins: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Record]:
+    """A record of every selection run; the cells that `wins` names by optimizer are best at depths 56 and 80."""
+    found = {}
+    for cell in load_experiment("selection", profile).cells:
+        optimizer = cell.config.optimizer
+        best = (wins or {}).get(optimizer.name) == (optimizer.lr, optimizer.weight_decay)
+        if best or cell.identity not in found:
+            found[cell.identity] = record(cell.run, 0.5, 0.1 if best else 0.3)
+    return found
+
+
+def loaded(profile: str) -> dict[str, tuple[int, int]]:
+    """Cells and waiting runs by experiment."""
+    experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+    return {name: (len(of.cells), len(of.waiting)) for name, of in experiments.items() if name != "selection"}
+
+
+def test_on_digits_every_confirmation_run_has_its_cell_afterwards(tmp_path: Path) -> None:
+    with frozen(None, tmp_path):
+        assert sum(cells for cells, _ in loaded("digits").values()) == 0
+        waiting = loaded("digits")
+        # Not lambda = 0, at which a hundred times the decay would be the same cell.
+        wins = dict.fromkeys(("adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"), (2e-3, 1e-3))
+        added = fill_in("digits", records_of("digits", wins))
+        after = loaded("digits")
+        assert after == {name: (runs, 0) for name, (_, runs) in waiting.items()}
+        assert read_frozen("digits").cells == added
+        assert waited_for([load_experiment(name, "digits") for name in experiment_names()], "digits", {}) == []
+        for cell in load_experiment("corners", "digits").cells:
+            chosen = added[f"resnet{cell.config.model.depth}w8-nobn"][cell.config.optimizer.name]
+            assert (cell.config.optimizer.lr, cell.config.optimizer.weight_decay) == (chosen.lr, chosen.weight_decay)
+        assert fill_in("digits", records_of("digits")) == {}, "there is nothing left to choose"
+
+
+def test_on_cifar16_the_rows_at_depth_56_choose_and_what_has_no_grid_waits(tmp_path: Path) -> None:
+    wins = {"adamw": (1e-3, 1e-3), "adaml2": (1e-3, 3e-3), "adam_scaled_l2": (1e-3, 3e-4)}
+    with frozen(None, tmp_path):
+        added = fill_in("cifar16", records_of("cifar16", wins))
+        assert added.keys() == {"resnet56w8-nobn"}, "one run at depth 110 is no grid"
+        cells = added["resnet56w8-nobn"]
+        assert at(cells, "adamw") == at(cells, "adamw_decayed") == (1e-3, 1e-3)
+        assert at(cells, "adaml2") == (1e-3, 3e-3)
+        assert at(cells, "adam_metric_prox") == (1e-3, 0.0), "all its cells tie"
+        assert at(cells, "adam_metric_prox_decayed") == (1e-3, 3e-4)
+        assert cells["adaml2"].edges == ("larger weight_decay", "larger lr", "smaller lr")
+        assert cells["adam_scaled_l2"].edges == ("larger lr", "smaller lr")
+        assert {"adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"} <= cells.keys()
+        experiments = [load_experiment(name, "cifar16") for name in experiment_names()]
+        assert {cell.config.model.depth for of in experiments for cell in of.cells if of.name != "selection"} == {56}
+        lines = waited_for(experiments, "cifar16", {})
+        assert any(line.startswith("waiting: resnet110w8-nobn adamw, 5 runs; ") and "no grid" in line for line in lines)
+        assert not any("resnet56w8-nobn adamw" in line for line in lines)
+
+
+def test_at_lambda_0_every_method_has_adamws_run(tmp_path: Path) -> None:
+    """If it is the best, each of them chooses it, and what chose it is AdamW's record."""
+    with frozen(None, tmp_path):
+        added = fill_in("cifar16", records_of("cifar16", {"adamw": (1e-3, 0.0)}))
+        methods = added["resnet56w8-nobn"]
+        for method in ("adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"):
+            assert at(methods, method) == (1e-3, 0.0) and methods[method].chosen_by == methods["adamw"].chosen_by
+        assert read_frozen("cifar16").cells == added, "as the file is read"
+
+
+def test_filling_in_leaves_what_was_chosen_and_choosing_again_does_not(tmp_path: Path) -> None:
+    first, second = {"adamw": (1e-3, 3e-4)}, {"adamw": (1e-3, 1e-4)}
+    with frozen(None, tmp_path):
+        records = records_of("cifar16", first)
+        half = {key: of for key, of in records.items() if of.config["optimizer"]["name"] == "adamw"}
+        assert fill_in("cifar16", half)["resnet56w8-nobn"].keys() == {"adamw", "adamw_decayed"}
+        later = records_of("cifar16", second)
+        assert "adamw" not in fill_in("cifar16", later)["resnet56w8-nobn"]
+        assert at(read_frozen("cifar16").cells["resnet56w8-nobn"], "adamw") == (1e-3, 3e-4)
+        before, now = choose_again("cifar16", later)
+        assert at(before.cells["resnet56w8-nobn"], "adamw") == (1e-3, 3e-4)
+        assert at(now.cells["resnet56w8-nobn"], "adamw") == (1e-3, 1e-4)
+        assert read_frozen("cifar16") == now
+        # A grid that has grown, and is not complete, keeps its cell.
+        lacking = {key: of for key, of in records_of("cifar16", first).items() if "-wd1e-3-" not in of.name}
+        _, kept = choose_again("cifar16", lacking)
+        assert kept.cells == now.cells
+
+
+def test_choosing_again_forgets_cells_that_nothing_tries(tmp_path: Path) -> None:
+    with frozen(made_cells("cifar16"), tmp_path):
+        _, now = choose_again("cifar16", records_of("cifar16"))
+        assert now.cells.keys() == {"resnet56w8-nobn"} and "adamprox" not in now.cells["resnet56w8-nobn"]
+
+
+@pytest.mark.parametrize("profile", SELECTING)
+def test_without_records_nothing_is_written(profile: str, tmp_path: Path) -> None:
+    with frozen(None, tmp_path) as path:
+        assert fill_in(profile, {}) == {} and choose_again(profile, {}) == (Frozen({}, 0, ""), Frozen({}, 0, ""))
+        assert not path.exists()
+        assert all(grid.done == 0 < grid.runs for grid in selection_grids(profile, {}))
