@@ -13,11 +13,14 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from experiments.made import CELLS, Loaded, outcome
+from experiments.made import record as bare
+from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.experiments import with_records
+from scalefree.experiments import Cell, Point, Result, with_records
 from scalefree.experiments.arms import arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.frozen import Frozen
 from scalefree.experiments.results import settings
 from scalefree.records import Record, Store, run_identity
 
@@ -25,6 +28,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 # Interior bins as the records of this version have them.
 SIZES, RATES = np.arange(-27, 4), np.arange(-80, 41)
 PARAMETERS = 100_000
+SPLITS = ("train", "validation", "test")
+DIVERGED = -1.0
 GROUPS = ("stem", "stage1", "stage2", "stage3", "head")
 
 
@@ -98,6 +103,7 @@ def record(blank: Record, config: RunConfig, made: Made) -> Record:
     for name in ("augmented_train_loss", "train_loss"):
         final[f"final_{name}"] = float(arrays[name][-1]) if error is not None else None
     final["lowest_test_error"] = float(np.nanmin(arrays["test_error"])) if error is not None else None
+    held_out = config.dataset.validation_fraction > 0
     measured: dict[str, Any] = {}
     if error is not None:
         counts = histograms(config, made)["counts/network"][-1]
@@ -108,14 +114,14 @@ def record(blank: Record, config: RunConfig, made: Made) -> Record:
         blank,
         **{**parts, "final_metrics": final},
         **measured,
-        fingerprints={"train": "ab" * 32, "test": "cd" * 32},
+        fingerprints={name: "ab" * 32 for name in SPLITS if name != "validation" or held_out},
         timing={"wall_seconds": 60.0},
         parameters=PARAMETERS,
     )
 
 
 def curves(config: RunConfig, made: Made) -> Arrays:
-    """Errors that fall from 90 % to the end, evaluated as often as the run asks; three epochs of one that diverged."""
+    """Errors that fall from 90 % to the end, evaluated as often as the run asks; a quarter of it where it diverged."""
     epochs = config.training.epochs
     end = 0.9 if made.error is None else made.error / 100
     along = np.linspace(0, 1, epochs) if epochs > 1 else np.ones(1)
@@ -214,11 +220,11 @@ _WORLD = {
 def world(config: RunConfig) -> Made:
     """What the digits look like: methods part in deep networks without BatchNorm, where some seeds collapse.
 
-    Away from the cells that `experiments.made` freezes errors grow; the largest step size diverges in the deepest network.
+    Away from the cells that `experiments.made` freezes errors grow; the largest step size diverges where it is deepest.
     """
     arm, network = arm_of(config), network_of(config)
     shallow, growth, scale, decay = _WORLD[arm.method]
-    depth, seed = network.depth, config.seed
+    depth, seed, key = network.depth, config.seed, repr((config.optimizer, arm, network, config.seed))
     deep = min(1.0, max(0.0, math.log2(depth / 20) / 2)) ** 2
     if network.batch_norm or network.initialization != "kaiming":
         shallow, growth = 2.5, 1.0 if arm.method == "adamw" else 0.6
@@ -234,7 +240,7 @@ def world(config: RunConfig) -> Made:
     away = abs(math.log10(at.lr / lr)) + 0.5 * abs(math.log10(max(at.weight_decay, 1e-7) / decay_there))
     away *= arm.loss_multiplier == 1
     error += (1.5 + 9 * deep) * away**1.5
-    error += (0.5 + 2.5 * deep) * bell("seed", seed, depth) + (0.4 + 4 * deep) * bell("run", run_identity(config))
+    error += (0.5 + 2.5 * deep) * bell("seed", seed, depth) + (0.4 + 4 * deep) * bell("run", key)
     if deep > 0.9 and growth > 30 and chance("lucky", seed, arm.method) < -0.35:
         error -= 25
     if at.lr > 5e-3 and deep > 0.9 and arm.method in ("adaml2", "adam_metric_prox"):
@@ -242,8 +248,27 @@ def world(config: RunConfig) -> Made:
     error = min(max(error, 0.8), 90.0)
     return Made(
         error,
-        validation=max(0.5, error + 0.8 * bell("validation", run_identity(config))),
+        validation=max(0.5, error + 0.8 * bell("validation", key)),
         scale=(-4.0 - 5 * deep * (scale > 4), 1.0 + scale * (0.3 + 0.5 * deep) + 0.2 * bell("scale", seed, arm)),
         decay=(-decay, decay * (1 + 0.05 * bell("decay", seed, arm))),
         drowned=min(0.9, 0.04 + 0.1 * decay * (1 + 0.2 * chance(seed, arm.method))),
     )
+
+
+def point(errors: Mapping[int, float | None], **values: Any) -> tuple[Point, MadeStore]:
+    """A cell of small networks by its seeds' errors in points, DIVERGED or None for a missing run; and its store."""
+    shared = {"dataset": "digits", "model": "resnet", "model.depth": 8, "training.epochs": 4, "optimizer": "adamw"}
+    results, made = [], {}
+    for seed, error in errors.items():
+        config = run_config({**shared, **values, "seed": seed})
+        of = None if error is None else Made(None if error == DIVERGED else error)
+        found = None if of is None else record(bare(config, None), config, of)
+        results.append(Result(Cell(config, config, run_identity(config)), found))
+        if of is not None:
+            made[run_identity(config)] = (config, of)
+    return Point(tuple(results)), MadeStore(made)
+
+
+def evidence_of(store: MadeStore) -> Evidence:
+    """Evidence that has nothing but a store."""
+    return Evidence("hand-made", {}, store, Frozen({}, 0, ""), False)

@@ -63,7 +63,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     gaps.axhline(threshold, color=NEUTRAL, linewidth=0.9, dashes=(2, 1.5), gid="threshold")
     mark_cut_intervals(gaps)
     depth_axis(gaps, places)
-    gaps.set_xlabel("depth (log scale), and the mean difference with its interval", labelpad=31)
+    gaps.set_xlabel("depth (log scale), and mean [95 % interval]", labelpad=31)
     gaps.set_ylabel(f"test error, {look('adaml2').label} {MINUS} AdamW (points)")
     gaps.set_title("a  AdamW's advantage, seed by seed (claim 4b)")
     draw_by_depth(accuracies, points, METHODS, accuracy_of, 100.0)

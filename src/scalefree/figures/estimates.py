@@ -85,7 +85,8 @@ def estimates_note(shown: Iterable[Estimate]) -> str:
         "Small dots: seeds, which share initialisation, batches and augmentation between methods",
         f"large markers: their means{hollow}",
     ]
-    methods = list(dict.fromkeys(of.interval.method for of in drawn if of.interval is not None))
+    # Where all seeds agree the interval says more of its method than a caption needs.
+    methods = list(dict.fromkeys(of.interval.method.partition(" with")[0] for of in drawn if of.interval is not None))
     parts.append(f"bars: 95 % intervals of the means ({', '.join(methods)})" if methods else "no interval of one seed")
     if any(estimate.diverged for estimate in drawn):
         parts.append("crosses: diverged runs, counted as an error of 100 %")
