@@ -211,7 +211,8 @@ def computed(
 ) -> Verdict:
     """The verdict of a claim that needs no records; not judged where what was computed is not a finite number."""
     measured = finite(Measured(effect))
-    decision, reason = ("not judged", measured.problem) if measured.problem else decided
+    refused: tuple[Decision, str] = ("not judged", measured.problem)
+    decision, reason = refused if measured.problem else decided
     return Verdict(question, "", True, decision, reason, measured, tuple(notes), scope)
 
 

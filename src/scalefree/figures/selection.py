@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from scalefree.experiments.arms import Network
-from scalefree.experiments.evidence import SELECTION, Evidence
+from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.frozen import Cell
+from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.results import Point
 from scalefree.figures.caption import caption
 from scalefree.figures.entry import Entry, Pages
