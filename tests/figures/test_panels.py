@@ -22,7 +22,8 @@ from figures.hand_made import (
     world,
 )
 from figures.reading import caption, lines
-from scalefree.claims.planned import RANKED, judge
+from scalefree.claims.decay_order import RANKED
+from scalefree.claims.planned import judge
 from scalefree.config import RunConfig
 from scalefree.experiments import Point
 from scalefree.experiments.evidence import Evidence
