@@ -47,12 +47,12 @@ def _one_zero(value: Any) -> Any:
 
 
 def _as_floats(value: Any) -> Any:
-    """The values with 5 written 5.0: no declared type says which of the two an argument is."""
+    """The values with 5 written 5.0: no declared type says which of the two it is; above 2^53 no run has any."""
     if isinstance(value, dict):
         return {key: _as_floats(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_as_floats(inner) for inner in value]
-    return float(value) if type(value) is int else value
+    return float(value) if type(value) is int and abs(value) <= 2**53 else value
 
 
 def scientific_config(config: RunConfig) -> dict[str, Any]:
