@@ -136,13 +136,14 @@ def _grey(of: str, label: str, update: str) -> Optimizer:
     return Optimizer(of, label, GREYS[choice // 128 % len(GREYS)], marker, dash, update=update)
 
 
+def place(of: str) -> tuple[int, str]:
+    """Where a method stands among others: in the table's order, variants behind what they vary, unknown ones last."""
+    row = row_of(of)
+    return (len(OPTIMIZERS) if row is None else list(OPTIMIZERS).index(row.key), of)
+
+
 def ordered(methods: Iterable[str]) -> list[str]:
-    """Methods in the one order of all figures: that of the table, variants behind what they vary, the others last."""
-
-    def place(of: str) -> tuple[int, str]:
-        row = row_of(of)
-        return (len(OPTIMIZERS) if row is None else list(OPTIMIZERS).index(row.key), of)
-
+    """Methods in the one order of all figures, each once."""
     return sorted(set(methods), key=place)
 
 
