@@ -22,7 +22,7 @@ from scalefree.training import any_torch
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.
-CHECKPOINT_FORMAT = 3
+CHECKPOINT_FORMAT = 4
 # Of a torch optimizer's groups, what the configuration and the schedule alone decide.
 CONFIGURED = ("lr", "initial_lr", "weight_decay")
 KEYS = {"format", "identity", "flat", "model", "optimizer", "loss_second_moment", "progress"}
@@ -148,7 +148,7 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
     content = {
         "format": CHECKPOINT_FORMAT,
         "identity": identity,
-        "flat": task.config.runner != "plain",
+        "flat": None if task.layout is None else str(task.layout),
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
         "loss_second_moment": [] if task.loss_second_moment is None else task.loss_second_moment.u,
@@ -243,9 +243,11 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
     content = _read(path, task.device)
     if content["identity"] != identity:
         raise CheckpointError(f"{path} belongs to the run {content['identity']}, not to {identity}; remove it")
-    if content["flat"] != (task.config.runner != "plain"):
+    if (content["flat"] is None) != (task.layout is None):
         runner = "fast" if content["flat"] else "plain"
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
+    if task.layout is not None and content["flat"] != str(task.layout):
+        raise CheckpointError(f"{path} was saved on another kind of device; go on there, or remove it to start afresh")
     try:
         progress = Progress(**{**content["progress"], "not_finite": NotFinite(**content["progress"]["not_finite"])})
         _check_progress(progress, task)
