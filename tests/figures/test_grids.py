@@ -11,6 +11,7 @@ from figures.reading import caption, lines, texts, title
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.frozen import Cell, Frozen
 from scalefree.figures import pages, styled
 from scalefree.figures.published import is_published, mark_published_shares, published_grid
 
@@ -68,7 +69,7 @@ def test_a_selection_in_progress_says_so_and_how_far_it_is(in_progress: Figure) 
 def test_what_is_lowest_so_far_is_of_validation_and_among_complete_cells(begun: Evidence, in_progress: Figure) -> None:
     network, grid = next((n, of) for n, of in begun.grids("selection").items() if n.label == "resnet80w8-nobn")
     points = [point for point in grid["adamw"] if point.status == "completed"]
-    best = min(points, key=lambda point: point.mean_error("validation") or 0.0)
+    best = min(points, key=lambda point: point.exact_error("validation") or 0)
     assert network.depth == 80 and best.weight_decay < 1e-3
     cell = (f"{best.lr:.0e}".replace("e-0", "e-"), f"{best.weight_decay:.0e}".replace("e-0", "e-"))
     every = [framed(axes, "so far") for axes in panels(in_progress) if axes.get_title().startswith("AdamW")]
@@ -112,12 +113,13 @@ def test_what_is_one_run_is_said(full: Evidence, quick: Loaded) -> None:
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
-    """The paper's grids, which hold no images out, at two of its decays."""
+    """The paper's grids, which hold no images out, at two of its decays; cells are known at depth 110 alone."""
 
     def some(config: RunConfig) -> bool:
         return config.optimizer.weight_decay in (1e-4, 5e-4) and config.model.depth in (56, 110)
 
-    loaded = load("paper", None, tmp_path_factory.mktemp("paper"))
+    known = {"adamw": Cell(5e-4, 1e-4, None, ()), "adaml2": Cell(1e-3, 5e-4, None, ())}
+    loaded = load("paper", Frozen({"resnet110-nobn": known}, 0, ""), tmp_path_factory.mktemp("paper"))
     found = evidence(loaded, lambda config: world(config) if some(config) else None)
     with styled():
         return {**pages("without_bn", found), **pages("depth", found)}
@@ -131,16 +133,34 @@ def test_the_papers_numbers_stand_beside_resnet_110_only(papers: dict[str, Figur
     assert "read off its figures" in caption(papers["without_bn_resnet110-nobn"])
 
 
-def test_where_nothing_is_held_out_the_lowest_test_error_is_shown_and_compared_nowhere(
-    papers: dict[str, Figure],
+def test_published_cells_are_framed_as_such(papers: dict[str, Figure]) -> None:
+    sheet = papers["without_bn_resnet110-nobn"]
+    assert "black frame: the cell that is the best that is published" in caption(sheet)
+    assert framed(sheet.axes[0], "chosen") == {("5e-4", "1e-4")}
+    assert "each method at its own cell" in caption(sheet) and "validation" not in caption(sheet)
+    assert "are the best that are published. Nothing here was planned" in caption(papers["depth"])
+
+
+def test_where_no_cell_is_known_and_nothing_held_out_the_lowest_test_error_is_shown(papers: dict[str, Figure]) -> None:
+    sheet = papers["without_bn_resnet56-nobn"]
+    assert "each method where its test error is lowest" in caption(sheet) and "black frame" not in caption(sheet)
+    rings = [lines(axes, "lowest") for axes in sheet.axes[:2]]
+    cells = [text.get_text() for text in sheet.legends[0].get_texts()]
+    for axes, (ring,), cell in zip(sheet.axes[:2], rings, cells, strict=True):
+        row, column = (round(float(values[0])) for values in (ring.get_ydata(), ring.get_xdata()))
+        lr, decay = (of[at].get_text() for of, at in ((axes.get_yticklabels(), row), (axes.get_xticklabels(), column)))
+        assert f"at ({lr}, {decay}): " in cell
+
+
+def test_where_nothing_is_held_out_nothing_is_compared_but_at_known_cells(
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    said = caption(papers["without_bn_resnet110-nobn"])
-    assert "No images are held out to choose step sizes and decays, and test errors choose none here" in said
-    assert "each method where its test error is lowest" in said
-    assert list(papers["depth"].axes) == []
-    assert "depth: no images are held out to choose step sizes and decays, and test errors choose none here" in texts(
-        papers["depth"]
-    )
+    loaded = load("paper", Frozen({}, 0, ""), tmp_path_factory.mktemp("unknown"))
+    with styled():
+        (figure,) = pages("prox_equivalence", evidence(loaded, world)).values()
+    assert list(figure.axes) == []
+    said = "no images are held out to choose step sizes and decays, and test errors choose none here"
+    assert f"prox_equivalence: {said}" in texts(figure)
 
 
 PAPERS = {"dataset": "cifar10", "model": "resnet", "model.depth": 110, "model.batch_norm": False, "optimizer": "adamw"}

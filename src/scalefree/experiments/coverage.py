@@ -31,21 +31,24 @@ class Coverage:
     seconds_left: float | None
 
 
-def _work(config: Mapping[str, Any]) -> str:
-    """What the time of an epoch depends on: the images, the model and the batch size of a scientific configuration."""
-    dataset = config["dataset"]
-    images = dataset["name"], dataset["per_class"], dataset["resolution"] or 32
-    return repr((images, sorted(config["model"].items()), config["training"]["batch_size"]))
+Kind = tuple[object, ...]
 
 
-def seconds_per_epoch(records: Iterable[Record]) -> dict[str, float]:
-    """Median seconds per epoch by what it depends on, evaluation included, from what was trained."""
-    measured: dict[str, list[float]] = {}
+def _kind(values: Mapping[str, Any]) -> Kind:
+    """What decides the pace of a run, from its scientific configuration: images, model and batch size."""
+    dataset = values["dataset"]
+    model = sorted(values["model"].items())
+    return (dataset["name"], dataset["per_class"], dataset["resolution"], *model, values["training"]["batch_size"])
+
+
+def seconds_per_epoch(records: Iterable[Record]) -> dict[Kind, float]:
+    """Median seconds per epoch by kind of run, evaluation included, from what was trained."""
+    measured: dict[Kind, list[float]] = {}
     for record in records:
         if record.outcome.status == "completed":
-            config = record.config
-            measured.setdefault(_work(config), []).append(record.timing["wall_seconds"] / config["training"]["epochs"])
-    return {key: statistics.median(values) for key, values in measured.items()}
+            seconds = record.timing["wall_seconds"] / record.config["training"]["epochs"]
+            measured.setdefault(_kind(record.config), []).append(seconds)
+    return {kind: statistics.median(values) for kind, values in measured.items()}
 
 
 def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]) -> Coverage:
@@ -73,5 +76,5 @@ def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]
     )
 
 
-def _expected_seconds(config: RunConfig, pace: Mapping[str, float]) -> float:
-    return pace.get(_work(scientific_config(config)), math.nan) * config.training.epochs
+def _expected_seconds(config: RunConfig, pace: Mapping[Kind, float]) -> float:
+    return pace.get(_kind(scientific_config(config)), math.nan) * config.training.epochs

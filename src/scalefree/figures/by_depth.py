@@ -60,8 +60,8 @@ def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods:
 
 def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: float) -> None:
     """What holds all `values`, the best there can be (0 or 100) where they come near it, and chance if that is near."""
-    worse = [abs(value - best) for value in values] or [100.0]
-    low, high = min(worse), max(worse)
+    worse = [abs(value - best) for value in values]
+    low, high = min(worse), max(*worse, 1.0)
     chance_there = chance is not None and abs(chance - best) < 1.25 * high
     if chance is not None and chance_there:
         high = max(high, abs(chance - best))

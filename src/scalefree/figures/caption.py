@@ -54,7 +54,10 @@ def chosen_how(evidence: Evidence) -> str:
     if not evidence.frozen.cells:
         return nothing_chosen(evidence)
     seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
-    sentences = [f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}"]
+    how = (
+        f"were chosen by validation error on {seeds}" if evidence.frozen.records else "are the best that are published"
+    )
+    sentences = [f"Step sizes and decays (in parentheses) {how}"]
     if waiting := sum(map(len, evidence.waiting.values())):
         sentences.append(f"{_count(waiting, 'more cell')} wait for that choice")
     if evidence.confirms:

@@ -106,10 +106,10 @@ def _legend(methods: Sequence[str]) -> list[Line2D]:
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """Errors against depth, and below them the contrasts of the two deepest networks."""
     points = points_by_depth(evidence)
-    if not points:
+    shown = [point for of in points.values() for point in of.values()]
+    if not any(point.records for point in shown):
         return {}
     methods = [method for method in CORNERS if any(method in of for of in points.values())]
-    shown = [point for of in points.values() for point in of.values()]
     verdicts = judge(evidence, [number for contrast in CONTRASTS for number in contrast.numbers])
     networks = depths(evidence)[1:][-2:]
     measured = [[contrast.measured_in(evidence, network, verdicts) for network in networks] for contrast in CONTRASTS]

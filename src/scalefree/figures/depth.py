@@ -34,14 +34,14 @@ def _result(row: Row) -> str:
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """Paired differences against depth with their verdicts, and the accuracies."""
     points = {depth: of for depth, of in points_by_depth(evidence, METHODS).items() if len(of) == len(METHODS)}
-    if not points:
+    shown = [point for of in points.values() for point in of.values()]
+    if not any(point.records for point in shown):
         return {}
     networks = [network for network in depths(evidence) if network.depth in points]
     verdicts = judge(evidence, ("4b", "4c"))
     measured = {n.depth: Contrast(numbers=("4b",)).measured_in(evidence, n, verdicts) for n in networks}
     rows = {depth: found[0] for depth, found in measured.items() if found is not None}
     growth = [verdict for verdict in verdicts if verdict.question.number == "4c"]
-    shown = [point for of in points.values() for point in of.values()]
     marks = estimates_note([*map(accuracy_of, shown), *(row.estimate for row in rows.values())])
     notes = [marks, "Dashed: the claim's threshold", chosen_how(evidence), *sentences(growth)]
     figure = new_figure(2.9, entry.title, caption(evidence, shown, notes), method_entries(METHODS))

@@ -85,7 +85,8 @@ def _draw_grid(
 
 def _heatmap_note(evidence: Evidence, networks: Iterable[Network]) -> str:
     chosen = any(evidence.frozen.cells.get(network.label) for network in networks)
-    return HEATMAP_NOTE.format(frame="black frame: the cell that validation chose; " if chosen else "")
+    by = "validation chose" if evidence.frozen.records else "is the best that is published"
+    return HEATMAP_NOTE.format(frame=f"black frame: the cell that {by}; " if chosen else "")
 
 
 def _seeds_note(evidence: Evidence) -> str:
@@ -93,7 +94,7 @@ def _seeds_note(evidence: Evidence) -> str:
         return nothing_chosen(evidence)
     if evidence.results.get(SELECTION):
         return "The grids' seeds choose the cells and confirm nothing"
-    return "These seeds both choose the cells and are compared at them"
+    return "These seeds both choose the cells and are compared at them" if evidence.selects_itself else ""
 
 
 def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]) -> Figure:
@@ -109,14 +110,19 @@ def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]
     return draw_overview(grids, entry.title, text, norm, draw)
 
 
+def _only_test_errors(evidence: Evidence, network: Network) -> bool:
+    """Whether nothing but the test set can tell which runs of a network to show."""
+    return holds_nothing_out(evidence) and not evidence.frozen.cells.get(network.label)
+
+
 def _shown(evidence: Evidence, network: Network, grids: Methods) -> dict[str, Point]:
     """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay.
 
-    Where no images are held out, as in the paper, those of its lowest test error.
+    Where no cell is known and no images are held out to choose one, those of its lowest test error.
     """
     found: dict[str, Point] = {}
     for method, points in grids.items():
-        if holds_nothing_out(evidence):
+        if _only_test_errors(evidence, network):
             cell = _lowest(points)
             found.update((method, point) for point in points if (point.lr, point.weight_decay) == cell)
             continue
@@ -156,7 +162,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
     if points:
         seeds = sorted({seed for point in points.values() for seed in point.records})
         where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
-        where = "each method where its test error is lowest" if holds_nothing_out(evidence) else where
+        where = "each method where its test error is lowest" if _only_test_errors(evidence, network) else where
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
         notes += [f"Below: {named}, written (step size, decay)", CURVES_NOTE, f"Histograms: {measured_when(measured)}"]

@@ -61,7 +61,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         ),
     ),
     "batch_norm": (
-        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
+        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay", "adaml2", ("4a",)),
         Contrast(
             f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
             measure=partial(_annealed, "adaml2", "adamw_decayed"),
@@ -149,11 +149,11 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         arms = _arms([point for one in measured if one is not None for point in one[1]])
         if arms:
             found.append((network, rows, arms))
-    if not found:
+    shown = [point for _, _, arms in found for point in arms.values()]
+    if not any(point.records for point in shown):
         return {}
     also = sentences(judge(evidence, ALSO_SAID.get(entry.name, ())))
     heights = [max(_ROW * len(rows), _ARM * len(arms)) + 0.3 for _, rows, arms in found]
-    shown = [point for _, _, arms in found for point in arms.values()]
     every = [row for _, rows, _ in found for row in rows]
     # What the axis is like is said in the caption, which the page is made with.
     logarithmic = rows_axis(Figure().subplots(), every)

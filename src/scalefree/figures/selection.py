@@ -44,6 +44,8 @@ def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
 
 def _told(points: Sequence[Point], cell: Cell | None) -> str:
     """How much of a grid is there, while nothing has been chosen; after that where it should be extended."""
+    if len(points) == 1:
+        return "no choice"
     if cell is not None:
         return f"at the edge: {' and '.join(cell.edges)}" if cell.edges else ""
     return f"{sum(point.status in ('completed', 'diverged') for point in points)} of {len(points)} cells"
@@ -56,18 +58,22 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     if not every:
         return {}
     chosen = {(label, method): evidence.frozen.cells.get(label, {}).get(method) for label, method, _ in every}
-    made = sum(cell is not None for cell in chosen.values())
+    # A single point chooses nothing.
+    choices = [(label, method) for label, method, points in every if len(points) > 1]
+    made = sum(chosen[of] is not None for of in choices)
     title, notes = entry.title, [NOTE]
     if made:
         notes.append(CHOSEN)
-    if made < len(every):
-        state = f"{made} of {len(every)} methods have a cell" if made else "no cell has been chosen yet"
+    if made < len(choices):
+        state = f"{made} of {len(choices)} grids have chosen" if made else "no cell has been chosen yet"
         title, notes = f"{title}: in progress, {state}", [*notes, SO_FAR]
     norm = error_norm(_grid(points) for _, _, points in every)
 
     def draw_grid(axes: Axes, network: Network, method: str, points: Sequence[Point]) -> str:
         cell, grid = chosen[network.label, method], _grid(points)
         framed = _lowest(points) if cell is None else (cell.lr, cell.weight_decay)
+        if len(points) == 1:
+            framed = None
         if framed is not None and not (framed[0] in grid.lrs and framed[1] in grid.weight_decays):
             framed = None
         draw_heatmap(axes, grid, norm, framed, labels=False, preliminary=cell is None)
