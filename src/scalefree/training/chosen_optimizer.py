@@ -58,7 +58,7 @@ def check_optimizers(optimizers: Iterable[OptimizerConfig]) -> None:
     """Refuse optimizers that cannot train.
 
     Raises:
-        ConfigError: a line for each.
+        ConfigError: naming each, on one line.
     """
     check_table()
     wrong: dict[str, None] = {}
@@ -68,7 +68,7 @@ def check_optimizers(optimizers: Iterable[OptimizerConfig]) -> None:
         except ConfigError as error:
             wrong[str(error)] = None
     if wrong:
-        raise ConfigError("\n".join(wrong))
+        raise ConfigError("; ".join(wrong))
 
 
 def build_optimizer(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
