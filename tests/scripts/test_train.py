@@ -71,7 +71,7 @@ def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
     swept = ("optimizer=torch", "optimizer.target=torch.optim.LBFGS,torch.optim.Nadam", "seed=0,1")
     assert train("-m", *launcher, *swept, *TINY) == 2
     out, err = capfd.readouterr()
-    told = [line for line in err.splitlines() if line.startswith("error: ")]
+    told = {line for line in err.splitlines() if line.startswith("error: ")}
     assert len(told) == (4 if launcher else 1)
     named = [name for line in told for name in ("LBFGS needs a closure", "no attribute 'Nadam'") if name in line]
     assert len(set(named)) == 2
