@@ -12,6 +12,7 @@ from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError, validate
 from scalefree.experiments import Experiment, experiment_names, load_experiment, profile_names, runs_of
 from scalefree.experiments.grid import product
+from scalefree.experiments.results import settings, with_records
 
 # paper.md, section 3: the grid, and section 5: the models.
 PAPER_LRS = {5e-5, 1e-4, 5e-4, 1e-3, 5e-3}
@@ -171,6 +172,29 @@ def test_an_experiment_of_ones_own(load: Callable[[object], Experiment]) -> None
     assert {c.config.training.epochs for c in experiment.cells} == {2}, "the profile's overrides"
     assert len(runs_of([experiment])) == 6
     assert load({"quick": [GRID]}).cells == ()
+
+
+def test_a_grid_of_torch_optimizers_shares_no_run(load: Callable[[object], Experiment]) -> None:
+    torchs = {
+        **GRID,
+        "optimizer": "torch",
+        "optimizer.target": ["torch.optim.Adam", "torch.optim.NAdam"],
+        "optimizer.arguments": [{}, {"betas": [0.8, 0.99]}],
+    }
+    experiment = load({"smoke": [GRID, torchs]})
+    assert len(experiment.cells) == 12 and len(runs_of([experiment])) == 11
+    assert all(cell.run == cell.config for cell in experiment.cells[4:])
+    settings_of = settings(with_records(experiment, {}))
+    assert [setting.optimizers for setting in settings_of] == [
+        (
+            "adamw",
+            "adaml2",
+            "torch.optim.Adam()",
+            "torch.optim.Adam(betas=[0.8,0.99])",
+            "torch.optim.NAdam()",
+            "torch.optim.NAdam(betas=[0.8,0.99])",
+        )
+    ]
 
 
 @pytest.mark.parametrize(

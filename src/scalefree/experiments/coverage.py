@@ -38,7 +38,7 @@ def _kind(values: Mapping[str, Any]) -> Kind:
     """What decides the pace of a run, from its scientific configuration: images, model and batch size."""
     dataset = values["dataset"]
     model = sorted(values["model"].items())
-    return (dataset["name"], dataset.get("resolution"), *model, values["training"]["batch_size"])
+    return (dataset["name"], dataset["per_class"], dataset["resolution"], *model, values["training"]["batch_size"])
 
 
 def seconds_per_epoch(records: Iterable[Record]) -> dict[Kind, float]:

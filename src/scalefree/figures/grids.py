@@ -10,7 +10,8 @@ from scalefree.experiments.arms import Network
 from scalefree.experiments.names import network_name
 from scalefree.experiments.results import Point
 from scalefree.figures.heatmap import error_colorbar
-from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, look, new_figure, ordered
+from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, look, new_figure
+from scalefree.optimizers import ordered
 
 # A network's grids by method.
 Methods = Mapping[str, Sequence[Point]]

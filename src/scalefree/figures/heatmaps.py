@@ -23,15 +23,16 @@ from scalefree.figures.estimates import error_of
 from scalefree.figures.grids import Methods, draw_overview
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_colorbar, error_grid, error_norm
 from scalefree.figures.histograms import (
-    UPDATE_SCALE_LABEL,
     draw_histogram,
     histogram_of,
     measured_when,
     update_scale_axis,
+    update_scale_label,
 )
 from scalefree.figures.published import NOTE as PUBLISHED_NOTE
 from scalefree.figures.published import PUBLISHED, is_published, mark_published_shares, published_grid
-from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure, ordered
+from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure
+from scalefree.optimizers import ordered
 
 HEATMAP_NOTE = (
     "Cells: mean final test error over seeds; {frame}ring: the lowest mean test error, by which the paper chooses and "
@@ -197,7 +198,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
                     below[2], histogram, look(method).color, line_dash(points, method), fill=len(measured) == 1
                 )
                 update_scale_axis(below[2], histogram)
-        below[2].set_xlabel(UPDATE_SCALE_LABEL)
+        below[2].set_xlabel(update_scale_label(points))
         below[2].set_ylabel("share of coordinates")
         if published:
             mark_published_shares(below[2])

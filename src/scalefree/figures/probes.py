@@ -30,7 +30,8 @@ from scalefree.figures.estimates import (
     rows_axis,
     rows_note,
 )
-from scalefree.figures.style import MINUS, look, new_figure, ordered
+from scalefree.figures.style import MINUS, look, new_figure
+from scalefree.optimizers import ordered
 
 # Inches: of a comparison, and of an arm.
 _ROW, _ARM = 0.66, 0.42

@@ -13,6 +13,9 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from scalefree import optimizers
+from scalefree.optimizers import Dash, ordered
+
 STYLE_SHEET = Path(__file__).with_name("scalefree.mplstyle")
 
 # Inches: the text width of a one-column paper, so that the font sizes of the sheet are the printed ones.
@@ -36,45 +39,7 @@ STEP_SIZE_LABEL = f"step size {ALPHA}"
 
 NEUTRAL, LIGHT = "#555555", "#dcdcdc"
 
-# Okabe and Ito's palette, distinguishable with every common colour blindness; a marker and a dash beside it.
-COLORS = {
-    "adamw": "#0072B2",
-    "adamprox": "#009E73",
-    "adam_scaled_l2": "#E69F00",
-    "adam_scaled_l2_by_layer": "#E69F00",
-    "adam_scaled_l2_by_network": "#E69F00",
-    "adam_metric_prox": "#CC79A7",
-    "adaml2": "#D55E00",
-}
-MARKERS = {
-    "adamw": "o",
-    "adamprox": "^",
-    "adam_scaled_l2": "P",
-    "adam_scaled_l2_by_layer": "X",
-    "adam_scaled_l2_by_network": "v",
-    "adam_metric_prox": "D",
-    "adaml2": "s",
-}
-Dash = tuple[float, tuple[float, ...]]
-DASHES: dict[str, Dash] = {
-    "adamw": (0, ()),
-    "adamprox": (0, (1.2, 1.2)),
-    "adam_scaled_l2": (0, (3, 1, 1, 1, 1, 1)),
-    "adam_scaled_l2_by_layer": (0, (6, 1, 2, 1)),
-    "adam_scaled_l2_by_network": (0, (1, 2)),
-    "adam_metric_prox": (0, (4, 1, 1, 1)),
-    "adaml2": (0, (5, 1.2)),
-}
 _L2 = "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}"
-NAMES = {
-    "adamw": "AdamW",
-    "adamprox": "AdamProx",
-    "adam_scaled_l2": f"scaled {_L2}",
-    "adam_scaled_l2_by_layer": f"scaled {_L2} by layer",
-    "adam_scaled_l2_by_network": f"scaled {_L2} by network",
-    "adam_metric_prox": "metric prox",
-    "adaml2": _L2,
-}
 
 
 @dataclass(frozen=True)
@@ -92,19 +57,9 @@ BLACK = Look("", "black", "D", (0, ()))
 
 
 def look(method: str) -> Look:
-    """What a method looks like; one that is not known is grey and called by its own word."""
-    return Look(
-        NAMES.get(method, method),
-        COLORS.get(method, NEUTRAL),
-        MARKERS.get(method, "*"),
-        DASHES.get(method, (0, (3, 1))),
-    )
-
-
-def ordered(methods: Iterable[str]) -> list[str]:
-    """Methods in the one order of all figures, whatever the order in which a grid lists them; unknown ones last."""
-    known = list(NAMES)
-    return sorted(set(methods), key=lambda of: (known.index(of) if of in known else len(known), of))
+    """What a method looks like, as the table of optimizers says."""
+    of = optimizers.look(method)
+    return Look(typeset(of.label), of.color, of.marker, of.dash)
 
 
 def typeset(text: str) -> str:

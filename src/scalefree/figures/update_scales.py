@@ -7,11 +7,11 @@ from scalefree.figures.by_depth import CORNERS, points_by_depth
 from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.histograms import (
-    UPDATE_SCALE_LABEL,
     draw_histogram,
     histogram_of,
     measured_when,
     update_scale_axis,
+    update_scale_label,
 )
 from scalefree.figures.style import look, new_figure
 
@@ -65,6 +65,6 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
             if place == 0:
                 axes.set_title(look_of.label)
             if place == len(points) - 1:
-                axes.set_xlabel(UPDATE_SCALE_LABEL)
+                axes.set_xlabel(update_scale_label([method]))
         row[0].set_ylabel(f"depth {depth}\nshare")
     return {entry.name: figure}
