@@ -31,7 +31,7 @@ def verdict_of(place: str, loaded: Loaded, model: Model) -> Verdict:
 )
 def test_peak(mean: float, size: float, expected: str, digits: Loaded) -> None:
     verdict = verdict_of(PEAK, digits, shifted(alike, Runs(DEEP, "adamw"), scattered(mean, size, 20), "peak"))
-    assert (verdict.verdict, verdict.effect) == (expected, pytest.approx(mean))
+    assert verdict.verdict == expected and verdict.effect == pytest.approx(mean)
 
 
 # Bins of the first and last median, and how many bins there are, the second to last being all above the largest.
@@ -235,11 +235,11 @@ def test_methods_without_decay_have_no_place_in_the_order(tmp_path_factory: pyte
     four = load("digits", made_cells("digits", **zero), tmp_path_factory.mktemp("zero"))
     verdict = verdict_of(ORDER, four, ordered(errors))
     # One order in 24 is the largest: too little to judge, and shown all the same.
-    assert (verdict.verdict, verdict.effect) == ("not judged", pytest.approx(1))
+    assert verdict.verdict == "not judged" and verdict.effect == pytest.approx(1)
     assert verdict.reason.startswith("descriptive") and verdict.measured.chance == 1
     five = load("digits", made_cells("digits", adaml2=(1e-3, 0.0)), tmp_path_factory.mktemp("one"))
     verdict = verdict_of(ORDER, five, ordered(errors))
-    assert (verdict.verdict, verdict.effect) == ("supported", pytest.approx(1))
+    assert verdict.verdict == "supported" and verdict.effect == pytest.approx(1)
     assert verdict.measured.chance == pytest.approx(1 / 120)
     three = load("digits", made_cells("digits", **zero, adamw=(1e-3, 0.0)), tmp_path_factory.mktemp("zeros"))
     verdict = verdict_of(ORDER, three, ordered(errors))

@@ -108,7 +108,8 @@ def test_four_methods_are_described_and_not_judged(cifar16: Loaded) -> None:
         return Made(20 + 5 * spread, decay_spread=spread)
 
     verdict = judged(cifar16, model, "14")["14-resnet110w8-nobn"]
-    assert (verdict.verdict, verdict.effect) == ("not judged", pytest.approx(1)) and "4 methods" in verdict.reason
+    assert verdict.effect == pytest.approx(1)
+    assert verdict.verdict == "not judged" and "4 methods" in verdict.reason
 
 
 def test_planned_is_what_a_profile_with_selection_seeds_asks(profiles: dict[str, Loaded], quick: Loaded) -> None:

@@ -214,7 +214,7 @@ def computed(
 ) -> Verdict:
     """The verdict of a claim that needs no records; not judged where what was computed is not a finite number."""
     measured = finite(Measured(effect))
-    decision, reason = ("not judged", measured.problem) if measured.problem else decided
+    decision, reason = decide(question, measured) if measured.problem else decided
     return Verdict(question, "", True, decision, reason, measured, tuple(notes), scope)
 
 

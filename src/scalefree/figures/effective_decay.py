@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from scalefree.claims.planned import RANKED, judge
+from scalefree.claims.decay_order import RANKED
+from scalefree.claims.planned import judge
 from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing, errors, scalars
 from scalefree.experiments.names import cell_name, network_name

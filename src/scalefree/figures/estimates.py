@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from scalefree.claims.planned import LEAST_SPREAD
+from scalefree.claims.rows import LEAST_SPREAD
 from scalefree.claims.verdict import Verdict, quantity
 from scalefree.experiments.evidence import errors
 from scalefree.experiments.intervals import Interval, mean_interval

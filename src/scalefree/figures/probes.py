@@ -9,7 +9,8 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from scalefree.claims.planned import At, judge
+from scalefree.claims.at import At
+from scalefree.claims.planned import judge
 from scalefree.experiments.arms import Network, arm_of
 from scalefree.experiments.evidence import Evidence, describe
 from scalefree.experiments.names import cell_name, network_name, number
