@@ -94,8 +94,8 @@ def exact_signed_rank(x: Sample) -> float:
     ranks = stats.rankdata(np.abs(x))
     seen = sum(rank for rank, value in zip(ranks, x, strict=True) if value > 0)
     sums = [sum(itertools.compress(ranks, signs)) for signs in itertools.product((0, 1), repeat=len(x))]
-    above, below = (float(np.mean(tail)) for tail in ([s >= seen for s in sums], [s <= seen for s in sums]))
-    return min(1.0, 2 * above, 2 * below)
+    above, below = (sum(s >= seen for s in sums), sum(s <= seen for s in sums))
+    return min(1.0, 2 * above / len(sums), 2 * below / len(sums))
 
 
 def test_signed_ranks() -> None:
