@@ -64,14 +64,15 @@ def test_what_is_missing_says_why_and_whether_it_is_planned(tmp_path: Path) -> N
         return config.optimizer.name == "adaml2" and config.seed in (3, 4)
 
     found = gathered("digits", tmp_path, lambda config: 0.5, dataclasses.replace(cells, cells=some), lacking)
-    for ask, said, asked in (
+    asks: list[tuple[Callable[[], object], str, bool]] = [
         (lambda: found.point("resnet9-nobn", Arm("adamw")), "resnet9-nobn: AdamW is not trained under this", False),
         (lambda: found.point(DEEP, Arm("adamw", eps=1e-2)), "AdamW, eps 1e-2 is not trained under this", False),
         (lambda: found.planned(DEEP, Arm("adamw", eps=1e-2)), "AdamW, eps 1e-2 is not trained under this", False),
         (lambda: found.point(DEEP, Arm("adaml2"), "adamw"), "Adam-l2 is not trained at the cell of adamw", False),
         (lambda: found.point("resnet38w8-nobn", Arm("adamw")), "no cell has been chosen for adamw yet", True),
         (lambda: found.complete(DEEP, Arm("adaml2")), "Adam-l2 has 18 of 20 seeds", True),
-    ):
+    ]
+    for ask, said, asked in asks:
         with pytest.raises(Missing, match=said) as missing:
             ask()
         assert missing.value.asked == asked
