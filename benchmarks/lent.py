@@ -1,13 +1,15 @@
 """What a GPU that nobody has tried before does with this package, in three minutes and in order of worth.
 
-    python -m benchmarks.lent DATA OUT [SECONDS [DEVICE]]
+    python -m benchmarks.lent [--kernels] DATA OUT [SECONDS [DEVICE]]
 
 DATA holds the packed CIFAR-10 of scripts/pack.py. Prints a line per stage; what fails, and the kernels' times, lie in
-OUT. No stage stops another; one that would begin too late is left out. This process never touches the GPU, so each
-stage's workers are forks of it: they start at once, with the data and torch in memory.
+OUT. With --kernels only what concerns our own kernels, in one minute. No stage stops another; one that would begin too
+late is left out. This process never touches the GPU, so each stage's workers are forks of it: they start at once, with
+the data and torch in memory.
 """
 
 import itertools
+import math
 import multiprocessing
 import os
 import platform
@@ -30,11 +32,13 @@ from benchmarks.stages import in_turn
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments import load_experiment
 from scalefree.launching.mps import multi_process_service
-from scalefree.training import flat, run
+from scalefree.training import run
+from scalefree.training import task as tasks
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import set_precision, synchronize
 from scalefree.training.equality import distances
 from scalefree.training.evaluation import evaluate_all
+from scalefree.training.native import device_code
 from scalefree.training.task import Task, build_task, load_data
 from scalefree.training.trainer import captures, steps
 
@@ -132,15 +136,11 @@ def prepared_task(config: RunConfig, variant: str) -> Task:
     """A task ready to be captured; the variants change what no key does."""
     device = torch.device(config.device)
     set_precision(config.precision, device)
-    if "contiguous" in variant:
-        flat._shaped = lambda part, shape: part.view(shape)
-        flat._in_order = lambda parameter: parameter.reshape(-1)
+    if "cudnn" in variant:
+        tasks.use_residual_kernels = lambda *_: False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = "free" not in variant
     torch.backends.cudnn.benchmark = "timed" in variant
-    task = build_task(config, load_data(config.dataset), device)
-    if "contiguous" in variant:
-        task.batches.normalization.memory_format = torch.contiguous_format
-    return task
+    return build_task(config, load_data(config.dataset), device)
 
 
 def endless(task: Task) -> Iterator[Tensor]:
@@ -173,7 +173,8 @@ def kernels(config: RunConfig, out: Path) -> Iterator[str]:
     """Where the time of a captured step goes, in a file; yields its two sums."""
     from torch.profiler import ProfilerActivity, profile
 
-    taken = endless(prepared_task(config, ""))
+    task = prepared_task(config, "")
+    taken = endless(task)
     for _ in itertools.islice(taken, 20):
         pass
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
@@ -186,7 +187,8 @@ def kernels(config: RunConfig, out: Path) -> Iterator[str]:
     (out / "kernels.txt").write_text("\n".join(sorted(lines, reverse=True)) + "\n")
     yield (
         f"{sum(count for _, count in own.values()) / 10:.0f} kernels and copies a step, "
-        f"{sum(time for time, _ in own.values()) / 10:.0f} us on the device; kernels.txt"
+        f"{sum(time for time, _ in own.values()) / 10:.0f} us on the device with {task.native}; "
+        "kernels.txt"
     )
 
 
@@ -198,6 +200,18 @@ def equality(config: RunConfig) -> Iterator[str]:
     found = distances(config, load_data(config.dataset), device)
     verdict = found.too_large(config.precision) or "equal"
     yield f"{verdict} ({found.describe()}), {time.perf_counter() - started:.1f} s"
+
+
+def without_compiler(config: RunConfig) -> Iterator[str]:
+    """Some steps where NVRTC fails: torch's convolutions take our kernels' place."""
+
+    def refuse(source: str, architecture: str) -> bytes:
+        raise device_code.DeviceError("no NVRTC, for this test")
+
+    device_code._cached = refuse
+    task = prepared_task(config, "")
+    *_, loss = itertools.islice(endless(task), 5)
+    yield f"convolutions of {task.native or 'torch'}, loss {float(loss):.4g}"
 
 
 def evaluation(config: RunConfig) -> Iterator[str]:
@@ -255,6 +269,18 @@ def said(session: Session, name: str, function: Callable[..., Iterator[str]], *a
                 fork.close()
 
 
+def said_at_once(session: Session, stages: Mapping[str, tuple[Any, ...]], needs: float) -> None:
+    """Several of them side by side: none of them is timed."""
+    with session.stage(", ".join(stages), needs) as may:
+        forks = {name: Fork(*arguments) for name, arguments in stages.items()} if may else {}
+        for name, fork in forks.items():
+            with session.stage(name, -math.inf):  # it runs already
+                try:
+                    session.say(f"{name}: {fork.get()}")
+                finally:
+                    fork.close()
+
+
 def forked() -> Iterator[str]:
     """Whether a fork of this process can use CUDA: torch refuses it once the parent has asked for devices."""
     yield "refused by torch" if torch.cuda._is_in_bad_fork() else "may use CUDA"
@@ -300,8 +326,9 @@ def tests(session: Session) -> None:
 
 def main() -> None:
     """See the module."""
-    data, out, *rest = sys.argv[1:]
-    session = Session(Path(out), float(rest[0]) if rest else 170.0)
+    only_kernels = sys.argv[1] == "--kernels"
+    data, out, *rest = sys.argv[1 + only_kernels :]
+    session = Session(Path(out), float(rest[0]) if rest else 60.0 if only_kernels else 170.0)
     session.out.mkdir(parents=True, exist_ok=True)
     device = rest[1] if len(rest) > 1 else "cuda"
     torch.set_num_threads(1)
@@ -327,14 +354,27 @@ def main() -> None:
                 return together(session, name, [(subject, variant, seconds)], seconds)
         return 0.0
 
-    def at_once(runs: int, subject: RunConfig, variant: str = "", mps: bool = True) -> None:
+    def at_once(runs: int, subject: RunConfig, variant: str = "", mps: bool = True, seconds: float = 6.0) -> None:
         name = f"{runs} at once{' under MPS' if mps else ''}, depth {subject.model.depth} {subject.precision} {variant}"
-        with session.stage(name, 16) as may:
+        with session.stage(name, 10 + seconds) as may:
             if may:
                 with multi_process_service() if mps else nullcontext():
-                    many = [(with_values(subject, {"seed": seed}), variant, 6.0) for seed in range(runs)]
-                    together(session, name, many, 6.0)
+                    many = [(with_values(subject, {"seed": seed}), variant, seconds) for seed in range(runs)]
+                    together(session, name, many, seconds)
 
+    if only_kernels:
+        stages: dict[str, tuple[Any, ...]] = {
+            f"equality, depth {depth} fp32": (equality, of(depth)) for depth in (56, 20, 110)
+        }
+        stages["kernels"] = (kernels, of(56), session.out)
+        stages["without NVRTC"] = (without_compiler, of(20))
+        said_at_once(session, stages, needs=10)
+        alone("alone, depth 56 fp32", of(56), seconds=1.5)
+        for runs in (24, 32, 16):
+            at_once(runs, of(56), seconds=3.0)
+        for depth in (20, 110):
+            alone(f"alone, depth {depth} fp32", of(depth), seconds=1.5)
+        return
     whole = with_values(of(20), tiny)
     said(session, "a small run to its record", small_run, whole, needs=20)
     said(session, "the same, plain", small_run, with_values(whole, {"runner": "plain", "seed": 101}), needs=20)
@@ -343,7 +383,7 @@ def main() -> None:
     said(session, "kernels", kernels, of(56), session.out, needs=15)
     at_once(8, of(56))
     at_once(16, of(56))
-    for variant in ("contiguous", "free", "timed", "contiguous timed"):
+    for variant in ("cudnn", "cudnn free", "cudnn timed"):
         rates[variant] = alone(f"alone, depth 56 fp32, {variant}", of(56), variant)
     best = max(rates, key=lambda variant: rates[variant])
     if rates[best] > 1.1 * rates[""]:

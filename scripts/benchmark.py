@@ -10,8 +10,9 @@ import logging
 import sys
 from pathlib import Path
 
-from command_line import parse
-from streams import begin
+from scalefree.command_line import choice, given, parse, refused
+from scalefree.config import DEVICES
+from scalefree.streams import begin
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is no part of the package
 
@@ -19,22 +20,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is n
 def main() -> int:
     """Exit codes: 0 done, 1 something could not be measured, 2 refused before any work."""
     try:
-        options = parse(sys.argv[1:], results_dir="results", dataset_root="", device="auto")
+        options = parse(given(), results_dir="results", dataset_root="", device="auto")
+        named = choice(options, "device", *DEVICES)
         from benchmarks import suite, table
+        from scalefree.data import DatasetError
         from scalefree.training.device import choose_device
 
-        device = choose_device(options["device"])
+        device = choose_device(named)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     logging.basicConfig(level=logging.WARNING)
     results_dir = Path(options["results_dir"])
-    result = suite.run(
-        device,
-        suite.sizes_for(device),
-        options["dataset_root"] or None,
-        keep=lambda so_far: table.write(so_far, results_dir),
-    )
+    try:
+        result = suite.run(
+            device,
+            suite.sizes_for(device),
+            options["dataset_root"] or None,
+            keep=lambda so_far: table.write(so_far, results_dir),
+        )
+    except DatasetError as error:  # the images come first
+        return refused(error)
     written = table.write(result, results_dir)
     print(table.page(result))
     print(*written, sep="\n")

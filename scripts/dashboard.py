@@ -7,28 +7,28 @@ Needs a wandb account (`wandb login`) and the extra `dashboards`. Running it twi
 
 import sys
 
-from command_line import parse
-from streams import begin
+from scalefree.command_line import given, parse, refused
+from scalefree.streams import begin
+from scalefree.wandb_names import check_wandb_address
 
 
 def main() -> int:
-    """Exit codes: 0 done, 1 wandb refused or does not answer, 2 an unknown or missing argument."""
+    """Exit codes: 0 done, 1 wandb refused or does not answer, 2 an unknown or missing argument, or not installed."""
     try:
-        options = parse(sys.argv[1:], entity="", project="scalefree")
+        options = parse(given(), entity="", project="scalefree")
         if not options["entity"]:
             raise ValueError("entity= is missing: the user or team on wandb that owns the project")
+        check_wandb_address(options["project"], options["entity"])
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     try:
         from scalefree.dashboards.publish import publish
     except ModuleNotFoundError as error:
-        print(f"error: {error}; pip install '.[dashboards]' brings what dashboards need", file=sys.stderr)
-        return 1
+        return refused(f"{error}; in the checkout, make setup or pip install -e '.[dashboards]' brings it")
     try:
         published = publish(options["entity"], options["project"])
     except Exception as error:  # wandb, its workspaces and their transport each raise kinds of their own
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        refused(f"{type(error).__name__}: {error}")
         return 1
     for one in published:
         print(f"{one.change:>9}  {one.title}: {one.url}")

@@ -16,21 +16,20 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from command_line import parse, whole_number
-from drawing import show
+from scalefree.command_line import given, parse, refused, whole_number
+from scalefree.drawing import show
 from scalefree.figures import draw_atlas
 from scalefree.files import atomic_write
-from scalefree.paths import written_path
+from scalefree.streams import begin
 from scalefree.terminal import shown
 from scalefree.theory import atlas
 from scalefree.theory.atlas_decay import KINDS
 from scalefree.theory.atlas_page import MEANINGS, page
 from scalefree.theory.atlas_subjects import COLLECTION, PACKAGES, Refused, Subject, named, subjects
-from streams import begin
 
 # Columns whose values have a meaning each.
 _KINDS = ("decay", "if_coupled", "if_decoupled", "if_fixed")
-PAGE = Path(__file__).parents[1] / "docs" / "atlas.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "atlas.md"
 
 
 def constructor_arguments(text: str) -> dict[str, Any]:
@@ -79,23 +78,21 @@ def main() -> int:
     """Exit codes: 0 measured, 1 pytorch_optimizer is not installed, 2 an argument that makes no sense."""
     try:
         defaults = {"target": "", "arguments": "", "results_dir": "results", "jobs": "1", "page": str(PAGE)}
-        options = parse(sys.argv[1:], **defaults)
+        options = parse(given(), **defaults)
         if options["target"]:
             sys.path.append(os.getcwd())  # for an optimizer of one's own
             tell(named(options["target"]).with_arguments(constructor_arguments(options["arguments"])))
         elif options["arguments"]:
             raise ValueError("arguments= needs the target= whose arguments they are")
         else:
-            options["page"] = written_path("page", options["page"])
             tell_all(options)
     except ModuleNotFoundError as error:
         if error.name != COLLECTION:
             raise
-        print("error: pytorch_optimizer is not installed; make atlas installs it", file=sys.stderr)
+        refused("pytorch_optimizer is not installed; make atlas installs it")
         return 1
     except ValueError as error:
-        print(f"error: {shown(error)}", file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 

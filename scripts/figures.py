@@ -7,27 +7,29 @@ Without `figure=` it also computes the theory's figures and writes the table of 
 
 import sys
 
-from command_line import parse
-from drawing import draw_everything, show
+from scalefree.command_line import given, names, parse, refused
+from scalefree.drawing import draw_everything, show
 from scalefree.experiments.evidence import gather
-from scalefree.figures import draw
+from scalefree.figures import check_figure, draw
 from scalefree.records import Store
-from streams import begin
+from scalefree.streams import begin
 
 
 def main() -> int:
     """Exit codes: 0 drawn, 2 an unknown argument, figure or profile."""
     try:
-        options = parse(sys.argv[1:], profile="quick", figure="all", results_dir="results")
+        options = parse(given(), profile="quick", figure="all", results_dir="results")
         if options["figure"] == "all":
             draw_everything(options["profile"], options["results_dir"])
         else:
+            chosen = names(options, "figure")
+            for name in chosen:
+                check_figure(name)
             evidence = gather(options["profile"], Store(options["results_dir"]))
-            for name in options["figure"].split(","):
+            for name in chosen:
                 show(draw(name, evidence))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 

@@ -9,11 +9,11 @@ extended there. reproduce.py chooses by itself what has not been chosen yet; thi
 
 import sys
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
 from scalefree.experiments.choosing import Grid, choose_again, selection_grids
 from scalefree.experiments.frozen import Cell, frozen_path
 from scalefree.records import Store
-from streams import begin
+from scalefree.streams import begin
 
 
 def line(network: str, method: str, cell: Cell, before: Cell | None) -> str:
@@ -34,13 +34,12 @@ def unfinished(grid: Grid, kept: bool) -> str:
 def main() -> int:
     """Exit codes: 0 written, 1 nothing could be chosen, 2 an unknown argument or profile."""
     try:
-        options = parse(sys.argv[1:], profile="digits", results_dir="results")
+        options = parse(given(), profile="digits", results_dir="results")
         profile = options["profile"]
         records = Store(options["results_dir"]).records()
         before, now = choose_again(profile, records)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     for network, methods in sorted(now.cells.items()):
         for method, cell in sorted(methods.items()):
             print(line(network, method, cell, before.cells.get(network, {}).get(method)))
@@ -48,7 +47,7 @@ def main() -> int:
         if grid.done < grid.runs:
             print(unfinished(grid, grid.method in now.cells.get(grid.network, {})))
     if not now.cells:
-        print(f"error: no grid of the experiment selection is complete under profile={profile}", file=sys.stderr)
+        refused(f"no grid of the experiment selection is complete under profile={profile}")
         return 1
     print(f"written: {frozen_path(profile)}")
     return 0

@@ -18,10 +18,11 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from command_line import parse, whole_number
+from scalefree.command_line import given, parse, refused, whole_number
+from scalefree.streams import begin
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ("hydra", "omegaconf", "antlr4", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "tqdm", "yaml")
@@ -49,8 +50,8 @@ def say(text: str) -> None:
     print(f"gpu_session: {text}", flush=True)
 
 
-def missing(data: Path) -> list[str]:
-    """What this machine lacks, a line each."""
+def missing(data: Path, folders: Mapping[str, Path]) -> list[str]:
+    """What this machine lacks, and which folders it cannot have, a line each."""
     wrong = []
     for name in MODULES:
         try:
@@ -59,13 +60,20 @@ def missing(data: Path) -> list[str]:
             wrong.append(f"{name} cannot be imported ({error}); scripts/pack.py packs what torch's machines lack")
     if wrong:
         return wrong
+    from scalefree.config import ConfigError
     from scalefree.data import DatasetError, load_dataset
+    from scalefree.records import check_results_dir
     from scalefree.records.environment import versions
 
     try:
         load_dataset("cifar10", data, resolution=16)
     except DatasetError as error:
         wrong.append(str(error))
+    for key, folder in folders.items():
+        try:
+            check_results_dir(folder, key)
+        except ConfigError as error:
+            wrong.append(str(error))
     try:
         made = versions()
     except ValueError as error:
@@ -156,9 +164,9 @@ def pack(results: Path, out: Path, before: set[Path], largest: int = LARGEST) ->
 def main() -> int:
     """Exit codes: 0 done or out of time, 2 refused before any work."""
     started = time.monotonic()
-    plans = [argument for argument in sys.argv[1:] if " " in argument]
     try:
-        told = [argument for argument in sys.argv[1:] if " " not in argument]
+        plans = [argument for argument in given() if " " in argument]
+        told = [argument for argument in given() if " " not in argument]
         options = parse(
             told, data="", out="", seconds="540", jobs="16", back="", tests="yes", results=str(ROOT / "results")
         )
@@ -167,14 +175,13 @@ def main() -> int:
         if not (options["data"] and options["out"] and plans):
             raise ValueError("data=DIR, out=DIR and at least one plan are needed")
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     data, out, results = Path(options["data"]).absolute(), Path(options["out"]), Path(options["results"]).absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    if wrong := missing(data):
+    if wrong := missing(data, {"out": out, "results": results}):
         for line in wrong:
-            print(f"error: {line}", file=sys.stderr)
+            refused(line)
         return 2
+    out.mkdir(parents=True, exist_ok=True)
     before = {path.parent for path in (results / "runs").glob("*/record.json")}
     if options["back"]:
         say(f"{unpack(Path(options['back']), results)} files of former calls")
@@ -205,4 +212,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -13,11 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from command_line import parse, whole_number
+from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.data import DatasetError
 from scalefree.data.cifar import read_cifar
 from scalefree.data.packed import has_packed, pack, packed_path, read_packed
 from scalefree.records.environment import manifest
+from scalefree.streams import begin
 
 ROOT = Path(__file__).resolve().parents[1]
 # All of them pure Python. antlr4 is published as source alone, so its wheel is built here.
@@ -69,7 +70,7 @@ def known_to_git() -> int:
 def main() -> int:
     """Exit codes: 0 packed, 1 too large, 2 refused."""
     try:
-        options = parse(sys.argv[1:], dataset_root="", to=str(ROOT / ".carry"), limit="64")
+        options = parse(given(), dataset_root="", to=str(ROOT / ".carry"), limit="64")
         limit = whole_number(options, "limit") * MIB
         to = Path(options["to"])
         root = Path(options["dataset_root"])
@@ -83,8 +84,7 @@ def main() -> int:
         (to / "revision.json").write_text(json.dumps(of_commit, indent=1) + "\n")
         made.append(to / "revision.json")
     except (ValueError, DatasetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     for path in made:
         print(f"{path.stat().st_size / MIB:8.2f} MiB  {path.relative_to(to)}")
     tree, packed = known_to_git(), sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
@@ -94,4 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin(main))

@@ -5,19 +5,18 @@ python scripts/report.py [profile=quick] [results_dir=results]
 
 import sys
 
-from command_line import parse
+from scalefree.command_line import given, parse, refused
 from scalefree.report import write
-from streams import begin
+from scalefree.streams import begin
 
 
 def main() -> int:
     """Exit codes: 0 written, 2 an unknown argument or profile."""
     try:
-        options = parse(sys.argv[1:], profile="quick", results_dir="results")
+        options = parse(given(), profile="quick", results_dir="results")
         path = write(options["profile"], options["results_dir"])
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 

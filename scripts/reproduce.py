@@ -20,25 +20,28 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from command_line import parse, whole_number
-from scalefree.compose import CONFIG_DIR
+from scalefree.command_line import choice, given, names, parse, refused, whole_number
+from scalefree.compose import compose_tree, one_line, parse_override
 from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
 from scalefree.experiments.choosing import fill_in, waited_for
 from scalefree.experiments.frozen import frozen_path
-from scalefree.launching import Settings, SweepUnfinished, launch, settings_of
+from scalefree.launching import LocalSettings, Settings, SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
 from scalefree.records import Store, run_name
-from scalefree.terminal import shown
-from streams import begin
+from scalefree.streams import begin
 
-PRESET, LAUNCHER = "hydra/launcher=", "hydra.launcher."
+PRESET, LAUNCHER = "hydra/launcher=", ("hydra.launcher.", "+hydra.launcher.", "++hydra.launcher.")
 
 
 def to_train(
     experiments: list[Experiment], results_dir: str, tracking: str, profile: str, root: str
 ) -> list[RunConfig]:
-    """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it."""
+    """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it.
+
+    Raises:
+        ConfigError: there are none, nor any that wait for the selection.
+    """
     configs = []
     for config, needed_by in runs_of(experiments).values():
         values: dict[str, Any] = {
@@ -52,28 +55,33 @@ def to_train(
         configured.tracking.group = needed_by[0]
         validate(configured)
         configs.append(configured)
+    if not configs and not any(one.waiting for one in experiments):
+        raise ConfigError(f"profile={profile} has no runs of {', '.join(one.name for one in experiments)}")
     return configs
 
 
 def launcher(arguments: list[str]) -> Settings | None:
-    """The settings of the launcher that is asked for, None without any.
+    """The settings of the launcher that is asked for, composed as train.py's are; None without any.
 
     Raises:
         ValueError: an unknown preset, an unknown key, or a value of the wrong type.
     """
-    names = [argument.removeprefix(PRESET) for argument in arguments if argument.startswith(PRESET)]
-    given = [argument.removeprefix(LAUNCHER) for argument in arguments if argument.startswith(LAUNCHER)]
-    if not names:
-        if given:
-            raise ValueError(f"{LAUNCHER}{given[0]} needs {PRESET}slurm or {PRESET}local")
+    chosen = [argument for argument in arguments if argument.startswith(PRESET)]
+    # With a plus or without: whether the launcher has such a key is for its settings to say.
+    values = [argument.lstrip("+") for argument in arguments if argument.startswith(LAUNCHER)]
+    if not chosen:
+        if values:
+            raise ValueError(f"{values[0]} needs {PRESET}slurm, {PRESET}gpu or {PRESET}local")
         return None
-    file = CONFIG_DIR / "hydra" / "launcher" / f"{names[-1]}.yaml"
-    if not file.exists():
-        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
-        raise ValueError(f"{PRESET}{names[-1]} is unknown; choose one of {known}")
-    values = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist(given)))
-    assert isinstance(values, dict)
-    return settings_of(names[-1], {str(key): value for key, value in values.items() if key != "_target_"})
+    if len(chosen) > 1:
+        raise ValueError(f"{' '.join(chosen)}: choose one launcher")
+    for value in values:
+        parse_override(value)
+    hydra = compose_tree("config", [*chosen, *(f"++{value}" for value in values)], hydra=True).hydra
+    composed = OmegaConf.to_container(hydra.launcher, resolve=True)
+    assert isinstance(composed, dict)
+    settings = {str(key): value for key, value in composed.items() if key != "_target_"}
+    return settings_of(chosen[0].removeprefix(PRESET), settings)
 
 
 def loaded(names: list[str], profile: str, results_dir: str) -> list[Experiment]:
@@ -99,8 +107,9 @@ def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
+        arguments = given()
         options = parse(
-            [argument for argument in sys.argv[1:] if not argument.startswith((PRESET, LAUNCHER))],
+            [argument for argument in arguments if not argument.startswith((PRESET, *LAUNCHER))],
             profile="quick",
             experiment="all",
             results_dir="results",
@@ -109,20 +118,22 @@ def main() -> int:
             dataset_root="",
             draw="yes",
         )
-        if options["draw"] not in ("yes", "no"):
-            raise ValueError(f"draw={options['draw']} is impossible; draw=no leaves figures and claims for later")
-        names = experiment_names() if options["experiment"] == "all" else options["experiment"].split(",")
+        draws = choice(options, "draw", "yes", "no") == "yes"
+        chosen = experiment_names() if options["experiment"] == "all" else names(options, "experiment")
         profile, results_dir = options["profile"], options["results_dir"]
         machine = (results_dir, options["tracking"], profile, options["dataset_root"])
-        configs = to_train([load_experiment(name, profile) for name in names], *machine)
+        configs = to_train([load_experiment(name, profile) for name in chosen], *machine)
         jobs = whole_number(options, "jobs")
-        settings = launcher(sys.argv[1:]) or settings_of("local", {"jobs": jobs})
-        configs = to_train(experiments := loaded(names, profile, results_dir), *machine)
+        settings = launcher(arguments) or settings_of("local", {"jobs": jobs})
+        check_machine(settings, configs)
+        root = options["dataset_root"]
+        if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):
+            raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
+        configs = to_train(experiments := loaded(chosen, profile, results_dir), *machine)
     except ValueError as error:
-        print(f"error: {shown(error)}", file=sys.stderr)
-        return 2
+        return refused(one_line(error))
 
-    print(f"profile {profile}: {len(configs)} runs for {', '.join(names)}", flush=True)
+    print(f"profile {profile}: {len(configs)} runs for {', '.join(chosen)}", flush=True)
     unfinished, launched = False, set[str]()
     try:
         while True:
@@ -132,14 +143,13 @@ def main() -> int:
                 print(f"error: {error}; what there is will be drawn", file=sys.stderr)
                 unfinished = True
             launched |= {run_name(config) for config in configs}
-            experiments = loaded(names, profile, results_dir)
+            experiments = loaded(chosen, profile, results_dir)
             configs = [config for config in to_train(experiments, *machine) if run_name(config) not in launched]
             if not configs:
                 break
             print(f"profile {profile}: {len(configs)} more runs, whose cells have been chosen", flush=True)
     except ConfigError as error:
-        print(f"error: {shown(error)}", file=sys.stderr)
-        return 2
+        return refused(one_line(error))
     except BaseException as error:
         if type(error).__name__ == "Interrupted":
             print("interrupted; the same command goes on from here")
@@ -148,9 +158,10 @@ def main() -> int:
     for line in waited_for(experiments, profile, Store(results_dir).records()):
         print(line)
 
-    if options["draw"] == "no":
+    if not draws:
         return 1 if unfinished else 0
-    from drawing import draw_everything  # Matplotlib and SciPy; the workers, which read this file too, need neither
+    # Matplotlib and SciPy; the workers, which read this file too, need neither.
+    from scalefree.drawing import draw_everything
 
     draw_everything(profile, results_dir, jobs)
     return 1 if unfinished else 0

@@ -5,12 +5,12 @@ python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
 
 import sys
 
-from command_line import parse, whole_number
+from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.experiments import experiment_names, load_experiment, runs_of
 from scalefree.experiments.choosing import waited_for
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store
-from streams import begin
+from scalefree.streams import begin
 
 
 def duration(seconds: float | None) -> str:
@@ -32,12 +32,11 @@ def row(of: Coverage, jobs: int) -> str:
 def main() -> int:
     """Exit codes: 0 shown, 2 an unknown argument or profile."""
     try:
-        options = parse(sys.argv[1:], profile="quick", results_dir="results", jobs="1")
+        options = parse(given(), profile="quick", results_dir="results", jobs="1")
         jobs = whole_number(options, "jobs")
         experiments = [load_experiment(name, options["profile"]) for name in experiment_names()]
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     store = Store(options["results_dir"])
     records = store.records()
     print(f"profile {options['profile']}, {store.root}: runs, shared ones counted in each experiment")

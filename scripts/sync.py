@@ -12,10 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import parse
+from scalefree.command_line import choice, given, parse, refused
 from scalefree.records import Store
+from scalefree.streams import begin
 from scalefree.tracking.sessions import Session, newest, sessions
-from streams import begin
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,12 @@ def upload(session: Session) -> str | None:
 def main() -> int:
     """Exit codes: 0 done, 1 an upload failed (those after it were not tried), 2 a wrong argument."""
     try:
-        given = ["dry_run=true" if argument == "--dry-run" else argument for argument in sys.argv[1:]]
-        options = parse(given, results_dir="results", dry_run="false")
-        if options["dry_run"] not in ("true", "false"):
-            raise ValueError(f"dry_run={options['dry_run']} is impossible; it is true or false")
+        arguments = ["dry_run=true" if argument == "--dry-run" else argument for argument in given()]
+        options = parse(arguments, results_dir="results", dry_run="false")
+        dry = choice(options, "dry_run", "true", "false") == "true"
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     found = plan(Path(options["results_dir"]))
-    dry = options["dry_run"] == "true"
     print(f"{len(found.upload)} to upload, {found.uploaded} uploaded before, {len(found.unfinished)} not finished yet")
     for session in found.unfinished:
         print(f"  waits: {session.folder.name}")

@@ -8,22 +8,26 @@ import os
 import re
 import signal
 import sys
+import traceback
+from typing import Any, NoReturn
 
 # Hydra shows its own errors at length; with this it raises them, and `main` says them in one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.compose import CONFIG_DIR, one_line, register_schemas, to_run_config
+from scalefree.command_line import given, refused
+from scalefree.compose import CONFIG_DIR, one_line, parse_override, register_schemas, to_run_config
 from scalefree.config import ConfigError
 from scalefree.records import Store, describe_outcome
+from scalefree.streams import begin
 from scalefree.terminal import shown
-from streams import begin
 
 # With one of these nothing is trained, and what is said is all.
 SHOWS = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version"}
@@ -48,8 +52,8 @@ def train(composed: DictConfig) -> float | None:
             raise
         what = one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {one_line(error)}"
         which = f"{' '.join(hydra_config.overrides.task)}: " if hydra_config.mode == RunMode.MULTIRUN else ""
-        failures.append((error, f"error: {shown(which + what)}"))
-        print(failures[-1][1], file=sys.stderr)
+        failures.append((error, f"{which}{what}"))
+        refused(failures[-1][1])
         return None
     said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
     print(f"{said}: {shown(Store(config.results_dir).directory(record.name))}")
@@ -66,6 +70,33 @@ def quote_paths(argument: str) -> str:
     return re.sub(r"""(?<=[=,])(~[^,'"]*|[^,'"]*[^,'"\x00-\x7f][^,'"]*)(?=,|$)""", r"'\1'", argument)
 
 
+def check_arguments() -> None:
+    """Refuse what Hydra would answer with a page, with a traceback, or by unpickling a file.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise ValueError(f"{message}; python scripts/train.py --help shows what there is")
+
+    parser: Any = get_args_parser()
+    parser.error = refuse
+    arguments = parser.parse_args(given())
+    if arguments.experimental_rerun is not None:
+        refuse("--experimental-rerun would run whatever the pickled file says")
+    for override in arguments.overrides:
+        parse_override(override)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether it says that something impossible was asked for; Hydra does so with exceptions of many kinds."""
+    if isinstance(error, ConfigError | HydraException | OmegaConfBaseException):
+        return True
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return not any(name.startswith(("scalefree.", "hydra_plugins.")) for name in modules)
+
+
 def hand_on(number: signal.Signals | None) -> None:
     """Give a batch system's warning to whoever listened to it before the run did: submitit then queues again."""
     if number == signal.SIGUSR2 and callable(signal.getsignal(number)):
@@ -78,11 +109,13 @@ def main() -> int:
     sys.argv[1:] = map(quote_paths, sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
+        check_arguments()
+    except ValueError as error:
+        return refused(one_line(error))
+    try:
         train()
-    except (HydraException, OmegaConfBaseException, ConfigError) as error:
-        lines = str(error).splitlines() if isinstance(error, ConfigError) else [one_line(error)]
-        print("\n".join(f"error: {shown(line)}" for line in lines), file=sys.stderr)
-        return 2
+    except SystemExit as ended:  # after --help and the like, or when what is to be shown is not there
+        return 2 if ended.code else 0
     except BaseException as error:
         if type(error).__name__ in ("Interrupted", "KeyboardInterrupt"):
             print("interrupted; the same command goes on from here", file=sys.stderr)
@@ -91,11 +124,17 @@ def main() -> int:
         if type(error).__name__ == "SweepUnfinished":  # its launcher has listed them
             print(f"error: {error}", file=sys.stderr)
             return 1
-        raise
+        if not isinstance(error, Exception) or not is_refusal(error):
+            raise
+        for line in getattr(error, "lines", (one_line(error),)):
+            refused(line)
+        return 2
     if not failures:
         return 0
     if len(failures) > 1:
-        print("\n".join([f"{len(failures)} runs failed:", *(line for _, line in failures)]), file=sys.stderr)
+        print(f"{len(failures)} runs failed:", file=sys.stderr)
+        for _, line in failures:
+            refused(line)
     return 2 if all(isinstance(error, ValueError) for error, _ in failures) else 1
 
 

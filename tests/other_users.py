@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ def as_user(number: int, umask: int, action: Callable[[], object]) -> str:
         warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which the child does not use
         child = os.fork()
     if child == 0:
+        signal.alarm(120)  # it shall not be waited for without end
         os.setgroups([])
         os.setgid(GROUP)
         os.setuid(number)

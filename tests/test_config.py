@@ -48,6 +48,23 @@ def test_the_defaults_are_a_valid_run() -> None:
         ("optimizer.betas=0.9", "optimizer.betas"),
         ("seed=first", "seed"),
         ("optimizer.lr", "optimizer.lr"),
+        (
+            "optimizer=null",
+            "optimizer=null is not a choice; optimizer takes one name of adam_metric_prox, adam_s",
+        ),
+        ("tracking=3", "tracking=3 is not a choice"),
+        ("schedule=", "schedule= is not a choice"),
+        ("dataset=true", "dataset=true is not a choice"),
+        ("optimizer=[adamw,adaml2]", r"optimizer=\[adamw,adaml2\] is not a choice"),
+        ("+dataset=null", "dataset=null is not a choice"),
+        (
+            "hydra/launcher=null",
+            "hydra/launcher=null is not a choice; .* takes one name of gpu, local, slurm",
+        ),
+        (f"optimizer.lr={'9' * 400}", "optimizer.lr"),
+        (f"seed={'9' * 400}", "seed"),
+        (f"seed={'9' * 5000}", "seed=9.*beyond any arithmetic"),
+        ("seed=[1", "seed"),
     ],
 )
 def test_unknown_keys_choices_and_wrong_types_are_refused_by_name(override: str, named: str) -> None:
@@ -92,6 +109,40 @@ def test_impossible_values_are_refused_by_key_and_value(key: str) -> None:
     assert key in said and "\n" not in said
     if not isinstance(value, list) and key != "dataset.fingerprint":
         assert f"{key}={value:g}" in said if isinstance(value, float) else f"{key}={value}" in said
+
+
+TOO_LARGE = {
+    "dataset.crop_padding": 1025,
+    "dataset.per_class": 2**31,
+    "model.depth": 6 * 10**4 + 2,
+    "model.width": 4097,
+    "training.epochs": 2**31,
+    "training.batch_size": 10**399,
+    "training.evaluate_every": 2**31,
+    "training.histogram_epochs": [2**31],
+    "seed": 2**63,
+}
+
+
+@pytest.mark.parametrize("key", TOO_LARGE)
+def test_numbers_that_no_arithmetic_holds_are_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        validate(with_values(RunConfig(), {key: TOO_LARGE[key]}))
+
+
+def test_an_empty_folder_is_no_data_set() -> None:
+    with pytest.raises(ConfigError, match=r"dataset\.root is empty"):
+        validate(with_values(RunConfig(), {"dataset.root": " "}))
+
+
+def test_a_number_beyond_floats_is_refused_by_its_key() -> None:
+    with pytest.raises(ConfigError, match=r"optimizer\.lr is larger"):
+        run_config({"optimizer.lr": 10**400})
+
+
+def test_a_tree_that_is_no_run_is_refused() -> None:
+    with pytest.raises(ConfigError, match="begin its defaults list with"):
+        to_run_config(compose_tree("experiments", []))
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

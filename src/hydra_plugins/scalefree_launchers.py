@@ -1,37 +1,31 @@
 """The launchers `local` and `slurm` of `python scripts/train.py -m`, and its sweeper. Hydra looks for them only here.
 
-Both read every run's configuration before they start the first, so a wrong one is refused before any work.
+The sweeper composes and checks every job before the first is started, so a wrong one is refused before any work.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from scalefree.compose import one_line
+from scalefree.config import ConfigError, RunConfig
 
-class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper, but for two things.
+# Checking so many takes minutes; of far more not even the list fits into memory.
+MOST_JOBS = 100_000
 
-    It leaves the check of all jobs to the launchers, which are ten times faster at it. And it writes no file of its
-    own: a store that cannot be written may hold all that is asked for.
-    """
 
-    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch every batch of jobs; what the launcher returned of each."""
-        assert self.hydra_context is not None and self.launcher is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        self.overrides = self.split_arguments(overrides, self.max_batch_size)
-        returned: list[Sequence[JobReturn]] = []
-        while not self.is_done():
-            batch = self.get_job_batch()
-            returned.append(self.launcher.launch(batch, initial_job_idx=sum(map(len, returned))))
-        return returned
+def values(override: Override) -> Iterator[str]:
+    """What a multirun tries for an override."""
+    return override.sweep_string_iterator() if override.is_discrete_sweep() else iter([""])
 
 
 class LocalLauncher(Launcher):
@@ -40,25 +34,39 @@ class LocalLauncher(Launcher):
     kind = "local"
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in settings.items()}
+        self.values = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in settings.items()}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra gives; the task function is not needed, since the runs are trained by the package."""
-        self.hydra_context = hydra_context
-        self.config = config
-
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Train all runs; each job returns its final test error.
+        """Keep what Hydra gives; the task function is not needed, since the runs are trained by the package.
 
         Raises:
-            ConfigError: a run that cannot be; nothing was started.
+            ConfigError: a setting of the launcher that is wrong.
+        """
+        from scalefree.launching import settings_of
+
+        self.hydra_context = hydra_context
+        self.config = config
+        self.settings = settings_of(self.kind, self.values)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """For sweepers that know their jobs batch by batch: compose these jobs, and train them.
+
+        Raises:
+            JobsRefused, ConfigError: runs that cannot be; none of these was started.
             SweepUnfinished, Interrupted: after everything that could be done.
         """
-        from scalefree.launching import compose_jobs, launch, settings_of, test_error
+        from scalefree.launching import check_machine, compose_jobs
 
-        settings = settings_of(self.kind, self.settings)
-        configs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides)
-        launch(settings, configs)
+        loader = self.hydra_context.config_loader
+        configs = compose_jobs(loader, self.config, job_overrides, own_processes=True, first=initial_job_idx)
+        check_machine(self.settings, configs)
+        return self.train(job_overrides, configs)
+
+    def train(self, job_overrides: Sequence[Sequence[str]], configs: Sequence[RunConfig]) -> Sequence[JobReturn]:
+        """Train all runs; each job returns its final test error."""
+        from scalefree.launching import launch, test_error
+
+        launch(self.settings, configs)
         returns = []
         for overrides, config in zip(job_overrides, configs, strict=True):
             done = JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)
@@ -71,3 +79,72 @@ class SlurmLauncher(LocalLauncher):
     """One job array on a SLURM cluster."""
 
     kind = "slurm"
+
+
+class GridSweeper(BasicSweeper):
+    """Every combination of the values, as Hydra's own sweeper makes them, but refused as a whole or trained as a whole.
+
+    Also in batches: a job that is wrong is refused before the first batch, and a run that fails costs no later batch.
+    It writes no file of its own: a store that cannot be written may hold all that is asked for.
+    """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """As Hydra's, which sets up the launcher too.
+
+        Raises:
+            ConfigError: a batch size that is none.
+        """
+        size = self.max_batch_size
+        if size is not None and (type(size) is not int or size < 1):
+            raise ConfigError(
+                f"hydra.sweeper.max_batch_size={size} is impossible; it must be a whole number of at least 1, or null"
+            )
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Train every job, batch by batch.
+
+        Raises:
+            JobsRefused, ConfigError: jobs that cannot be; nothing was started.
+            SweepUnfinished: after all batches.
+        """
+        from scalefree.launching import SweepUnfinished
+
+        batches, configs = self._prepare(arguments)
+
+        returns: list[Sequence[JobReturn]] = []
+        first = missing = 0
+        for batch in batches:
+            try:
+                if isinstance(self.launcher, LocalLauncher):
+                    returns.append(self.launcher.train(batch, configs[first : first + len(batch)]))
+                else:
+                    assert self.launcher is not None
+                    returns.append(self.launcher.launch(batch, initial_job_idx=first))
+            except SweepUnfinished as error:
+                missing += error.missing
+            first += len(batch)
+        if missing:
+            raise SweepUnfinished(missing, len(configs))
+        return returns
+
+    def _prepare(self, arguments: list[str]) -> tuple[list[list[list[str]]], list[RunConfig]]:
+        """The batches of jobs, and the runs of all of them, checked."""
+        from scalefree.launching import check_machine, compose_jobs
+
+        assert self.hydra_context is not None and self.config is not None
+        loader = self.hydra_context.config_loader
+        try:
+            parser = OverridesParser.create(config_loader=loader)
+            overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+            if math.prod(sum(1 for _ in islice(values(override), MOST_JOBS + 1)) for override in overrides) > MOST_JOBS:
+                raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; divide it into smaller ones")
+            batches = self.split_arguments(overrides, self.max_batch_size)
+        except Exception as error:  # Hydra refuses in many kinds, AssertionError among them
+            raise ConfigError(one_line(error)) from error
+        jobs = [job for batch in batches for job in batch]
+        local = isinstance(self.launcher, LocalLauncher)
+        configs = compose_jobs(loader, self.config, jobs, own_processes=local)
+        if isinstance(self.launcher, LocalLauncher):
+            check_machine(self.launcher.settings, configs)
+        return batches, configs

@@ -1,28 +1,36 @@
 """From Hydra's configuration tree under `configs/` to typed run configurations."""
 
 import functools
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
-from scalefree.paths import written_path
+from scalefree.terminal import shown
 
-CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
+
+def _config_dir() -> Path:
+    """`configs/` at the top of a checkout; where the package was installed as a copy, its own within it."""
+    beside = Path(__file__).resolve().parent / "configs"
+    return beside if beside.is_dir() else Path(__file__).resolve().parents[2] / "configs"
+
+
+CONFIG_DIR = _config_dir()
 # Keys that choose a file of a config group; all others set a value.
 GROUPS = ("dataset", "model", "optimizer", "schedule", "tracking")
 
 
 def register_schemas() -> None:
-    """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types, and `~` as the home."""
-    OmegaConf.register_new_resolver("path", lambda text: written_path("results_dir", text), replace=True)
+    """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types."""
     store = ConfigStore.instance()
     # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
     store.store(name="run_schema", node=RunConfig(model=MISSING))
@@ -31,14 +39,36 @@ def register_schemas() -> None:
 
 
 def one_line(error: Exception) -> str:
-    """Hydra's and OmegaConf's messages without their technical tails."""
-    noise = ("full_key:", "object_type=", "reference_type=", "To append", "Config search path", "provider=")
+    """What is wrong, as one line; of Hydra's and OmegaConf's messages without their technical tails."""
+    noise = ("full_key:", "object_type=", "reference_type=", "To append", "Config search path", "provider=", "See http")
     lines = [line.strip() for line in str(error).splitlines()]
     useful = [line for line in lines if line and not line.startswith(noise) and not line.endswith("_schema")]
     cause = error.__cause__
     if cause is not None and isinstance(cause, OmegaConfBaseException):
         useful.append(str(cause).splitlines()[0])
-    return " ".join(dict.fromkeys(useful)) or type(error).__name__
+    return shown(" ".join(dict.fromkeys(useful))) or type(error).__name__
+
+
+def parse_override(text: str) -> Override:
+    """An override as Hydra reads it.
+
+    Raises:
+        ConfigError: naming an override that cannot be read, and a config group that is given anything but one name,
+            to which Hydra says nothing of use, or merges several files.
+    """
+    if re.search(r"\d{300}", text):
+        raise ConfigError(f"{text} has a number beyond any arithmetic; give a smaller one")
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except Exception as error:
+        raise ConfigError(f"{text} is not key=value as Hydra reads it: {one_line(error)}") from None
+    group = override.key_or_group
+    if not (override.is_delete() or override.is_sweep_override()) and (group in GROUPS or "/" in group):
+        value = override.value()
+        if not isinstance(value, str | dict) or value == "":
+            known = ", ".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
+            raise ConfigError(f"{text} is not a choice; {group} takes one name{known and f' of {known}'}")
+    return override
 
 
 def _unknown_keys(composed: Mapping[Any, Any], known: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -55,9 +85,10 @@ def _unknown_keys(composed: Mapping[Any, Any], known: Mapping[str, Any], prefix:
 def _typed(composed: DictConfig) -> RunConfig:
     try:
         config = OmegaConf.to_object(composed)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, OverflowError, RecursionError) as error:
         raise ConfigError(one_line(error)) from None
-    assert isinstance(config, RunConfig)
+    if not isinstance(config, RunConfig):
+        raise ConfigError("this configuration is not one of a run; begin its defaults list with `- config`")
     values: Any = OmegaConf.to_container(composed)
     if unknown := _unknown_keys(values, to_dict(config)):
         raise ConfigError(f"{unknown[0]} is no key of a run; `python scripts/train.py --cfg job` shows them all")
@@ -75,8 +106,8 @@ def to_run_config(composed: DictConfig) -> RunConfig:
     return config
 
 
-def compose_tree(name: str, overrides: Iterable[str]) -> DictConfig:
-    """A root configuration (`config`, `reproduce`) with command-line style overrides.
+def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
+    """A root configuration (`config`, `experiments`) with command-line style overrides; with `hydra` also Hydra's part.
 
     Raises:
         ConfigError: an override that names no key or no choice.
@@ -84,10 +115,14 @@ def compose_tree(name: str, overrides: Iterable[str]) -> DictConfig:
     register_schemas()
     GlobalHydra.instance().clear()
     try:
+        for override in overrides:
+            parse_override(override)
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-            return compose(name, overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from None
+            return compose(name, overrides=list(overrides), return_hydra_config=hydra)
+    except ConfigError:
+        raise
+    except Exception as error:  # besides its own kinds Hydra raises ValueError, KeyError, OverflowError ...
+        raise ConfigError(one_line(error)) from error
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from typing import Any, get_args, get_origin
 
 from scalefree.depths import check_densenet_depth, check_resnet_depth
 from scalefree.paths import written_path
+from scalefree.wandb_names import check_wandb_address, check_wandb_labels
 
 DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
 OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox", "adam_scaled_l2")
@@ -153,6 +154,11 @@ def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{key}={value} is unknown; choose one of {', '.join(allowed)}")
 
 
+def _whole(key: str, value: int, least: int, most: int = 2**31 - 1) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"{key}={value} is impossible; it must be a whole number from {least} to {most}")
+
+
 def _at_least(key: str, value: float, least: float) -> None:
     if not (math.isfinite(value) and value >= least):
         raise ConfigError(f"{key}={value:g} is impossible; it must be a finite number of at least {least:g}")
@@ -181,14 +187,14 @@ def _is_path(key: str, value: str) -> None:
 
 def _validate_dataset(dataset: DatasetConfig) -> None:
     _one_of("dataset.name", dataset.name, DATASETS)
-    _at_least("dataset.crop_padding", dataset.crop_padding, 0)
+    _whole("dataset.crop_padding", dataset.crop_padding, 0, 1024)
     if not 0 <= dataset.validation_fraction < 1:
         raise ConfigError(
             f"dataset.validation_fraction={dataset.validation_fraction:g} is impossible; "
             "it must be in [0, 1), 0 meaning no validation split"
         )
     if dataset.per_class is not None:
-        _at_least("dataset.per_class", dataset.per_class, 1)
+        _whole("dataset.per_class", dataset.per_class, 1)
     if dataset.resolution is not None:
         sides = ", ".join(map(str, RESOLUTIONS))
         if not dataset.name.startswith("cifar"):
@@ -219,15 +225,16 @@ def _validate_model(model: ModelConfig) -> None:
             check_densenet_depth(model.depth)
     except ValueError as error:
         raise ConfigError(f"model.{error}") from None
+    _whole("model.depth", model.depth, 1, 10_000)
     if isinstance(model, ResNetConfig):
-        _at_least("model.width", model.width, 1)
+        _whole("model.width", model.width, 1, 4096)
         _one_of("model.initialization", model.initialization, INITIALIZATIONS)
         if model.initialization == "fixup" and model.batch_norm:
             raise ConfigError(
                 "model.initialization=fixup is for networks without normalisation; set model.batch_norm=false"
             )
     if isinstance(model, DenseNetConfig):
-        _at_least("model.growth_rate", model.growth_rate, 1)
+        _whole("model.growth_rate", model.growth_rate, 1, 4096)
 
 
 def _validate_optimizer(optimizer: OptimizerConfig) -> None:
@@ -251,6 +258,15 @@ def _unbalance(key: str, decades: float) -> None:
         raise ConfigError(f"{key}={decades:g} is impossible; it counts decades, from 0 (none) to {MOST_DECADES}")
 
 
+def _validate_tracking(tracking: TrackingConfig) -> None:
+    _one_of("tracking", tracking.mode, TRACKING_MODES)
+    try:
+        check_wandb_address(tracking.project, tracking.entity)
+        check_wandb_labels(tracking.group, tracking.tags)
+    except ValueError as error:
+        raise ConfigError(f"tracking.{error}") from None
+
+
 def validate(config: RunConfig) -> None:
     """Refuse what no run can be, naming the key.
 
@@ -261,19 +277,19 @@ def validate(config: RunConfig) -> None:
     _validate_model(config.model)
     _validate_optimizer(config.optimizer)
     _one_of("schedule", config.schedule.name, SCHEDULES)
-    _at_least("training.epochs", config.training.epochs, 1)
-    _at_least("training.batch_size", config.training.batch_size, 1)
-    _at_least("training.evaluate_every", config.training.evaluate_every, 1)
+    _whole("training.epochs", config.training.epochs, 1)
+    _whole("training.batch_size", config.training.batch_size, 1)
+    _whole("training.evaluate_every", config.training.evaluate_every, 1)
     _positive("training.loss_multiplier", config.training.loss_multiplier)
     _unbalance("training.gradient_unbalance", config.training.gradient_unbalance)
-    if any(epoch < 1 for epoch in config.training.histogram_epochs):
+    if any(not 1 <= epoch < 2**31 for epoch in config.training.histogram_epochs):
         raise ConfigError("training.histogram_epochs counts epochs from 1; leave it empty to measure only the last")
-    _at_least("seed", config.seed, 0)
-    _at_least("replica", config.replica, 0)
+    _whole("seed", config.seed, 0, 2**63 - 1)
+    _whole("replica", config.replica, 0)
     _one_of("precision", config.precision, PRECISIONS)
     _one_of("device", config.device, DEVICES)
     _one_of("runner", config.runner, RUNNERS)
-    _one_of("tracking", config.tracking.mode, TRACKING_MODES)
+    _validate_tracking(config.tracking)
     _is_path("results_dir", config.results_dir)
 
 
@@ -291,7 +307,10 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is list and isinstance(value, list):
         return [_typed(key, element, get_args(kind)[0]) for element in value]
     if kind is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{key} is larger than any floating-point number; give a smaller one") from None
     if kind is not type(value):
         raise ConfigError(f"{key}={value!r} has the wrong type; expected {getattr(kind, '__name__', kind)}")
     return value

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import functools
 import logging
 import os
 import secrets
@@ -26,10 +25,8 @@ CANNOT_FLUSH = (
 )
 
 
-@functools.cache
-def _say_unflushed(why: str) -> None:
-    """Once in a process: a run writes dozens of files."""
-    log.warning("%s; files written there are whole, but a loss of power may cost the newest", why)
+# What was said once in this process, which may write thousands of files.
+_said: set[int] = set()
 
 
 @contextlib.contextmanager
@@ -40,7 +37,14 @@ def _if_it_can(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in CANNOT_FLUSH:
             raise
-        _say_unflushed(f"the file system of {path.parent} refuses to flush ({error.strerror})")
+        if error.errno not in _said:
+            log.warning(
+                "the file system of %s refuses to flush (%s); files written there are whole, but a loss of power may "
+                "cost the newest",
+                path.parent,
+                error.strerror,
+            )
+        _said.add(error.errno)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -199,10 +199,11 @@ def test_a_closed_terminal_checkpoints_every_worker_and_nohup_has_them_finish(
         assert done.interrupted == (None if nohup else signal.SIGHUP)
         return [report.ending for report in done.reports]
 
-    nohup = False
-    assert set(swept()) == {"interrupted"}
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        nohup = False
+        assert set(swept()) == {"interrupted"}
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         nohup = True
         assert swept() == ["trained", "trained"]
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

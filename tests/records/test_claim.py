@@ -167,7 +167,7 @@ def test_an_error_that_is_no_lack_of_locks_is_raised(tmp_path: Path, monkeypatch
         raise OSError(errno.EIO, "the disk is broken")
 
     monkeypatch.setattr(fcntl, "flock", broken)
-    with pytest.raises(OSError, match="broken"), Store(tmp_path).claim("run"):
+    with pytest.raises(OSError, match=r"broken: .*locks/run"), Store(tmp_path).claim("run"):
         raise AssertionError("never claimed")
 
 
@@ -292,6 +292,14 @@ def test_a_lock_that_may_not_even_be_read_is_refused_by_name() -> None:
         said = as_user(OWNER_B, 0o002, lambda: claimed(folder))
         assert said.startswith("PermissionError: ") and "another user's lock" in said and "locks/run" in said
         assert "umask 002" in said and (folder / "locks" / "run").stat().st_uid == OWNER_A
+
+
+@needs_root
+def test_another_users_pipe_is_not_waited_for() -> None:
+    with shared_folder() as folder:
+        (folder / "locks").mkdir()
+        os.mkfifo(folder / "locks" / "run", 0o644)
+        assert "not a lock but something else" in as_user(OWNER_B, 0o002, lambda: claimed(folder))
 
 
 @needs_root

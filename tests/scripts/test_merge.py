@@ -58,7 +58,8 @@ def test_a_store_that_cannot_be_written_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     add(Path("other"), 0)
-    Path("results").write_text("in the way")
+    Path("results").mkdir()
+    Path("results/runs").write_text("in the way")
     assert call("merge.py", ["other"], monkeypatch) == 1
     assert capfd.readouterr().err.startswith("error: ")
 

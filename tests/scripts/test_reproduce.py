@@ -3,14 +3,16 @@
 One experiment of the smoke profile here; .ci/run reproduces all of them.
 """
 
-import sys
-import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scalefree.config import RunConfig
 from scalefree.experiments import load_experiment, runs_of
+from scalefree.launching import LocalSettings, Settings, SlurmSettings
+from scalefree.launching.settings import cores
 from scalefree.records import Store
 from scripts.entry import call, start
 from tracking.wandb_files import rows, run_folders
@@ -50,10 +52,9 @@ def test_from_nothing_to_figures_and_again(
 
     before = times(results / "runs")
     monkeypatch.chdir(tmp_path)
-    drawing = types.ModuleType("drawing")
     drawn: list[tuple[object, ...]] = []
-    drawing.draw_everything = lambda *given: drawn.append(given)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "drawing", drawing)  # once is enough: the theory's figures take seconds
+    # Once is enough: the theory's figures take seconds.
+    monkeypatch.setattr("scalefree.drawing.draw_everything", lambda *given: drawn.append(given))
     assert call("reproduce.py", arguments, monkeypatch) == 0
     assert drawn == [("smoke", "results", 1)]
     assert "3 already done" in capfd.readouterr().out
@@ -108,3 +109,82 @@ def test_reproduce_refuses_what_its_runs_would(
     out, err = capfd.readouterr()
     assert out == "" and err.startswith(f"error: {named}") and err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+Launched = list[tuple[Settings, Sequence[RunConfig]]]
+
+
+@pytest.fixture
+def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launched:
+    """What reproduce.py asks its launcher to train, in an empty folder."""
+    asked: Launched = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scalefree.launching.launch", lambda *given: asked.append(given))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ([], LocalSettings(jobs=cores())),
+        (["jobs=3"], LocalSettings(jobs=3)),
+        (["hydra/launcher=gpu", "hydra.launcher.mps=false"], LocalSettings(jobs=8, mps=False)),
+        (["hydra/launcher=local", "hydra.launcher.jobs=0x3"], None),
+        (
+            ["hydra/launcher=slurm", "hydra.launcher.setup=[module load cuda,'export A=1']", "hydra.launcher.mem_gb=4"],
+            SlurmSettings(setup=["module load cuda", "export A=1"], mem_gb=4),
+        ),
+        (
+            ["hydra/launcher=slurm", "+hydra.launcher.additional_parameters.account=me"],
+            SlurmSettings(additional_parameters={"account": "me"}),
+        ),
+        (
+            ["hydra/launcher=slurm", "hydra.launcher.additional_parameters.account=me"],
+            SlurmSettings(additional_parameters={"account": "me"}),
+        ),
+    ],
+)
+def test_the_launcher_is_set_as_train_sets_it(
+    arguments: list[str], settings: Settings | None, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = call("reproduce.py", ["profile=smoke", "experiment=with_bn", "draw=no", *arguments], monkeypatch)
+    if settings is None:
+        assert code == 2 and launched == []
+    else:
+        assert code == 0 and [(given, len(configs)) for given, configs in launched] == [(settings, 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (
+            ["hydra/launcher=local", "hydra.launcher.jobs=[1"],
+            "hydra.launcher.jobs=[1 is not key=value as Hydra reads it",
+        ),
+        (["hydra/launcher=local", f"hydra.launcher.jobs={'9' * 400}"], "hydra.launcher.jobs=9"),
+        (["hydra/launcher=local", "hydra.launcher.partition=gpu"], "hydra.launcher.partition is unknown"),
+        (["hydra/launcher=null"], "hydra/launcher=null is not a choice"),
+        (["hydra/launcher=cloud"], "In 'hydra/config': Could not find 'hydra/launcher/cloud'"),
+        (["hydra/launcher=basic"], "hydra/launcher=basic is unknown; choose one of local, gpu, slurm"),
+        (["hydra/launcher=gpu", "hydra/launcher=local"], "hydra/launcher=gpu hydra/launcher=local: choose one"),
+        (["hydra.launcher.jobs=2"], "hydra.launcher.jobs=2 needs hydra/launcher="),
+        (["profile=cifar_small", "experiment=epsilon"], "profile=cifar_small has no runs of epsilon"),
+        (["experiment=depth,depth"], "experiment=depth,depth has depth twice"),
+        (["dataset_root=/nowhere/at/all"], "dataset_root=/nowhere/at/all does not exist"),
+        (["profile=h200", "dataset_root=."], "precision=tf32 exists on CUDA devices only"),
+        (["profile=smoke", "profile=quick"], "profile= is given twice"),
+        (["results_dir=/dev/null"], "results_dir=/dev/null cannot be"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_before_any_work(
+    arguments: list[str],
+    named: str,
+    launched: Launched,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert call("reproduce.py", arguments, monkeypatch) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith(f"error: {named}") and err.count("\n") == 1, err
+    assert launched == [] and list(Path.cwd().iterdir()) == []

@@ -7,23 +7,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from scalefree.records import Store
+from scalefree.streams import _open_descriptors, begin
 from scripts.entry import ENVIRONMENT, SCRIPTS, command
 
 TINY = ("dataset.per_class=20", "model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", "device=cpu")
 
 
 @pytest.fixture
-def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(SCRIPTS)
-    import streams
-
+def given_back() -> Iterator[None]:
     before = sys.stdout, sys.stderr
-    yield streams
+    yield
     assert (sys.stdout, sys.stderr) == before, "the streams were not given back"
 
 
@@ -32,7 +29,7 @@ def redirected(folder: Path, how: str, *arguments: str, **environment: str) -> s
     return subprocess.run(
         ["sh", "-c", f'"$@" {how}', "sh", *command(*arguments)],
         cwd=folder,
-        env={**ENVIRONMENT, **environment},
+        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "", **environment},
         capture_output=True,
         text=True,
     )
@@ -57,6 +54,29 @@ def test_a_finished_run_is_finished(how: str, said: str, multirun: bool, tmp_pat
     assert record.outcome.status == "completed"
     left = {path.name for path in Store(tmp_path / "store").directory(record.name).iterdir()}
     assert left == {"record.json", "curves.npz", "histograms.npz", "run.log"}
+
+
+LIBRARY = """
+import os, sys
+from scalefree.streams import begin
+def main():
+    with open("record", "wb") as file:
+        os.write(2, b"said by a library")
+        file.write(b"content")
+    return 0
+sys.exit(begin(main))
+"""
+
+
+def test_what_a_library_says_does_not_get_into_a_file(tmp_path: Path) -> None:
+    """A closed descriptor would be that of the next file."""
+    subprocess.run(
+        ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", sys.executable, "-c", LIBRARY],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        check=True,
+    )
+    assert (tmp_path / "record").read_bytes() == b"content"
 
 
 def test_a_path_that_the_encoding_lacks_is_shown_as_it_can_be(tmp_path: Path) -> None:
@@ -113,7 +133,7 @@ class Broken(io.StringIO):
 def test_the_exit_code_is_that_of_what_was_done(
     error: Exception,
     told: bool,
-    streams: ModuleType,
+    given_back: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -124,33 +144,33 @@ def test_the_exit_code_is_that_of_what_was_done(
 
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Broken(error))
-        assert streams.begin(main) == 7
-        assert streams.begin(lambda: print("words") or 0) == 0
-        assert streams.begin(lambda: print("words") or 0, only_says=True) == int(told)
+        assert begin(main) == 7
+        assert begin(lambda: print("words") or 0) == 0
+        assert begin(lambda: print("words") or 0, only_says=True) == int(told)
     assert capsys.readouterr().err.count("error: standard output could not be written") == 3 * told
 
 
-def test_what_a_file_system_refuses_is_one_line(streams: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_file_system_refuses_is_one_line(given_back: None, capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> int:
         raise PermissionError(errno.EACCES, "Permission denied", "/store/figures")
 
-    assert streams.begin(main) == 1
+    assert begin(main) == 1
     assert capsys.readouterr().err == "error: [Errno 13] Permission denied: '/store/figures'\n"
 
 
-def test_an_error_of_the_program_keeps_its_traceback(streams: ModuleType) -> None:
+def test_an_error_of_the_program_keeps_its_traceback(given_back: None) -> None:
     def main() -> int:
         raise KeyError("a bug")
 
     with pytest.raises(KeyError, match="a bug"):
-        streams.begin(main)
+        begin(main)
 
 
-def test_a_closed_descriptor_is_taken_before_a_file_can_get_it(streams: ModuleType) -> None:
+def test_a_closed_descriptor_is_taken_before_a_file_can_get_it(given_back: None) -> None:
     saved = os.dup(0)
     try:
         os.close(0)
-        streams._open_descriptors()
+        _open_descriptors()
         with open(os.devnull) as file:
             assert file.fileno() > 2
         assert os.readlink("/proc/self/fd/0") == os.devnull and os.get_inheritable(0)

@@ -117,4 +117,4 @@ def test_wandbs_own_options_are_those_that_are_used() -> None:
 
 def test_an_unknown_argument_is_refused(uploads: Uploads) -> None:
     done = uploads.sync("dry_run=perhaps")
-    assert done.returncode == 2 and "it is true or false" in done.stderr
+    assert done.returncode == 2 and "choose one of true, false" in done.stderr

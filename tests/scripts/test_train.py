@@ -68,6 +68,21 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
         ("results_dir=~nobody-is-called-so/x", "no such home folder"),
         ("dataset.root=0.5", r"dataset\.root=0\.5 is not a path"),
         ("results_dir=\x1b[31m", r"\\x1b\[31m"),
+        ("tracking=null", "^error: tracking=null is not a choice; tracking takes one name of none, offline, online$"),
+        ("optimizer=3", "^error: optimizer=3 is not a choice"),
+        ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is not a choice"),
+        ("hydra/launcher=null", "^error: hydra/launcher=null is not a choice"),
+        (f"seed={'9' * 400}", "^error: seed=9*9 has a number beyond any arithmetic"),
+        ("seed=[1", r"^error: seed=\[1 is not key=value as Hydra reads it"),
+        ("tracking.project=me/project", r"^error: tracking\.project='me/project' contains '/'"),
+        ("results_dir=/dev/null", "^error: results_dir=/dev/null cannot be: /dev/null is not a directory"),
+        ("results_dir=''", "^error: results_dir is empty"),
+        ("tracking.group='a\nb\x1b'", r"tracking\.group='a\\nb\\x1b' contains"),
+        ("--config-name=nowhere", "Cannot find primary config 'nowhere'"),
+        ("--config-dir=/nowhere/at/all", "'/nowhere/at/all' not found"),
+        ("--experimental-rerun=job.pickle", "would run whatever the pickled file says"),
+        ("--verbose", "unrecognized arguments: --verbose"),
+        ("hydra.job.env_copy=[NOT_THERE]", "NOT_THERE"),
     ],
 )
 def test_a_bad_argument_is_one_line_and_nothing_written(
@@ -76,6 +91,24 @@ def test_a_bad_argument_is_one_line_and_nothing_written(
     assert train(argument) == 2
     assert_one_line(capfd, named)
     assert tree(tmp_path / "work") == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("-m", "--cfg", "job"), "Only one of --run, --multirun, --cfg"),
+        (("--cfg", "job", "--package", "nowhere"), "package 'nowhere' not found"),
+        (("--resolve",), "can only be used in conjunction with --cfg"),
+        (("--cfg", "everything"), "invalid choice: 'everything'"),
+        (("-cn",), "expected one argument"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(
+    arguments: tuple[str, ...], named: str, train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train(*arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and named in err and err.count("\n") == 1
 
 
 def assert_one_line(capfd: pytest.CaptureFixture[str], named: str) -> None:
@@ -260,13 +293,15 @@ def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
 
 
 def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
-    train: Train, capfd: pytest.CaptureFixture[str]
+    train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("-m", "hydra/launcher=basic", *TINY, "model.depth=21,8,33", "optimizer.lr=1e-3") == 2
+    roots = [images(tmp_path / change, change) for change in ("unreadable", "none", "size")]
+    arguments = ("dataset=image_folder", f"dataset.root={','.join(map(str, roots))}", *TINY[1:])
+    assert train("-m", "hydra/launcher=basic", *arguments) == 2
     out, err = capfd.readouterr()
     assert len(Store("results").records()) == 1 and "test error" in out
     first, second, head, *listed = err.splitlines()
-    assert "model.depth=21 " in first and "nearest: 20, 26" in first and "model.depth=33 " in second
+    assert "not a readable image" in first and "is 9x8" in second
     assert head == "2 runs failed:" and listed == [first, second]
 
 
@@ -276,7 +311,12 @@ def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(
 ) -> None:
     arguments = (*TINY, "training.epochs=100000", "tracking=none")
     with subprocess.Popen(
-        command("train.py", *arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        command("train.py", *arguments),
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whoever runs the tests may have it ignored
     ) as process:
         until(lambda: answers_sigterm(process.pid))
         process.send_signal(number)

@@ -7,7 +7,7 @@ from conftest import Make
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.seeds import generator
-from scalefree.training.task import OPTIMIZERS, build_model, build_task, load_data
+from scalefree.training.task import OPTIMIZERS, build_model, build_task, load_data, memory_format
 
 CPU = torch.device("cpu")
 
@@ -85,3 +85,27 @@ def test_streams_of_chance_are_independent_of_each_other_and_of_the_global_one()
     assert drawn(1, "order", 1) == draws[5] and drawn(0, "order") == draws[0]
     # A literal: the initial weights and the order of every recorded run depend on it.
     assert drawn(0, "initialization") == pytest.approx([0.37524754, 0.98380327, 0.32028478, 0.91530889], abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("device", "values", "expected"),
+    [
+        ("cuda", {}, torch.contiguous_format),
+        ("cuda", {"model.batch_norm": True}, torch.channels_last),
+        ("cuda", {"precision": "bf16"}, torch.channels_last),
+        ("cpu", {}, torch.channels_last),
+    ],
+)
+def test_memory_is_laid_out_as_the_kernels_want_it(
+    device: str, values: dict[str, object], expected: torch.memory_format, tiny: Make
+) -> None:
+    assert memory_format(tiny(values), torch.device(device)) == expected
+
+
+def test_images_and_weights_lie_alike(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for chosen in (torch.contiguous_format, torch.channels_last):
+        monkeypatch.setattr("scalefree.training.task.memory_format", lambda config, device, chosen=chosen: chosen)
+        config = tiny()
+        task = build_task(config, load_data(config.dataset), CPU)
+        weight = next(p for p in task.model.parameters() if p.dim() == 4 and p.shape[1] > 1)
+        assert task.batches.normalization.memory_format == chosen and weight.is_contiguous(memory_format=chosen)

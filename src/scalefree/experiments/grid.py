@@ -74,14 +74,26 @@ class Experiment:
     waiting: tuple[Waiting, ...] = ()
 
 
+def _files(folder: str) -> list[str]:
+    """The names of the files in a folder of configs/.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    found = sorted(path.stem for path in (CONFIG_DIR / folder).glob("*.yaml"))
+    if not found:
+        raise ConfigError(f"{CONFIG_DIR / folder} holds no files; install scalefree again, from a whole checkout")
+    return found
+
+
 def experiment_names() -> list[str]:
     """Every experiment that has a file."""
-    return sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+    return _files("experiment")
 
 
 def profile_names() -> list[str]:
     """Every profile that has a file."""
-    return sorted(path.stem for path in (CONFIG_DIR / "profile").glob("*.yaml"))
+    return _files("profile")
 
 
 def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfig | Waiting:

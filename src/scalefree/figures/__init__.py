@@ -1,7 +1,18 @@
 """Figures of the experiments: pure functions from a profile's evidence to pages, drawn the same every time."""
 
-from scalefree.figures.catalogue import FIGURES, THEORY, is_asked, pages
+from scalefree.figures.catalogue import FIGURES, THEORY, check_figure, is_asked, pages
 from scalefree.figures.files import draw, draw_all, draw_atlas, draw_theory
 from scalefree.figures.style import styled
 
-__all__ = ["FIGURES", "THEORY", "draw", "draw_all", "draw_atlas", "draw_theory", "is_asked", "pages", "styled"]
+__all__ = [
+    "FIGURES",
+    "THEORY",
+    "check_figure",
+    "draw",
+    "draw_all",
+    "draw_atlas",
+    "draw_theory",
+    "is_asked",
+    "pages",
+    "styled",
+]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from scalefree.config import ConfigError
 from scalefree.experiments.evidence import Evidence
 from scalefree.figures import corners, depth, effective_decay, heatmaps, probes, update_scales
 from scalefree.figures.entry import Entry, Pages
@@ -47,6 +48,16 @@ def _computed(name: str) -> Callable[[], Figure]:
 
 # Figures that are computed and need no record: the same under every profile.
 THEORY = {name: _computed(name) for name in ("quadratics", "prox_expansion", "scale_free")}
+
+
+def check_figure(name: str) -> None:
+    """Refuse a name that no figure has.
+
+    Raises:
+        ConfigError: naming those that there are.
+    """
+    if name not in FIGURES:
+        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
 
 
 def is_asked(entry: Entry, evidence: Evidence) -> bool:

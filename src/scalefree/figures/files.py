@@ -14,9 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
-from scalefree.config import ConfigError
 from scalefree.experiments.evidence import Evidence
-from scalefree.figures.catalogue import FIGURES, THEORY, is_asked, pages
+from scalefree.figures.catalogue import FIGURES, THEORY, check_figure, is_asked, pages
 from scalefree.figures.style import styled
 from scalefree.files import atomic_write
 
@@ -53,8 +52,7 @@ def draw(name: str, evidence: Evidence, out_dir: Path | None = None) -> list[Pat
     Raises:
         ConfigError: no figure of that name.
     """
-    if name not in FIGURES:
-        raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
+    check_figure(name)
     with styled():
         drawn = pages(name, evidence)
         return [path for stem, page in drawn.items() for path in _write(page, _directory(evidence, out_dir), stem)]

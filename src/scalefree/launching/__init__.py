@@ -1,13 +1,16 @@
 """Where the runs of a multirun are trained: on this machine, or on a SLURM cluster."""
 
-from scalefree.launching.jobs import SweepUnfinished, compose_jobs, launch, test_error
+from scalefree.launching.composition import JobsRefused, compose_jobs
+from scalefree.launching.jobs import SweepUnfinished, check_machine, launch, test_error
 from scalefree.launching.settings import LocalSettings, Settings, SlurmSettings, settings_of
 
 __all__ = [
+    "JobsRefused",
     "LocalSettings",
     "Settings",
     "SlurmSettings",
     "SweepUnfinished",
+    "check_machine",
     "compose_jobs",
     "launch",
     "settings_of",

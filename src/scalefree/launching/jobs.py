@@ -1,70 +1,55 @@
-"""From a multirun's overrides to runs, and from their endings to one answer, whatever launches them."""
+"""From runs to their endings and one answer, whatever launches them."""
 
 import contextlib
+import os
 from collections.abc import Sequence
-from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType, QuotedString
-from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
-
-from scalefree.compose import one_line, run_config, to_run_config
 from scalefree.config import ConfigError, RunConfig
 from scalefree.launching.mps import multi_process_service
 from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
 from scalefree.launching.sweep import sweep
-from scalefree.records import Store, run_name
+from scalefree.records import RecordError, Store, check_results_dir, run_name
 
 
 class SweepUnfinished(Exception):
     """Some runs of a sweep have no result; all others are done, and the summary has been printed."""
 
-
-def _plain(overrides: Sequence[str]) -> dict[str, Any]:
-    """The values of overrides that are all of the kind `key=value`.
-
-    Raises:
-        ConfigError: there is another kind among them (`+key=value`, `~key`, an interpolation).
-    """
-    values = {}
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        value = override.value()
-        if override.type != OverrideType.CHANGE or override.package is not None or "${" in str(value):
-            raise ConfigError(f"{override.input_line} is for Hydra")
-        values[override.key_or_group] = str(value) if isinstance(value, QuotedString) else value
-    return values
+    def __init__(self, missing: int, runs: int) -> None:
+        super().__init__(f"{missing} of {runs} runs have no result")
+        self.missing = missing
 
 
-def _compose_job(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> RunConfig:
-    # Hydra takes a quarter of a second for each of what may be hundreds of jobs; group files with values set on them
-    # take none. Hydra is asked about the rest, and about everything that is wrong.
-    with contextlib.suppress(ConfigError):
-        return run_config(_plain(overrides))
-    composed = loader.load_sweep_config(config, list(overrides))
-    with read_write(composed), open_dict(composed):
-        del composed["hydra"]
-    return to_run_config(composed)
+def _needs_cuda(config: RunConfig) -> bool:
+    """Whether it cannot be trained elsewhere, and is not done."""
+    if config.device != "cuda" and config.precision != "tf32":
+        return False
+    try:
+        return Store(config.results_dir).result(run_name(config)) is None
+    except RecordError:  # that run will say so
+        return True
 
 
-def compose_jobs(loader: ConfigLoader, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[RunConfig]:
-    """The configuration of every job of a multirun.
+def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
+    """Refuse runs that this machine cannot train, so that none is refused after others were trained.
+
+    On a cluster only the nodes know their devices and data. Runs that are done need no device.
 
     Raises:
-        ConfigError: naming every job that cannot be, a line each.
+        ConfigError: a store that cannot be; here also a device or an image folder that is not there.
     """
-    configs, wrong = [], []
-    for overrides in job_overrides:
-        try:
-            configs.append(_compose_job(loader, config, overrides))
-        except (ConfigError, HydraException, OmegaConfBaseException) as error:
-            wrong.append(f"{' '.join(overrides)}: {one_line(error)}")
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    return configs
+    for results_dir in {config.results_dir for config in configs}:
+        check_results_dir(results_dir)
+    if not isinstance(settings, LocalSettings):
+        return
+    if asked := {(config.device, config.precision) for config in configs if _needs_cuda(config)}:
+        from scalefree.training.device import check_precision, choose_device  # torch takes seconds
+
+        for device, precision in asked:
+            check_precision(precision, choose_device(device))
+    for root in {config.dataset.root for config in configs if config.dataset.name == "image_folder"}:
+        if root is not None and not os.path.isdir(os.path.expanduser(root)):
+            raise ConfigError(f"dataset.root={root} does not exist; it is to hold train/<class>/ and test/<class>/")
 
 
 def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
@@ -88,7 +73,7 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
 
         raise Interrupted(done.interrupted)
     if done.unfinished:
-        raise SweepUnfinished(f"{len(done.unfinished)} of {len(configs)} runs have no result")
+        raise SweepUnfinished(len(done.unfinished), len(configs))
     return done
 
 

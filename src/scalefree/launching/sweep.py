@@ -17,7 +17,7 @@ from types import FrameType
 from typing import cast
 
 from scalefree.config import RunConfig
-from scalefree.launching.reports import Ending, Report, Sweep
+from scalefree.launching.reports import Ending, Report, Sweep, duration
 from scalefree.launching.worker import STOP, Worker, start_worker
 from scalefree.records import Store, run_label, run_name
 
@@ -167,9 +167,10 @@ def sweep(configs: Sequence[RunConfig], jobs: int, longest_first: bool = True) -
                 done.reports.append(report)
                 cost += expected_cost(config)
                 left = (time.perf_counter() - began) * (total - cost) / cost
+                estimate = f"; about {duration(left)} left" if len(done.reports) < len(configs) else ""
                 log.info(
                     f"[{len(done.reports)}/{len(configs)}] {report.label}: {report.ending}, {report.detail} "
-                    f"({report.seconds:.0f} s; about {left:.0f} s left)"
+                    f"({duration(report.seconds)}{estimate})"
                 )
         crew.dismiss()
     finally:

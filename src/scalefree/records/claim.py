@@ -164,8 +164,10 @@ def _take(path: Path) -> int | None:
                 if writable:
                     return descriptor
                 os.unlink(path)
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(path)
             raise
         os.close(descriptor)
     os.close(descriptor)

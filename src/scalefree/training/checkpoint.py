@@ -19,7 +19,7 @@ from scalefree.records.environment import build_of
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.
-CHECKPOINT_FORMAT = 3
+CHECKPOINT_FORMAT = 4
 KEYS = {"format", "identity", "flat", "model", "optimizer", "loss_second_moment", "progress"}
 
 
@@ -89,7 +89,7 @@ class Progress:
     sessions: list[dict[str, Any]] = field(default_factory=list)
 
     def begin_session(self, environment: dict[str, Any]) -> None:
-        """Train in an environment from here on."""
+        """Take note of the environment that computes from here on."""
         if self.sessions and build_of(self.sessions[-1]) == build_of(environment):
             del self.sessions[-1]
         self.sessions.append(environment)
@@ -143,7 +143,7 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
     content = {
         "format": CHECKPOINT_FORMAT,
         "identity": identity,
-        "flat": task.flat is not None,
+        "flat": None if task.flat is None else str(task.flat.memory_format),
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
         "loss_second_moment": [] if task.loss_second_moment is None else task.loss_second_moment.u,
@@ -233,9 +233,11 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
     content = _read(path, task.device)
     if content["identity"] != identity:
         raise CheckpointError(f"{path} belongs to the run {content['identity']}, not to {identity}; remove it")
-    if content["flat"] != (task.flat is not None):
+    if (content["flat"] is None) != (task.flat is None):
         runner = "fast" if content["flat"] else "plain"
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
+    if task.flat is not None and content["flat"] != str(task.flat.memory_format):
+        raise CheckpointError(f"{path} was saved on another kind of device; go on there, or remove it to start afresh")
     try:
         progress = Progress(**{**content["progress"], "not_finite": NotFinite(**content["progress"]["not_finite"])})
         _check_progress(progress, task)

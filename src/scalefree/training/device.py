@@ -24,6 +24,16 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that the device does not have; the record would claim what was not computed.
+
+    Raises:
+        ConfigError: tf32 on a device that is not CUDA.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
+
+
 def set_precision(precision: str, device: torch.device) -> None:
     """fp32 means IEEE float32 everywhere, tf32 lets convolutions use it (torch's own default), bf16 is autocast.
 
@@ -31,10 +41,9 @@ def set_precision(precision: str, device: torch.device) -> None:
     uninterrupted one.
 
     Raises:
-        ConfigError: tf32 on a device that has none; the record would claim what was not computed.
+        ConfigError: tf32 on a device that has none.
     """
-    if precision == "tf32" and device.type != "cuda":
-        raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
+    check_precision(precision, device)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

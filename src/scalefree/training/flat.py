@@ -5,20 +5,22 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """The model's parameters as views of one vector, channels innermost, and a gradient of that vector to fill.
+    """The model's parameters as views of one vector, and a gradient of that vector to fill.
 
     An element-wise optimizer computes the same numbers on the vector as on the list of layers. Weights of
-    convolutions lie in the vector as their channels_last kernels want them: (out, height, width, in). After this
-    the model must not be moved or cast.
+    convolutions lie in the vector as the kernels want them: (out, in, height, width), or (out, height, width, in) for
+    those of channels_last. After this the model must not be moved or cast.
 
     Attributes:
+        memory_format: that of the convolutions' weights.
         vector: the one parameter to give to an optimizer; `vector.grad` is always allocated.
         layers: the same memory as one parameter per tensor of the model, each with its part of the gradient: for
             optimizers that must tell layers apart.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> None:
         self.model = model
+        self.memory_format = memory_format
         parameters = list(model.parameters())
         size = sum(p.numel() for p in parameters)
         self.vector = nn.Parameter(torch.empty(size, dtype=parameters[0].dtype, device=parameters[0].device))
@@ -33,7 +35,7 @@ class FlatParameters:
     def _views(self, vector: Tensor) -> list[Tensor]:
         parameters = list(self.model.parameters())
         parts = torch.split(vector, [p.numel() for p in parameters])
-        return [_shaped(part, p.shape) for part, p in zip(parts, parameters, strict=True)]
+        return [self._shaped(part, p.shape) for part, p in zip(parts, parameters, strict=True)]
 
     def gather_gradient(self) -> None:
         """Fill the vector's gradient with the layers' in one operation, and let those go.
@@ -45,7 +47,7 @@ class FlatParameters:
         gradients = []
         for p in self.model.parameters():
             assert p.grad is not None, "a parameter had no part in the loss"
-            gradients.append(_in_order(p.grad))
+            gradients.append(self._in_order(p.grad))
             p.grad = None
         torch.cat(gradients, out=self.vector.grad)
 
@@ -54,15 +56,15 @@ class FlatParameters:
         names = [name for name, _ in self.model.named_parameters()]
         return dict(zip(names, self._views(vector), strict=True))
 
+    def _shaped(self, part: Tensor, shape: torch.Size) -> Tensor:
+        """A part of a vector (numel,) as a view of the shape of its parameter."""
+        if len(shape) == 4 and self.memory_format == torch.channels_last:
+            outputs, inputs, height, width = shape
+            return part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+        return part.view(shape)
 
-def _shaped(part: Tensor, shape: torch.Size) -> Tensor:
-    """A part of a vector (numel,) as a view of the shape of its parameter."""
-    if len(shape) == 4:
-        outputs, inputs, height, width = shape
-        return part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
-    return part.view(shape)
-
-
-def _in_order(parameter: Tensor) -> Tensor:
-    """The inverse of `_shaped`: (numel,), a view where the memory format allows it."""
-    return (parameter.permute(0, 2, 3, 1) if parameter.dim() == 4 else parameter).reshape(-1)
+    def _in_order(self, parameter: Tensor) -> Tensor:
+        """The inverse of `_shaped`: (numel,), a view where the memory format allows it."""
+        if parameter.dim() == 4 and self.memory_format == torch.channels_last:
+            parameter = parameter.permute(0, 2, 3, 1)
+        return parameter.reshape(-1)

@@ -34,7 +34,8 @@ def _code() -> str:
     """A hash of that code: an answer is about the code that gave it."""
     package = Path(scalefree.__file__).parent
     found = hashlib.sha256()
-    for path in sorted(path for part in CODE for path in (package / part).rglob("*.py")):
+    sources = (path for part in CODE for path in (package / part).rglob("*") if path.suffix in (".py", ".c", ".cu"))
+    for path in sorted(sources):
         found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()
 

@@ -20,6 +20,7 @@ from scalefree.records import (
     RecordError,
     ResultExists,
     Store,
+    check_results_dir,
     describe_outcome,
     run_identity,
     run_name,
@@ -172,6 +173,7 @@ def run(config: RunConfig) -> Finished:
             same command tries again.
     """
     validate(config)
+    check_results_dir(config.results_dir)
     store = Store(config.results_dir)
     # What an image folder holds is part of its runs' identity; all others are known without their data.
     if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:

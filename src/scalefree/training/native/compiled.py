@@ -50,7 +50,8 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def _others_can_write(status: os.stat_result) -> bool:
+def others_can_write(status: os.stat_result) -> bool:
+    """Whether another user could have written what has this status, or what lies in it."""
     return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
@@ -62,10 +63,11 @@ def library_path() -> Path | None:
     folder = user_cache()
     if folder is None or not folder.is_dir():
         return None
-    if _others_can_write(folder.stat()):
+    if others_can_write(folder.stat()):
         log.warning("other users can write %s (chmod go-w ends that): conv3x3.c is compiled for one process", folder)
         return None
-    facts = (*COMPILE, platform.machine(), _processor())
+    # Earlier versions kept theirs without a digest, which are not looked at.
+    facts = ("with its digest", *COMPILE, platform.machine(), _processor())
     digest = hashlib.sha256(SOURCE.read_bytes() + "\n".join(facts).encode()).hexdigest()
     return folder / f"conv3x3-{digest[:16]}.so"
 
@@ -80,13 +82,13 @@ def _own_file(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise Unsound("is not a file")
-        if _others_can_write(status):
+        if others_can_write(status):
             raise Unsound("could have been written by another user")
         return file.read()
 
 
-def _kept(path: Path) -> bytes:
-    """The library as it lies in the cache.
+def kept(path: Path) -> bytes:
+    """Machine code as it lies in the cache.
 
     Raises:
         FileNotFoundError: there is none.
@@ -102,7 +104,7 @@ def _kept(path: Path) -> bytes:
     return content
 
 
-def _keep(path: Path, content: bytes) -> None:
+def keep(path: Path, content: bytes) -> None:
     """Processes that do this at once each rename whole files into place, the library last."""
     digest = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode()
     try:
@@ -110,7 +112,7 @@ def _keep(path: Path, content: bytes) -> None:
             with atomic_write(place, mode=0o600) as file:
                 file.write(data)
     except OSError as error:
-        log.info("the compiled conv3x3.c is not kept: %s", error)
+        log.info("%s is not kept: %s", path.name, error)
 
 
 def _compile() -> bytes:
@@ -200,7 +202,7 @@ def library() -> ctypes.CDLL | None:
     path = library_path()
     if path is not None:
         try:
-            return _checked(_kept(path))
+            return _checked(kept(path))
         except FileNotFoundError:
             pass
         except (Unsound, OSError) as error:
@@ -212,5 +214,5 @@ def library() -> ctypes.CDLL | None:
         log.info("small convolutions are torch's own, conv3x3.c could not be compiled: %s", error)
         return None
     if path is not None:
-        _keep(path, content)
+        keep(path, content)
     return functions

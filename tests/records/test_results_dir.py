@@ -1,0 +1,48 @@
+"""What can be a store's directory, and what cannot."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scalefree.config import ConfigError
+from scalefree.records import check_results_dir
+
+
+def test_directories_that_are_there_and_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for path in ("results", "a/b/c", ".", "..", str(tmp_path), tmp_path / "x" / "y", "link/results", "a b", "ü"):
+        check_results_dir(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("", "results_dir is empty"),
+        (" ", "results_dir is empty"),
+        ("/dev/null", "/dev/null is not a directory"),
+        ("/dev/null/results", "/dev/null is not a directory"),
+        ("file", "file is not a directory"),
+        ("file/deep/down", "file is not a directory"),
+        ("pipe", "pipe is not a directory"),
+        ("nowhere", "nowhere is a link to nowhere"),
+        ("nowhere/results", "nowhere is a link to nowhere"),
+        ("loop", "Too many levels of symbolic links"),
+        ("x" * 300, "File name too long"),
+        ("a\0b", "holds a zero character"),
+        ("~no such user/x", "no such home folder"),
+    ],
+)
+def test_what_is_refused_by_name(path: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("in the way")
+    os.mkfifo("pipe")
+    Path("nowhere").symlink_to("not there")
+    Path("loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match=why) as refused:
+        check_results_dir(path)
+    assert str(refused.value).startswith("results_dir")
+    with pytest.raises(ConfigError, match=r"^OTHER_STORE"):
+        check_results_dir(path, "OTHER_STORE")

@@ -1,0 +1,75 @@
+"""`key=value` arguments: what they give, and what is refused."""
+
+import sys
+
+import pytest
+
+from scalefree.command_line import MOST, choice, given, names, parse, refused, whole_number
+
+
+def test_defaults_and_values() -> None:
+    assert parse(["profile=paper", "root="], profile="quick", root="", results_dir="r") == {
+        "profile": "paper",
+        "root": "",
+        "results_dir": "r",
+    }
+    assert parse(["figure=a=b"], figure="all") == {"figure": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["profil=quick"], "unknown argument 'profil=quick'; known with their defaults: profile=quick, results_dir=r"),
+        (["profile"], "unknown argument 'profile'"),
+        (["--profile=quick"], "unknown argument '--profile=quick'"),
+        ([""], "unknown argument ''"),
+        (["profile="], "profile= is empty; give a value, or leave it out for profile=quick"),
+        (["profile= "], "profile= is empty"),
+        (["profile=a", "profile=b"], "profile= is given twice, as a and as b"),
+        (["profile=a", "profile=a"], "profile= is given twice"),
+        (["results_dir=/dev/null"], "results_dir=/dev/null cannot be: /dev/null is not a directory"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], said: str) -> None:
+    with pytest.raises(ValueError) as error:
+        parse(arguments, profile="quick", results_dir="r")
+    assert str(error.value).startswith(said)
+
+
+def test_names() -> None:
+    assert names({"figure": "a,b"}, "figure") == ["a", "b"]
+    for value in ("a,,b", ",", "a,", "a,b,a", " "):
+        with pytest.raises(ValueError, match="figure="):
+            names({"figure": value}, "figure")
+
+
+def test_choices() -> None:
+    assert choice({"draw": "no"}, "draw", "yes", "no") == "no"
+    with pytest.raises(ValueError, match="draw=maybe is impossible; choose one of yes, no"):
+        choice({"draw": "maybe"}, "draw", "yes", "no")
+
+
+@pytest.mark.parametrize("value", ["1", "007", str(MOST)])
+def test_whole_numbers(value: str) -> None:
+    assert whole_number({"jobs": value}, "jobs") == int(value)
+
+
+NO_NUMBERS = ["0", "-1", "1.5", "1e3", "", "many", "[1", "null", "٣", "²", str(MOST + 1), "9" * 5000]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_what_is_no_number_of_anything(value: str) -> None:
+    with pytest.raises(ValueError, match=rf"it must be a whole number from 1 to {MOST}$"):
+        whole_number({"jobs": value}, "jobs")
+
+
+def test_an_argument_that_is_not_utf_8_is_refused_in_a_line_that_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["figures.py", "results_dir=é", "profile=a\udcff\nb"])
+    with pytest.raises(ValueError, match="is not UTF-8") as error:
+        given()
+    assert refused(error.value) == 2
+    assert capsys.readouterr().err.startswith(r"error: the argument profile=a\udcff\nb is not UTF-8 text")
+    monkeypatch.setattr(sys, "argv", ["figures.py", "results_dir=é"])
+    assert given() == ["results_dir=é"]
