@@ -40,7 +40,7 @@ def to_train(
     """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, nor any that wait for the selection.
     """
     configs = []
     for config, needed_by in runs_of(experiments).values():
@@ -55,7 +55,7 @@ def to_train(
         configured.tracking.group = needed_by[0]
         validate(configured)
         configs.append(configured)
-    if not configs:
+    if not configs and not any(one.waiting for one in experiments):
         raise ConfigError(f"profile={profile} has no runs of {', '.join(one.name for one in experiments)}")
     return configs
 

@@ -168,7 +168,7 @@ def test_the_launcher_is_set_as_train_sets_it(
         (["hydra/launcher=basic"], "hydra/launcher=basic is unknown; choose one of local, gpu, slurm"),
         (["hydra/launcher=gpu", "hydra/launcher=local"], "hydra/launcher=gpu hydra/launcher=local: choose one"),
         (["hydra.launcher.jobs=2"], "hydra.launcher.jobs=2 needs hydra/launcher="),
-        (["profile=cifar_small", "experiment=epsilon"], "profile=cifar_small has no runs of epsilon"),
+        (["profile=quick", "experiment=ladder"], "profile=quick has no runs of ladder"),
         (["experiment=depth,depth"], "experiment=depth,depth has depth twice"),
         (["dataset_root=/nowhere/at/all"], "dataset_root=/nowhere/at/all does not exist"),
         (["profile=h200", "dataset_root=."], "precision=tf32 exists on CUDA devices only"),

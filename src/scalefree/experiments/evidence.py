@@ -166,8 +166,8 @@ def describe(arm: Arm) -> str:
 
 def errors(point: Point) -> SeedValues:
     """Final test errors in points by seed; a diverged run counts as 100, the worst there is."""
-    found = {seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()}
-    return SeedValues({seed: value for seed, value in found.items() if math.isfinite(value)})
+    found = point.errors("test")
+    return SeedValues({seed: 100 * min(error, 1.0) for seed, error in found.items() if math.isfinite(error)})
 
 
 def scalars(point: Point, quantity: Literal["update_scale", "effective_decay"], name: str) -> SeedValues:
