@@ -37,11 +37,7 @@ PRESET, LAUNCHER = "hydra/launcher=", ("hydra.launcher.", "+hydra.launcher.", "+
 def to_train(
     experiments: list[Experiment], results_dir: str, tracking: str, profile: str, root: str
 ) -> list[RunConfig]:
-    """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it.
-
-    Raises:
-        ConfigError: there are none.
-    """
+    """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it."""
     configs = []
     for config, needed_by in runs_of(experiments).values():
         values: dict[str, Any] = {
@@ -55,8 +51,6 @@ def to_train(
         configured.tracking.group = needed_by[0]
         validate(configured)
         configs.append(configured)
-    if not configs:
-        raise ConfigError(f"profile={profile} has no runs of {', '.join(one.name for one in experiments)}")
     return configs
 
 
@@ -130,6 +124,8 @@ def main() -> int:
         if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):
             raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
         configs = to_train(experiments := loaded(chosen, profile, results_dir), *machine)
+        if not configs and not any(one.waiting for one in experiments):
+            raise ValueError(f"profile={profile} has no runs of {', '.join(chosen)}")
     except ValueError as error:
         return refused(one_line(error))
 
