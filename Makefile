@@ -14,7 +14,7 @@ PROJECT ?= scalefree
 DRY_RUN ?= false
 
 # What the targets below need, all of it but what `atlas` adds (pyproject.toml, optional-dependencies).
-EXTRAS := dev,sweeps,dashboards
+EXTRAS := dev,sweeps,dashboards,export
 PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 READY := .venv/.installed
 FROM = $(if $(DATA),dataset_root="$(DATA)")

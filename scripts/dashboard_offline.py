@@ -2,8 +2,9 @@
 
     python scripts/dashboard_offline.py [results_dir=results]
 
-The viewer lists runs by the names of their folders, so it gets a folder of links that are called like the runs. Within
-it: arrows move, space shows or hides a run, f filters, h lists all keys, q leaves.
+The viewer lists runs by the names of their folders, so it gets a folder of links that are called by what tells the runs
+apart: `adamw wd1e-3 s0`, its optimizer, decay, step size and so on, whatever they do not all share. Within it: arrows
+move, space shows or hides a run, f filters, h lists all keys, q leaves.
 """
 
 import subprocess
@@ -13,28 +14,24 @@ from pathlib import Path
 
 from scalefree.command_line import given, parse, refused
 from scalefree.streams import begin
+from scalefree.tracking.labels import labels
 from scalefree.tracking.sessions import Session, newest, sessions
 
 
-def label(session: Session, results: Path) -> str:
-    """The run's name in the store, its optimizer first; its identity where the store does not know it."""
-    for directory in results.glob(f"runs/*-{session.run_id}"):
-        words = directory.name.removesuffix(f"-{session.run_id}").split("-")
-        optimizer = next((word for word in words if word.startswith("adam")), words[0])
-        words.remove(optimizer)
-        return "-".join([optimizer, *words])
-    return session.run_id
+def slugs(found: list[Session], results: Path) -> list[str]:
+    """The readable part of each run's name in the store; its identity where the store does not know it."""
+    suffixes = {path.name[-12:]: path.name[:-13] for path in results.glob("runs/*")}
+    return [suffixes.get(session.run_id, session.run_id) for session in found]
 
 
 def link(found: list[Session], results: Path, folder: Path) -> None:
-    """A folder a run below `folder` with a link to its log, both named as the viewer wants: `run-<start>-<name>`."""
-    for session in found:
-        name = label(session, results)
-        linked = folder / f"run-{session.start}-{name}"
-        if linked.exists():
-            linked = folder / f"run-{session.start}-{name}-{session.run_id}"
+    """A folder a run below `folder` with a link to its log, both named as the viewer wants: `run-<start>-<label>`."""
+    for session, label in zip(found, labels(slugs(found, results)), strict=True):
+        if (folder / f"run-{session.start}-{label}").exists():
+            label = f"{label} {session.run_id}"
+        linked = folder / f"run-{session.start}-{label}"
         linked.mkdir()
-        (linked / f"run-{linked.name.removeprefix(f'run-{session.start}-')}.wandb").symlink_to(session.log.resolve())
+        (linked / f"run-{label}.wandb").symlink_to(session.log.resolve())
 
 
 def main() -> int:

@@ -1,13 +1,17 @@
-"""Rebuild records from wandb's local files, and add them to a store.
+"""Rebuild records from wandb's local files or from its server, and add them to a store.
 
     python scripts/import_wandb.py WANDB_DIR [results_dir=results]
+    python scripts/import_wandb.py entity=NAME [project=scalefree] [results_dir=results]
 
-WANDB_DIR holds folders `offline-run-*` or `run-*`, as RESULTS/wandb does. Every run is checked against its identity; a
-result that the store has already is never overwritten.
+WANDB_DIR holds folders `offline-run-*` or `run-*`, as RESULTS/wandb does; `entity=` reads all runs of a project through
+wandb's public API, which needs an account (`wandb login`). Every run is checked against its identity; a result that
+the store has already is never overwritten.
 """
 
+import functools
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from scalefree.command_line import given, parse, refused
@@ -16,50 +20,80 @@ from scalefree.records import RecordError, ResultExists, Store, check_results_di
 from scalefree.records.merge import merge, summary
 from scalefree.records.printable import printable
 from scalefree.streams import begin
-from scalefree.tracking.rebuilding import rebuild
+from scalefree.tracking.rebuilding import Log, log_of, rebuild
+from scalefree.tracking.remote import remote_logs
 from scalefree.tracking.sessions import newest, sessions
 
 
-def collect(folder: Path, store: Store) -> list[str]:
-    """Write every finished run of a wandb folder to a store; says which could not be, and why."""
-    damaged = []
+def local_logs(folder: Path) -> Iterator[Log | RecordError]:
+    """What a wandb folder holds of each run, or why that cannot be read."""
     for session in newest(sessions(folder)).values():
         try:
-            found = rebuild(session)
+            yield log_of(session)
+        except RecordError as error:
+            yield error
+
+
+def collect(logs: Iterable[Log | RecordError], store: Store) -> list[str]:
+    """Write every finished run to a store; says which could not be, and why."""
+    damaged = []
+    for log in logs:
+        try:
+            if isinstance(log, RecordError):
+                raise log
+            found = rebuild(log)
             if found is None:
-                print(printable(f"  left out: {session.folder.name} holds no finished run"))
+                print(printable(f"  left out: {log.where} holds no finished run"))
             else:
                 store.write(*found)
         except RecordError as error:
             damaged.append(f"  damaged: {error}")
         except ResultExists:
-            damaged.append(printable(f"  conflicting: {session.folder.name} holds a run that another folder has, too"))
+            assert isinstance(log, Log)
+            damaged.append(printable(f"  conflicting: {log.where} holds a run that another log has, too"))
     return damaged
 
 
-def main() -> int:
-    """Exit codes: 0 imported, 1 a run conflicts or is damaged, 2 a wrong argument."""
-    try:
-        named, *rest = given() or [""]
-        if not named or "=" in named or named.startswith("-"):
-            raise ValueError("name wandb's folder: python scripts/import_wandb.py WANDB_DIR [results_dir=results]")
-        check_results_dir(named, "WANDB_DIR")
-        folder = Path(written_path("WANDB_DIR", named))
-        options = parse(rest, results_dir="results")
+def source(arguments: list[str]) -> tuple[str, Callable[[], Iterable[Log | RecordError]], str]:
+    """From where to import, in words; how to read it; and RESULTS.
+
+    Raises:
+        ValueError: an unknown or missing argument, or a folder without runs.
+    """
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        check_results_dir(arguments[0], "WANDB_DIR")
+        folder = Path(written_path("WANDB_DIR", arguments[0]))
+        options = parse(arguments[1:], results_dir="results")
         if not sessions(folder):
             raise ValueError(f"{folder} holds no runs of wandb: no folder offline-run-* or run-*")
+        return str(folder), functools.partial(local_logs, folder), options["results_dir"]
+    options = parse(arguments, entity="", project="scalefree", results_dir="results")
+    if not options["entity"]:
+        raise ValueError("name wandb's folder or an account: import_wandb.py WANDB_DIR, or entity=NAME project=NAME")
+    project = f"{options['entity']}/{options['project']}"
+    read = functools.partial(remote_logs, options["entity"], options["project"])
+    return f"wandb's project {project}", read, options["results_dir"]
+
+
+def main() -> int:
+    """Exit codes: 0 imported, 1 a run conflicts or is damaged or wandb did not answer, 2 a wrong argument."""
+    try:
+        where, read, results_dir = source(given())
     except ValueError as error:
         return refused(error)
     with tempfile.TemporaryDirectory() as temporary:
         rebuilt = Store(temporary)
         try:
             rebuilt.directory("").mkdir(parents=True)
-            damaged = collect(folder, rebuilt)
-            merged = merge(rebuilt, Store(options["results_dir"]))
+            damaged = collect(read(), rebuilt)
+            merged = merge(rebuilt, Store(results_dir))
         except OSError as error:
-            print(f"error: {error}; what was added before is whole, the same command goes on", file=sys.stderr)
+            print(
+                f"error: {printable(str(error))}; what was added before is whole, the same command goes on",
+                file=sys.stderr,
+            )
             return 1
-    print("\n".join([f"from {folder} to {options['results_dir']}: {summary(merged)}", *damaged]))
+    print("\n".join([f"from {where} to {results_dir}: {summary(merged)}", *damaged]))
     return 1 if damaged or any(run.is_refused for run in merged) else 0
 
 

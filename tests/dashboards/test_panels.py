@@ -125,10 +125,27 @@ def test_the_check_finds_what_is_missing(logged: Logged) -> None:
 def test_each_figure_has_a_workspace_with_comparer_and_importance() -> None:
     assert [dashboard.key for dashboard in DASHBOARDS] == [
         "with_bn", "without_bn", "depth", "update_scales", "prox_equivalence", "loss_scale",
+        "corners", "effective_decay", "cifar16",
     ]  # fmt: skip
     for dashboard in DASHBOARDS:
         kinds = {type(panel).__name__ for section in dashboard.sections for panel in section.panels}
         assert {"RunComparer", "ParameterImportancePlot", "LinePlot"} <= kinds
+
+
+def test_everything_collapses_seeds_to_mean_and_standard_deviation() -> None:
+    for dashboard in DASHBOARDS:
+        content = specification(workspace(dashboard, "lab", "paper"))["section"]
+        (runs,) = content["runSets"]
+        assert _config_key(runs["grouping"][-1]["name"]) == "cell_name", dashboard.key
+        drawn = 0
+        for section in content["panelBankConfig"]["sections"]:
+            for panel in section["panels"]:
+                if panel["viewType"] in ("Run History Line Plot", "Bar Chart"):
+                    config = panel["config"]
+                    grouping = _config_key(config["groupBy"]), config["groupAgg"], config["groupArea"]
+                    assert grouping == ("cell_name", "mean", "stddev") and config["aggregate"] is True
+                    drawn += 1
+        assert drawn >= 3, dashboard.key
 
 
 def test_the_specification_is_the_same_each_time_and_its_identifiers_are_unique() -> None:

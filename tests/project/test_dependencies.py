@@ -39,7 +39,7 @@ def imported(*folders: str) -> set[str]:
 
 def test_dependencies_are_what_is_imported() -> None:
     extras = PROJECT["optional-dependencies"]
-    optional = names([*extras["sweeps"], *extras["dashboards"]])
+    optional = names([*extras["sweeps"], *extras["dashboards"], *extras["export"]])
     assert imported("src", "scripts") - optional == names(PROJECT["dependencies"])
 
 

@@ -78,7 +78,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 VENV = "-m|venv|--clear|.venv"
-INSTALL = ["-m|pip|install|--quiet|--upgrade|pip", "-m|pip|install|--quiet|--editable|.[dev,sweeps,dashboards]"]
+INSTALL = ["-m|pip|install|--quiet|--upgrade|pip", "-m|pip|install|--quiet|--editable|.[dev,sweeps,dashboards,export]"]
 
 
 def test_bare_make_lists_every_target_and_does_nothing(checkout: Checkout) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from scalefree.compose import compose_tree, run_config, to_run_config
 from scalefree.config import MACHINE_KEYS, DenseNetConfig, RunConfig, with_values
-from scalefree.records import run_identity, run_label, run_name, scientific_config
+from scalefree.records import cell_identity, cell_slug, run_identity, run_label, run_name, scientific_config
 from scalefree.records.identity import ADDED, identities_of_values, identity_of_values, with_added_keys
 
 
@@ -177,3 +177,18 @@ def test_densenets_of_before_are_other_runs_and_stay_readable() -> None:
     newest, before = identities_of_values(values)
     assert newest == run_identity(config) != before == identity_of_values(values, 1)
     assert identities_of_values(scientific_config(run_config({}))) == [run_identity(run_config({}))]
+
+
+def test_every_scientific_key_but_the_seed_changes_the_cell() -> None:
+    config = RunConfig()
+    for key, value in leaves(config):
+        machine = any(key == known or key.startswith(f"{known}.") for known in MACHINE_KEYS)
+        same = cell_identity(changed(config, key)) == cell_identity(config)
+        assert same == (machine or key == "seed"), (key, value)
+
+
+def test_a_cells_name_is_its_runs_without_the_seed() -> None:
+    config = with_values(RunConfig(), {"optimizer.eps": 1e-3, "seed": 7})
+    assert run_label(config) == "digits-resnet20-bn-adamw-lr1e-3-wd0-seed7-eps1e-3"
+    assert cell_slug(config) == f"digits-resnet20-bn-adamw-lr1e-3-wd0-eps1e-3-{cell_identity(config)}"
+    assert cell_slug(with_values(config, {"seed": 8})) == cell_slug(config)

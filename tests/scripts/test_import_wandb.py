@@ -10,6 +10,7 @@ import pytest
 
 from scalefree.config import with_values
 from scalefree.experiments import load_experiment, runs_of
+from scalefree.experiments.evidence import gather
 from scalefree.figures import draw
 from scalefree.records import Store
 from scalefree.training import run
@@ -56,8 +57,8 @@ def test_the_figure_is_the_same_from_both_stores(
 ) -> None:
     into, _ = imported
     assert load_experiment(EXPERIMENT, PROFILE).cells
-    first = bytes_of(draw(EXPERIMENT, PROFILE, Store(trained / "results"), trained / "figures/first"))
-    second = bytes_of(draw(EXPERIMENT, PROFILE, Store(into), trained / "figures/second"))
+    first = bytes_of(draw(EXPERIMENT, gather(PROFILE, Store(trained / "results")), trained / "figures/first"))
+    second = bytes_of(draw(EXPERIMENT, gather(PROFILE, Store(into)), trained / "figures/second"))
     assert first == second and len(first) >= 2
 
 

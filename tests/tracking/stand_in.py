@@ -19,6 +19,7 @@ class Server:
     Attributes:
         views: saved views by their internal name.
         history: by run id, the rows of its history at their offsets, as the server would keep them.
+        configs, summaries: by run id, as JSON texts; `names` the runs' readable ones.
         uploads: run ids, in the order in which their histories arrived.
         requests: all GraphQL requests, as (query, variables).
     """
@@ -26,6 +27,9 @@ class Server:
     address: str = ""
     views: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    configs: dict[str, str] = field(default_factory=dict)
+    summaries: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     uploads: list[str] = field(default_factory=list)
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -50,6 +54,9 @@ class Server:
         return {"project": {"allViews": {"edges": [] if found is None else [{"node": found}]}}}
 
     def _make_run(self, variables: dict[str, Any]) -> dict[str, Any]:
+        for kept, key in ((self.configs, "config"), (self.names, "displayName")):
+            if variables.get(key):
+                kept[variables["name"]] = variables[key]
         project = {"id": "p", "name": variables["project"], "entity": {"id": "e", "name": "lab"}}
         bucket = {"id": "b", "name": variables["name"], "config": "{}", "project": project}
         return {"upsertBucket": {"bucket": bucket, "inserted": variables["name"] not in self.history}}
@@ -75,6 +82,56 @@ class Server:
         }
         return {"model": {"id": "p", "name": variables["project"], "entity": {"id": "e"}, "bucket": bucket}}
 
+    def _find_runs(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """All runs, a page of one each, as the public API lists them."""
+        if variables["project"] != PROJECT:
+            return {"project": None}
+        listed = list(self.configs)
+        place = int(variables.get("cursor") or 0)
+        run_id = listed[place] if place < len(listed) else None
+        node = {
+            "id": f"b{place}",
+            "projectId": "7",
+            "tags": [],
+            "name": run_id,
+            "displayName": self.names.get(run_id or ""),
+            "sweepName": None,
+            "state": "finished",
+            "config": self.configs.get(run_id or ""),
+            "group": None,
+            "jobType": None,
+            "commit": None,
+            "readOnly": False,
+            "createdAt": "2026-01-01T00:00:00",
+            "heartbeatAt": "2026-01-01T00:00:00",
+            "description": "",
+            "notes": "",
+            "systemMetrics": "{}",
+            "summaryMetrics": self.summaries.get(run_id or "", "{}"),
+            "historyLineCount": len(self.history.get(run_id or "", [])),
+            "user": {"name": "lab", "username": "lab"},
+            "historyKeys": None,
+        }
+        runs = {
+            "edges": [{"node": node, "cursor": str(place + 1)}] if run_id else [],
+            "pageInfo": {"endCursor": str(place + 1), "hasNextPage": place + 1 < len(listed)},
+        }
+        return {"project": {"internalId": "7", "runCount": len(listed), "readOnly": False, "runs": runs}}
+
+    def _last_step(self, variables: dict[str, Any]) -> dict[str, Any]:
+        last = max((row["_step"] for row in self.history[variables["name"]]), default=-1)
+        return {"project": {"run": {"historyKeys": {"lastStep": last, "sets": [], "keys": {}}}}}
+
+    def _live_history(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """That nothing has been exported as Parquet, so that all rows must be asked for."""
+        steps = [{"_step": row["_step"]} for row in self.history[variables["runName"]]]
+        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": steps}}}}
+
+    def _page(self, variables: dict[str, Any]) -> dict[str, Any]:
+        rows = self.history[variables["run"]]
+        first, end = int(variables["minStep"]), int(variables["maxStep"])
+        return {"project": {"run": {"history": [json.dumps(row) for row in rows if first <= row["_step"] < end]}}}
+
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The data that answers a GraphQL request."""
         answers = {
@@ -82,6 +139,10 @@ class Server:
             "allViews": self._find_view,
             "upsertBucket": self._make_run,
             "historyTail": self._resume,
+            "query Runs(": self._find_runs,
+            "query RunHistoryKeys": self._last_step,
+            "parquetHistory": self._live_history,
+            "HistoryPage": self._page,
         }
         for word, make in answers.items():
             if word in query:
@@ -91,7 +152,9 @@ class Server:
         return {"viewer": {"id": "1", "entity": "lab", "username": "lab", "flags": "{}"}}
 
     def stream(self, run_id: str, content: dict[str, Any]) -> None:
-        """Rows of a run's history, written at the offset that comes with them."""
+        """Rows of a run's history, written at the offset that comes with them, and its summary."""
+        if summary := content.get("files", {}).get("wandb-summary.json"):
+            self.summaries[run_id] = summary["content"][-1]
         sent = content.get("files", {}).get("wandb-history.jsonl")
         if sent is None:
             return

@@ -14,7 +14,7 @@ from conftest import TINY
 from scalefree.compose import run_config
 from scalefree.records import Record, RecordError, Store
 from scalefree.tracking.deadline import within
-from scalefree.tracking.rebuilding import rebuild
+from scalefree.tracking.rebuilding import log_of, rebuild
 from scalefree.tracking.sessions import Session, newest, sessions
 from scalefree.training import run, trainer
 
@@ -56,7 +56,7 @@ def items(rows: Rows) -> Rows:
 
 
 def test_record_curves_and_histograms_are_bit_equal(trained: Run) -> None:
-    found = rebuild(trained.session)
+    found = rebuild(log_of(trained.session))
     assert found is not None
     record, curves, histograms = found
     assert record.document() == trained.record.document()
@@ -78,7 +78,7 @@ def test_a_history_with_a_gap_or_a_double_step_is_refused(change: str, trained: 
     else:
         rows.insert(rows.index(second), second)
     with pytest.raises(RecordError, match="missing or double"):
-        rebuild(trained.told(rows))
+        rebuild(log_of(trained.told(rows)))
 
 
 def test_another_configuration_than_the_records_is_refused(trained: Run) -> None:
@@ -86,7 +86,7 @@ def test_another_configuration_than_the_records_is_refused(trained: Run) -> None
     (told,) = [row["run"] for row in rows if row["type"] == "run"]
     told["config"]["update"]["optimizer"]["lr"] = 0.5
     with pytest.raises(RecordError, match="another optimizer than its record"):
-        rebuild(trained.told(rows))
+        rebuild(log_of(trained.told(rows)))
 
 
 def test_a_record_with_another_identity_is_refused(trained: Run) -> None:
@@ -96,7 +96,7 @@ def test_a_record_with_another_identity_is_refused(trained: Run) -> None:
         if "record" in update:
             update["record"] = update["record"].replace('"seed": 0', '"seed": 7')
     with pytest.raises(RecordError, match="identity"):
-        rebuild(trained.told(rows))
+        rebuild(log_of(trained.told(rows)))
 
 
 def with_record(rows: Rows, text: Any) -> Rows:
@@ -126,14 +126,14 @@ PLACES = (
 def test_a_record_that_names_another_place_is_refused(place: str, trained: Run) -> None:
     document = {**trained.record.document(), "name": place.format(trained.record.identity)}
     with pytest.raises(RecordError, match=r"it says name|name is .* at most 255 characters") as caught:
-        rebuild(trained.told(with_record(trained.rows, json.dumps(document))))
+        rebuild(log_of(trained.told(with_record(trained.rows, json.dumps(document)))))
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [3, None, {"a": 1}, [], True, "", "[" * 50_000, "NaN", "[]", "{}"])
 def test_what_is_no_record_is_refused(text: Any, trained: Run) -> None:
     with pytest.raises(RecordError):
-        rebuild(trained.told(with_record(trained.rows, text)))
+        rebuild(log_of(trained.told(with_record(trained.rows, text))))
 
 
 @pytest.mark.parametrize("key", ["update_scale", "fingerprints", "timing", "environment", "outcome", "final_metrics"])
@@ -143,7 +143,7 @@ def test_a_record_with_a_wrong_entry_is_refused(key: str, value: Any, trained: R
     if key == "environment" and isinstance(value, dict):
         return  # people read it, and it may say anything
     with pytest.raises(RecordError):
-        rebuild(trained.told(with_record(trained.rows, json.dumps(document))))
+        rebuild(log_of(trained.told(with_record(trained.rows, json.dumps(document)))))
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_row_that_holds_something_else_is_refused(name: str, value: Any, train
     for item in items(rows):
         item[name] = value
     with pytest.raises(RecordError, match="another version"):
-        rebuild(trained.told(rows))
+        rebuild(log_of(trained.told(rows)))
 
 
 def test_entries_without_their_parts_are_refused(trained: Run) -> None:
     for row in ({"type": "run"}, {"type": "run", "run": {"config": None}}):
         others = [entry for entry in trained.rows if entry["type"] != "run"]
         with pytest.raises(RecordError):
-            rebuild(trained.told([row, *others]))
+            rebuild(log_of(trained.told([row, *others])))
 
 
 def test_a_pipe_in_the_logs_place_is_refused_at_once(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_pipe_in_the_logs_place_is_refused_at_once(tmp_path: Path) -> None:
 
     def attempt() -> None:
         with pytest.raises(RecordError, match="is not a regular file"):
-            rebuild(session)
+            rebuild(log_of(session))
 
     within(20, attempt)
 
@@ -183,18 +183,18 @@ def test_a_missing_histogram_is_refused(trained: Run) -> None:
     for item in items(rows):
         item.pop("gradient/head/log2_histogram.values", None)
     with pytest.raises(RecordError, match="another version"):
-        rebuild(trained.told(rows))
+        rebuild(log_of(trained.told(rows)))
 
 
 def test_a_run_without_a_record_is_none(trained: Run) -> None:
     rows = [row for row in trained.rows if "record" not in row.get("summary", {}).get("update", {})]
-    assert rebuild(trained.told(rows)) is None
+    assert rebuild(log_of(trained.told(rows))) is None
 
 
 def test_infinite_values_come_back(trained: Run) -> None:
     rows = copy.deepcopy(trained.rows)
     items(rows)[1]["test_loss"] = "Infinity"
-    found = rebuild(trained.told(rows))
+    found = rebuild(log_of(trained.told(rows)))
     assert found is not None and np.isinf(found[1]["test_loss"][1])
 
 
@@ -212,6 +212,6 @@ def test_a_diverged_run_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     record = run(run_config(values)).record
     assert record.outcome.status == "diverged"
     (session,) = newest(sessions(tmp_path / "wandb")).values()
-    found = rebuild(session)
+    found = rebuild(log_of(session))
     assert found is not None and found[0].document() == record.document()
     assert {len(curve) for curve in found[1].values()} == {1}

@@ -1,5 +1,6 @@
 """Real offline wandb runs, read back with wandb's own reader."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 from conftest import TINY
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.records import Record, Store, scientific_config
+from scalefree.records import Record, Store, cell_identity, cell_slug, scientific_config
 from scalefree.training import run, trainer
 from scalefree.training.task import Task
 from tracking.wandb_files import rows, run_folders, summary
@@ -81,6 +82,9 @@ def test_a_runs_id_name_group_job_type_tags_and_configuration(tracked: Tracked) 
     config = {key: value for key, value in told["config"]["update"].items() if key != "_wandb"}
     environment = tracked.completed.environment
     assert config.pop("machine") == {key: environment[key] for key in ("device", "threads")}
+    seeds = [tracked.config(**{"optimizer": "adaml2", "seed": seed}) for seed in range(2)]
+    cells = {(cell_identity(config), cell_slug(config)) for config in seeds}
+    assert cells == {(config.pop("cell"), config.pop("cell_name"))}, "what all seeds of the cell have in common"
     assert config == scientific_config(tracked.config(**{"optimizer": "adaml2"})) == tracked.completed.config
 
 
@@ -112,6 +116,15 @@ def test_a_completed_run_is_finished_with_its_result(tracked: Tracked) -> None:
     assert told["state"] == "finished" and told["exit_code"] == 0
     assert told["summary"]["outcome"] == "completed"
     assert told["summary"]["final_test_error"] == pytest.approx(tracked.completed.test_error)
+
+
+def test_the_summary_is_not_buried_under_bins_and_layer_groups(tracked: Tracked) -> None:
+    told = summary(tracked.folder(tracked.completed.identity))["summary"]
+    assert not [name for name in told if "log2_histogram" in name]
+    groups = {name.split("/")[1] for name in told if "/" in name}
+    assert groups == {"network"} and len(told) < 100
+    assert told["update_scale/network/q50"] == pytest.approx(tracked.completed.update_scale["network"]["q50"])
+    assert json.loads(told["record"])["update_scale"] == tracked.completed.update_scale, "the record has all groups"
 
 
 def test_a_run_that_raises_is_finished_too_as_failed(tracked: Tracked) -> None:

@@ -211,8 +211,9 @@ def computed(
 ) -> Verdict:
     """The verdict of a claim that needs no records; not judged where what was computed is not a finite number."""
     measured = finite(Measured(effect))
-    decision, reason = ("not judged", measured.problem) if measured.problem else decided
-    return Verdict(question, "", True, decision, reason, measured, tuple(notes), scope)
+    if measured.problem:
+        decided = "not judged", measured.problem
+    return Verdict(question, "", True, *decided, measured, tuple(notes), scope)
 
 
 def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -1,6 +1,7 @@
-"""The dashboards, one a figure of the paper: which runs, how they are grouped, what is drawn, what to look for.
+"""The dashboards, one per question: which runs, how they are grouped, what is drawn, what to look for.
 
-Runs are chosen by their configuration, so that those trained by hand are in them too.
+Runs are chosen by their configuration, so that those trained by hand are in them too. The seeds of a cell are one line
+or bar: their mean, with a standard deviation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from scalefree.dashboards.panels import (
 
 ERROR = "share in [0, 1]"
 NATS = "nats"
-LOSS_MULTIPLIER = "training.loss_multiplier"
+LOSS_MULTIPLIER, BATCH_NORM = "training.loss_multiplier", "model.batch_norm"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Dashboard:
     Attributes:
         key: names it for ever: its address is derived from it.
         runs: configuration key -> the values of the runs that are shown.
-        grouped: configuration keys that group the runs in the table and in panels without a grouping of their own.
+        grouped: configuration keys that group the cells in the table of runs.
     """
 
     key: str
@@ -64,33 +65,32 @@ def _errors_over_grid(text: str) -> Section:
     )
 
 
-def _learning_curves(text: str, by: str | None = OPTIMIZER) -> Section:
+def _learning_curves(text: str) -> Section:
     return Section(
         "Learning curves",
         text,
         [
-            curves("test error", ["test_error"], ERROR, by),
-            curves("training loss", ["train_loss"], NATS, by, log_y=True),
-            curves("mean loss of the epoch's batches", ["batch_loss"], NATS, by, x=IMAGES, log_y=True),
+            curves("test error", ["test_error"], ERROR),
+            curves("training loss", ["train_loss"], NATS, log_y=True),
+            curves("mean loss of the epoch's batches", ["batch_loss"], NATS, x=IMAGES, log_y=True),
         ],
     )
 
 
-def _update_scales(text: str, by: str | None = OPTIMIZER) -> Section:
+def _update_scales(text: str) -> Section:
     return Section(
         "Update scales, gradients, parameters",
         text,
         [
-            quantiles("update_scale", by=by),
-            curves("spread of the update scales: q75 - q25", ["update_scale/network/iqr"], "powers of two", by),
+            quantiles("update_scale"),
+            curves("spread of the update scales: q75 - q25", ["update_scale/network/iqr"], "powers of two"),
             curves(
                 "coordinates that hardly move: |update| / alpha at most 1e-8",
                 ["update_scale/network/share_underflow"],
                 ERROR,
-                by,
             ),
-            quantiles("gradient", by=by),
-            quantiles("parameter", by=by),
+            quantiles("gradient"),
+            quantiles("parameter"),
         ],
     )
 
@@ -108,9 +108,10 @@ def _comparison() -> Section:
     )
 
 
-WITHOUT_BN = {"model.batch_norm": [False]}
+WITHOUT_BN = {BATCH_NORM: [False]}
 USUAL_LOSS = {LOSS_MULTIPLIER: [1]}
 TWO = {OPTIMIZER: ["adaml2", "adamw"]}
+CORNERS = {OPTIMIZER: ["adamw", "adam_metric_prox", "adam_scaled_l2", "adaml2"]}
 
 DASHBOARDS = (
     Dashboard(
@@ -121,11 +122,13 @@ DASHBOARDS = (
                 "The paper finds the two on par here, both best at lambda = 0, where they are one algorithm. Look "
                 "for the lowest points: are they at the left end, and equally low for both optimizers?"
             ),
-            _learning_curves("The curves of the two should lie within the spread of their seeds."),
+            _learning_curves(
+                "The curves of the two optimizers' best cells should lie within the spread of their seeds."
+            ),
             _update_scales("With BatchNorm both optimizers' update scales should look alike."),
             _comparison(),
         ],
-        runs={"model.batch_norm": [True], **TWO, **USUAL_LOSS},
+        runs={BATCH_NORM: [True], **TWO, **USUAL_LOSS},
     ),
     Dashboard(
         "without_bn",
@@ -135,7 +138,9 @@ DASHBOARDS = (
                 "The paper's main claim: without BatchNorm AdamW's best cell is lower than Adam-l2's. Compare the "
                 "lowest point of each optimizer, not their means: a bad lambda is bad for both."
             ),
-            _learning_curves("Means over all shown cells; hide the cells that you do not want to compare."),
+            _learning_curves(
+                "A line per cell. Hide the cells that you do not want to compare: a bad lambda is bad for both."
+            ),
             _update_scales(
                 "AdamW's update scales should gather near 2^-3; Adam-l2's should spread over many powers of two, "
                 "because lambda x enters its moments."
@@ -150,15 +155,15 @@ DASHBOARDS = (
         [
             Section(
                 "Final error by optimizer and depth",
-                "The gap between Adam-l2 and AdamW should grow with depth. Each bar is the mean over the shown runs of "
-                "one optimizer and depth: show only the best lambda and alpha of each.",
+                "The gap between Adam-l2 and AdamW should grow with depth. Compare the best lambda and alpha of each "
+                "optimizer at each depth, not their means.",
                 [
                     bars("test error", "final_test_error", ERROR),
                     bars("training error", "final_train_error", ERROR),
                     bars("lowest test error of all epochs", "lowest_test_error", ERROR),
                 ],
             ),
-            _learning_curves("A line an optimizer and depth.", by=None),
+            _learning_curves("A line per cell: its name says optimizer and depth."),
             _comparison(),
         ],
         runs={**WITHOUT_BN, **TWO, **USUAL_LOSS},
@@ -223,14 +228,88 @@ DASHBOARDS = (
                     bars("training error", "final_train_error", ERROR),
                 ],
             ),
-            _learning_curves(
-                "A line an optimizer and multiplier. The training loss contains the multiplier, the error does not.",
-                by=None,
-            ),
-            _update_scales("Gradients move up by log2 of the multiplier; AdamW's update scales should not.", by=None),
+            _learning_curves("The training loss contains the multiplier, the error does not."),
+            _update_scales("Gradients move up by log2 of the multiplier; AdamW's update scales should not."),
             _comparison(),
         ],
         runs={**WITHOUT_BN, **TWO},
         grouped=[OPTIMIZER, LOSS_MULTIPLIER],
+    ),
+    Dashboard(
+        "corners",
+        "scalefree 7: scale-free or decoupled",
+        [
+            Section(
+                "Final error of the four corners",
+                "AdamW is scale-free and keeps its decay out of the moments. The metric prox only keeps it out, scaled "
+                "Adam-l2 is only scale-free, Adam-l2 is neither. If scale-freeness is what helps, the best cells of "
+                "AdamW and scaled Adam-l2 are the lower two; if decoupling is, those of AdamW and the metric prox.",
+                [
+                    bars("test error", "final_test_error", ERROR),
+                    bars("training error", "final_train_error", ERROR),
+                ],
+            ),
+            _errors_over_grid("Each optimizer has a best lambda of its own: compare lowest points."),
+            _learning_curves("Do the two that are worse at the end begin worse, or do they stop early?"),
+            _update_scales("The scale-free two should gather near one power of two, the others spread out."),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **CORNERS, **USUAL_LOSS},
+        grouped=[DEPTH, OPTIMIZER],
+    ),
+    Dashboard(
+        "effective_decay",
+        "scalefree 8: effective decay and drown-out",
+        [
+            Section(
+                "Drown-out: where the decay is larger than the gradient",
+                "The share of coordinates where lambda |x| is above sqrt(u_hat), u being the second moment of the "
+                "loss's gradient. There Adam-l2 is sign descent on the penalty: it no longer sees the loss.",
+                [
+                    curves("whole network", ["effective_decay/network/drown_out_share"], ERROR),
+                    *(
+                        curves(group, [f"effective_decay/{group}/drown_out_share"], ERROR)
+                        for group in ("stem", "stage1", "stage2", "stage3", "head")
+                    ),
+                    bars("last measured", "effective_decay/network/drown_out_share", ERROR),
+                ],
+            ),
+            Section(
+                "Effective decay of each coordinate",
+                "A coordinate's own decay over lambda eta: 1 for AdamW whatever its gradients, alpha / D for Adam-l2, "
+                "so over many powers of two. Runs without decay have none.",
+                [
+                    quantiles("effective_decay"),
+                    curves("spread: q75 - q25", ["effective_decay/network/iqr"], "powers of two"),
+                    *(quantiles("effective_decay", group) for group in ("stem", "head")),
+                ],
+            ),
+            _learning_curves("Do the runs with much drown-out stop learning?"),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **CORNERS, **USUAL_LOSS},
+        grouped=[DEPTH, OPTIMIZER],
+    ),
+    Dashboard(
+        "cifar16",
+        "scalefree 9: CIFAR-10 at 16x16",
+        [
+            Section(
+                "Final error",
+                "All of CIFAR-10, averaged to 16x16, with ResNets of width 8 (`profile=cifar16`). Does the gap between "
+                "Adam-l2's and AdamW's best cells grow with depth, as the paper finds at 32x32?",
+                [
+                    bars("test error", "final_test_error", ERROR),
+                    bars("validation error, which chooses the cells", "final_validation_error", ERROR),
+                    bars("training error", "final_train_error", ERROR),
+                ],
+            ),
+            _errors_over_grid("Is each optimizer's lowest point inside the grid?"),
+            _learning_curves("Evaluated every seventh epoch only."),
+            _update_scales("As in dashboard 4, on natural images."),
+            _comparison(),
+        ],
+        runs={"dataset.name": ["cifar10"], "dataset.resolution": [16]},
+        grouped=[BATCH_NORM, DEPTH, OPTIMIZER],
     ),
 )

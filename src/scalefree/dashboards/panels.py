@@ -8,16 +8,13 @@ from scalefree.tracking.metrics import AXES, QUANTITY_NAMES
 
 EPOCHS, IMAGES = (axis.name for axis in AXES)
 OPTIMIZER, DEPTH = "optimizer.name", "model.depth"
+# What the seeds of one cell share; its name is readable.
+CELL = "cell_name"
 ALPHA, LAMBDA = "optimizer.lr", "optimizer.weight_decay"
 
 
-def curves(
-    title: str, metrics: Sequence[str], unit: str, by: str | None = None, x: str = EPOCHS, log_y: bool = False
-) -> wr.LinePlot:
-    """Metrics against epochs (or images seen): a line a run, or a mean with its range over all runs of one `by`.
-
-    Without `by` the workspace's own grouping of the runs holds.
-    """
+def curves(title: str, metrics: Sequence[str], unit: str, x: str = EPOCHS, log_y: bool = False) -> wr.LinePlot:
+    """Metrics against epochs (or images seen): a line per cell, the mean over its seeds within a standard deviation."""
     return wr.LinePlot(
         title=title,
         x=x,
@@ -26,17 +23,17 @@ def curves(
         title_y=unit,
         log_y=log_y or None,
         max_runs_to_show=100,
-        groupby=None if by is None else wr.Config(by),
-        groupby_aggfunc=None if by is None else "mean",
-        groupby_rangefunc=None if by is None else "minmax",
+        groupby=wr.Config(CELL),
+        groupby_aggfunc="mean",
+        groupby_rangefunc="stddev",
     )
 
 
-def quantiles(quantity: str, group: str = "network", by: str | None = None) -> wr.LinePlot:
-    """The 5, 50 and 95 % quantiles of a quantity against epochs."""
+def quantiles(quantity: str, group: str = "network") -> wr.LinePlot:
+    """The 5, 50 and 95 % quantiles of a quantity against epochs, by cell."""
     metrics = [f"{quantity}/{group}/{quantile}" for quantile in ("q05", "q50", "q95")]
     where = "whole network" if group == "network" else group
-    return curves(f"{QUANTITY_NAMES[quantity]}: 5, 50, 95 %, {where}", metrics, "powers of two", by)
+    return curves(f"{QUANTITY_NAMES[quantity]}: 5, 50, 95 %, {where}", metrics, "powers of two")
 
 
 def against(title: str, key: str, metric: str, color: str, log_x: bool = True) -> wr.ScatterPlot:
@@ -47,8 +44,16 @@ def against(title: str, key: str, metric: str, color: str, log_x: bool = True) -
 
 
 def bars(title: str, metric: str, unit: str) -> wr.BarPlot:
-    """A final metric, a bar a group of runs."""
-    return wr.BarPlot(title=title, metrics=[metric], title_x=unit, max_bars_to_show=40)
+    """A final metric: a bar per cell, the mean over its seeds with a standard deviation."""
+    return wr.BarPlot(
+        title=title,
+        metrics=[metric],
+        title_x=unit,
+        max_bars_to_show=100,
+        groupby=wr.Config(CELL),
+        groupby_aggfunc="mean",
+        groupby_rangefunc="stddev",
+    )
 
 
 def text(markdown: str) -> wr.MarkdownPanel:

@@ -7,7 +7,7 @@ import wandb_workspaces.workspaces as ws
 from wandb_workspaces.expr import And
 
 from scalefree.dashboards.catalogue import Dashboard
-from scalefree.dashboards.panels import text
+from scalefree.dashboards.panels import CELL, text
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 # The columns of the runs' table; the name comes first by itself.
@@ -64,7 +64,7 @@ def workspace(dashboard: Dashboard, entity: str, project: str) -> ws.Workspace:
         settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=100),
         runset_settings=ws.RunsetSettings(
             filters=And(*(ws.Config(_stored(key)).isin(list(values)) for key, values in dashboard.runs.items())),
-            groupby=[ws.Config(key) for key in dashboard.grouped],
+            groupby=[ws.Config(key) for key in (*dashboard.grouped, CELL)],
             pinned_columns=list(COLUMNS),
         ),
     )

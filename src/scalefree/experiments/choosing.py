@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scalefree.experiments.arms import arm_of
 from scalefree.experiments.frozen import DECAYED, Cell, Frozen, read_frozen, write_frozen
 from scalefree.experiments.grid import SELECTION, Experiment, load_experiment
-from scalefree.experiments.results import Point, Setting, settings, with_records
+from scalefree.experiments.results import Point, Setting, best, settings, with_records
 from scalefree.records import Record, model_label, run_identity
 from scalefree.records.identity import optimizer_label
 
@@ -48,13 +48,13 @@ def _edges(best: Point, tried: Sequence[Point]) -> tuple[str, ...]:
 
 def _choose(among: Sequence[Point], tried: Sequence[Point]) -> Cell | None:
     """The point of lowest validation error among those whose seeds are all there and did not diverge."""
-    judged = [(point.exact_error("validation"), point) for point in among if point.status == "completed"]
-    known = [(error, point.weight_decay, point.lr, point) for error, point in judged if error is not None]
-    if not known:
+    chosen = best((point for point in among if point.status == "completed"), "validation")
+    if chosen is None:
         return None
-    error, _, _, best = min(known, key=lambda item: item[:3])
-    names = tuple(record.name for _, record in sorted(best.records.items()))
-    return Cell(best.lr, best.weight_decay, float(error), names, _edges(best, tried))
+    error = chosen.exact_error("validation")
+    assert error is not None
+    names = tuple(record.name for _, record in sorted(chosen.records.items()))
+    return Cell(chosen.lr, chosen.weight_decay, float(error), names, _edges(chosen, tried))
 
 
 def grids(of: Iterable[Setting]) -> list[Grid]:

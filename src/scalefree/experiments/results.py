@@ -83,6 +83,13 @@ class Point:
         return sum(errors, Fraction()) / len(errors) if errors else None
 
 
+def best(points: Iterable[Point], criterion: Criterion) -> Point | None:
+    """The point of lowest mean error; the smaller decay wins a tie, then the smaller step size. None without errors."""
+    judged = [(point.exact_error(criterion), point) for point in points]
+    known = [(error, point.weight_decay, point.lr, point) for error, point in judged if error is not None]
+    return min(known, key=lambda item: item[:3])[3] if known else None
+
+
 @dataclass(frozen=True)
 class Setting:
     """What stays the same while optimizer, step size, decay and seed vary: one heatmap an optimizer.

@@ -1,6 +1,14 @@
 """Records of runs and the store that holds them. Knows nothing of training."""
 
-from scalefree.records.identity import model_label, run_identity, run_label, run_name, scientific_config
+from scalefree.records.identity import (
+    cell_identity,
+    cell_slug,
+    model_label,
+    run_identity,
+    run_label,
+    run_name,
+    scientific_config,
+)
 from scalefree.records.record import Outcome, Record, RecordError, describe_outcome
 from scalefree.records.results_dir import check_results_dir
 from scalefree.records.store import ResultExists, Store
@@ -11,6 +19,8 @@ __all__ = [
     "RecordError",
     "ResultExists",
     "Store",
+    "cell_identity",
+    "cell_slug",
     "check_results_dir",
     "describe_outcome",
     "model_label",

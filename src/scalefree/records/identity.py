@@ -97,6 +97,13 @@ def run_identity(config: RunConfig) -> str:
     return identity_of_values(scientific_config(config))
 
 
+def cell_identity(config: RunConfig) -> str:
+    """Twelve hexadecimal digits that depend on every scientific key but the seed, so that a cell's runs share them."""
+    values = scientific_config(config)
+    del values["seed"]
+    return identity_of_values(values)
+
+
 def _number(value: float) -> str:
     """1e-3 rather than 0.001: step sizes and decays as the paper writes them."""
     if value == 0:
@@ -125,8 +132,7 @@ def optimizer_label(config: RunConfig) -> str:
     return config.optimizer.name + ("" if granularity == "coordinate" else f"_by_{granularity}")
 
 
-def run_label(config: RunConfig) -> str:
-    """The readable part of a run's name; what differs from the usual protocol is added at the end."""
+def _label(config: RunConfig, *seed: str) -> str:
     dataset = config.dataset
     parts = [
         dataset.name if dataset.resolution in (None, 32) else f"{dataset.name}x{dataset.resolution}",
@@ -134,7 +140,7 @@ def run_label(config: RunConfig) -> str:
         optimizer_label(config),
         f"lr{_number(config.optimizer.lr)}",
         f"wd{_number(config.optimizer.weight_decay)}",
-        f"seed{config.seed}",
+        *seed,
     ]
     if config.schedule.name != "constant":
         parts.append(config.schedule.name)
@@ -151,6 +157,16 @@ def run_label(config: RunConfig) -> str:
     if config.replica:
         parts.append(f"replica{config.replica}")
     return "-".join(parts)
+
+
+def run_label(config: RunConfig) -> str:
+    """The readable part of a run's name; what differs from the usual protocol is added at the end."""
+    return _label(config, f"seed{config.seed}")
+
+
+def cell_slug(config: RunConfig) -> str:
+    """`<readable slug>-<hash>` of a run's cell: as its name, without the seed."""
+    return f"{_label(config)}-{cell_identity(config)}"
 
 
 def run_name(config: RunConfig) -> str:

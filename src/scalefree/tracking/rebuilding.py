@@ -1,4 +1,4 @@
-"""From a run's wandb session back to its record, curves and histograms, exactly.
+"""From what wandb holds of a run back to its record, curves and histograms, exactly.
 
 wandb holds the record as text, and the curves and histogram counts row by row; numbers survive its files to the last
 bit. What does not fit together is refused: wandb mirrors records, and is never a source of new ones.
@@ -6,6 +6,7 @@ bit. What does not fit together is refused: wandb mirrors records, and is never 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,30 +22,69 @@ from scalefree.tracking.sessions import Session
 
 Arrays = dict[str, npt.NDArray[Any]]
 Row = Mapping[str, Any]
+# In a record's place: a record may be anything, and is then refused.
+NOT_ENDED = object()
 
 
-def _logged_record(rows: Sequence[Mapping[str, Any]], where: str) -> Record | None:
+@dataclass(frozen=True)
+class Log:
+    """What wandb holds of one run; all of it may be anything until it is rebuilt.
+
+    Attributes:
+        where: names it in messages.
+        config: as wandb has it, with more than a record's keys.
+        record: the text in its summary; NOT_ENDED where there is none.
+        history: a row per epoch; parts of a histogram have dotted names (`<name>.values`).
+    """
+
+    where: str
+    config: Any
+    record: Any
+    history: Sequence[Row]
+
+
+def log_of(session: Session) -> Log:
+    """What wandb's own file of a session holds.
+
+    Raises:
+        RecordError: it is damaged, or it lacks what every log has.
+    """
+    where = str(session.folder)
+    try:
+        rows = session.rows()
+    except (OSError, ValueError) as error:
+        raise RecordError(str(error)) from None
+    try:
+        updates = [row["summary"]["update"] for row in rows if "update" in row.get("summary", {})]
+        texts = [update["record"] for update in updates if "record" in update]
+        config: Any = next((row["run"]["config"]["update"] for row in rows if row["type"] == "run"), {})
+        history = [row["history"]["item"] for row in rows if row["type"] == "history"]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise RecordError(f"{where} was logged by another version ({error}); train the run again") from None
+    return Log(where, config, texts[-1] if texts else NOT_ENDED, history)
+
+
+def _logged_record(log: Log) -> Record | None:
     """The record in the run's summary; None where the run had not ended."""
-    texts = [row["summary"]["update"]["record"] for row in rows if "record" in row.get("summary", {}).get("update", {})]
-    if not texts:
+    if log.record is NOT_ENDED:
         return None
     try:
-        document = parse(texts[-1])
+        document = parse(log.record)
     except (TypeError, ValueError) as error:
-        raise RecordError(f"{where} holds a damaged record ({error}); train the run again") from None
-    return from_document(document, where)
+        raise RecordError(f"{log.where} holds a damaged record ({error}); train the run again") from None
+    return from_document(document, log.where)
 
 
-def _check_config(rows: Sequence[Mapping[str, Any]], record: Record, where: str) -> None:
+def _check_config(log: Log, record: Record) -> None:
     """wandb's own configuration of the run must be the record's."""
-    told: Row = next((row["run"]["config"]["update"] for row in rows if row["type"] == "run"), {})
     try:
-        told = with_added_keys(dict(told))
-    except (KeyError, TypeError, AttributeError):
-        raise RecordError(f"{where} holds no configuration of a run; train it again") from None
+        told = with_added_keys(dict(log.config))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RecordError(f"{log.where} holds no configuration of a run; train it again") from None
     differing = [key for key in record.config if told.get(key) != record.config[key]]
     if differing:
-        raise RecordError(f"{where} was logged with another {', '.join(differing)} than its record has; train it again")
+        keys = ", ".join(differing)
+        raise RecordError(f"{log.where} was logged with another {keys} than its record has; train it again")
 
 
 def _curves(history: Sequence[Row]) -> Arrays:
@@ -69,32 +109,26 @@ def _histograms(history: Sequence[Row], record: Record) -> Arrays:
     return histogram_arrays(epochs, [row["measured_at_step"] for row in measured], counts, drown_out)
 
 
-def _rebuilt(rows: Sequence[Row], where: str) -> tuple[Record, Arrays, Arrays] | None:
-    record = _logged_record(rows, where)
+def _rebuilt(log: Log) -> tuple[Record, Arrays, Arrays] | None:
+    record = _logged_record(log)
     if record is None:
         return None
-    _check_config(rows, record, where)
-    history = [row["history"]["item"] for row in rows if row["type"] == "history"]
-    epochs = [row.get("epoch") for row in history]
+    _check_config(log, record)
+    epochs = [row.get("epoch") for row in log.history]
     if epochs != list(range(1, len(epochs) + 1)):
-        raise RecordError(f"{where} has epochs {epochs}: some are missing or double; train the run again")
-    return record, _curves(history), _histograms(history, record)
+        raise RecordError(f"{log.where} has epochs {epochs}: some are missing or double; train the run again")
+    return record, _curves(log.history), _histograms(log.history, record)
 
 
-def rebuild(session: Session) -> tuple[Record, Arrays, Arrays] | None:
-    """The record with its curves and histograms; None where the session holds no finished run.
+def rebuild(log: Log) -> tuple[Record, Arrays, Arrays] | None:
+    """The record with its curves and histograms; None where the log is not of a finished run.
 
     Raises:
         RecordError: a log that is damaged, has gaps, or does not fit its record.
     """
-    where = str(session.folder)
     try:
-        rows = session.rows()
-    except (OSError, ValueError) as error:
-        raise RecordError(str(error)) from None
-    try:
-        return _rebuilt(rows, where)
+        return _rebuilt(log)
     except RecordError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise RecordError(f"{where} was logged by another version ({error}); train the run again") from None
+        raise RecordError(f"{log.where} was logged by another version ({error}); train the run again") from None

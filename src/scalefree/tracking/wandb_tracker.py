@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from scalefree.config import RunConfig
 from scalefree.measure import QUANTITIES, Bins, Distribution
-from scalefree.records import Record, run_identity, scientific_config
+from scalefree.records import Record, cell_identity, cell_slug, run_identity, scientific_config
 from scalefree.tracking.deadline import NoAnswer, within
 from scalefree.tracking.metrics import CURVES
 from scalefree.tracking.sessions import sessions
@@ -72,6 +72,7 @@ class WandbTracker:
         self.run: Any = None
         self.failed = False
         self.hangs = False
+        self.hidden: set[str] = set()
 
     def _try(self, action: Callable[[], None], seconds: float) -> None:
         """Do it; if it fails or hangs, say so once and be silent from now on."""
@@ -104,7 +105,13 @@ class WandbTracker:
             group=tracking.group,
             job_type=self.config.optimizer.name,
             tags=tracking.tags or None,
-            config={**scientific_config(self.config), "machine": self.machine},
+            config={
+                **scientific_config(self.config),
+                # What the seeds of a cell share, for wandb to group by; a record's configuration has neither.
+                "cell": cell_identity(self.config),
+                "cell_name": cell_slug(self.config),
+                "machine": self.machine,
+            },
             resume="allow" if self._online else None,
             reinit="finish_previous",
             settings=wandb.Settings(
@@ -125,6 +132,20 @@ class WandbTracker:
         for metric in CURVES:
             if metric.lower_is_better:
                 self.run.define_metric(metric.name, step_metric="epoch", summary="min,last")
+
+    def _keep_from_summary(self, key: str, scalars: Iterable[str]) -> None:
+        """Histograms, and the scalars of layer groups, stay in the history: in the summary they would bury the rest.
+
+        The record, which is in the summary, has the last scalars of all.
+        """
+        # wandb knows a histogram by its parts. Names are given in full: of two patterns that match, chance takes one.
+        names = [f"{key}/log2_histogram.{part}" for part in ("_type", "values", "bins")]
+        if not key.endswith("/network"):
+            names += [f"{key}/{scalar}" for scalar in scalars]
+        for name in names:
+            if name not in self.hidden:
+                self.hidden.add(name)
+                self.run.define_metric(name, step_metric="epoch", summary="none")
 
     def __enter__(self) -> Self:
         self._try(self._start, 2 * START_TIMEOUT + GRACE)
@@ -161,6 +182,7 @@ class WandbTracker:
             if metrics.get("training_seconds"):
                 row["images_per_second"] = self.images / metrics["training_seconds"]
             for key, distribution in measured.items():
+                self._keep_from_summary(key, distribution.scalars)
                 edges = _edges(QUANTITIES[key.partition("/")[0]])
                 row[f"{key}/log2_histogram"] = wandb.Histogram(np_histogram=(distribution.counts, edges))
                 row |= {f"{key}/{name}": value for name, value in distribution.scalars.items()}

@@ -1,0 +1,40 @@
+"""Write the store's records as tidy tables for other programs: runs, epochs, histograms, and the best cells as LaTeX.
+
+    python scripts/export.py [results_dir=results] [profile=NAME] [format=csv|parquet] [out=DIR]
+
+With `profile=` only the runs of its grids. They go to RESULTS/export/ unless `out=` names another folder; the columns
+are described in docs/export.md. Parquet needs the extra `export`.
+"""
+
+import sys
+from pathlib import Path
+
+from scalefree.command_line import given, parse, refused
+from scalefree.export.write import export
+from scalefree.paths import written_path
+from scalefree.records import Store
+from scalefree.streams import begin
+
+
+def main() -> int:
+    """Exit codes: 0 exported, 1 nothing to export or Parquet without its extra, 2 a wrong argument."""
+    try:
+        options = parse(given(), results_dir="results", profile="", format="csv", out="")
+        store = Store(options["results_dir"])
+        folder = Path(written_path("out", options["out"])) if options["out"] else store.root / "export"
+        written = export(store, folder, options["format"], options["profile"] or None)
+    except ValueError as error:
+        return refused(error)
+    except LookupError as error:
+        refused(str(error.args[0]))
+        return 1
+    except ModuleNotFoundError as error:
+        refused(f"{error}; pip install '.[export]' brings what Parquet needs")
+        return 1
+    for path, rows in written.items():
+        print(f"  {path}: {rows:,} rows")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(begin(main))

@@ -1,0 +1,177 @@
+"""Each method's best cell in each network, as a LaTeX table: those that a profile chose, or those of a whole store."""
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scalefree.config import RunConfig, with_values
+from scalefree.experiments import Cell, Point, Result, Setting, settings
+from scalefree.experiments.arms import Arm, arm_of, network_of
+from scalefree.experiments.evidence import Evidence, Missing, describe, errors
+from scalefree.experiments.grid import METHODS, SELECTION, WITHOUT_DECAY
+from scalefree.experiments.names import dataset_name, network_name, number, width_name
+from scalefree.experiments.results import best
+from scalefree.records import Record
+from scalefree.records.configuration import config_of_values
+
+
+@dataclass(frozen=True)
+class BestCell:
+    """A row of the table.
+
+    Attributes:
+        config: of a run of it; its step size, decay and seed mean nothing.
+        point: None where nothing has been chosen yet.
+    """
+
+    config: RunConfig
+    point: Point | None
+
+    @property
+    def order(self) -> tuple[int, bool, str, int, str]:
+        """Networks from shallow to deep, and in each the methods as they are always listed."""
+        model, arm = self.config.model, arm_of(self.config)
+        return model.depth, model.batch_norm, heading(self.config), METHODS.index(arm.method), describe(arm)
+
+
+def heading(config: RunConfig) -> str:
+    """Data set, network and length of the training: what the methods below it have in common."""
+    parts = [
+        dataset_name(config.dataset),
+        network_name(network_of(config)),
+        width_name(config.model),
+        f"{config.training.epochs} epochs of batch {config.training.batch_size}",
+        "" if config.precision == "fp32" else config.precision,
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def of_profile(evidence: Evidence) -> list[BestCell]:
+    """The cells that were chosen for each method in each network, under the usual protocol."""
+    confirmed = [result.config for name, of in evidence.results.items() if name != SELECTION for result in of]
+    awaited = [run.config for name, of in evidence.waiting.items() if name != SELECTION for run in of]
+    asked: dict[tuple[str, Arm], RunConfig] = {}
+    for config in [*confirmed, *awaited]:
+        if arm_of(config).is_usual:
+            asked.setdefault((network_of(config).label, arm_of(config)), config)
+    found = []
+    for (network, arm), config in asked.items():
+        try:
+            found.append(BestCell(config, evidence.point(network, arm)))
+        except Missing as missing:
+            if missing.asked:
+                found.append(BestCell(config, None))
+    return sorted(found, key=lambda cell: cell.order)
+
+
+def _for_every_method(results: Sequence[Result]) -> list[Result]:
+    """The results, those at lambda = 0 once for each method: there all are one algorithm, trained as AdamW."""
+    methods = {
+        (result.config.optimizer.name, result.config.optimizer.granularity)
+        for result in results
+        if result.config.optimizer.weight_decay
+    }
+    found = list(results)
+    for result in results:
+        chosen = result.config.optimizer
+        if chosen.weight_decay or chosen.name != WITHOUT_DECAY:
+            continue
+        for name, granularity in sorted(methods - {(chosen.name, chosen.granularity)}):
+            values = {"optimizer.name": name, "optimizer.granularity": granularity}
+            cell = dataclasses.replace(result.cell, config=with_values(result.config, values))
+            found.append(Result(cell, result.record))
+    return found
+
+
+def _best(setting: Setting, optimizer: str) -> Point | None:
+    """The best of the points with most seeds, so that no single lucky run is; None where none has a decay."""
+    points = setting.of(optimizer)
+    if optimizer != WITHOUT_DECAY and not any(point.weight_decay for point in points):
+        return None
+    most = max(len(point.results) for point in points)
+    held_out = setting.config.dataset.validation_fraction > 0
+    return best(
+        (point for point in points if len(point.results) == most and point.status == "completed"),
+        "validation" if held_out else "test",
+    )
+
+
+def of_records(records: Iterable[Record]) -> list[BestCell]:
+    """The best cell of each method among the results that there are, whatever grid they come from.
+
+    Chosen by validation error where images are held out, else by test error as the paper does.
+    """
+    results = []
+    for record in records:
+        if record.outcome.is_result:
+            config = config_of_values(record.config)
+            results.append(Result(Cell(config, config, record.identity), record))
+    found = []
+    for setting in settings(_for_every_method(results)):
+        for optimizer in setting.optimizers:
+            point = _best(setting, optimizer)
+            if point is not None:
+                found.append(BestCell(point.results[0].config, point))
+    return sorted(found, key=lambda cell: cell.order)
+
+
+_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+}
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX shows it."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _power(value: float) -> str:
+    """A step size or decay: `$2 \\times 10^{-3}$`."""
+    mantissa, _, exponent = number(value).partition("e")
+    if not exponent:
+        return f"${mantissa}$"
+    factor = "" if mantissa == "1" else rf"{mantissa} \times "
+    return f"${factor}10^{{{exponent}}}$"
+
+
+def _row(cell: BestCell) -> str:
+    shown = ["--", "--", "--", "0", "0"]
+    if cell.point is not None:
+        found = list(errors(cell.point).values())
+        there, asked = len(found), len(cell.point.results)
+        spread = rf" \pm {statistics.stdev(found):.2f}" if there > 1 else ""
+        diverged = sum(record.outcome.status == "diverged" for record in cell.point.records.values())
+        shown = [
+            _power(cell.point.lr),
+            _power(cell.point.weight_decay),
+            f"${statistics.mean(found):.2f}{spread}$" if found else "--",
+            f"{there}" if there == asked else f"{there} of {asked}",
+            f"{diverged}",
+        ]
+    return " & ".join([escaped(describe(arm_of(cell.config))), *shown]) + r" \\"
+
+
+def latex(cells: Sequence[BestCell], title: str) -> str:
+    """The table, for a document that has `\\usepackage{booktabs}`; `title` says in a comment what it is of.
+
+    Errors in per cent, mean and standard deviation over the seeds; a diverged run counts as 100.
+    """
+    lines = [
+        f"% {' '.join(title.split())}",
+        "% Final test error in per cent: mean and standard deviation (n - 1) over seeds; a diverged run counts as 100.",
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{tabular}{lllrrr}",
+        r"\toprule",
+        r"Method & $\alpha$ & $\lambda$ & Test error (\%) & $n$ & Diverged \\",
+    ]
+    above = None
+    for cell in cells:
+        if heading(cell.config) != above:
+            above = heading(cell.config)
+            lines += [r"\midrule", rf"\multicolumn{{6}}{{l}}{{{escaped(above)}}} \\", r"\addlinespace[2pt]"]
+        lines.append(_row(cell))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

@@ -1,0 +1,32 @@
+"""What tells runs apart, in the few characters that a list has room for."""
+
+import re
+from collections.abc import Sequence
+
+# A run's slug is its words joined by dashes; the dash of an exponent (`lr2e-3`) joins none.
+_DASH = re.compile(r"-(?!\d)")
+# In the order in which a list shows them: the optimizer, its decay and step size, all else, the seed.
+_ORDER = (re.compile(r"adam.*"), re.compile(r"wd\d.*"), re.compile(r"lr\d.*"), re.compile(r"(?!seed\d).*"))
+
+
+def _place(word: str) -> int:
+    return next((place for place, pattern in enumerate(_ORDER) if pattern.fullmatch(word)), len(_ORDER))
+
+
+def _short(word: str) -> str:
+    """`metric_prox` for `adam_metric_prox`, `s0` for `seed0`."""
+    return re.sub(r"^seed(?=\d)", "s", word.removeprefix("adam_"))
+
+
+def labels(slugs: Sequence[str]) -> list[str]:
+    """For each run's readable slug the words that not all of them share: `adamw wd1e-3 s0`, the seed last.
+
+    A run that nothing tells from the others has all its words.
+    """
+    split = [_DASH.split(slug) for slug in slugs]
+    shared = set.intersection(*map(set, split)) if split else set()
+    found = []
+    for words in split:
+        telling = [word for word in words if word not in shared] or words
+        found.append(" ".join(map(_short, sorted(telling, key=_place))))
+    return found

@@ -1,0 +1,39 @@
+"""What a list calls its runs."""
+
+import itertools
+
+from scalefree.config import RunConfig, with_values
+from scalefree.records import run_label
+from scalefree.tracking.labels import labels
+
+# Columns that wandb's viewer leaves for a label on a terminal of 200.
+ROOM = 21
+
+
+def slug(**values: object) -> str:
+    return run_label(with_values(RunConfig(), {key.replace("__", "."): value for key, value in values.items()}))
+
+
+def test_only_what_differs_is_said_and_the_seed_last() -> None:
+    grid = itertools.product((1e-3, 2e-3), ("adaml2", "adamw"), (0, 1))
+    slugs = [slug(optimizer__lr=lr, optimizer__name=name, seed=seed) for lr, name, seed in grid]
+    assert labels(slugs)[:3] == ["adaml2 lr1e-3 s0", "adaml2 lr1e-3 s1", "adamw lr1e-3 s0"]
+
+
+def test_a_usual_sweep_has_labels_of_their_own_that_fit() -> None:
+    grid = itertools.product((0.0, 1e-4, 1e-3), ("adaml2", "adamw", "adam_metric_prox", "adam_scaled_l2"), (0, 1, 100))
+    slugs = [slug(optimizer__weight_decay=decay, optimizer__name=name, seed=seed) for decay, name, seed in grid]
+    made = labels(slugs)
+    assert len(set(made)) == len(slugs)
+    assert sum(len(label) > ROOM for label in made) <= 4, "only the longest names with three-digit seeds are cut"
+
+
+def test_a_word_that_some_runs_lack_tells_them_apart() -> None:
+    slugs = [slug(), slug(optimizer__eps=1e-3), slug(model__depth=56), slug(model__batch_norm=False)]
+    assert labels(slugs) == ["resnet20 bn", "resnet20 bn eps1e-3", "resnet56 bn", "resnet20 nobn"]
+
+
+def test_one_run_and_equal_runs_have_all_their_words() -> None:
+    assert labels([slug()]) == ["adamw wd0 lr1e-3 digits resnet20 bn s0"]
+    assert labels([slug(), slug()]) == labels([slug()]) * 2
+    assert labels([]) == []
