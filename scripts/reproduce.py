@@ -130,6 +130,8 @@ def main() -> int:
         if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):
             raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
         configs = to_train(experiments := loaded(chosen, profile, results_dir), *machine)
+        if not configs and not any(one.waiting for one in experiments):
+            raise ValueError(f"profile={profile} has no runs of {', '.join(chosen)}")
     except ValueError as error:
         return refused(one_line(error))
 
