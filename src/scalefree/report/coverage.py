@@ -61,6 +61,7 @@ def state_line(runs: Sequence[Run]) -> Html:
     diverged = f", {states['diverged']:,} of them diverged" if states["diverged"] else ""
     parts = [f"{done:,} of {count(total, 'run')} done ({100 * done // total} %){diverged}"]
     parts += [f"{states[state]:,} {state}" for state in ("partial", "failed", "missing") if states[state]]
-    more = " make report writes this page again with what has been trained since." if done < total else ""
+    more = [" ", element("code", "make report"), " writes this page again with what has been trained since."]
     link = element("a", "Coverage", href="#coverage")
-    return element("p", f"State: {'; '.join(parts)}.{more} ", link, ".", class_="note", id="state")
+    said = element("strong", f"State: {'; '.join(parts)}.")
+    return element("p", said, *(more if done < total else []), " ", link, " has the rest.", id="state")

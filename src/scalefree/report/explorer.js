@@ -17,6 +17,7 @@
 
   // More lines than this cannot be told apart.
   const MOST_LINES = 30;
+  const MOST_SHADES = 4;
   const WORDS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"];
   // Viridis without its yellow end, which is too light for a line on white.
   const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 190, 92]];
@@ -128,9 +129,8 @@
       ].filter((group) => group.children.length));
     fill(controls.x, [["linear", "linear"], ["logarithmic", "log"]]);
     fill(controls.y, [["linear", "linear"], ["logarithmic", "log"]]);
-    fill(controls.seeds, [["mean and range", "mean"], ["each on its own", "each"]]);
-    const best = runs.some((run) => run.heldOut) ? "by validation error" : "by test error";
-    fill(controls.cells, [[`best of each, ${best}`, "best"], ["all", "all"]]);
+    fill(controls.seeds, [["mean, range", "mean"], ["each", "each"]]);
+    fill(controls.cells, [["best of each", "best"], ["all", "all"]]);
     fill(controls.color, [["what fits best", "auto"], ...cellFacets.map((index) => [facets[index].label, String(index)])]);
     if (!cellFacets.some(isOfCell)) controls.cells.value = "all";
   };
@@ -171,15 +171,18 @@
         return input;
       });
       set.append(legend, chips);
+      offer.set = set;
       return set;
     }));
   };
 
-  // A value that no run has, given what else is chosen, is faint, though it can still be chosen.
-  const fadeFacets = () => {
+  // What no run has, given what else is chosen, is not offered; nor is a row that leaves no choice.
+  const narrowFacets = () => {
     for (const offer of offers) {
       const there = new Set(runs.filter((run) => passes(run, offer)).flatMap((run) => offer.of(run)));
-      offer.inputs.forEach((input, value) => input.parentElement.classList.toggle("none", !there.has(value)));
+      for (const value of offer.chosen) there.add(value);
+      offer.inputs.forEach((input, value) => { input.parentElement.hidden = !there.has(value); });
+      offer.set.hidden = there.size < 2 && !offer.chosen.size;
     }
   };
 
@@ -290,7 +293,9 @@
     const same = [...Object.entries(data.same).map(([label, value]) => `${label} ${value}`), ...fixed.map((index) => word(index, lines[0].run.at[index], true))];
     sameBox.textContent = lines.length ? `The same in all lines: ${same.join("; ")}.` : "";
     const few = all > lines.length ? `the ${lines.length} with the lowest error of ${all} lines; choose fewer` : `${all} ${all === 1 ? "line" : "lines"}`;
-    shown.textContent = `${chosen.length} of ${runs.length} results chosen: ${few}`;
+    const by = chosen.some((run) => run.heldOut) ? "validation" : "test";
+    const best = controls.cells.value === "best" ? `, at the step size and decay of the lowest ${by} error` : "";
+    shown.textContent = `${chosen.length} of ${runs.length} results chosen: ${few}${best}`;
   };
 
   const word = (index, value, always = false) => {
@@ -333,11 +338,16 @@
     return String(Number(value.toPrecision(3)));
   };
   const unit = () => (isCurve() && !data.curves[quantity()][0].endsWith("_error") ? "" : " %");
+  // Errors to a hundredth of a point, the rest to three digits.
+  const amount = (value) => (isCurve() && unit() ? `${value.toFixed(2)} %` : `${written(value)}${unit()}`);
+  const power = (exponent) => `2${String(exponent).replace(/./g, (letter) => (letter === "-" ? "\u207b" : "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[letter]))}`;
+  // Where a tip would cover the chart, the line below it has to do.
+  const isNarrow = () => chart.clientWidth < 600;
   const placeWords = (x) => {
     if (isCurve()) return `epoch ${x}`;
     const { first, xs } = lines.find((line) => line.xs.includes(x)) ?? lines[0];
-    if (x < first) return quantityName() === "effective_decay" ? `at or below 2^${first}` : "at or below 1e-8";
-    return x === xs.at(-1) ? `2^${x} and above` : `2^${x} to 2^${x + 1}`;
+    if (x < first) return quantityName() === "effective_decay" ? `at or below ${power(first)}` : "at or below 1e-8";
+    return x === xs.at(-1) ? `${power(x)} and above` : `${power(x)} to ${power(x + 1)}`;
   };
   const quantityName = () => data.histograms[quantity()][0];
 
@@ -426,7 +436,7 @@
       chart.append(node("text", { x: at, y: box.bottom + 18, "text-anchor": "middle", class: "tick" }, String(tick).replace("-", "\u2212")));
     }
     if (!isCurve()) {
-      const text = quantityName() === "effective_decay" ? `\u22642^${first}`.replace("-", "\u2212") : "\u22641e\u22128";
+      const text = quantityName() === "effective_decay" ? `\u2264${power(first)}` : "\u22641e\u22128";
       chart.append(node("text", { x: x.place(first - 4.5), y: box.bottom + 18, "text-anchor": "middle", class: "tick" }, text));
     }
     chart.append(node("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom, class: "axis" }));
@@ -435,10 +445,9 @@
     chart.append(node("text", { x: (box.left + box.right) / 2, y: height - 8, "text-anchor": "middle", class: "axis-label" }, xName));
     chart.append(node("text", { x: -(box.top + box.bottom) / 2, y: 13, transform: "rotate(-90)", "text-anchor": "middle", class: "axis-label" }, yName));
 
-    // Shades of many lines would cover each other.
-    if (isCurve() && visible.length <= 8) {
+    if (isCurve()) {
       for (const line of visible) {
-        if (line.count > 1) chart.append(node("path", { d: band(line, scales), fill: line.color, class: "band" }));
+        line.band = line.count > 1 ? chart.appendChild(node("path", { d: band(line, scales), fill: line.color, class: "band" })) : null;
       }
     }
     const floor = isCurve() ? null : box.bottom;
@@ -458,7 +467,7 @@
     placed = { x, y, xs, box, visible, width, height };
     if (cursor.x !== null && !xs.includes(cursor.x)) cursor.x = null;
     if (!visible.includes(cursor.line)) cursor.line = null;
-    point(false);
+    point();
   };
 
   // ---- The cursor ----
@@ -466,9 +475,15 @@
   const valueAt = (line, x) => { const index = line.xs.indexOf(x); return index < 0 ? null : line.ys[index]; };
   const middle = (x) => (isCurve() || x < lines[0].first ? x : x + 0.5);
 
-  const point = (speak) => {
-    for (const line of lines) line.path?.classList.toggle("faint", cursor.line !== null && cursor.line !== line);
+  const point = () => {
+    for (const line of lines) {
+      line.path?.classList.toggle("faint", cursor.line !== null && cursor.line !== line);
+      // Shades of many lines would cover each other.
+      const isShaded = cursor.line === null ? lines.length <= MOST_SHADES : cursor.line === line;
+      line.band?.classList.toggle("off", !isShaded);
+    }
     tip.hidden = true;
+    reading.textContent = "";
     if (!placed) return writeValues();
     over.replaceChildren();
     const { x, y, box } = placed;
@@ -480,15 +495,15 @@
         const height = controls.y.value === "log" && value <= 0 ? box.bottom : Math.min(y.place(Math.max(value, y.low)), box.bottom);
         over.append(node("circle", { cx: at, cy: height, r: 4, fill: cursor.line.color }));
         const index = cursor.line.xs.indexOf(cursor.x);
-        const range = cursor.line.count > 1 ? ` (${written(cursor.line.low[index])} to ${written(cursor.line.high[index])} over ${cursor.line.count} seeds)` : "";
-        const text = `${cursor.line.label}: ${written(value)}${unit()} at ${placeWords(cursor.x)}${range}`;
+        const range = cursor.line.count > 1 ? ` (${amount(cursor.line.low[index])} to ${amount(cursor.line.high[index])} over ${cursor.line.count} seeds)` : "";
+        const text = `${cursor.line.label}: ${amount(value)} at ${placeWords(cursor.x)}${range}`;
         tip.textContent = text;
-        tip.hidden = false;
+        tip.hidden = isNarrow();
         const share = chart.clientWidth / placed.width;
         const most = chart.clientWidth - tip.offsetWidth - 4;
         tip.style.left = `${Math.max(4, Math.min(at * share + 12, most))}px`;
         tip.style.top = `${height * share > 90 ? Math.max(0, height * share - tip.offsetHeight - 12) : height * share + 14}px`;
-        if (speak) reading.textContent = text;
+        reading.textContent = text;
       }
     }
     writeValues();
@@ -504,9 +519,9 @@
     cursor.x = nearest(xs, (at) => Math.abs(x.place(middle(at)) - px));
     const there = visible.filter((line) => valueAt(line, cursor.x) !== null);
     cursor.line = there.length ? nearest(there, (line) => Math.abs(y.place(Math.max(valueAt(line, cursor.x), y.low)) - py)) : null;
-    point(false);
+    point();
   };
-  const leave = () => { cursor = { x: null, line: null }; point(false); };
+  const leave = () => { cursor = { x: null, line: null }; point(); };
 
   frame.addEventListener("pointermove", follow);
   frame.addEventListener("pointerdown", follow);
@@ -524,14 +539,15 @@
     if (turn === undefined || cursor.x === null) cursor.x = turn === undefined ? xs[Math.max(0, Math.min(xs.length - 1, at + step))] : xs.at(-1);
     if (turn !== undefined) cursor.line = visible[(visible.indexOf(cursor.line) + turn + visible.length + (cursor.line ? 0 : turn < 0 ? 1 : 0)) % visible.length];
     cursor.line ??= visible[0];
-    point(true);
+    point();
   });
 
   // ---- The table of lines, which is the legend ----
 
   const writeTable = () => {
     const cell = (text, className = "") => Object.assign(document.createElement("td"), { textContent: text, className });
-    const heads = ["Line (press to hide)", "Runs", "Diverged", "Value"].map((text, index) =>
+    const someDiverged = lines.some((line) => line.diverged);
+    const heads = ["Line (press to hide)", "Runs", ...(someDiverged ? ["Diverged"] : []), ""].map((text, index) =>
       Object.assign(document.createElement("th"), { textContent: text, scope: "col", className: index ? "number" : "" }));
     table.tHead.replaceChildren(document.createElement("tr"));
     table.tHead.rows[0].append(...heads);
@@ -550,7 +566,7 @@
         button.setAttribute("aria-pressed", String(!line.hidden));
         draw();
       });
-      const show = () => { cursor.line = line.hidden ? null : line; point(false); };
+      const show = () => { cursor.line = line.hidden ? null : line; point(); };
       row.addEventListener("pointerenter", show);
       row.addEventListener("pointerleave", leave);
       button.addEventListener("focus", show);
@@ -558,21 +574,21 @@
       const first = document.createElement("td");
       first.append(button);
       line.cell = cell("", "number");
-      row.append(first, cell(String(line.count), "number"), cell(line.diverged ? String(line.diverged) : "", "number"), line.cell);
+      row.append(first, cell(String(line.count), "number"), ...(someDiverged ? [cell(line.diverged ? String(line.diverged) : "", "number")] : []), line.cell);
       return row;
     }));
   };
 
   // The values at the cursor, else those at the end; of a histogram, where most is.
   const writeValues = () => {
-    const head = table.tHead.rows[0]?.cells[3];
+    const head = [...(table.tHead.rows[0]?.cells ?? [])].at(-1);
     if (!head) return;
     head.textContent = cursor.x === null ? (isCurve() ? "At the end" : "Highest bin") : `At ${placeWords(cursor.x)}`;
     for (const line of lines) {
       let value = cursor.x === null ? line.ys.at(-1) : valueAt(line, cursor.x);
       if (cursor.x === null && !isCurve()) value = Math.max(...line.ys);
       const lost = line.notFinite > 0 ? `, ${written(line.notFinite)} % not finite` : "";
-      line.cell.textContent = value === null ? "" : `${written(value)}${unit()}${lost}`;
+      line.cell.textContent = value === null ? "" : `${amount(value)}${lost}`;
     }
   };
 
@@ -580,9 +596,8 @@
 
   const update = () => {
     cursor = { x: null, line: null };
-    reading.textContent = "";
     collect();
-    fadeFacets();
+    narrowFacets();
     writeTable();
     draw();
   };
@@ -597,9 +612,14 @@
   form.addEventListener("submit", (event) => event.preventDefault());
 
   prepare();
-  // Begin with the first experiment that can compare anything: a whole store in one chart says nothing.
-  const first = data.experiments.findIndex((_, place) => runs.filter((run) => run.experiments.includes(place)).length > 1);
-  if (offers[0]?.label === "Experiment" && first >= 0) offers[0].chosen.add(first);
+  // Begin with the first experiment that compares optimizers, or else anything: a whole store in one chart says nothing.
+  const differ = (place, keys) => {
+    const its = runs.filter((run) => run.experiments.includes(place));
+    return new Set(its.map((run) => keys.map((index) => run.at[index]).join())).size > 1;
+  };
+  const methods = cellFacets.filter((index) => facets[index].colors);
+  const first = [methods, cellFacets].map((keys) => data.experiments.findIndex((_, place) => differ(place, keys))).find((place) => place >= 0);
+  if (offers[0]?.label === "Experiment" && first !== undefined) offers[0].chosen.add(first);
   offerFacets();
   offerMeasurements();
   defaultHeights();

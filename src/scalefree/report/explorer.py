@@ -213,8 +213,9 @@ def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
         element("p", id="explorer-same", class_="note"),
     ]
     note = (
-        "Every result of the store. Choose what you want to see: nothing chosen in a row of buttons means all of it. A "
-        "line is the mean over the seeds that completed, its shade their range; a cross ends a line of diverged runs."
+        "Every result of the store, whatever its profile. In each row of buttons, nothing chosen means all of it. A "
+        "line is the mean over the seeds that completed, its shade their range (of the one you point at where there are "
+        "many); a cross ends a line of runs that diverged."
     )
     return join(
         [
