@@ -232,7 +232,7 @@
     const line = averaged(used.map(([, series]) => series));
     if (!line.xs.length) return null;
     const diverged = members.filter((run) => run.diverged !== null).length;
-    return { ...line, run: members[0], diverged, cut: !completed.length, hidden: false };
+    return { ...line, run: members[0], error: cellError(members), diverged, cut: !completed.length, hidden: false };
   };
 
   const ramp = (share) => {
@@ -279,7 +279,7 @@
     let made = members.map(lineOf).filter(Boolean);
     const all = made.length;
     // The best of too many, then in the facets' order.
-    if (all > MOST_LINES) made = made.sort((a, b) => a.run.error - b.run.error).slice(0, MOST_LINES);
+    if (all > MOST_LINES) made = made.sort((a, b) => a.error - b.error).slice(0, MOST_LINES);
     const compare = (a, b) => { for (const index in facets) if (a.run.at[index] !== b.run.at[index]) return a.run.at[index] - b.run.at[index]; return 0; };
     lines = made.sort(compare);
     const named = each && seedFacet >= 0 ? [...cellFacets, seedFacet] : cellFacets;
@@ -316,10 +316,11 @@
   const logTicks = (low, high, count) => {
     const [from, to] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
     const decades = Array.from({ length: to - from + 1 }, (_, index) => from + index);
-    const stride = Math.ceil(decades.length / Math.max(count, 1));
+    const stride = Math.ceil(decades.length / (count + 1));
     const inside = (tick) => tick >= low * 0.999 && tick <= high * 1.001;
+    if (stride > 1) return decades.filter((decade) => decade % stride === 0).map((decade) => 10 ** decade).filter(inside);
     for (const factors of [[1], [1, 3], [1, 2, 5]]) {
-      const ticks = decades.filter((decade) => decade % stride === 0).flatMap((decade) => factors.map((factor) => factor * 10 ** decade)).filter(inside);
+      const ticks = decades.flatMap((decade) => factors.map((factor) => factor * 10 ** decade)).filter(inside);
       if (ticks.length >= 3) return ticks;
     }
     return linearTicks(low, high, count).filter((tick) => tick > 0);
