@@ -39,6 +39,7 @@ _LOOK = """<script>addEventListener("load", async () => {
         drawn: document.querySelectorAll("#explorer-chart .line").length,
         crosses: document.querySelectorAll("#explorer-chart .cross").length,
         ticks: [...document.querySelectorAll("#explorer-chart .tick")].map((tick) => tick.textContent),
+        heights: [...document.querySelectorAll("#explorer-chart .tick")].map((tick) => Number(tick.getAttribute("y"))),
         reading: document.getElementById("explorer-reading").textContent,
         same: document.getElementById("explorer-same").textContent,
         offered: [...document.querySelectorAll("#explorer-facets fieldset")].filter((set) => set.getClientRects().length)

@@ -63,7 +63,15 @@ def random_arrays(made: Record, seed: int) -> tuple[Record, Arrays, Arrays]:
     draw = np.random.default_rng(seed)
     epochs = made.config["training"]["epochs"]
     curves: Arrays = {}
-    for name in ("batch_loss", "train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error"):
+    for name in (
+        "batch_loss",
+        "train_loss",
+        "train_error",
+        "validation_loss",
+        "validation_error",
+        "test_loss",
+        "test_error",
+    ):
         values = draw.uniform(0, 1, epochs) if name.endswith("error") else draw.lognormal(0, 2, epochs)
         if name != "batch_loss":
             values[(np.arange(epochs) + 1) % 3 != 0] = np.nan
