@@ -34,7 +34,8 @@ _LOOK = """<script>addEventListener("load", async () => {
       scrolled: scrollY, hash: location.hash,
       chart: explorer && {
         hidden: explorer.hidden, said: document.getElementById("explorer-shown").textContent,
-        rows: [...document.querySelectorAll("#explorer-lines tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent)),
+        rows: [...document.querySelectorAll("#explorer-lines tbody tr")]
+          .map((row) => [...row.cells].map((cell) => cell.textContent)),
         head: [...document.querySelectorAll("#explorer-lines th")].at(-1)?.textContent,
         drawn: document.querySelectorAll("#explorer-chart .line").length,
         crosses: document.querySelectorAll("#explorer-chart .cross").length,
@@ -42,7 +43,8 @@ _LOOK = """<script>addEventListener("load", async () => {
         heights: [...document.querySelectorAll("#explorer-chart .tick")].map((tick) => Number(tick.getAttribute("y"))),
         reading: document.getElementById("explorer-reading").textContent,
         same: document.getElementById("explorer-same").textContent,
-        offered: [...document.querySelectorAll("#explorer-facets fieldset")].filter((set) => set.getClientRects().length)
+        offered: [...document.querySelectorAll("#explorer-facets fieldset")]
+          .filter((set) => set.getClientRects().length)
           .map((set) => [set.querySelector("legend").textContent,
             ...[...set.querySelectorAll("label")].filter((label) => !label.hidden).map((label) => label.textContent)]),
         unnamed: [...explorer.querySelectorAll("input, select, button")].filter((control) =>

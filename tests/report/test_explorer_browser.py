@@ -1,4 +1,4 @@
-"""The chart in a real headless Chromium: what a reader chooses, points at and reads, also by keyboard and on a phone."""
+"""The chart in a real headless Chromium: what a reader chooses, points at and reads, by keyboard and on a phone too."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from scalefree.report import write
 
 PHONE = 400
 CHANGE = 'form.dispatchEvent(new Event("input"))'
-READY = """const form = document.getElementById("explorer-form"), chart = document.getElementById("explorer-chart");
+READY = """const form = document.getElementById("explorer-form");
+  const chart = document.getElementById("explorer-chart");
   const chip = (words) => [...document.querySelectorAll(".chips label")].find((label) => label.textContent === words)
     .querySelector("input").click();
   const press = (...keys) => keys.forEach((key) => chart.parentElement.dispatchEvent(new KeyboardEvent("keydown", {key})));
@@ -36,7 +37,7 @@ FRAMES = {
     "loss": Frame(steps=choose(x="log", y="log")),
     "chosen": Frame(steps=choose("chip('Adam-l2')")),
     "nothing": Frame(steps=choose("chip('Adam-l2')", "chip('9')", cells="all")),
-    "scales": Frame(steps=choose("press('ArrowRight', ...Array(20).fill('ArrowRight'))", quantity="h0")),
+    "scales": Frame(steps=choose("press(...Array(21).fill('ArrowRight'))", quantity="h0")),
     "layers": Frame(steps=choose(quantity="h0", group="stem")),
     "keys": Frame(steps=choose("press('End', 'ArrowDown')")),
     "left": Frame(steps=choose("press('End', 'Escape')")),
@@ -44,7 +45,8 @@ FRAMES = {
     "pointed": Frame(
         steps=READY
         + """const box = chart.getBoundingClientRect();
-        chart.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: box.right - 20, clientY: box.top + 30}))"""
+        const at = {clientX: box.right - 20, clientY: box.top + 30};
+        chart.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, ...at}))"""
     ),
 }
 

@@ -194,7 +194,7 @@ def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
         class_="paper chart",
         tabindex=0,
         role="application",
-        aria_label="Chart. Left and right move along it, up and down from line to line; the table below has the numbers.",
+        aria_label="Chart: left and right move along it, up and down from line to line; its numbers are in the table below",
     )
     parts = [
         element("form", *controls, id="explorer-form"),

@@ -130,7 +130,7 @@ def facets(configs: Sequence[Mapping[str, Any]]) -> tuple[list[Facet], dict[str,
         if len(words) > 1:
             at = tuple(map(ranks.index, own))
             is_ordered = sum(rank[0] == 0 for rank in ranks) > 1 and key != "model.batch_norm"
-            styles = tuple(look(of_rank[rank]) for rank in ranks) if key == "optimizer" else ()
+            styles = tuple(look(str(of_rank[rank])) for rank in ranks) if key == "optimizer" else ()
             varying.append(Facet(key, LABELS.get(key, printable(key, 80)), words, at, is_ordered, styles))
         elif words and words != ("none",) and key in LABELS:
             same[LABELS[key]] = words[0]

@@ -26,7 +26,8 @@ LOSS_STEPS, HISTOGRAM_STEPS = 800, 256
 
 def linear_codes(values: Floats) -> Codes:
     """Errors, finite numbers in [0, 1], as codes of the same shape."""
-    return np.rint(np.clip(values, 0, 1) * SHARE_STEPS).astype(np.uint16)
+    codes: Codes = np.rint(np.clip(values, 0, 1) * SHARE_STEPS).astype(np.uint16)
+    return codes
 
 
 def log_codes(values: Floats, steps: int) -> Codes:
