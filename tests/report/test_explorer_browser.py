@@ -19,7 +19,8 @@ READY = """const form = document.getElementById("explorer-form");
   const chart = document.getElementById("explorer-chart");
   const chip = (words) => [...document.querySelectorAll(".chips label")].find((label) => label.textContent === words)
     .querySelector("input").click();
-  const press = (...keys) => keys.forEach((key) => chart.parentElement.dispatchEvent(new KeyboardEvent("keydown", {key})));
+  const send = (key) => chart.parentElement.dispatchEvent(new KeyboardEvent("keydown", {key}));
+  const press = (...keys) => keys.forEach(send);
 """
 
 
@@ -83,7 +84,7 @@ def saw(page: Path, tmp_path: Path) -> dict[str, Any]:
 
 def test_a_reader_chooses_and_points(saw: dict[str, Any]) -> None:
     first = saw["first"]
-    assert first["said"].startswith("7 of 7 results chosen: 3 lines, at the step size and decay of the lowest")
+    assert first["said"].startswith("7 of 7 results chosen: 3 lines, each at the step size and decay with the lowest")
     assert first["head"] == "At the end" and first["drawn"] == 3
     assert first["rows"] == [
         ["AdamW", "2", "", "25.00 %"],

@@ -270,6 +270,15 @@
     }
   };
 
+  // Of what varies, as much as it takes to tell the lines apart: the data, say, also decides the resolution.
+  const distinguishing = (varying) => {
+    const isAlwaysNamed = (index) => isOfCell(index) || facets[index].colors || facets[index].key === "model.depth";
+    const kinds = (indices) => new Set(lines.map((line) => indices.map((index) => line.run.at[index]).join())).size;
+    const kept = varying.filter(isAlwaysNamed);
+    for (const index of varying) if (!kept.includes(index) && kinds([...kept, index]) > kinds(kept)) kept.push(index);
+    return varying.filter((index) => kept.includes(index));
+  };
+
   const collect = () => {
     const chosen = runs.filter((run) => passes(run));
     let cells = grouped(chosen, (run) => cellFacets.map((index) => run.at[index]).join());
@@ -284,18 +293,21 @@
     lines = made.sort(compare);
     const named = each && seedFacet >= 0 ? [...cellFacets, seedFacet] : cellFacets;
     const varying = named.filter((index) => lines.some((line) => line.run.at[index] !== lines[0].run.at[index]));
+    const naming = distinguishing(varying);
     for (const line of lines) {
-      line.label = varying.map((index) => word(index, line.run.at[index])).join(", ") || "all that is chosen";
+      line.label = naming.map((index) => word(index, line.run.at[index])).join(", ") || "all that is chosen";
       line.hidden = hiddenLabels.has(line.label);
     }
     styleLines(varying);
     const fixed = named.filter((index) => lines.length && !varying.includes(index));
     const same = [...Object.entries(data.same).map(([label, value]) => `${label} ${value}`), ...fixed.map((index) => word(index, lines[0].run.at[index], true))];
-    sameBox.textContent = lines.length ? `The same in all lines: ${same.join("; ")}.` : "";
-    const few = all > lines.length ? `the ${lines.length} with the lowest error of ${all} lines; choose fewer` : `${all} ${all === 1 ? "line" : "lines"}`;
+    const unnamed = varying.filter((index) => !naming.includes(index)).map((index) => facets[index].label);
+    const along = unnamed.length ? ` Differing along with what is named: ${unnamed.join(", ")}.` : "";
+    sameBox.textContent = lines.length ? `The same in all lines: ${same.join("; ")}.${along}` : "";
+    const few = all > lines.length ? `; of these, the ${lines.length} with the lowest error are drawn: choose fewer` : "";
     const by = chosen.some((run) => run.heldOut) ? "validation" : "test";
-    const best = controls.cells.value === "best" ? `, at the step size and decay of the lowest ${by} error` : "";
-    shown.textContent = `${chosen.length} of ${runs.length} results chosen: ${few}${best}`;
+    const best = controls.cells.value === "best" ? `, each at the step size and decay with the lowest ${by} error` : "";
+    shown.textContent = `${chosen.length} of ${runs.length} results chosen: ${all} ${all === 1 ? "line" : "lines"}${best}${few}`;
   };
 
   const word = (index, value, always = false) => {

@@ -194,7 +194,7 @@ def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
         class_="paper chart",
         tabindex=0,
         role="application",
-        aria_label="Chart: left and right move along it, up and down from line to line; its numbers are in the table below",
+        aria_label="Chart: left and right move along it, up and down to other lines; the table below has the numbers",
     )
     parts = [
         element("form", *controls, id="explorer-form"),
@@ -214,8 +214,8 @@ def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
     ]
     note = (
         "Every result of the store, whatever its profile. In each row of buttons, nothing chosen means all of it. A "
-        "line is the mean over the seeds that completed, its shade their range (of the one you point at where there are "
-        "many); a cross ends a line of runs that diverged."
+        "line is the mean over the seeds that completed, its shade their range (where there are many lines, of the one "
+        "you point at); a cross ends a line of runs that diverged."
     )
     return join(
         [

@@ -34,7 +34,8 @@ def log_codes(values: Floats, steps: int) -> Codes:
     """Finite numbers of at least 0 as codes of the same shape; what is too large gets the highest code."""
     with np.errstate(divide="ignore"):
         codes = 1 + np.rint((np.log2(values) - LOWEST) * steps)
-    return np.clip(codes, 0, 65535).astype(np.uint16)
+    fitting: Codes = np.clip(codes, 0, 65535).astype(np.uint16)
+    return fitting
 
 
 def pack(header: dict[str, Any], codes: Sequence[Codes]) -> str:
