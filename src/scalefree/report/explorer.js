@@ -352,7 +352,8 @@
   };
   const unit = () => (isCurve() && !data.curves[quantity()][0].endsWith("_error") ? "" : " %");
   // Errors to a hundredth of a point, the rest to three digits.
-  const amount = (value) => (isCurve() && unit() ? `${value.toFixed(2)} %` : `${written(value)}${unit()}`);
+  const amount = (value) => (isCurve() && unit() ? `${value.toFixed(2)} %` : `${digits(value)}${unit()}`);
+  const digits = (value) => (value >= 0.001 && value < 1000 ? value.toPrecision(3) : written(value));
   const power = (exponent) => `2${String(exponent).replace(/./g, (letter) => (letter === "-" ? "\u207b" : "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[letter]))}`;
   // Where a tip would cover the chart, the line below it has to do.
   const isNarrow = () => chart.clientWidth < 600;
@@ -404,6 +405,14 @@
     return at.length > 1 ? `M${[...up, ...down].join("L")}Z` : "";
   };
 
+  // The bins between which coordinates are, with one more to either side; the one of what is tiny is always drawn.
+  const occupied = (visible, least) => {
+    const { first, xs } = visible[0];
+    const found = visible.flatMap((line) => line.xs.filter((x, index) => x >= line.first && line.ys[index] > least));
+    const [low, high] = found.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
+    return found.length ? [Math.max(low - 1, first), Math.min(high + 1, xs.at(-1))] : [first, xs.at(-1)];
+  };
+
   const draw = () => {
     const width = Math.max(chart.clientWidth, 240);
     const height = width < 600 ? 300 : 400;
@@ -429,11 +438,17 @@
     }
     const box = { left: 62, right: width - 14, top: 14, bottom: height - 46 };
     const y = scale(low, high, log, box.bottom, box.top, 6);
-    const xs = [...new Set(visible.flatMap((line) => line.xs))].sort((a, b) => a - b);
+    const first = isCurve() ? null : visible[0].first;
+    const [from, to] = isCurve() ? [-Infinity, Infinity] : occupied(visible, log ? low : 0.01);
+    const isShown = (x) => (!isCurve() && x < first) || (x >= from && x <= to);
+    const xs = [...new Set(visible.flatMap((line) => line.xs))].filter(isShown).sort((a, b) => a - b);
     const logX = isCurve() && controls.x.value === "log";
     const x = isCurve()
       ? scale(xs[0], Math.max(xs.at(-1), xs[0] + 1), logX, box.left, box.right, Math.floor(width / 90))
-      : scale(xs[0] - 1.5, xs.at(-1) + 1.5, false, box.left, box.right, Math.floor(width / 60));
+      : scale(from - 6, to + 1.5, false, box.left, box.right, Math.floor(width / 60));
+    // What is tiny stands as far to the left of the first bin that is drawn as of the first that there is.
+    const { place } = x;
+    if (!isCurve()) x.place = (at) => place(at < first ? at + from - first : at);
     const scales = { x, y };
 
     for (const tick of y.ticks) {
@@ -441,8 +456,8 @@
       chart.append(node("line", { x1: box.left, x2: box.right, y1: at, y2: at, class: "grid" }));
       chart.append(node("text", { x: box.left - 7, y: at + 4, "text-anchor": "end", class: "tick" }, written(tick)));
     }
-    const first = isCurve() ? null : visible[0].first;
-    const xTicks = isCurve() ? x.ticks.filter((tick) => Number.isInteger(tick)) : x.ticks.filter((tick) => tick >= first && Number.isInteger(tick));
+    const tiny = isCurve() ? -Infinity : x.place(first - 4.5);
+    const xTicks = x.ticks.filter((tick) => Number.isInteger(tick) && (isCurve() || (tick >= from && x.place(tick) > tiny + 34)));
     for (const tick of xTicks) {
       const at = x.place(tick);
       chart.append(node("line", { x1: at, x2: at, y1: box.bottom, y2: box.bottom + 4, class: "axis" }));
@@ -450,7 +465,7 @@
     }
     if (!isCurve()) {
       const text = quantityName() === "effective_decay" ? `\u2264${power(first)}` : "\u22641e\u22128";
-      chart.append(node("text", { x: x.place(first - 4.5), y: box.bottom + 18, "text-anchor": "middle", class: "tick" }, text));
+      chart.append(node("text", { x: tiny, y: box.bottom + 18, "text-anchor": "middle", class: "tick" }, text));
     }
     chart.append(node("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom, class: "axis" }));
     const xName = isCurve() ? "epoch" : `log\u2082(${data.histograms[quantity()][2]})`;
@@ -465,7 +480,9 @@
     }
     const floor = isCurve() ? null : box.bottom;
     for (const line of visible) {
-      line.path = node("path", { d: path(line.xs, line.ys, scales, floor), stroke: line.color, "stroke-dasharray": line.dash, class: "line" });
+      const drawn = line.xs.map((_, index) => index).filter((index) => isShown(line.xs[index]));
+      const points = [line.xs, line.ys].map((values) => drawn.map((index) => values[index]));
+      line.path = node("path", { d: path(...points, scales, floor), stroke: line.color, "stroke-dasharray": line.dash, class: "line" });
       chart.append(line.path);
       const last = line.ys.at(-1);
       if (line.xs.length === 1 && isCurve() && !line.cut && !(log && last <= 0)) {
@@ -562,6 +579,7 @@
     const someDiverged = lines.some((line) => line.diverged);
     const heads = ["Line (press to hide)", "Runs", ...(someDiverged ? ["Diverged"] : []), ""].map((text, index) =>
       Object.assign(document.createElement("th"), { textContent: text, scope: "col", className: index ? "number" : "" }));
+    table.parentElement.hidden = !lines.length;
     table.tHead.replaceChildren(document.createElement("tr"));
     table.tHead.rows[0].append(...heads);
     table.tBodies[0].replaceChildren(...lines.map((line) => {
