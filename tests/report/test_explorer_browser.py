@@ -38,7 +38,7 @@ FRAMES = {
     "loss": Frame(steps=choose(x="log", y="log")),
     "chosen": Frame(steps=choose("chip('Adam-l2')")),
     "nothing": Frame(steps=choose("chip('Adam-l2')", "chip('9')", cells="all")),
-    "scales": Frame(steps=choose("press(...Array(21).fill('ArrowRight'))", quantity="h0")),
+    "scales": Frame(steps=choose("press('ArrowRight', 'ArrowRight', 'ArrowRight')", quantity="h0")),
     "layers": Frame(steps=choose(quantity="h0", group="stem")),
     "keys": Frame(steps=choose("press('End', 'ArrowDown')")),
     "left": Frame(steps=choose("press('End', 'Escape')")),
@@ -121,11 +121,12 @@ def test_the_keyboard_reads_it_out(saw: dict[str, Any]) -> None:
 
 
 def test_histograms_and_logarithmic_axes(saw: dict[str, Any]) -> None:
-    # All coordinates are in the twentieth interior bin from 2^-27 on.
+    # All coordinates are in the twentieth interior bin from 2^-27 on; it is drawn with its neighbours and what is tiny.
     assert saw["scales"]["head"] == "At 2\u207b\u2078 to 2\u207b\u2077"
     assert saw["scales"]["reading"].startswith("AdamW: 100 % at 2\u207b\u2078 to 2\u207b\u2077")
     assert [row[-1] for row in saw["scales"]["rows"]] == ["100 %", "100 %"], "a run that diverged has none"
-    assert "\u22641e\u22128" in saw["scales"]["ticks"] and "\u221220" in saw["scales"]["ticks"]
+    assert "\u22641e\u22128" in saw["scales"]["ticks"] and "\u22128" in saw["scales"]["ticks"]
+    assert "\u221220" not in saw["scales"]["ticks"]
     # There is no such layer group in these records, so the whole network stays.
     assert saw["layers"]["rows"] == [["AdamW", "2", "", "100 %"], ["Adam-l2", "1", "1", "100 %"]]
     assert saw["loss"]["rows"] == saw["first"]["rows"]
