@@ -1,7 +1,7 @@
 """Checksums of what a record says, independent of how its files are written, packed or merged.
 
-    document = json.load(open("record.json")); told = document.pop("checksum")
-    told == sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+document = json.load(open("record.json")); told = document.pop("checksum")
+told == sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 """
 
 import hashlib
