@@ -23,6 +23,7 @@ from scalefree.streams import begin
 from scalefree.tracking.rebuilding import Log, log_of, rebuild
 from scalefree.tracking.remote import remote_logs
 from scalefree.tracking.sessions import newest, sessions
+from scalefree.wandb_names import check_wandb_address
 
 
 def local_logs(folder: Path) -> Iterator[Log | RecordError]:
@@ -70,6 +71,7 @@ def source(arguments: list[str]) -> tuple[str, Callable[[], Iterable[Log | Recor
     options = parse(arguments, entity="", project="scalefree", results_dir="results")
     if not options["entity"]:
         raise ValueError("name wandb's folder or an account: import_wandb.py WANDB_DIR, or entity=NAME project=NAME")
+    check_wandb_address(options["project"], options["entity"])
     project = f"{options['entity']}/{options['project']}"
     read = functools.partial(remote_logs, options["entity"], options["project"])
     return f"wandb's project {project}", read, options["results_dir"]

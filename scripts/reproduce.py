@@ -40,7 +40,7 @@ def to_train(
     """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, nor any that wait for the selection.
     """
     configs = []
     for config, needed_by in runs_of(experiments).values():
@@ -53,7 +53,7 @@ def to_train(
         configured.tracking.group = needed_by[0]
         validate(configured)
         configs.append(configured)
-    if not configs:
+    if not configs and not any(one.waiting for one in experiments):
         raise ConfigError(f"profile={profile} has no runs of {', '.join(one.name for one in experiments)}")
     return configs
 
@@ -128,6 +128,8 @@ def main() -> int:
         if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):
             raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
         configs = to_train(experiments := loaded(chosen, profile, results_dir), *machine)
+        if not configs and not any(one.waiting for one in experiments):
+            raise ValueError(f"profile={profile} has no runs of {', '.join(chosen)}")
     except ValueError as error:
         return refused(one_line(error))
 

@@ -152,6 +152,68 @@ def test_numbers_that_are_not_finite_are_refused(key: str, value: str) -> None:
         from_command_line(f"{key}={value}")
 
 
+TORCH = ("optimizer=torch", "optimizer.target=torch.optim.NAdam")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (TORCH[:1], r"needs optimizer\.target=CLASS, for example torch\.optim\.NAdam"),
+        ((*TORCH[:1], "optimizer.target=NAdam"), r"optimizer\.target=NAdam is not a class of a module"),
+        ((*TORCH[:1], "'optimizer.target=os.system(1)'"), "not a class of a module|optimizer.target"),
+        (
+            (*TORCH, "optimizer.betas=[0.8,0.9]"),
+            r"optimizer\.betas is not passed .*optimizer\.arguments={betas: \.\.\.}",
+        ),
+        ((*TORCH, "optimizer.eps=0"), r"optimizer\.eps is not passed"),
+        ((*TORCH, "optimizer.decay=coupled"), r"optimizer\.decay=coupled is unknown; choose one of own, lambda"),
+        ((*TORCH, "optimizer.arguments={lr: 1}"), r"has lr; it is optimizer\.lr"),
+        ((*TORCH, "optimizer.arguments={weight_decay: 1}"), r"has weight_decay; it is optimizer\.weight_decay"),
+        ((*TORCH, "optimizer.arguments={params: 1}"), "'params', which is not the name of an argument"),
+        ((*TORCH, "optimizer.arguments={a-b: 1}"), "'a-b', which is not the name of an argument"),
+        ((*TORCH, "optimizer.arguments={k: inf}"), "holds inf, which is not a finite number"),
+        ((*TORCH, "optimizer.arguments={k: [{l: nan}]}"), "holds nan"),
+        ((*TORCH, "optimizer.arguments={k: {k: {k: {k: {k: 1}}}}}"), "is nested more than 4 deep"),
+        ((*TORCH, f"optimizer.arguments={{k: {'x' * 1001}}}"), "holds a text of 1,001 characters"),
+        ((*TORCH, f"optimizer.arguments={{k: {2**53 + 1}}}"), "a whole number above 2"),
+        ((*TORCH, "optimizer.arguments=3"), "optimizer.arguments=3"),
+        ((*TORCH[:1], "optimizer.target=torch.optim.SGD", "optimizer.decay=lambda"), r"SGD .* is not known"),
+        (
+            (
+                *TORCH[:1],
+                "optimizer.target=timm.optim.AdamWLegacy",
+                "optimizer.arguments={corrected_weight_decay: true}",
+                "optimizer.decay=lambda",
+                "schedule=cosine",
+            ),
+            "does not follow schedule=cosine",
+        ),
+        ((*TORCH, "optimizer.lr=-1"), r"optimizer\.lr=-1"),
+        (("optimizer.target=torch.optim.NAdam",), "optimizer.target is only for optimizer=torch, not for adamw"),
+    ],
+)
+def test_what_a_torch_optimizer_cannot_be_is_refused(overrides: tuple[str, ...], named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as caught:
+        from_command_line(*overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_are_yaml_values_however_they_are_given() -> None:
+    arguments = {"a": 4e-3, "b": [0.9, 0.99], "c": True, "d": None, "e": "text, and more", "f": {"g": 1}}
+    written = "{a: 4e-3, b: [0.9, 0.99], c: true, d: null, e: 'text, and more', f: {g: 1}}"
+    found = from_command_line(*TORCH, f"optimizer.arguments={written}")
+    assert found.optimizer.arguments == arguments and type(found.optimizer.arguments["f"]) is dict
+    values = {"optimizer": "torch", "optimizer.target": "torch.optim.NAdam", "optimizer.arguments": arguments}
+    config = run_config(values)
+    assert config == found
+    arguments["b"].append(1)  # type: ignore[attr-defined]
+    assert config == found, "a copy"
+    assert from_command_line(*TORCH, "optimizer.arguments.a=4e-3").optimizer.arguments == {"a": 4e-3}
+    for wrong in ({1: 2}, {"k": (1, 2)}, {"k": object()}):
+        with pytest.raises(ConfigError, match=r"optimizer\.arguments"):
+            run_config({**values, "optimizer.arguments": wrong})
+
+
 def test_what_only_fits_together_wrongly_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"dataset\.root"):
         from_command_line("dataset=image_folder")

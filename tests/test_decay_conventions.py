@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from scalefree.decay_conventions import CONVENTIONS, from_library, table, to_library
+from scalefree.decay_conventions import CONVENTIONS, convention_of, from_library, table, to_library
 from scalefree.optim import AdamL2, AdamProx, AdamW
 
 PAGE = Path(__file__).parents[1] / "docs" / "lambda.md"
@@ -183,3 +183,28 @@ def test_the_page_says_which_versions_were_compared(library: str) -> None:
     pytest.importorskip(library)
     said = re.search(rf"\b{library} (\d+\.\d+)", PAGE.read_text())
     assert said and importlib.metadata.version(library).startswith(said[1])
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "name"),
+    [
+        ("torch.optim.AdamW", {}, "torch.optim.AdamW"),
+        ("torch.optim.AdamW", {"betas": [0.9, 0.99], "foreach": True}, "torch.optim.AdamW"),
+        ("torch.optim.Adafactor", {}, "torch.optim.AdamW"),
+        ("torch.optim.Adam", {}, "torch.optim.Adam"),
+        ("torch.optim.RAdam", {"decoupled_weight_decay": False}, "torch.optim.Adam"),
+        ("torch.optim.NAdam", {"decoupled_weight_decay": True}, "torch.optim.Adam, decoupled"),
+        ("timm.optim.AdamWLegacy", {"corrected_weight_decay": True}, "timm.optim.AdamWLegacy, corrected"),
+        ("pytorch_optimizer.QHAdam", {"weight_decouple": False}, "pytorch_optimizer, coupled"),
+        ("pytorch_optimizer.QHAdam", {"weight_decouple": True, "fixed_decay": False}, "pytorch_optimizer, decoupled"),
+        ("pytorch_optimizer.Lion", {"weight_decouple": True, "fixed_decay": True}, "pytorch_optimizer, fixed"),
+        # Their defaults differ from class to class.
+        ("pytorch_optimizer.Lion", {}, None),
+        ("pytorch_optimizer.Lion", {"fixed_decay": True}, None),
+        ("pytorch_optimizer.Adan", {"weight_decouple": True}, None),
+        ("torch.optim.SGD", {}, None),
+        ("my.optimizers.AdamW", {}, None),
+    ],
+)
+def test_the_convention_of_a_class_with_its_arguments(target: str, arguments: dict[str, Any], name: str | None) -> None:
+    assert convention_of(target, arguments) == name

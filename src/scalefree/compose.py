@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
+from scalefree.optimizers import OPTIMIZERS
 from scalefree.terminal import shown
 
 
@@ -33,9 +34,14 @@ def register_schemas() -> None:
     """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types."""
     store = ConfigStore.instance()
     # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
-    store.store(name="run_schema", node=RunConfig(model=MISSING))
+    schema = OmegaConf.structured(RunConfig(model=MISSING))
+    OmegaConf.set_struct(schema.optimizer.arguments, False)  # whatever the optimizer takes
+    store.store(name="run_schema", node=schema)
     store.store(group="model", name="resnet_schema", node=ResNetConfig)
     store.store(group="model", name="densenet_schema", node=DenseNetConfig)
+    # The table of optimizers is the group `optimizer`, so that a new row needs no file.
+    for key in OPTIMIZERS:
+        store.store(group="optimizer", name=key, node={"name": key})
 
 
 def one_line(error: Exception) -> str:
@@ -66,7 +72,8 @@ def parse_override(text: str) -> Override:
     if not (override.is_delete() or override.is_sweep_override()) and (group in GROUPS or "/" in group):
         value = override.value()
         if not isinstance(value, str | dict) or value == "":
-            known = ", ".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
+            files = [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
+            known = ", ".join(sorted(OPTIMIZERS if group == "optimizer" else files))
             raise ConfigError(f"{text} is not a choice; {group} takes one name{known and f' of {known}'}")
     return override
 

@@ -9,22 +9,31 @@ wrong type is refused by OmegaConf; `validate` refuses the values that have the 
 This module imports neither torch nor Hydra: `train.py --help` and the figures need only this.
 """
 
+import copy
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from scalefree.decay_conventions import CONVENTIONS, convention_of
 from scalefree.depths import check_densenet_depth, check_resnet_depth
+from scalefree.optimizers import COARSER, OPTIMIZERS
 from scalefree.paths import written_path
 from scalefree.wandb_names import check_wandb_address, check_wandb_labels
 
 DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
-OPTIMIZERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox", "adam_scaled_l2")
 # The most that layers may be unbalanced, in decades to either side: float32 has 38.
 MOST_DECADES = 8
-GRANULARITIES = ("coordinate", "layer", "network")
+GRANULARITIES = ("coordinate", *COARSER)
+DECAYS = ("own", "lambda")
+# What an optimizer's own arguments may be: as much as a record takes.
+MOST_NESTED = 4
+LONGEST_TEXT = 1000
+# Keys that hold a mapping of any names.
+OPEN = ("optimizer.arguments",)
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -100,6 +109,19 @@ class OptimizerConfig:
     # Only for adamw: layer k decays by lambda times c_k, the c_k spread evenly in the logarithm over 10^-w to 10^w in a
     # fixed random order; w = 0 is one lambda for all.
     decay_unbalance: float = 0.0
+    # Only for torch: the class, such as torch.optim.NAdam, and what it is given beside lr and weight_decay.
+    target: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    # Only for torch: whether weight_decay is that optimizer's `own` or the paper's `lambda`, which is then converted.
+    decay: str = "own"
+
+
+# The keys that only some optimizers take, with the values that mean nothing: the table says whose they are.
+OPTIONS: dict[str, Any] = {
+    key: value
+    for key, value in vars(OptimizerConfig()).items()
+    if any(key in row.options for row in OPTIMIZERS.values())
+}
 
 
 @dataclass
@@ -238,7 +260,7 @@ def _validate_model(model: ModelConfig) -> None:
 
 
 def _validate_optimizer(optimizer: OptimizerConfig) -> None:
-    _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
+    _one_of("optimizer.name", optimizer.name, tuple(OPTIMIZERS))
     _positive("optimizer.lr", optimizer.lr)
     for key in ("weight_decay", "eps"):
         _at_least(f"optimizer.{key}", getattr(optimizer, key), 0)
@@ -246,11 +268,52 @@ def _validate_optimizer(optimizer: OptimizerConfig) -> None:
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
         raise ConfigError(f"optimizer.betas={optimizer.betas} is impossible; give two numbers in [0, 1)")
     _one_of("optimizer.granularity", optimizer.granularity, GRANULARITIES)
-    if optimizer.granularity != "coordinate" and optimizer.name != "adam_scaled_l2":
-        raise ConfigError(f"optimizer.granularity is only for adam_scaled_l2, not for {optimizer.name}; leave it out")
     _unbalance("optimizer.decay_unbalance", optimizer.decay_unbalance)
-    if optimizer.decay_unbalance and optimizer.name != "adamw":
-        raise ConfigError(f"optimizer.decay_unbalance is only for adamw, not for {optimizer.name}; leave it out")
+    _one_of("optimizer.decay", optimizer.decay, DECAYS)
+    options = OPTIMIZERS[optimizer.name].options
+    for key, nothing in OPTIONS.items():
+        if getattr(optimizer, key) != nothing and key not in options:
+            whose = " and ".join(row.key for row in OPTIMIZERS.values() if key in row.options)
+            raise ConfigError(f"optimizer.{key} is only for optimizer={whose}, not for {optimizer.name}; leave it out")
+    if "target" in options:
+        _validate_target(optimizer)
+
+
+def _validate_target(optimizer: OptimizerConfig) -> None:
+    """What can be told of a torch optimizer without torch; `training.any_torch` tries the class itself."""
+    if optimizer.target is None:
+        raise ConfigError("optimizer=torch needs optimizer.target=CLASS, for example torch.optim.NAdam")
+    if re.fullmatch(r"[a-z_]\w*(\.[a-z_]\w*)+", optimizer.target, re.ASCII | re.IGNORECASE) is None:
+        raise ConfigError(f"optimizer.target={optimizer.target} is not a class of a module, such as torch.optim.NAdam")
+    for key in ("betas", "eps"):
+        if getattr(optimizer, key) != getattr(OptimizerConfig(), key):
+            raise ConfigError(
+                f"optimizer.{key} is not passed to optimizer.target; write 'optimizer.arguments={{{key}: ...}}'"
+            )
+    _check_plain("optimizer.arguments", optimizer.arguments)
+    for key in optimizer.arguments:
+        if key in ("lr", "weight_decay"):
+            raise ConfigError(f"optimizer.arguments has {key}; it is optimizer.{key}")
+        if key == "params" or not key.isidentifier():
+            raise ConfigError(f"optimizer.arguments has {key!r}, which is not the name of an argument")
+
+
+def _validate_conversion(optimizer: OptimizerConfig, schedule: str) -> None:
+    """Refuse the paper's lambda where nobody has found out what it is called there."""
+    if optimizer.decay != "lambda":
+        return
+    assert optimizer.target is not None
+    name = convention_of(optimizer.target, optimizer.arguments)
+    if name is None:
+        raise ConfigError(
+            f"optimizer.decay=lambda: how {optimizer.target} with these arguments writes the paper's lambda is not "
+            "known; docs/optimizers.md has what is, and optimizer.decay=own passes weight_decay as it stands"
+        )
+    if CONVENTIONS[name].schedule != "eta" and schedule != "constant":
+        raise ConfigError(
+            f"optimizer.decay=lambda: the decay of {optimizer.target} with these arguments does not follow "
+            f"schedule={schedule} as the paper's does; use schedule=constant"
+        )
 
 
 def _unbalance(key: str, decades: float) -> None:
@@ -277,6 +340,7 @@ def validate(config: RunConfig) -> None:
     _validate_model(config.model)
     _validate_optimizer(config.optimizer)
     _one_of("schedule", config.schedule.name, SCHEDULES)
+    _validate_conversion(config.optimizer, config.schedule.name)
     _whole("training.epochs", config.training.epochs, 1)
     _whole("training.batch_size", config.training.batch_size, 1)
     _whole("training.evaluate_every", config.training.evaluate_every, 1)
@@ -306,6 +370,9 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
         kind = get_args(kind)[0]
     if get_origin(kind) is list and isinstance(value, list):
         return [_typed(key, element, get_args(kind)[0]) for element in value]
+    if get_origin(kind) is dict and isinstance(value, dict):
+        _check_plain(key, value)
+        return copy.deepcopy(value)
     if kind is float and type(value) is int:
         try:
             return float(value)
@@ -314,6 +381,26 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
     if kind is not type(value):
         raise ConfigError(f"{key}={value!r} has the wrong type; expected {getattr(kind, '__name__', kind)}")
     return value
+
+
+def _check_plain(key: str, value: Any, depth: int = MOST_NESTED) -> None:
+    """Refuse what JSON, YAML and a record do not all hold: records keep the value, and the identity is a hash of it."""
+    if isinstance(value, dict | list) and depth:
+        inside = list(value.items()) if isinstance(value, dict) else [("", element) for element in value]
+        for name, element in inside:
+            if not isinstance(name, str) or len(name) > LONGEST_TEXT:
+                raise ConfigError(f"{key} has the key {name!r:.80}; give names of at most {LONGEST_TEXT} characters")
+            _check_plain(key, element, depth - 1)
+    elif isinstance(value, dict | list):
+        raise ConfigError(f"{key} is nested more than {MOST_NESTED} deep")
+    elif isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise ConfigError(f"{key} holds a text of {len(value):,} characters; {LONGEST_TEXT} are the most")
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        raise ConfigError(f"{key} holds {value!r}; give numbers, texts, true, false, null, lists or mappings of them")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key} holds {value}, which is not a finite number")
+    elif isinstance(value, int) and abs(value) > 2**53:
+        raise ConfigError(f"{key} holds a whole number above 2^53, which not every reader of a record tells apart")
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:

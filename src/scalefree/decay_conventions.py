@@ -12,8 +12,11 @@ says so. Which library was compared at which version: docs/lambda.md, which test
 libraries' own steps.
 """
 
+import ast
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,35 @@ CONVENTIONS = {
         "pytorch_optimizer.Adan(params, lr, weight_decay=w)", "AdamProx", times_lr=True
     ),
 }  # fmt: skip
+
+
+# Classes with steps of their own that write the decay as one above does, as docs/atlas.md has measured.
+ALIKE = {
+    "torch.optim.Adafactor": "torch.optim.AdamW",
+    "torch.optim.NAdam": "torch.optim.Adam",
+    "torch.optim.RAdam": "torch.optim.Adam",
+    "pytorch_optimizer.Lion": "pytorch_optimizer.QHAdam",
+}
+
+
+def _call(text: str) -> tuple[str, dict[str, bool]]:
+    """What a call calls, and the switches that it is given."""
+    call = ast.parse(text, mode="eval").body
+    assert isinstance(call, ast.Call)
+    given = {word.arg: word.value.value for word in call.keywords if word.arg and isinstance(word.value, ast.Constant)}
+    return ast.unparse(call.func), {name: value for name, value in given.items() if isinstance(value, bool)}
+
+
+def convention_of(target: str, arguments: Mapping[str, Any]) -> str | None:
+    """The name in `CONVENTIONS` of a class that is called with these arguments; None where it is not known."""
+    calls = {name: _call(one.call) for name, one in CONVENTIONS.items()}
+    of_class = {name: given for name, (of, given) in calls.items() if of == ALIKE.get(target, target)}
+    switches = {switch for given in of_class.values() for switch in given} | {"weight_decouple", "fixed_decay"}
+    chosen = {switch: arguments[switch] for switch in switches if switch in arguments}
+    # False is as good as nothing said, unless one of the calls says it: there, the default is not False.
+    said = {switch for given in of_class.values() for switch, value in given.items() if not value}
+    plain = {switch: value for switch, value in chosen.items() if value is not False or switch in said}
+    return next((name for name, given in of_class.items() if given == plain), None)
 
 
 def to_library(name: str, weight_decay: float, lr: float) -> float:

@@ -28,7 +28,9 @@ class Made:
 
     Attributes:
         decay_spread: interquartile range of log2 effective decay.
-        gradients: bins of the first and of the last gradients' median, of 34; None: no gradients were measured.
+        gradients: bins of the first and of the last gradients' median; None: no gradients were measured.
+        bins: how many there are: 131 up to 2^100, in older records 34 up to 2^3; the last two are what is larger, and
+            what is not finite.
     """
 
     error: float | None
@@ -37,6 +39,7 @@ class Made:
     peak: float = 0.3
     decay_spread: float = 2.0
     gradients: tuple[int, int] | None = (15, 15)
+    bins: int = 131
 
 
 Model = Callable[[RunConfig], Made | None]
@@ -79,10 +82,18 @@ class MadeStore(Store):
         made = self.model(self.configs[record.identity])
         if made is None or made.gradients is None:
             return {}
-        counts = np.zeros((3, 34), dtype=np.int64)
+        counts = np.zeros((3, made.bins), dtype=np.int64)
         for row, place in zip(counts, (made.gradients[0], 7, made.gradients[1]), strict=True):
-            row[[0, place, -1]] = (30, 41, 10)
-        return {"gradient_counts/network": counts, "step": np.array([1, 100, 1117])}
+            # Half of what is finite is below the end of `place`, and more than half of all would not be.
+            row[0] += 30
+            row[place] += 41
+            row[-1] += 60
+        edges = np.arange(-27, made.bins - 30)
+        return {
+            "gradient_log2_lower_edge": edges,
+            "gradient_counts/network": counts,
+            "step": np.array([1, 100, 1117]),
+        }
 
 
 def evidence(loaded: Loaded, model: Model) -> Evidence:
@@ -154,3 +165,19 @@ def scattered(mean: float, size: float, seeds: int) -> Callable[[int], float]:
     z = np.array([chance("scatter", seed) for seed in range(seeds)])
     z = (z - z.mean()) / z.std(ddof=1)
     return lambda seed: float(mean + size * z[seed])
+
+
+def write_record(store: Store, record: Record) -> None:
+    """A completed run with the least that a store takes."""
+    splits = {split: "ab" * 32 for split in ("train", "validation", "test")}
+    more: dict[str, Any] = {"timing": {"wall_seconds": 60.0}, "parameters": 1000, "update_scale": {"network": {}}}
+    epochs = record.config["training"]["epochs"]
+    ends = {name.removeprefix("final_"): end for name, end in record.final_metrics.items()}
+    more["final_metrics"] = {**record.final_metrics, "lowest_test_error": ends["test_error"]}
+    counts = np.zeros((1, 34), dtype=np.int64)
+    counts[0, 20] = more["parameters"]
+    store.write(
+        dataclasses.replace(record, fingerprints=splits, **more),
+        {name: np.linspace(0.9, end, epochs) for name, end in ends.items() if end is not None},
+        {"epoch": np.array([epochs]), "log2_lower_edge": np.arange(-27, 4), "counts/network": counts},
+    )

@@ -9,7 +9,9 @@ from scalefree.claims.verdict import Verdict
 from scalefree.theory.quadratics import SCALE_FREE, Count
 
 
-def defects(adamw: float, adaml2: float, adamprox: float = 1e-16, scaled: float = 1e-16, metric: float = 0.4) -> dict:
+def defects(
+    adamw: float, adaml2: float, adamprox: float = 1e-16, scaled: float = 1e-16, metric: float = 0.4
+) -> scale_free_rules.Defects:
     found = {"adamw": adamw, "adaml2": adaml2, "adamprox": adamprox, "adam_scaled_l2": scaled}
     return {(name, 0.0): value for name, value in {**found, "adam_metric_prox": metric}.items()}
 
@@ -71,7 +73,7 @@ def test_rotated_hessians_are_in_the_notes() -> None:
 @pytest.mark.parametrize(("order", "expected"), [(2.0, "supported"), (1.95, "supported"), (1.0, "contradicted")])
 def test_the_order_turns_the_verdict(order: float, expected: str) -> None:
     verdict = prox_expansion.judge_with(order)
-    assert (verdict.verdict, verdict.effect) == (expected, pytest.approx(2 - order))
+    assert verdict.verdict == expected and verdict.effect == pytest.approx(2 - order)
 
 
 @pytest.mark.parametrize(

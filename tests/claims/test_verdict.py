@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -25,6 +26,7 @@ from scalefree.experiments.intervals import Interval
 from scalefree.experiments.pairs import SeedValues
 
 LEAST_SPREAD = 0.1
+Sample = npt.NDArray[np.float64]
 
 
 def question(sense: Sense, threshold: float = 0.5) -> Question:
@@ -113,19 +115,20 @@ def test_too_few_seeds() -> None:
     assert (one.effect, one.interval, one.chance, one.values) == (7.0, None, 1.0, {3: 7.0}) and one.problem
 
 
+def p_above(x: Sample, limit: float) -> float:
+    return float(stats.ttest_1samp(x, limit, alternative="greater").pvalue)
+
+
+def p_below(x: Sample, limit: float) -> float:
+    return float(stats.ttest_1samp(x, limit, alternative="less").pvalue)
+
+
 # p by SciPy: the claim, against the null on its threshold.
-P_VALUES: dict[Sense, Callable[[np.ndarray, float], float]] = {
-    "above": lambda x, d: 2 * stats.ttest_1samp(x, d, alternative="greater").pvalue,
-    "below": lambda x, d: 2 * stats.ttest_1samp(x, d, alternative="less").pvalue,
-    "beyond": lambda x, d: (
-        2
-        * min(
-            stats.ttest_1samp(x, d, alternative="greater").pvalue, stats.ttest_1samp(x, -d, alternative="less").pvalue
-        )
-    ),
-    "within": lambda x, d: max(
-        stats.ttest_1samp(x, d, alternative="less").pvalue, stats.ttest_1samp(x, -d, alternative="greater").pvalue
-    ),
+P_VALUES: dict[Sense, Callable[[Sample, float], float]] = {
+    "above": lambda x, d: 2 * p_above(x, d),
+    "below": lambda x, d: 2 * p_below(x, d),
+    "beyond": lambda x, d: 2 * min(p_above(x, d), p_below(x, -d)),
+    "within": lambda x, d: max(p_below(x, d), p_above(x, -d)),
 }
 
 

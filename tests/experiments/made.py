@@ -66,14 +66,20 @@ class Loaded:
 
     @functools.cached_property
     def blank(self) -> dict[str, Record]:
-        """A record of every run without any result, by identity: making them is slow, copying them is not."""
-        runs = {cell.identity: cell.run for experiment in self.experiments.values() for cell in experiment.cells}
+        """A record of every confirmation run without any result, by identity: making them is slow, copying is not."""
+        confirming = [experiment for name, experiment in self.experiments.items() if name != "selection"]
+        runs = {cell.identity: cell.run for experiment in confirming for cell in experiment.cells}
         return {identity: record(config, None) for identity, config in runs.items()}
+
+
+# The selection's grid of digits takes seconds, and no frozen cell changes it.
+selection = functools.cache(functools.partial(load_experiment, "selection"))
 
 
 def load(profile: str, chosen: Frozen | None, folder: Path) -> Loaded:
     with frozen(chosen, folder):
-        experiments = {name: load_experiment(name, profile) for name in experiment_names()}
+        others = {name: load_experiment(name, profile) for name in experiment_names() if name != "selection"}
+    experiments = {**others, "selection": selection(profile)}
     return Loaded(profile, chosen or Frozen({}, 0, ""), experiments)
 
 

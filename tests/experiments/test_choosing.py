@@ -229,7 +229,7 @@ def test_on_digits_every_confirmation_run_has_its_cell_afterwards(tmp_path: Path
 
 
 def test_on_cifar16_every_grid_chooses_and_what_has_no_grid_waits(tmp_path: Path) -> None:
-    wins = {"adamw": (1e-3, 3e-4), "adaml2": (1e-3, 1e-3), "adam_scaled_l2": (1e-3, 1e-4)}
+    wins = {"adamw": (1e-3, 3e-4), "adaml2": (1e-3, 1e-3), "adam_scaled_l2": (1e-3, 3e-4)}
     with frozen(None, tmp_path):
         added = fill_in("cifar16", records_of("cifar16", wins))
         usual = {f"resnet{depth}w8-nobn" for depth in (20, 56, 110)}
@@ -239,8 +239,8 @@ def test_on_cifar16_every_grid_chooses_and_what_has_no_grid_waits(tmp_path: Path
         assert at(cells, "adaml2") == (1e-3, 1e-3)
         assert at(cells, "adam_metric_prox") == (5e-4, 0.0), "all its cells tie"
         assert at(cells, "adam_metric_prox_decayed") == (5e-4, 1e-4)
-        assert cells["adaml2"].edges == ("larger weight_decay",)
-        assert cells["adam_scaled_l2"].edges == ()
+        assert cells["adaml2"].edges == ()
+        assert cells["adam_scaled_l2"].edges == ("larger weight_decay",)
         experiments = [load_experiment(name, "cifar16") for name in experiment_names()]
         lines = waited_for(experiments, "cifar16", {})
         assert any(line.startswith("waiting: resnet56w8-bn adamw_decayed") and "no grid" in line for line in lines)

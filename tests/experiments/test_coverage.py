@@ -7,9 +7,10 @@ import pytest
 
 from report.hand_made import put
 from report.hand_made import record as hand_made
+from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.experiments import load_experiment, runs_of
-from scalefree.experiments.coverage import coverage
+from scalefree.experiments.coverage import coverage, seconds_per_epoch
 from scalefree.records import Outcome, Record, Store, run_name
 
 
@@ -19,7 +20,7 @@ def record(config: RunConfig, status: str, seconds: float) -> Record:
 
 
 def test_states_and_time_left(tmp_path: Path) -> None:
-    experiment = load_experiment("without_bn", "smoke")
+    experiment = load_experiment("corners", "smoke")
     runs = [config for config, _ in runs_of([experiment]).values()]
     shallow = [config for config in runs if config.model.depth == 8]
     deep = [config for config in runs if config.model.depth == 14]
@@ -32,19 +33,28 @@ def test_states_and_time_left(tmp_path: Path) -> None:
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"")
     found = coverage(experiment, store, store.records())
-    assert (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing) == (
-        6,
-        2,
-        1,
-        1,
-        1,
-        1,
-    )
-    # Two shallow runs at ten seconds and a deep one at thirty.
-    assert found.seconds_left == pytest.approx(50)
+    counts = (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing)
+    assert counts == (10, 2, 1, 1, 1, 5)
+    # Four shallow runs at ten seconds and three deep ones at thirty, the one that failed among them.
+    assert found.seconds_left == pytest.approx(130)
 
 
 def test_time_left_is_unknown_without_a_record_of_the_kind(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    found = coverage(load_experiment("without_bn", "smoke"), store, store.records())
-    assert found.seconds_left is None and found.missing == found.total == 6
+    found = coverage(load_experiment("corners", "smoke"), store, store.records())
+    assert found.seconds_left is None and found.missing == found.total == 10
+
+
+SHARED = {"dataset": "cifar10", "dataset.resolution": 16, "model": "resnet", "model.depth": 20, "training.epochs": 4}
+
+
+@pytest.mark.parametrize(
+    "change", [{"dataset.resolution": 8}, {"model.width": 8}, {"training.batch_size": 16}, {"model.batch_norm": False}]
+)
+def test_the_pace_is_that_of_the_same_images_model_and_batch_whatever_the_optimizer(change: dict[str, object]) -> None:
+    of = {"optimizer": "adam_scaled_l2", "optimizer.granularity": "layer", "optimizer.weight_decay": 1e-3}
+    trained = run_config({**SHARED, **of})
+    pace = seconds_per_epoch([record(trained, "completed", 40.0), record(run_config(SHARED), "completed", 20.0)])
+    assert list(pace.values()) == [pytest.approx(7.5)]
+    other = seconds_per_epoch([record(run_config({**SHARED, **change}), "completed", 20.0)])
+    assert other.keys().isdisjoint(pace)

@@ -1,21 +1,36 @@
-"""Grids: products, shared runs, and the paper's own numbers."""
+"""Grids: products, shared runs, frozen cells, and the paper's own numbers."""
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from experiments.made import CELLS, NETWORKS, frozen, load, made_cells
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError, validate
 from scalefree.experiments import Experiment, experiment_names, load_experiment, profile_names, runs_of
+from scalefree.experiments.arms import Arm, arm_of, network_of
+from scalefree.experiments.frozen import Frozen
 from scalefree.experiments.grid import product
+from scalefree.experiments.results import settings, with_records
 
-# paper.md, section 3: the grid, and section 5: the models.
+# The paper's grid, and its models.
 PAPER_LRS = {5e-5, 1e-4, 5e-4, 1e-3, 5e-3}
 PAPER_DECAYS = {0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2}
+# Experiments that a profile asks.
+MAIN = {"epsilon", "initialization", "loss_scale", "prox_equivalence", "with_bn"}
+OURS = {"balance", "corners", "ladder"}
+ASKED = {
+    "smoke": MAIN | OURS | {"layer_loss"},
+    "quick": MAIN | {"corners"},
+    "digits": MAIN | OURS | {"layer_loss", "selection"},
+    "cifar16": MAIN | OURS | {"selection"},
+    "h200": MAIN | {"corners", "without_bn"},
+    "paper": MAIN | {"without_bn"},
+}
 
 
 def test_product_of_lists_and_single_values() -> None:
@@ -28,18 +43,18 @@ def test_product_of_lists_and_single_values() -> None:
     ]
 
 
-# Half an hour is enough for the main question alone; the grid of the selection seeds is there where such seeds are.
-ASKED_BY = {"cifar_small": {"without_bn", "depth"}, "cifar16": {"selection"}}
-SELECTING = {"digits", "cifar16"}
-
-
 @pytest.mark.parametrize("profile", profile_names())
-@pytest.mark.parametrize("name", experiment_names())
-def test_every_grid_is_valid_and_none_is_empty_by_mistake(name: str, profile: str) -> None:
-    experiment = load_experiment(name, profile)
-    assert experiment.name == name and experiment.title
-    asked = name in ASKED_BY.get(profile, {name}) and (name != "selection" or profile in SELECTING)
-    assert bool(experiment.cells) == asked
+def test_every_grid_is_valid_and_none_is_empty_by_mistake(profile: str, tmp_path: Path) -> None:
+    """At committed cells, and where a profile selects also at made ones and at none."""
+    experiments = [load_experiment(name, profile) for name in experiment_names()]
+    for experiment in experiments:
+        assert experiment.title
+        assert bool(experiment.cells or experiment.waiting) == (experiment.name in ASKED[profile])
+    for config, _ in runs_of(experiments).values():
+        # YAML has a hundred ways to read 5e-5 as a word.
+        assert type(config.optimizer.lr) is float and 0 < config.optimizer.lr <= 8e-3
+        assert type(config.optimizer.weight_decay) is float and 0 <= config.optimizer.weight_decay <= 0.1
+        validate(config)
 
 
 def test_without_bn_is_the_papers_grid() -> None:
@@ -66,26 +81,32 @@ def test_with_bn_is_the_papers_grid() -> None:
     }
 
 
-def test_cells_without_decay_share_a_run_and_no_others_do() -> None:
-    cells = load_experiment("without_bn", "smoke").cells
-    by_run: dict[str, set[tuple[str, float]]] = {}
-    for cell in cells:
-        by_run.setdefault(cell.identity, set()).add((cell.config.optimizer.name, cell.config.optimizer.weight_decay))
-    for sharing in by_run.values():
-        assert len(sharing) == 1 or {decay for _, decay in sharing} == {0}
-    assert len(cells) - len(by_run) == 2  # one pair at each of two depths
-    for cell in cells:
-        if cell.config.optimizer.weight_decay == 0:
-            assert cell.run.optimizer.name == "adamw"
-        else:
-            assert cell.run == cell.config
+@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+def test_cells_without_decay_share_a_run_and_no_others_do(profile: str) -> None:
+    for name in experiment_names():
+        by_run: dict[str, set[tuple[str, str, float]]] = {}
+        for cell in load_experiment(name, profile).cells:
+            of, run = cell.config.optimizer, cell.run.optimizer
+            by_run.setdefault(cell.identity, set()).add((of.name, of.granularity, of.weight_decay))
+            if of.weight_decay == 0:
+                assert (run.name, run.granularity, run.decay_unbalance) == ("adamw", "coordinate", 0)
+                assert (run.lr, run.eps, run.weight_decay) == (of.lr, of.eps, 0)
+            else:
+                assert cell.run == cell.config
+        assert all(len(of) == 1 or {decay for *_, decay in of} == {0} for of in by_run.values())
+
+
+def test_the_corners_at_lambda_0_are_one_run() -> None:
+    cells = load_experiment("corners", "smoke").cells
+    assert len(cells) == 2 * 4 * 2 and len(runs_of([load_experiment("corners", "smoke")])) == 2 * (1 + 4)
+    assert len({cell.identity for cell in cells if cell.config.optimizer.weight_decay == 0}) == 2
 
 
 def test_a_run_that_two_experiments_need_is_trained_once() -> None:
-    one, two = load_experiment("without_bn", "quick"), load_experiment("depth", "quick")
+    one, two = load_experiment("corners", "quick"), load_experiment("epsilon", "quick")
     together = runs_of([one, two])
     assert len(together) < len(runs_of([one])) + len(runs_of([two]))
-    assert any(needed_by == ["without_bn", "depth"] for _, needed_by in together.values())
+    assert any(needed_by == ["corners", "epsilon"] for _, needed_by in together.values())
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
@@ -95,58 +116,80 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         load_experiment("without_bn", "huge")
 
 
-def counted_runs(name: str) -> dict[str, int]:
-    """What the head of an experiment's file says of its runs: `smoke 6, quick 22, h200 54, paper 450`."""
-    head = (CONFIG_DIR / "experiment" / f"{name}.yaml").read_text()
-    (line,) = re.findall(r"^# Runs.*?: (smoke .*?)\.$", head, re.MULTILINE)
-    return {profile: int(count) for profile, count in (part.split() for part in line.split(", "))}
+@pytest.mark.parametrize("profile", ["digits", "cifar16"])
+def test_confirmation_runs_are_at_frozen_cells_on_seeds_that_chose_nothing(profile: str, tmp_path: Path) -> None:
+    loaded = load(profile, made_cells(profile), tmp_path)
+    selecting = {cell.config.seed for cell in loaded.experiments["selection"].cells}
+    for name, experiment in loaded.experiments.items():
+        assert not experiment.waiting
+        for cell in experiment.cells if name != "selection" else ():
+            config, arm = cell.config, arm_of(cell.config)
+            assert config.seed not in selecting
+            assert network_of(config).label.removeprefix("resnet") in NETWORKS[profile]
+            lr, decay = config.optimizer.lr, config.optimizer.weight_decay
+            if name == "with_bn" or name == "prox_equivalence":
+                assert (lr, decay) == CELLS["adamw"]
+            elif arm.loss_multiplier == 100 and arm.method == "adaml2":
+                assert (lr, decay) in (CELLS["adaml2"], (CELLS["adaml2"][0], 3e-2))
+            else:
+                assert (lr, decay) == CELLS[arm.method]
 
 
-@pytest.mark.parametrize("name", sorted(set(experiment_names()) - {"depth", "selection"}))
-def test_the_head_of_an_experiment_counts_its_runs(name: str) -> None:
-    told = counted_runs(name)
-    assert told.keys() == {"smoke", "quick", "h200", "paper"}
-    assert told == {profile: len(runs_of([load_experiment(name, profile)])) for profile in told}
+@pytest.mark.parametrize("profile", ["digits", "cifar16"])
+def test_without_frozen_cells_the_same_runs_wait(profile: str, tmp_path: Path) -> None:
+    waiting, chosen = load(profile, None, tmp_path), load(profile, made_cells(profile), tmp_path)
+    for name, experiment in waiting.experiments.items():
+        if name == "selection":
+            continue
+        assert not experiment.cells and len(experiment.waiting) == len(chosen.experiments[name].cells)
+        for run, cell in zip(experiment.waiting, chosen.experiments[name].cells, strict=True):
+            assert arm_of(run.config) == arm_of(cell.config) and run.config.seed == cell.config.seed
+            assert run.network == network_of(cell.config).label and run.method in (
+                arm_of(cell.config).method,
+                "adamw",
+                "adamw_decayed",
+            )
+    times = {run.decay_times for run in waiting.experiments["loss_scale"].waiting}
+    assert times == {1, 100}
 
 
-def test_numbers_of_all_grids_are_numbers() -> None:
-    """YAML has a hundred ways to read 5e-5 as a word."""
-    for profile in profile_names():
-        for config, _ in runs_of(load_experiment(name, profile) for name in experiment_names()).values():
-            assert type(config.optimizer.lr) is float and 0 < config.optimizer.lr <= 8e-3
-            assert type(config.optimizer.weight_decay) is float and 0 <= config.optimizer.weight_decay <= 0.1
-            validate(config)
-
-
-def test_the_paper_profile_has_the_papers_best_cells() -> None:
-    """paper.md, section 3: (alpha, lambda) of Adam-l2 and AdamW."""
-    best = {
-        (20, "adaml2"): (1e-3, 5e-4),
-        (20, "adamw"): (1e-3, 5e-5),
-        (44, "adaml2"): (5e-4, 5e-4),
-        (44, "adamw"): (5e-4, 5e-5),
-        (56, "adaml2"): (5e-4, 5e-4),
-        (56, "adamw"): (5e-4, 5e-5),
-        (110, "adaml2"): (1e-3, 5e-4),
-        (110, "adamw"): (5e-4, 1e-4),
-        (218, "adaml2"): (5e-4, 5e-3),
-        (218, "adamw"): (5e-4, 5e-5),
-        (100, "adaml2"): (5e-4, 1e-3),
-        (100, "adamw"): (1e-3, 5e-5),
+def test_the_arms_of_each_question_on_digits(tmp_path: Path) -> None:
+    """What is unusual about the runs of each experiment, whatever their networks, cells and seeds."""
+    experiments = load("digits", made_cells("digits"), tmp_path).experiments
+    four = {Arm(method) for method in ("adaml2", "adamw", "adam_metric_prox", "adam_scaled_l2")}
+    two = {Arm("adaml2"), Arm("adamw")}
+    layers = {Arm("adam_scaled_l2_by_layer"), Arm("adam_scaled_l2_by_network")}
+    expected = {
+        "corners": four,
+        "prox_equivalence": {Arm("adamw"), Arm("adamprox"), Arm("adamw", replica=1)},
+        "with_bn": two,
+        "without_bn": set(),
+        "loss_scale": two | {Arm(of.method, loss_multiplier=100) for of in two},
+        "layer_loss": {
+            Arm(of.method, gradient_unbalance=by) for of in two | {Arm("adam_scaled_l2")} for by in (0, 1.5)
+        },
+        "epsilon": two | {Arm(of.method, eps=1e-3) for of in two},
+        "initialization": two,
+        "ladder": {Arm("adam_scaled_l2"), Arm("adaml2")} | layers,
+        "balance": {Arm("adamw", decay_unbalance=by) for by in (0, 1, 2)},
     }
-    found: dict[tuple[int, str], set[tuple[float, float]]] = {}
-    for cell in load_experiment("seeds", "paper").cells:
-        optimizer = cell.config.optimizer
-        key = (cell.config.model.depth, optimizer.name)
-        found.setdefault(key, set()).add((optimizer.lr, optimizer.weight_decay))
-    assert found == {key: {cell} for key, cell in best.items()}
+    found = {name: {arm_of(cell.config) for cell in of.cells} for name, of in experiments.items()}
+    assert {name: arms for name, arms in found.items() if name != "selection"} == expected
+    assert found["selection"] == four | layers, "the coarser rungs have grids of their own"
 
 
-GRID = {"dataset": "digits", "model": "resnet", "optimizer": ["adamw", "adaml2"], "optimizer.weight_decay": [0, 1e-3]}
+GRID: dict[str, Any] = {
+    "dataset": "digits",
+    "model": "resnet",
+    "model.batch_norm": False,
+    "optimizer": ["adamw", "adaml2"],
+    "optimizer.weight_decay": [0, 1e-3],
+}
+OWN = {key: value for key, value in GRID.items() if "weight_decay" not in key}
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], Experiment]:
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], Experiment]:
     """Loads an experiment of one's own, among copies of all configurations."""
     folder = tmp_path / "configs"
     shutil.copytree(CONFIG_DIR, folder)
@@ -162,15 +205,71 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], 
     return load
 
 
-def test_an_experiment_of_ones_own(load: Callable[[object], Experiment]) -> None:
-    experiment = load({"smoke": [GRID, {**GRID, "seed": [0, 1]}]})
+def test_an_experiment_of_ones_own(written: Callable[[object], Experiment]) -> None:
+    experiment = written({"smoke": [GRID, {**GRID, "seed": [0, 1]}]})
     assert (experiment.name, experiment.title) == ("own", "One's own")
     chosen = [(c.config.optimizer.name, c.config.optimizer.weight_decay, c.config.seed) for c in experiment.cells]
     # The second grid's cells at seed 0 are the first one's.
     assert len(chosen) == len(set(chosen)) == 8 and chosen[:2] == [("adamw", 0.0, 0), ("adamw", 1e-3, 0)]
     assert {c.config.training.epochs for c in experiment.cells} == {2}, "the profile's overrides"
     assert len(runs_of([experiment])) == 6
-    assert load({"quick": [GRID]}).cells == ()
+    assert written({"quick": [GRID]}).cells == ()
+
+
+@pytest.mark.parametrize(
+    ("cell", "times", "expected"),
+    [
+        ("own", 1, {"adamw": (2e-3, 1e-3), "adaml2": (1e-3, 3e-4)}),
+        ("own", 100, {"adamw": (2e-3, 0.1), "adaml2": (1e-3, 3e-2)}),
+        ("adamw", 1, {"adamw": (2e-3, 1e-3), "adaml2": (2e-3, 1e-3)}),
+        ("adamw_decayed", 10, {"adamw": (2e-3, 1e-2), "adaml2": (2e-3, 1e-2)}),
+    ],
+)
+def test_cells_that_were_frozen(
+    cell: str, times: float, expected: object, written: Callable[[object], Experiment], tmp_path: Path
+) -> None:
+    cells = Frozen({"resnet20-nobn": made_cells("digits").cells["resnet20w8-nobn"]}, 7, "")
+    more = {} if times == 1 else {"decay_times": times}
+    with frozen(cells, tmp_path):
+        experiment = written({"smoke": [{**OWN, "cell": cell, **more}]})
+    found = {
+        c.config.optimizer.name: (c.config.optimizer.lr, c.config.optimizer.weight_decay) for c in experiment.cells
+    }
+    assert found == expected and not experiment.waiting
+
+
+def test_a_network_without_a_frozen_cell_waits_alone(written: Callable[[object], Experiment], tmp_path: Path) -> None:
+    cells = Frozen({"resnet20-nobn": made_cells("digits").cells["resnet20w8-nobn"]}, 7, "")
+    with frozen(cells, tmp_path):
+        experiment = written({"smoke": [{**OWN, "model.depth": [20, 32], "cell": "own"}]})
+    assert {cell.config.model.depth for cell in experiment.cells} == {20}
+    assert [(run.network, run.method) for run in experiment.waiting] == [
+        ("resnet32-nobn", "adamw"),
+        ("resnet32-nobn", "adaml2"),
+    ]
+
+
+def test_a_grid_of_torch_optimizers_shares_no_run(load: Callable[[object], Experiment]) -> None:
+    torchs = {
+        **GRID,
+        "optimizer": "torch",
+        "optimizer.target": ["torch.optim.Adam", "torch.optim.NAdam"],
+        "optimizer.arguments": [{}, {"betas": [0.8, 0.99]}],
+    }
+    experiment = load({"smoke": [GRID, torchs]})
+    assert len(experiment.cells) == 12 and len(runs_of([experiment])) == 11
+    assert all(cell.run == cell.config for cell in experiment.cells[4:])
+    settings_of = settings(with_records(experiment, {}))
+    assert [setting.optimizers for setting in settings_of] == [
+        (
+            "adamw",
+            "adaml2",
+            "torch.optim.Adam()",
+            "torch.optim.Adam(betas=[0.8,0.99])",
+            "torch.optim.NAdam()",
+            "torch.optim.NAdam(betas=[0.8,0.99])",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -182,12 +281,18 @@ def test_an_experiment_of_ones_own(load: Callable[[object], Experiment]) -> None
         ({"smoke": [{**GRID, "model.depth": [20, 21]}]}, r"model\.depth=21"),
         ({"smoke": [{**GRID, "optimizer.lr": "1e-3x"}]}, r"optimizer\.lr"),
         ({"smoke": [{**GRID, "seed": -1}]}, "seed=-1"),
+        ({"smoke": [{**GRID, "decay_times": 100}]}, "decay_times=100 multiplies the decay of a cell; add cell: own"),
+        ({"smoke": [{**GRID, "cell": "own"}]}, "cell=own has its step size and decay from there"),
+        ({"smoke": [{**OWN, "optimizer.lr": 1e-3, "cell": "own"}]}, "cell=own has its step size and decay from there"),
+        ({"smoke": [{**OWN, "cell": "best"}]}, "cell=best is unknown; choose own, or one of"),
+        ({"smoke": [{**OWN, "cell": "own", "decay_times": 0}]}, "decay_times=0 is impossible"),
+        ({"smoke": [{**OWN, "cell": "own", "decay_times": "many"}]}, "decay_times=many is impossible"),
         ({"huge": [GRID]}, "huge"),
     ],
 )
 def test_a_grid_with_what_no_run_has_is_refused_by_name(
-    grids: object, named: str, load: Callable[[object], Experiment]
+    grids: object, named: str, written: Callable[[object], Experiment]
 ) -> None:
     with pytest.raises(ConfigError, match=named) as caught:
-        load(grids)
+        written(grids)
     assert "\n" not in str(caught.value)

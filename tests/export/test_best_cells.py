@@ -9,6 +9,7 @@ from records.made_up import diverged
 from records.made_up import record as made_up
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments import experiment_names, load_experiment
+from scalefree.experiments.arms import arm_of
 from scalefree.experiments.evidence import gather
 from scalefree.export.best_cells import escaped, heading, latex, of_profile, of_records
 from scalefree.records import Record, Store
@@ -130,3 +131,12 @@ def test_a_profile_says_what_is_missing(tmp_path: Any) -> None:
     decays = {cell.point.weight_decay for cell in chosen if cell.point is not None}
     assert decays == {1e-3}, "the decay that has the lower error"
     assert all(cell.point is not None for cell in chosen)
+
+
+def test_a_torch_optimizer_has_a_cell_of_its_own_and_none_of_adamws() -> None:
+    torchs = {"optimizer.target": "torch.optim.NAdam"}
+    records = [run("torch", 0.0, 0.25, **torchs), run("adamw", 0.0, 0.125), run("adaml2", 1e-4, 0.5)]
+    found = {arm_of(cell.config).method: cell.point for cell in of_records(records)}
+    assert list(found) == ["adamw", "adaml2", "torch.optim.NAdam()"]
+    errors = [float(point.exact_error() or 0) for point in found.values() if point is not None]
+    assert errors == [0.125, 0.125, 0.25], "at lambda = 0 Adam-l2 is Adam, and NAdam is not"

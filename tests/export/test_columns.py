@@ -32,7 +32,7 @@ def declared(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         declared_type: Any = field.type
         if isinstance(declared_type, types.UnionType):
             (declared_type,) = [kind for kind in typing.get_args(declared_type) if kind is not types.NoneType]
-        yield key, "text" if typing.get_origin(declared_type) is list else KINDS[declared_type]
+        yield key, "text" if typing.get_origin(declared_type) in (list, dict) else KINDS[declared_type]
 
 
 def test_the_page_has_the_columns_as_the_code_does() -> None:

@@ -1,107 +1,274 @@
-"""Hand-made grids and records: the figures' tests need stores with known content, not trained ones."""
+"""Evidence that no training made: every run of a profile comes out as a function of its configuration says."""
 
-import itertools
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
+from experiments.made import CELLS, Loaded, outcome
+from experiments.made import record as bare
 from scalefree.compose import run_config
-from scalefree.config import RunConfig, with_values
-from scalefree.experiments import Cell, Experiment
-from scalefree.figures import Evidence, gather
-from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
+from scalefree.config import RunConfig
+from scalefree.experiments import Cell, Point, Result, with_records
+from scalefree.experiments.arms import arm_of, network_of
+from scalefree.experiments.choosing import choose
+from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.frozen import Frozen
+from scalefree.experiments.results import settings
+from scalefree.records import Record, Store, run_identity
 
-EXPONENTS = np.arange(-27, 4)
-DIVERGED = "diverged"
+Arrays = dict[str, npt.NDArray[Any]]
+# Interior bins as the records of this version have them.
+SIZES, RATES = np.arange(-27, 4), np.arange(-80, 41)
+PARAMETERS = 100_000
+SPLITS = ("train", "validation", "test")
+DIVERGED = -1.0
+GROUPS = ("stem", "stage1", "stage2", "stage3", "head")
 
-# What a small grid shares; tests override and extend it.
-SHARED = {
-    "dataset": "digits",
-    "model": "resnet",
-    "model.depth": 8,
-    "model.width": 8,
-    "model.batch_norm": False,
-    "training.epochs": 4,
-    "optimizer": ["adaml2", "adamw"],
-    "optimizer.lr": [1e-3],
-    "optimizer.weight_decay": [0, 1e-3],
+
+@dataclass(frozen=True)
+class Made:
+    """How a run came out.
+
+    Attributes:
+        error: final test error in points; None for a run that diverged.
+        validation: the same of the held-out images; as the test error if None.
+        scale: mean and standard deviation of log2 update scale.
+        decay: the same of log2 effective decay over lambda eta; None where it was not measured.
+        still: share of coordinates that do not move.
+        drowned: drown-out share of the whole network at the last measurement.
+    """
+
+    error: float | None
+    validation: float | None = None
+    scale: tuple[float, float] = (-4.0, 2.0)
+    decay: tuple[float, float] | None = (0.0, 0.0)
+    still: float = 0.25
+    drowned: float = 0.1
+
+
+# None: the run is missing.
+Model = Callable[[RunConfig], Made | None]
+
+
+def chance(*of: object) -> float:
+    """A number in (-0.5, 0.5) that looks random and depends on nothing but its arguments."""
+    return int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:6]) / 2**48 - 0.5
+
+
+def bell(*of: object) -> float:
+    """Nearly a standard normal number, by the same rule."""
+    return sum(chance(k, *of) for k in range(12))
+
+
+def counted(
+    exponents: npt.NDArray[np.int64], mean: float, deviation: float, underflow: float = 0.0
+) -> npt.NDArray[np.int64]:
+    """Counts of PARAMETERS coordinates that are normal in log2: underflow, a bin per exponent, overflow, not finite."""
+    edges = np.append(exponents, exponents[-1] + 1).astype(float)
+    below = ndtr((edges - mean) / deviation) if deviation else (edges > mean).astype(float)
+    shares = (1 - underflow) * np.diff(below)
+    counts = np.rint(PARAMETERS * np.array([underflow + (1 - underflow) * below[0], *shares, 0.0, 0.0])).astype(int)
+    counts[np.argmax(counts)] += PARAMETERS - counts.sum()
+    return counts
+
+
+def _scalars(exponents: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], deviation: float) -> dict[str, float]:
+    shares = counts / counts.sum()
+    inside = shares[1:-2] / shares[1:-2].sum()
+    known = inside[inside > 0]
+    return {
+        "iqr": 1.349 * deviation,
+        "peak_share": float(np.sort(shares[1:-2])[-4:].sum()),
+        "entropy": float(max(0.0, -(known * np.log2(known)).sum())),
+    }
+
+
+def record(blank: Record, config: RunConfig, made: Made) -> Record:
+    """A blank record of the run with what is known of its end."""
+    error, validation = (None if value is None else value / 100 for value in (made.error, made.validation))
+    parts = outcome(config, error, validation)
+    arrays = curves(config, made)
+    final = {
+        name: None if math.isnan(float(arrays[name.removeprefix("final_")][-1])) or error is None else value
+        for name, value in parts["final_metrics"].items()
+    }
+    for name in ("augmented_train_loss", "train_loss"):
+        final[f"final_{name}"] = float(arrays[name][-1]) if error is not None else None
+    final["lowest_test_error"] = float(np.nanmin(arrays["test_error"])) if error is not None else None
+    held_out = config.dataset.validation_fraction > 0
+    measured: dict[str, Any] = {}
+    if error is not None:
+        counts = histograms(config, made)["counts/network"][-1]
+        measured["update_scale"] = {"network": _scalars(SIZES, counts, made.scale[1])}
+        if config.optimizer.weight_decay > 0 and made.decay is not None:
+            measured["effective_decay"] = {"network": {"iqr": 1.349 * made.decay[1]}}
+    return dataclasses.replace(
+        blank,
+        **{**parts, "final_metrics": final},
+        **measured,
+        fingerprints={name: "ab" * 32 for name in SPLITS if name != "validation" or held_out},
+        timing={"wall_seconds": 60.0},
+        parameters=PARAMETERS,
+    )
+
+
+def curves(config: RunConfig, made: Made) -> Arrays:
+    """Errors that fall from 90 % to the end, evaluated as often as the run asks; a quarter of it where it diverged."""
+    epochs = config.training.epochs
+    end = 0.9 if made.error is None else made.error / 100
+    along = np.linspace(0, 1, epochs) if epochs > 1 else np.ones(1)
+    error = 0.9 + (end - 0.9) * np.sqrt(along)
+    error[-1] = end
+    every = config.training.evaluate_every
+    error[[(epoch + 1) % every != 0 and epoch + 1 != epochs for epoch in range(epochs)]] = np.nan
+    loss = 2.5 * error**1.5 + 1e-3
+    found = {"test_error": error, "train_loss": loss, "augmented_train_loss": 1.1 * loss}
+    if config.dataset.validation_fraction:
+        validation = error.copy()
+        validation[-1] = end if made.validation is None else made.validation / 100
+        found["validation_error"] = validation
+    if made.error is None:
+        found = {name: curve[: max(1, epochs // 4)] for name, curve in found.items()}
+    return found
+
+
+def histograms(config: RunConfig, made: Made) -> Arrays:
+    """Two measurements, the last as the run was made; none of one that diverged."""
+    epochs = config.training.epochs
+    measured = np.array([1, epochs] if made.error is not None else [], dtype=np.int64)
+    scales = [counted(SIZES, made.scale[0] - 8, made.scale[1], made.still), counted(SIZES, *made.scale, made.still)]
+    gradients = [counted(SIZES, -6.0, 3.0), counted(SIZES, -7.0, 3.0)]
+    found: Arrays = {
+        "epoch": measured,
+        "step": 1 + 36 * (measured - 1),
+        "log2_lower_edge": SIZES,
+        "counts/network": np.array(scales[: len(measured)], dtype=np.int64).reshape(-1, len(SIZES) + 3),
+        "gradient_counts/network": np.array(gradients[: len(measured)], dtype=np.int64).reshape(-1, len(SIZES) + 3),
+    }
+    if config.optimizer.weight_decay > 0 and made.decay is not None:
+        rates = [counted(RATES, *made.decay)] * len(measured)
+        found["effective_decay_log2_lower_edge"] = RATES
+        found["effective_decay_counts/network"] = np.array(rates, dtype=np.int64).reshape(-1, len(RATES) + 3)
+        for place, group in enumerate(("network", *GROUPS)):
+            share = min(1.0, made.drowned * (1 + 0.3 * (place - 2) * (group != "network")))
+            found[f"drown_out_share/{group}"] = np.array([0.2 * share, share][: len(measured)])
+    return found
+
+
+class MadeStore(Store):
+    """Has the arrays of every run, by what the model said of it, and nothing on a disk."""
+
+    def __init__(self, made: Mapping[str, tuple[RunConfig, Made]]) -> None:
+        super().__init__("no-such-folder")
+        self.made = made
+
+    def curves(self, record: Record) -> Arrays:
+        return curves(*self.made[record.identity])
+
+    def histograms(self, record: Record) -> Arrays:
+        return histograms(*self.made[record.identity])
+
+
+def evidence(loaded: Loaded, model: Model) -> Evidence:
+    """What a profile would have if every run came out as the model says."""
+    records: dict[str, Record] = {}
+    made: dict[str, tuple[RunConfig, Made]] = {}
+    for experiment in loaded.experiments.values():
+        for cell in experiment.cells:
+            if cell.identity not in records and (of := model(cell.run)) is not None:
+                records[cell.identity] = record(loaded.blank[cell.identity], cell.run, of)
+                made[cell.identity] = (cell.run, of)
+    results = {name: with_records(experiment, records) for name, experiment in loaded.experiments.items()}
+    waiting = {name: experiment.waiting for name, experiment in loaded.experiments.items()}
+    itself = not loaded.frozen.cells and not results["selection"]
+    own = {run_identity(of.config): of for some in results.values() for of in some} if itself else {}
+    frozen = choose(settings(own.values())) if itself else loaded.frozen
+    return Evidence(loaded.profile, results, MadeStore(made), frozen, itself, waiting)
+
+
+def fill(root: Path, loaded: Loaded, model: Model) -> Store:
+    """The same on a disk."""
+    store, found = Store(root), evidence(loaded, model)
+    assert isinstance(found.store, MadeStore)
+    records = {r.record.identity: r.record for of in found.results.values() for r in of if r.record is not None}
+    for identity, (config, made) in found.store.made.items():
+        store.write(records[identity], curves(config, made), histograms(config, made))
+    return store
+
+
+# By method: the error that it would have in a shallow network and adds by depth, in points, the spreads of its update
+# scales and of its effective decay.
+_WORLD = {
+    "adamw": (3.5, 12.0, 5.0, 0.0),
+    "adamprox": (3.4, 12.3, 5.0, 0.0),
+    "adam_scaled_l2": (3.6, 11.0, 5.5, 0.6),
+    "adam_scaled_l2_by_layer": (4.0, 36.0, 6.0, 3.0),
+    "adam_scaled_l2_by_network": (4.3, 41.0, 6.0, 4.0),
+    "adam_metric_prox": (4.2, 43.0, 3.0, 4.5),
+    "adaml2": (4.5, 41.0, 3.0, 5.0),
 }
 
 
-def experiment(name: str, grid: Mapping[str, Any]) -> Experiment:
-    """All combinations of SHARED and `grid`; at lambda = 0 AdamW trains for all, as in real grids."""
-    axes = {key: value if isinstance(value, list) else [value] for key, value in {**SHARED, **grid}.items()}
-    cells = []
-    for values in itertools.product(*axes.values()):
-        config = run_config(dict(zip(axes, values, strict=True)))
-        free = config.optimizer.weight_decay == 0
-        run = with_values(config, {"optimizer.name": "adamw"}) if free else config
-        cells.append(Cell(config, run, run_identity(run)))
-    return Experiment(name, "Adam-l2 and others", tuple(cells))
+def world(config: RunConfig) -> Made:
+    """What the digits look like: methods part in deep networks without BatchNorm, where some seeds collapse.
 
-
-def counts(shares: Mapping[int, float], underflow: float = 0.0, not_finite: float = 0.0) -> npt.NDArray[np.int64]:
-    """Histogram counts of 1000 coordinates: shares by exponent, and those in the bins at the ends."""
-    bins = [underflow, *(shares.get(int(k), 0.0) for k in EXPONENTS), 0.0, not_finite]
-    return np.rint(1000 * np.array(bins)).astype(np.int64)
-
-
-def write_record(
-    store: Store,
-    run: RunConfig,
-    error: float | str,
-    test_error: Sequence[float] | None = None,
-    histogram: npt.NDArray[np.int64] | None = None,
-    validation_error: float | None = None,
-) -> Record:
-    """A record of `run` with that final test error, or DIVERGED; `test_error` is its curve, constant if None."""
-    completed = not isinstance(error, str)
-    if test_error is None:
-        test_error = [error] * run.training.epochs if not isinstance(error, str) else [0.9, 0.8]
-    curve = np.array(test_error)
-    curves = {"test_error": curve, "train_loss": 2 * curve + 0.01}
-    fingerprints = {"train": "a" * 64, "test": "b" * 64}
-    if run.dataset.validation_fraction:
-        value = error if validation_error is None else validation_error
-        curves["validation_error"] = np.full(len(curve), value if completed else 0.9)
-        fingerprints["validation"] = "c" * 64
-    final = {f"final_{name}": float(values[-1]) if completed else None for name, values in curves.items()}
-    final["lowest_test_error"] = float(np.nanmin(curve)) if completed else None
-    row = counts({-3: 0.6, -4: 0.1}, underflow=0.3) if histogram is None else histogram
-    record = Record(
-        identity=run_identity(run),
-        name=run_name(run),
-        config=scientific_config(run),
-        outcome=Outcome("completed", 100) if completed else Outcome("diverged", 17, "training loss nan"),
-        environment={},
-        fingerprints=fingerprints,
-        final_metrics=final,
-        update_scale={"network": {}} if completed else {},
-        timing={"wall_seconds": 60.0},
-        parameters=int(row.sum()),
+    Away from the cells that `experiments.made` freezes errors grow; the largest step size diverges where it is deepest.
+    """
+    arm, network = arm_of(config), network_of(config)
+    shallow, growth, scale, decay = _WORLD[arm.method]
+    depth, seed, key = network.depth, config.seed, repr((config.optimizer, arm, network, config.seed))
+    deep = min(1.0, max(0.0, math.log2(depth / 20) / 2)) ** 2
+    if network.batch_norm or network.initialization != "kaiming":
+        shallow, growth = 2.5, 1.0 if arm.method == "adamw" else 0.6
+    if config.dataset.name == "cifar10":
+        shallow, growth = shallow + 30, 0.3 * growth
+    if arm.eps > 1e-6:
+        growth += 17
+    if arm.gradient_unbalance and arm.method == "adaml2":
+        growth += 9
+    error = shallow + growth * deep
+    at = config.optimizer
+    lr, decay_there = CELLS[arm.method]
+    away = abs(math.log10(at.lr / lr)) + 0.5 * abs(math.log10(max(at.weight_decay, 1e-7) / decay_there))
+    away *= arm.loss_multiplier == 1
+    error += (1.5 + 9 * deep) * away**1.5
+    error += (0.5 + 2.5 * deep) * bell("seed", seed, depth) + (0.4 + 4 * deep) * bell("run", key)
+    if deep > 0.9 and growth > 30 and chance("lucky", seed, arm.method) < -0.35:
+        error -= 25
+    if at.lr > 5e-3 and deep > 0.9 and arm.method in ("adaml2", "adam_metric_prox"):
+        return Made(None)
+    error = min(max(error, 0.8), 90.0)
+    return Made(
+        error,
+        validation=max(0.5, error + 0.8 * bell("validation", key)),
+        scale=(-4.0 - 5 * deep * (scale > 4), 1.0 + scale * (0.3 + 0.5 * deep) + 0.2 * bell("scale", seed, arm)),
+        decay=(-decay, decay * (1 + 0.05 * bell("decay", seed, arm))),
+        drowned=min(0.9, 0.04 + 0.1 * decay * (1 + 0.2 * chance(seed, arm.method))),
     )
-    histograms = {
-        "epoch": np.array([run.training.epochs] * completed, dtype=np.int64),
-        "log2_lower_edge": EXPONENTS,
-        "counts/network": np.array([row] * completed, dtype=np.int64).reshape(-1, len(EXPONENTS) + 3),
-    }
-    shutil.rmtree(store.directory(record.name), ignore_errors=True)  # no record takes another's place by itself
-    store.write(record, curves, histograms)
-    return record
 
 
-def evidence(
-    root: Path, name: str, grid: Mapping[str, Any], error: Callable[[RunConfig], float | str | None]
-) -> Evidence:
-    """A grid whose runs have the errors that `error` gives; None leaves a run out of the store."""
-    store = Store(root)
-    made = experiment(name, grid)
-    for cell in {cell.identity: cell for cell in made.cells}.values():
-        found = error(cell.run)
-        if found is not None:
-            write_record(store, cell.run, found)
-    return gather(made, "hand-made", store, store.records())
+def point(errors: Mapping[int, float | None], **values: Any) -> tuple[Point, MadeStore]:
+    """A cell of small networks by its seeds' errors in points, DIVERGED or None for a missing run; and its store."""
+    shared = {"dataset": "digits", "model": "resnet", "model.depth": 8, "training.epochs": 4, "optimizer": "adamw"}
+    results, made = [], {}
+    for seed, error in errors.items():
+        config = run_config({**shared, **values, "seed": seed})
+        of = None if error is None else Made(None if error == DIVERGED else error)
+        found = None if of is None else record(bare(config, None), config, of)
+        results.append(Result(Cell(config, config, run_identity(config)), found))
+        if of is not None:
+            made[run_identity(config)] = (config, of)
+    return Point(tuple(results)), MadeStore(made)
+
+
+def evidence_of(store: MadeStore) -> Evidence:
+    """Evidence that has nothing but a store."""
+    return Evidence("hand-made", {}, store, Frozen({}, 0, ""), False)

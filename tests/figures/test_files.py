@@ -8,77 +8,108 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from figures.hand_made import write_record
-from scalefree.config import ConfigError
-from scalefree.experiments import load_experiment
-from scalefree.figures import FIGURES, catalogue, draw, draw_all
+from experiments.made import Loaded
+from figures.hand_made import Made, evidence, fill, world
+from scalefree.config import ConfigError, RunConfig
+from scalefree.experiments.evidence import Evidence, gather
+from scalefree.figures import FIGURES, draw, draw_all, files
 from scalefree.records import Store
 
-REDRAW = "import sys; from scalefree.figures import draw; from scalefree.records import Store; \
-draw(sys.argv[1], 'smoke', Store(sys.argv[2]))"
+REDRAW = """import sys
+from scalefree.experiments.evidence import gather
+from scalefree.figures import draw
+from scalefree.records import Store
+for name in sys.argv[2:]:
+    draw(name, gather("smoke", Store(sys.argv[1])))
+"""
+
+
+def plain(config: RunConfig) -> Made | None:
+    """Runs of the depth 8 that differ in nothing but the method."""
+    usual = config.training.loss_multiplier == 1 and not config.training.gradient_unbalance
+    return world(config) if usual and config.model.depth == 8 else None
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    """Records of two smoke experiments, each error different."""
-    store = Store(tmp_path)
-    for name in ("with_bn", "without_bn"):
-        for index, cell in enumerate(load_experiment(name, "smoke").cells):
-            write_record(store, cell.run, 0.1 + 0.02 * index)
-    return store
+def store(smoke: Loaded, tmp_path: Path) -> Store:
+    """Records of a part of the smoke profile on a disk."""
+    return fill(tmp_path, smoke, plain)
+
+
+@pytest.fixture
+def found(store: Store) -> Evidence:
+    return gather("smoke", store)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_figure_is_a_png_and_a_pdf_below_its_profile(store):
-    paths = draw("with_bn", "smoke", store)
-    folder = store.root / "figures" / "smoke"
-    assert paths == [folder / "with_bn.png", folder / "with_bn.pdf"]
+def test_what_is_gathered_is_what_was_made(smoke: Loaded, found: Evidence) -> None:
+    made = evidence(smoke, plain)
+    for name in FIGURES["corners"].needs:
+        there = [result.record for result in found.results[name] if result.record is not None]
+        expected = [result.record for result in made.results[name] if result.record is not None]
+        assert [record.document() for record in there] == [record.document() for record in expected] != []
+
+
+def test_a_figure_is_a_png_and_a_pdf_below_its_profile(found: Evidence) -> None:
+    paths = draw("corners", found)
+    folder = found.store.root / "figures" / "smoke"
+    assert paths == [folder / "corners.png", folder / "corners.pdf"]
     assert paths[0].read_bytes().startswith(b"\x89PNG") and paths[1].read_bytes().startswith(b"%PDF")
 
 
-def test_redrawing_gives_the_same_bytes_whoever_redraws(store):
-    draw("with_bn", "smoke", store)
-    first = contents(store.root / "figures" / "smoke")
+def test_redrawing_gives_the_same_bytes_whoever_redraws(found: Evidence) -> None:
+    names = ("corners", "with_bn", "effective_decay")
+    for name in names:
+        draw(name, found)
+    root = found.store.root
+    first = contents(root / "figures" / "smoke")
+    assert {f"{name}.{ending}" for name in names for ending in ("png", "pdf")} <= set(first)
     # Another process, another hash seed, and a user whose settings are not ours.
-    (store.root / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 5\nsavefig.dpi: 30\n")
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "MATPLOTLIBRC": str(store.root)}
-    subprocess.run([sys.executable, "-c", REDRAW, "with_bn", str(store.root)], check=True, env=environment)
-    assert contents(store.root / "figures" / "smoke") == first
+    (root / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 5\nsavefig.dpi: 30\n")
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "MATPLOTLIBRC": str(root)}
+    subprocess.run([sys.executable, "-c", REDRAW, str(root), *names], check=True, env=environment)
+    assert contents(root / "figures" / "smoke") == first
     assert not any(b"CreationDate" in content for content in first.values())
 
 
-def test_drawing_touches_no_global_setting(store):
+def test_drawing_touches_no_global_setting(found: Evidence) -> None:
     before = dict(matplotlib.rcParams)
-    draw("with_bn", "smoke", store)
+    draw("corners", found)
     assert dict(matplotlib.rcParams) == before
 
 
-def test_other_records_give_other_figures(store):
-    draw("with_bn", "smoke", store)
-    first = contents(store.root / "figures" / "smoke")
-    write_record(store, load_experiment("with_bn", "smoke").cells[0].run, 0.77)
-    draw("with_bn", "smoke", store)
-    second = contents(store.root / "figures" / "smoke")
-    assert all(second[name] != first[name] for name in first)
+def test_other_records_give_other_figures(smoke: Loaded, found: Evidence, tmp_path: Path) -> None:
+    draw("corners", found, tmp_path / "first")
+
+    def worse(config: RunConfig) -> Made | None:
+        made = plain(config)
+        return Made(made.error + 1) if made and made.error and config.optimizer.name == "adaml2" else made
+
+    draw("corners", evidence(smoke, worse), tmp_path / "second")
+    first, second = contents(tmp_path / "first"), contents(tmp_path / "second")
+    assert first.keys() == second.keys() and all(second[name] != first[name] for name in first)
 
 
-def test_all_figures_on_several_processes_are_those_drawn_one_by_one(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "FIGURES", {name: FIGURES[name] for name in ("without_bn", "with_bn")})
-    alone = [path for name in ("without_bn", "with_bn") for path in draw(name, "smoke", store, tmp_path / "alone")]
-    paths = draw_all("smoke", store, tmp_path / "together", jobs=2)
+def test_all_figures_on_several_processes_are_those_drawn_one_by_one(
+    found: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("corners", "balance")
+    monkeypatch.setattr(files, "FIGURES", {name: FIGURES[name] for name in names})
+    alone = [path for name in names for path in draw(name, found, tmp_path / "alone")]
+    paths = draw_all(found, tmp_path / "together", jobs=2)
     together = contents(tmp_path / "together")
     assert {path.name for path in paths} == set(together)
     assert {path.name: path.read_bytes() for path in alone} == together
 
 
-def test_figures_of_records_need_no_torch():
+def test_figures_of_records_need_no_torch() -> None:
     code = "import sys, scalefree.figures; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_an_unknown_figure_is_refused_by_name(store):
-    with pytest.raises(ConfigError, match="figure=heatmap is unknown; choose one of without_bn"):
-        draw("heatmap", "smoke", store)
+def test_an_unknown_figure_is_refused_by_name(found: Evidence) -> None:
+    with pytest.raises(ConfigError, match="figure=heatmap is unknown; choose one of corners"):
+        draw("heatmap", found)

@@ -84,6 +84,12 @@ OVERRIDES = [
     ["results_dir=${optimizer.name}"],
     ["++optimizer.eps=0"],
     ["optimizer={lr: 1e-4}", "optimizer.eps=0"],
+    [
+        "optimizer=torch",
+        "optimizer.target=torch.optim.NAdam",
+        "optimizer.arguments={a: 4e-3, b: ['x y', \"z\"], c: {d: null}}",
+    ],
+    ["optimizer=torch", "optimizer.target=torch.optim.NAdam", "optimizer.arguments.a=4e-3"],
     ["~schedule", "seed=1"],
     ["tracking.group=${hydra:runtime.choices.optimizer}", "optimizer=adamprox"],
     ["tracking.group=${hydra:job.name}-${hydra:job.num}"],

@@ -20,14 +20,14 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 # What these cells show depends on the records that lie under results/.
-OF_RESULTS = {"coverage", "depth"}
+OF_RESULTS = {"coverage", "headline"}
 
 
 def execute() -> NotebookNode:
     """The notebook as it runs now; a cell that raises ends it with CellExecutionError."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     where = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    # The limit, in seconds a cell, only ends what hangs.
+    # The limit, in seconds per cell, only ends what hangs.
     NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=where).execute()
     return notebook
 

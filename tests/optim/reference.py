@@ -6,15 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
+from scalefree.optim import RULES as OPTIMIZERS
 
-OPTIMIZERS = {
-    "adaml2": AdamL2,
-    "adamw": AdamW,
-    "adamprox": AdamProx,
-    "adam_metric_prox": AdamMetricProx,
-    "adam_scaled_l2": AdamScaledL2,
-}
 RULES = list(OPTIMIZERS)
 
 Array = NDArray[np.float64]

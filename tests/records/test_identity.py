@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,8 @@ def other(value: Any) -> Any:
     """Another value of the same type; validity does not matter here."""
     if isinstance(value, bool):
         return not value
+    if isinstance(value, dict):
+        return {**value, "another": 1.0}
     if isinstance(value, list):
         return [*value, other(value[0]) if value else "another"]
     if value is None:
@@ -141,7 +144,11 @@ ADDED_BY_NAME = {
 }
 
 
-@pytest.mark.parametrize("key", ADDED)
+# These only a torch optimizer has.
+OF_TORCH = ("optimizer.target", "optimizer.arguments", "optimizer.decay")
+
+
+@pytest.mark.parametrize("key", sorted(ADDED.keys() - set(OF_TORCH)))
 def test_keys_that_came_later_leave_older_identities_alone(key: str) -> None:
     usual, other = ADDED_BY_NAME[key]
     optimizer = "adam_scaled_l2" if key == "optimizer.granularity" else "adamw"
@@ -157,6 +164,62 @@ def test_keys_that_came_later_leave_older_identities_alone(key: str) -> None:
     assert with_added_keys(older) == scientific_config(config)
     assert run_identity(run_config({**base, key: other})) != run_identity(config)
     assert run_label(run_config({**base, key: other})) != run_label(config)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam_scaled_l2"])
+def test_records_that_know_of_no_torch_optimizers_keep_their_identities(optimizer: str) -> None:
+    config = run_config({"dataset": "cifar10", "optimizer": optimizer})
+    older = scientific_config(config)
+    for key in OF_TORCH:
+        del older["optimizer"][key.removeprefix("optimizer.")]
+    assert identity_of_values(older) == run_identity(config)
+    completed = with_added_keys(older)
+    assert completed == scientific_config(config)
+    completed["optimizer"]["arguments"]["changed"] = 1
+    assert ADDED["optimizer.arguments"] == ({},)
+
+
+def nadam(**values: Any) -> RunConfig:
+    return run_config({"optimizer": "torch", "optimizer.target": "torch.optim.NAdam", **values})
+
+
+def test_target_and_arguments_are_in_the_identity_and_in_the_name() -> None:
+    plain = nadam()
+    assert run_label(plain) == "digits-resnet20-bn-NAdam-lr1e-3-wd0-seed0"
+    decayed = nadam(**{"optimizer.arguments": {"momentum_decay": 4e-3, "betas": [0.9, 0.99]}})
+    assert run_label(decayed) == "digits-resnet20-bn-NAdam-lr1e-3-wd0-seed0-betas0.9_0.99-momentum_decay4e-3"
+    converted = nadam(**{"optimizer.decay": "lambda", "optimizer.arguments": {"decoupled_weight_decay": True}})
+    assert run_label(converted).endswith("-seed0-decay_lambda-decoupled_weight_decaytrue")
+    others = [nadam(**{"optimizer.target": target}) for target in ("torch.optim.RAdam", "other.NAdam")]
+    assert len({run_identity(config) for config in (plain, decayed, converted, *others)}) == 5
+    assert run_identity(plain) == "164aaa8458c3", "a literal: it must never change"
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ({"k": 5, "b": [1, 0.5]}, {"b": [1.0, 0.5], "k": 5.0}),
+        ({"k": 0.0}, {"k": -0.0}),
+        ({"k": {"y": 1, "x": 2}}, {"k": {"x": 2, "y": 1}}),
+    ],
+)
+def test_equal_arguments_are_one_run(one: dict[str, Any], same: dict[str, Any]) -> None:
+    first, second = (nadam(**{"optimizer.arguments": arguments}) for arguments in (one, same))
+    assert run_name(first) == run_name(second)
+
+
+@pytest.mark.parametrize("other", [{"k": 1}, {"k": "1"}, {"k": None}, {"k": [True]}, {"k": False}, {}, {"K": True}])
+def test_other_arguments_are_other_runs(other: dict[str, Any]) -> None:
+    assert run_identity(nadam(**{"optimizer.arguments": other})) != run_identity(
+        nadam(**{"optimizer.arguments": {"k": True}})
+    )
+
+
+def test_no_argument_breaks_a_name() -> None:
+    """Slashes, spaces, letters of all kinds, and more than a file's name may have."""
+    arguments = {"mode": "../a b/\u00e9\n", "long": ["x" * 200], "deep": {"a": [None, True, 1e-12]}}
+    name = run_name(nadam(**{"optimizer.arguments": arguments}))
+    assert re.fullmatch(r"[A-Za-z0-9._+-]+", name) and len(name) < 200
 
 
 def test_minus_zero_is_zero() -> None:

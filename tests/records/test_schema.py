@@ -13,6 +13,7 @@ import pytest
 from records.made_up import CURVES, HISTOGRAMS, put, record
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
+from scalefree.optimizers import BY_CHANGE, OPTIMIZERS
 from scalefree.records import Outcome, RecordError, Store, run_name
 from scalefree.records.archive import sound_archives
 from scalefree.records.identity import identity_of_values
@@ -41,6 +42,9 @@ WRONG: dict[str, list[Any]] = {
     "config.optimizer.lr": ["fast", None, -1.0, 0, HUGE, 1],
     "config.optimizer.betas": [[0.9], [0.9, 2.0], "x", None, [[0.9, 0.999]]],
     "config.optimizer.momentum": [0.9],
+    "config.optimizer.target": ["torch.optim.NAdam", 5, SCRIPT],
+    "config.optimizer.arguments": [{"a": 1}, None, [], {"a": {"b": {"c": {"d": {"e": 1}}}}}, {"a": NAN}, {"a": HUGE}],
+    "config.optimizer.decay": ["lambda", None],
     "config.training": [None, {}, []],
     "config.training.epochs": [0, "2", None, 2.0, HUGE],
     "config.training.histogram_epochs": [None, [0], ["1"], 5, [[1]]],
@@ -72,6 +76,7 @@ WRONG: dict[str, list[Any]] = {
     "update_scale.network.q05": [INFINITY, "x"],
     "update_scale.network.share_underflow": [2, -1],
     "update_scale.<img>": [{}],
+    "update": [None, 5, "x", BY_CHANGE],
     "timing": [None, {}, [], "x"],
     "timing.wall_seconds": ["x", NAN, -5, INFINITY, 1e308, None, True],
     "timing.images_per_second": ["x", NAN, -1],
@@ -243,7 +248,7 @@ def test_a_failure_may_say_nothing_and_no_more_than_fits(tmp_path: Path) -> None
 
 def test_what_later_versions_add_is_in_the_table_and_may_be_missing(document: dict[str, Any]) -> None:
     assert from_document(document, "here") == record()
-    old = {key: value for key, value in document.items() if key not in ("update_scale", "timing")}
+    old = {key: value for key, value in document.items() if key not in ("update_scale", "timing", "update")}
     failed = {**old, "outcome": {"status": "failed", "step": 0}, "final_metrics": {}, "parameters": 0}
     assert from_document(failed, "here").timing == {}
 
@@ -266,10 +271,16 @@ def test_every_kind_of_configuration_is_read_back() -> None:
         {"model.initialization": "fixup", "model.batch_norm": False, "model.width": 4, "precision": "bf16"},
         {"dataset": "cifar100", "dataset.per_class": 5, "optimizer": "adam_metric_prox", "optimizer.eps": 0},
         {"optimizer.weight_decay": 0.1 + 0.2, "training.loss_multiplier": 100, "training.histogram_epochs": []},
+        {
+            "optimizer": "torch",
+            "optimizer.target": "torch.optim.NAdam",
+            "optimizer.arguments": {"betas": [0.9, 0.99], "a": {"b": [{"c": None}], "d": "x" * 1000}, "e": {}},
+        },
         {"device": "cuda", "runner": "plain", "tracking": "online", "results_dir": "elsewhere"},
     ]
     for chosen in values:
-        made = record(run_config(chosen))
+        config = run_config(chosen)
+        made = record(config, update=OPTIMIZERS[config.optimizer.name].update)
         assert from_document(json.loads(json.dumps(made.document())), "here") == made
     folder = RunConfig()
     folder.dataset.name, folder.dataset.fingerprint = "image_folder", "ab" * 6 + "-" + "cd" * 6

@@ -1,4 +1,4 @@
-"""One rendered page for the tests that read it: hand-made records and verdicts, the figures of one experiment."""
+"""One rendered page for the tests that read it: hand-made records and verdicts, and one figure."""
 
 import shutil
 from pathlib import Path
@@ -13,14 +13,14 @@ from scalefree.report import write
 
 
 def _replace(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(claims, "CLAIMS", [lambda _, made=made: made for made in verdicts()])
+    patch.setattr(claims, "judge_all", lambda evidence: verdicts())
     patch.setattr(figures, "FIGURES", {"without_bn": figures.FIGURES["without_bn"]})
     patch.setattr(figures, "THEORY", {"nothing": lambda: new_figure(0.5, "A figure of nothing", "Drawn <by hand>.")})
 
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Verdicts that take no theory, and one experiment's figures."""
+    """Verdicts that take no theory, and one figure of records."""
     _replace(monkeypatch)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from scalefree.claims import Confirmation, Interval, Question, Verdict
+from scalefree.claims import Question, Verdict
+from scalefree.claims.verdict import Measured
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments import load_experiment, runs_of
+from scalefree.experiments.intervals import Interval
 from scalefree.records import Outcome, Record, Store, run_identity, run_name, scientific_config
 
 ENVIRONMENT = {
@@ -26,8 +28,10 @@ HELD_OUT = {"validation": "cc33" * 16}
 PARAMETERS = 1000
 # A failure's reason is a traceback; nothing in it may become markup.
 TRACEBACK = 'Traceback:\n  File "secret.py"\nRuntimeError: <img src=x onerror=alert(1)>'
-# What the smoke profile's `without_bn` needs, in its order; the store gets the states below for them.
-STATES = ("completed", "completed", "diverged", "failed", "partial", "missing")
+# What the smoke profile's EXPERIMENT needs, five runs of a shallow network and then of a deeper one: the store gets
+# these states for them, in order.
+EXPERIMENT = "corners"
+STATES = ("completed", "completed", "diverged", "failed", "partial", *["missing"] * 5)
 
 
 def record(config: RunConfig, error: float | None = 0.25, **changes: Any) -> Record:
@@ -69,8 +73,8 @@ def put(store: Store, made: Record) -> Path:
 
 
 def smoke_runs() -> dict[str, RunConfig]:
-    """The runs of `without_bn` under the smoke profile by name."""
-    return {name: config for name, (config, _) in runs_of([load_experiment("without_bn", "smoke")]).items()}
+    """The runs of EXPERIMENT under the smoke profile by name."""
+    return {name: config for name, (config, _) in runs_of([load_experiment(EXPERIMENT, "smoke")]).items()}
 
 
 def fill(store: Store) -> Mapping[str, str]:
@@ -92,6 +96,9 @@ def fill(store: Store) -> Mapping[str, str]:
     return {**expected, run_name(other): "completed"}
 
 
+T = "Student's t"
+
+
 def verdict(number: str = "4b", **changes: Any) -> Verdict:
     """A supported claim of three points with an interval; `changes` are made last."""
     question = Question(
@@ -99,23 +106,28 @@ def verdict(number: str = "4b", **changes: Any) -> Verdict:
     )
     made = Verdict(
         question=question,
+        where="resnet80w8-nobn",
+        planned=True,
         verdict="supported",
         reason="the whole interval lies above +0.5 points",
-        effect=3.0,
-        interval=Interval(1.5, 4.5, 5, "seeds", "Student's t"),
-        by_validation=None,
+        measured=Measured(3.0, Interval(1.5, 4.5, 5, "seeds", T), chance=0.01, signed_rank=0.0625),
         notes=("the <i>cells</i>",),
         scope="digits, profile smoke",
+        adjusted=0.031,
     )
     return dataclasses.replace(made, **changes)
 
 
 def verdicts() -> list[Verdict]:
-    """One of each kind."""
-    other = Confirmation("inconclusive at this scale", -0.25, Interval(-1, 0.5, 2, "seeds", "Student's t"))
+    """One of each kind, the last of them exploratory and an equivalence."""
+    below = Measured(-2.0, Interval(-3.0, -1.0, 5, "seeds", T))
+    little = Measured(0.1, Interval(-0.2, 0.4, 5, "seeds", T))
+    wide = Measured(0.1, Interval(-2.0, 2.2, 2, "seeds", T), Interval(-1.5, 1.7, 2, "seeds", T, 0.9))
+    nothing = Measured(problem="no records")
     return [
         verdict("4a"),
-        verdict("4b", verdict="contradicted", effect=-2.0, interval=Interval(-3.0, -1.0, 5, "seeds", "Student's t")),
-        verdict("4c", verdict="inconclusive at this scale", reason="no records", effect=None, interval=None),
-        verdict("5", by_validation=other),
+        verdict("4b", verdict="contradicted", measured=below),
+        verdict("4c", verdict="not judged", reason="no records", measured=nothing, adjusted=None),
+        verdict("5b", verdict="negligible", measured=little),
+        verdict("8", verdict="inconclusive", measured=wide, planned=False, adjusted=None),
     ]

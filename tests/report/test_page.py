@@ -12,8 +12,8 @@ from report.hand_made import STATES, fill, put, record, smoke_runs
 from report.reading import read
 from scalefree import figures
 from scalefree.config import ConfigError
-from scalefree.experiments import load_experiment
-from scalefree.figures import gather, pages, styled
+from scalefree.experiments.evidence import gather
+from scalefree.figures import pages, styled
 from scalefree.records import Outcome, Store
 from scalefree.report import render, write
 
@@ -43,7 +43,7 @@ def test_links_inside_the_page_have_targets(page: Path) -> None:
 
 def test_figures_are_whole_images_with_their_own_words(page: Path) -> None:
     store = Store(page.parents[1])
-    evidence = gather(load_experiment("without_bn", "smoke"), "smoke", store, store.records())
+    evidence = gather("smoke", store)
     with styled():
         drawn = {**pages("without_bn", evidence), "nothing": figures.THEORY["nothing"]()}
     shown = read(page.read_text().removeprefix("<!doctype html>")).all("figure")
@@ -79,7 +79,7 @@ def test_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
     assert "no records of this profile yet" in page.one("p", class_="notice").text
     assert "make reproduce-figures PROFILE=smoke" in page.one("p", class_="notice").text
     assert [image.attributes["alt"] for image in page.all("img")] == ["A figure of nothing (nothing)"]
-    assert "No records yet, so no figure of without_bn." in page.one("section", id="figures").text
+    assert "Nothing to show yet, so no figure of without_bn." in page.one("section", id="figures").text
     assert {row.attributes["data-status"] for row in page.one("table", id="runs-table").one("tbody").all("tr")} == {
         "missing"
     }

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from report.hand_made import STATES, fill, smoke_runs
+from report.hand_made import EXPERIMENT, STATES, fill, smoke_runs
 from report.reading import Node, read
 from scalefree.experiments import Experiment, load_experiment
 from scalefree.experiments.coverage import coverage
+from scalefree.experiments.grid import Waiting
 from scalefree.records import Store
 from scalefree.records.archiving import move
 from scalefree.report.coverage import coverage_section
@@ -28,7 +29,7 @@ def states(store: Store) -> Mapping[str, str]:
 
 @pytest.fixture
 def experiments() -> list[Experiment]:
-    return [load_experiment(name, "smoke") for name in ("without_bn", "with_bn")]
+    return [load_experiment(name, "smoke") for name in (EXPERIMENT, "with_bn")]
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_links_lead_to_the_archive_of_what_is_archived(
 
 def test_a_row_says_what_the_record_says(runs: list[Run]) -> None:
     found = rows(runs)
-    completed, other, diverged, failed, partial, missing = (
+    completed, other, diverged, failed, partial, missing, *_ = (
         [cell.text for cell in found[name].all("td")] for name in smoke_runs()
     )
     config = next(iter(smoke_runs().values()))
@@ -99,7 +100,7 @@ def test_a_row_says_what_the_record_says(runs: list[Run]) -> None:
     assert (named["error"], named["validation"]) == ("25.00 %", "25.00 %")
     assert (named["depth"], named["bn"], named["seed"]) == (str(config.model.depth), "no", str(config.seed))
     assert float(named["lr"]) == config.optimizer.lr and float(named["decay"]) == config.optimizer.weight_decay
-    assert named["experiment"].split()[0] == "without_bn"
+    assert named["experiment"].split()[0] == EXPERIMENT
     assert diverged[1:4] == ["diverged step 17", "diverged", "diverged"]
     assert failed[1:4] == ["failed RuntimeError: <img src=x onerror=alert(1)>", "", ""]
     assert partial[1:4] == ["partial", "", ""]
@@ -120,6 +121,16 @@ def test_coverage_shows_the_counts_and_leads_to_the_runs(
 ) -> None:
     page = read(coverage_section(experiments, store, store.records(), runs))
     first = [cell.text.strip() for cell in page.one("tbody").all("tr")[0].all("td")]
-    # Two completed and one diverged are half of six; of the deeper network none completed to tell its pace.
-    assert first[1:] == ["6", "50 %", "2", "1", "1", "1", "1", "unknown"]
-    assert page.all("a")[0].attributes["href"] == "#experiment=without_bn"
+    # Two completed and one diverged are three of ten; of the deeper network none completed to tell its pace.
+    assert first[1:] == ["10", "30 %", "2", "1", "1", "1", "5", "unknown"]
+    assert page.all("a")[0].attributes["href"] == f"#experiment={EXPERIMENT}"
+
+
+def test_coverage_says_what_waits_and_what_is_left_out(
+    runs: list[Run], store: Store, experiments: list[Experiment]
+) -> None:
+    waiting = (Waiting(next(iter(smoke_runs().values())), "resnet8w8-nobn", "adamw", 1.0),) * 3
+    more = [*experiments, Experiment("later", "", (), waiting), Experiment("never", "", ())]
+    said = read(coverage_section(more, store, store.records(), runs)).all("p")[0].text
+    assert "wait until their step sizes and decays have been chosen: later (3)." in said
+    assert said.endswith("The profile leaves out never.")

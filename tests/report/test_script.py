@@ -9,12 +9,11 @@ import pytest
 from report.hand_made import fill
 from report.reading import cells, read
 from scalefree import claims
+from scalefree.claims import planned
+from scalefree.experiments.evidence import gather
 from scalefree.records import Store
 
 ROOT = Path(__file__).parents[2]
-# These compute for seconds, and their own tests check them.
-THEORY = ("conditioning", "scale_free_rules", "prox_expansion")
-JUDGES = [judge for judge in claims.CLAIMS if judge.__module__.rpartition(".")[2] not in THEORY]
 
 
 def report(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -29,13 +28,16 @@ def report(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_it_writes_the_page_and_says_where(
     tmp_path: Path, made_up: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(claims, "CLAIMS", JUDGES)
+    # Without those of theory, which compute for seconds.
+    monkeypatch.setattr(claims, "judge_all", planned.judge)
     fill(Store(tmp_path))
     assert report(monkeypatch, "profile=smoke", f"results_dir={tmp_path}") == 0
     path = tmp_path / "report" / "smoke.html"
     assert capsys.readouterr().out.startswith(f"report: {path} (")
     section = read(path.read_text().removeprefix("<!doctype html>")).one("section", id="claims")
-    assert len(cells(section)) == len(JUDGES) > 5
+    verdicts = planned.judge(gather("smoke", Store(tmp_path)))
+    assert [row[0].split()[0] for row in cells(section)] == [verdict.question.number for verdict in verdicts]
+    assert len(verdicts) > 10
 
 
 def test_unknown_arguments_are_refused(

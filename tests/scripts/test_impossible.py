@@ -35,6 +35,7 @@ SCRIPTS: dict[str, tuple[str, set[int]]] = {
     "dashboard.py": ("entity project", set()),
     "dashboard_offline.py": ("results_dir", {1}),
     "defect.py": ("target arguments jobs results_dir", {1}),
+    "export.py": ("results_dir profile format out", {1}),
     "figures.py": ("profile figure results_dir", set()),
     "freeze.py": ("profile results_dir", {1}),
     "gpu_session.py": ("data out seconds jobs back tests results", set()),
@@ -83,19 +84,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.syspath_prepend(ROOT)
     for slow in (
-        *(
-            "launching.launch",
-            "drawing.draw_all",
-            "drawing.draw_theory",
-            "drawing.write",
-            "figures.draw",
-            "records.environment.manifest",
-        ),
+        *("launching.launch", "drawing.draw_all", "drawing.draw_theory", "drawing.write", "figures.draw"),
         *("theory.atlas.measure_all", "theory.atlas.write", "figures.draw_atlas", "report.page.draw_theory"),
-        *("report.page.claims.CLAIMS", "dashboards.publish.publish"),
+        *("report.page.claims.judge_all", "dashboards.publish.publish"),
     ):
-        monkeypatch.setattr(f"scalefree.{slow}", () if slow.endswith("CLAIMS") else nothing)
+        monkeypatch.setattr(f"scalefree.{slow}", nothing)
     monkeypatch.setattr("scalefree.report.page.figures_section", lambda *_: "")
+    monkeypatch.setattr("scalefree.records.environment.manifest", lambda _: None)  # so that nothing is packed
     monkeypatch.setattr("scalefree.launching.test_error", lambda _: 0.5)
     monkeypatch.setattr("benchmarks.suite.run", lambda *_, **__: {})
     monkeypatch.setattr("benchmarks.table.write", nothing)

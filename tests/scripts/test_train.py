@@ -51,6 +51,33 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"results"}
 
 
+def test_a_multirun_over_torch_optimizers_and_their_arguments(tmp_path: Path) -> None:
+    swept = ("optimizer=torch", "optimizer.target=torch.optim.NAdam,torch.optim.RAdam", "optimizer.weight_decay=1e-4")
+    arguments = "optimizer.arguments={betas: [0.9, 0.99]},{betas: [0.8, 0.99]}"
+    done = start(tmp_path, "train.py", "-m", *swept, arguments, *TINY)
+    assert done.returncode == 0 and done.stderr == ""
+    found = [record.config["optimizer"] for record in Store(tmp_path / "results").records().values()]
+    assert sorted((of["target"], of["arguments"]["betas"][0]) for of in found) == [
+        (f"torch.optim.{name}", beta) for name in ("NAdam", "RAdam") for beta in (0.8, 0.9)
+    ]
+    again = start(tmp_path, "train.py", "-m", *swept, arguments, *TINY)
+    assert again.stdout.endswith("4 already done\n")
+
+
+@pytest.mark.parametrize("launcher", [(), ("hydra/launcher=basic",)], ids=str)
+def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
+    launcher: tuple[str, ...], train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    swept = ("optimizer=torch", "optimizer.target=torch.optim.LBFGS,torch.optim.Nadam", "seed=0,1")
+    assert train("-m", *launcher, *swept, *TINY) == 2
+    out, err = capfd.readouterr()
+    told = {line for line in err.splitlines() if line.startswith("error: ")}
+    assert len(told) == (4 if launcher else 1)
+    named = [name for line in told for name in ("LBFGS needs a closure", "no attribute 'Nadam'") if name in line]
+    assert len(set(named)) == 2
+    assert not (tmp_path / "work" / "results" / "runs").exists() and "trained" not in out
+
+
 @pytest.mark.parametrize(
     ("argument", "named"),
     [

@@ -3,15 +3,15 @@
 import pytest
 
 from scalefree.theory import Defect, defect_table
-from scalefree.theory.defect_table import OURS, TORCH
+from scalefree.theory.defect_table import NO_DECAY, OURS, TORCH
 
 SCALE_FREE = {
-    (OURS, "all four, no decay"), (OURS, "AdamW"), (OURS, "AdamProx"),
+    (OURS, NO_DECAY), (OURS, "adamw"), (OURS, "adamprox"), (OURS, "adam_scaled_l2"),
     (TORCH, "Adam"), (TORCH, "AMSGrad"), (TORCH, "AdamW, converted decay"), (TORCH, "NAdam"), (TORCH, "Adamax"),
     (TORCH, "RMSprop"), (TORCH, "RMSprop, centred"), (TORCH, "Adagrad"),
 }  # fmt: skip
 DECAY_IN_THE_GRADIENT = {
-    (OURS, "Adam-l2"), (OURS, "Adam, metric prox"), (TORCH, "Adam, decay"), (TORCH, "AMSGrad, decay"),
+    (OURS, "adaml2"), (OURS, "adam_metric_prox"), (TORCH, "Adam, decay"), (TORCH, "AMSGrad, decay"),
     (TORCH, "RMSprop, decay"), (TORCH, "Adagrad, decay"),
 }  # fmt: skip
 
@@ -50,7 +50,7 @@ def test_no_row_is_left_untested(table: dict) -> None:
 
 @pytest.mark.parametrize(
     ("ours", "torchs"),
-    [("all four, no decay", "Adam"), ("AdamW", "AdamW, converted decay"), ("Adam-l2", "Adam, decay")],
+    [(NO_DECAY, "Adam"), ("adamw", "AdamW, converted decay"), ("adaml2", "Adam, decay")],
 )
 def test_torchs_twins_have_our_defects(table: dict, ours: str, torchs: str) -> None:
     assert table[OURS, ours, 1e-8] == pytest.approx(table[TORCH, torchs, 1e-8], rel=1e-6)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalefree.figures import atlas, prox_expansion, quadratics, scale_free
-from scalefree.figures.style import COLORS, styled
+from scalefree.figures.style import look, styled
 from scalefree.theory.adagrad_restarts import Demonstration
 from scalefree.theory.atlas import Row
 from scalefree.theory.defect_table import OURS, TORCH, Defect
@@ -39,8 +39,8 @@ def hand_made_demonstration(condition: float, steps: int, rotated: bool) -> Demo
 
 
 DEFECTS = [
-    Defect(OURS, "AdamW", 0.0, 1e-16), Defect(OURS, "AdamW", 1e-8, 2e-6),
-    Defect(OURS, "Adam-l2", 0.0, 0.3), Defect(OURS, "Adam-l2", 1e-8, 0.3),
+    Defect(OURS, "adamw", 0.0, 1e-16), Defect(OURS, "adamw", 1e-8, 2e-6),
+    Defect(OURS, "adaml2", 0.0, 0.3), Defect(OURS, "adaml2", 1e-8, 0.3),
     Defect(TORCH, "SGD", None, 40.0), Defect(TORCH, "Rprop", None, 0.0),
 ]  # fmt: skip
 
@@ -109,8 +109,8 @@ def test_a_row_an_optimizer_and_a_mark_an_eps() -> None:
     assert [tick.get_text() for tick in torchs.get_yticklabels()] == ["Rprop", "SGD"]  # scale-free ones first
     marks = [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in ours.lines]
     assert marks == [(1e-16, 0), (2e-6, 0), (0.3, 1), (0.3, 1)]
-    assert [line.get_markeredgecolor() for line in ours.lines] == [COLORS["adamw"]] * 2 + [COLORS["adaml2"]] * 2
-    assert [line.get_markerfacecolor() for line in ours.lines[:2]] == [COLORS["adamw"], "none"]
+    assert [line.get_markeredgecolor() for line in ours.lines] == [look("adamw").color] * 2 + [look("adaml2").color] * 2
+    assert [line.get_markerfacecolor() for line in ours.lines[:2]] == [look("adamw").color, "none"]
     assert [text.get_text() for text in torchs.texts] == ["exactly 0"]
     low, high = torchs.get_xlim()
     assert all(low < float(line.get_xdata()[0]) < high for line in torchs.lines)
@@ -154,7 +154,7 @@ def test_the_atlas_is_points_where_its_rows_say() -> None:
     assert points(left) == {"torch.optim.Adam": (1e-5, 0.5), "a.Exact": (1e-17, 1e6)}
     assert points(right) == {"torch.optim.Adam": (1e-5, 2), "a.Exact": (1e-17, 1e3)}
     colors = {line.get_gid(): line.get_markerfacecolor() for line in left.lines}
-    assert (colors["torch.optim.Adam"], colors["a.Exact"]) == (COLORS["adaml2"], COLORS["adamw"])
+    assert (colors["torch.optim.Adam"], colors["a.Exact"]) == (look("adaml2").color, look("adamw").color)
     assert [text.get_text() for text in left.texts] == ["Adam"]
     for axes in (left, right):
         (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()

@@ -37,3 +37,8 @@ def test_one_run_and_equal_runs_have_all_their_words() -> None:
     assert labels([slug()]) == ["adamw wd0 lr1e-3 digits resnet20 bn s0"]
     assert labels([slug(), slug()]) == labels([slug()]) * 2
     assert labels([]) == []
+
+
+def test_an_optimizer_of_any_name_comes_first() -> None:
+    runs = ["digits-resnet20-bn-NAdam-lr1e-3-wd0-seed0", "digits-resnet20-bn-adamw-lr1e-3-wd1e-4-seed0"]
+    assert labels(runs) == ["NAdam wd0", "adamw wd1e-4"]

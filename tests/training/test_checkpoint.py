@@ -142,6 +142,15 @@ def test_another_runners_checkpoint_is_refused(saved: str, asked: str, named: st
     assert trainer_of(tiny({"runner": saved}), path).steps_taken == 2
 
 
+def test_another_layout_of_the_vector_is_refused(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a run began on CUDA and goes on on a CPU: the moments would belong to other weights."""
+    path = tmp_path / "checkpoint.pt"
+    save(after_steps(trainer_of(tiny(), path), 2))
+    monkeypatch.setattr("scalefree.training.task.memory_format", lambda config, device: torch.contiguous_format)
+    with pytest.raises(CheckpointError, match="another kind of device"):
+        trainer_of(tiny(), path)
+
+
 Content = dict[str, Any]
 
 

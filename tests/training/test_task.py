@@ -6,8 +6,9 @@ import torch
 from conftest import Make
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
+from scalefree.optim import RULES
 from scalefree.seeds import generator
-from scalefree.training.task import OPTIMIZERS, build_model, build_task, load_data, memory_format
+from scalefree.training.task import build_model, build_task, load_data, memory_format
 
 CPU = torch.device("cpu")
 
@@ -25,7 +26,7 @@ def first_epochs(config: RunConfig, epoch: int = 0) -> torch.Tensor:
 def test_all_optimizers_start_alike_at_one_seed(tiny: Make) -> None:
     torch.manual_seed(1)
     expected, batches = weights(tiny()), first_epochs(tiny())
-    for name in OPTIMIZERS:
+    for name in RULES:
         torch.manual_seed(2)  # the global stream has no say
         config = tiny({"optimizer": name, "optimizer.lr": 0.1, "precision": "bf16"})
         assert torch.equal(weights(config), expected) and torch.equal(first_epochs(config), batches)
@@ -50,7 +51,7 @@ def test_batch_norm_does_not_change_the_other_weights(tiny: Make) -> None:
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", RULES)
 def test_the_optimizer_is_as_configured(name: str, tiny: Make) -> None:
     values = {
         "optimizer.lr": 5e-3,
@@ -60,7 +61,7 @@ def test_the_optimizer_is_as_configured(name: str, tiny: Make) -> None:
     }
     config = tiny({"optimizer": name, **values})
     task = build_task(config, load_data(config.dataset), CPU)
-    assert type(task.optimizer) is OPTIMIZERS[name]
+    assert type(task.optimizer) is RULES[name]
     (group,) = task.optimizer.param_groups
     assert (group["lr"], group["initial_lr"], group["weight_decay"], group["eps"]) == (5e-3, 5e-3, 0.02, 0.0)
     assert tuple(group["betas"]) == (0.8, 0.99)

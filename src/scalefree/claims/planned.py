@@ -13,8 +13,8 @@ from scalefree.claims.at import At
 from scalefree.claims.rows import LEAST_SCALAR_SPREAD, Claim, judge_row
 from scalefree.claims.verdict import Question, Sense, Verdict
 from scalefree.experiments.evidence import Evidence, Missing
-from scalefree.experiments.names import optimizer_name
 from scalefree.experiments.pairs import SeedValues
+from scalefree.optimizers import look
 
 # An advantage below half a point is not worth the name: two images in 360 of the digits' test set, and a sixth of
 # the 3.1 points that the paper shows for ResNet-110.
@@ -60,7 +60,7 @@ def _undecayed(*methods: str) -> Callable[[At], str]:
     def objection(at: At) -> str:
         if any(at.point(method).weight_decay > 0 for method in methods):
             return ""
-        return f"not testable: lambda = 0 was chosen for {' and '.join(map(optimizer_name, methods))}"
+        return f"not testable: lambda = 0 was chosen for {' and '.join(look(method).label for method in methods)}"
 
     return objection
 

@@ -116,7 +116,10 @@ def _judge_at(claim: Claim, at: At) -> Verdict:
     except Missing as lack:
         measured = Measured(problem=str(lack))
     decision, reason = decide(claim.question, measured)
-    cells = (f"{what} {errors(point).mean:.1f} % at {cell_name(point)}" for what, point in at.used.items())
+    cells = [
+        f"{what} {of.mean:.1f} % at {cell_name(point)}" if (of := errors(point)) else f"{what} at {cell_name(point)}"
+        for what, point in at.used.items()
+    ]
     return Verdict(
         question=claim.question,
         where=at.network.label,

@@ -5,12 +5,13 @@ Computed, not trained.
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from scalefree.claims.verdict import Decision, Question, Verdict, computed
-from scalefree.experiments.names import optimizer_name
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
+from scalefree.optim import RULES
+from scalefree.optimizers import look
 from scalefree.theory.scale_freeness import scale_free_defect
 
 # Far above what rounding leaves after a hundred steps in float64, far below any real dependence on the scale.
@@ -29,14 +30,7 @@ QUESTION = Question(
     threshold=SCALE_FREE,
     signed=False,
 )
-RULES = {
-    "adaml2": AdamL2,
-    "adam_metric_prox": AdamMetricProx,
-    "adamw": AdamW,
-    "adamprox": AdamProx,
-    "adam_scaled_l2": AdamScaledL2,
-}
-FREE = ("adamw", "adamprox", "adam_scaled_l2")
+FREE, NOT_FREE = ("adamw", "adamprox", "adam_scaled_l2"), ("adaml2", "adam_metric_prox")
 LR, DECAY = 1e-2, 1e-2
 
 # By optimizer and eps.
@@ -44,10 +38,10 @@ Defects = Mapping[tuple[str, float], float]
 
 
 def defects() -> Defects:
-    """Of our rules with a decay, at eps = 0 and at the usual eps."""
+    """Of the rules that it speaks about, with a decay, at eps = 0 and at the usual eps."""
     return {
-        (name, eps): scale_free_defect(lambda params, rule=rule, eps=eps: rule(params, LR, eps=eps, weight_decay=DECAY))  # type: ignore[misc]
-        for name, rule in RULES.items()
+        (name, eps): scale_free_defect(partial(RULES[name], lr=LR, eps=eps, weight_decay=DECAY))
+        for name in (*NOT_FREE, *FREE)
         for eps in (0.0, 1e-8)
     }
 
@@ -56,7 +50,7 @@ def judge_with(found: Defects) -> Verdict:
     """From the defects."""
     # NumPy's, as Python's lose a NaN.
     worst = float(np.max([found[name, 0.0] for name in FREE]))
-    least = float(np.min([value for (name, eps), value in found.items() if eps == 0 and name not in FREE]))
+    least = float(np.min([found[name, 0.0] for name in NOT_FREE]))
     verdict: Decision = "inconclusive"
     if worst >= NOT_SCALE_FREE:
         verdict, reason = "contradicted", f"one of the three has a defect of {worst:.1e}"
@@ -67,7 +61,7 @@ def judge_with(found: Defects) -> Verdict:
         reason = f"theirs is rounding, {worst:.0e}, and the others' is {least:.2g} or more; nothing here is random"
     else:
         reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the way"
-    notes = [f"{optimizer_name(name)} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
+    notes = [f"{look(name).label} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
     return computed(QUESTION, (verdict, reason), worst if math.isfinite(least) else least, scope, notes)
 

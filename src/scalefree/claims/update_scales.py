@@ -8,8 +8,8 @@ from scalefree.claims.at import At
 from scalefree.claims.verdict import Measured
 from scalefree.experiments.evidence import scalars
 from scalefree.experiments.intervals import rank_correlation
-from scalefree.experiments.names import optimizer_name
 from scalefree.experiments.pairs import SeedValues
+from scalefree.optimizers import look
 
 # v lets an update scale fall by at most one power of two in so many steps: 2 ln 2 / (1 - beta2).
 STEPS_PER_HALVING = 2 * math.log(2) / 1e-3
@@ -52,7 +52,7 @@ def too_short(at: At) -> str:
         if taken < needed or may_be_more:
             least = "at least " if may_be_more else "about "
             return (
-                f"not testable: {optimizer_name(method)}'s v needs {least}{needed:,.0f} steps to forget the start, "
+                f"not testable: {look(method).label}'s v needs {least}{needed:,.0f} steps to forget the start, "
                 f"the trainings have {taken:,.0f}"
             )
     return ""

@@ -19,6 +19,7 @@ from scalefree.experiments.pairs import SeedValues
 Decision = Literal["supported", "contradicted", "negligible", "inconclusive", "not judged"]
 # Where the claim says the effect is: above the threshold, below it, beyond it on either side, or within it on both.
 Sense = Literal["above", "below", "beyond", "within"]
+NOT_FINITE = "the measured value or an end of its interval is not a finite number"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ def measured_over_seeds(question: Question, values: SeedValues, least_spread: fl
     if not values:
         return Measured(problem="no seed has all the runs that are compared")
     numbers, d = list(values.values()), question.threshold
+    if not all(map(math.isfinite, numbers)):
+        return Measured(problem=NOT_FINITE)
     if len(numbers) < 2:
         return Measured(values.mean, values=dict(values), problem="one seed, so no interval: it takes a second one")
     # One-sided p values that the mean is above each limit.
@@ -164,7 +167,7 @@ def finite(measured: Measured) -> Measured:
     numbers = [measured.effect, measured.signed_rank, measured.chance, *ends, *measured.values.values()]
     if all(number is None or math.isfinite(number) for number in numbers):
         return measured
-    return Measured(problem="the measured value or an end of its interval is not a finite number")
+    return Measured(problem=NOT_FINITE)
 
 
 def decide(question: Question, measured: Measured) -> tuple[Decision, str]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from scalefree.config import ResNetConfig, RunConfig
+from scalefree.optimizers import method
 from scalefree.records import model_label
-from scalefree.records.identity import optimizer_label
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Arm:
     """A method and how its training differs from the usual protocol; seed, step size and decay apart.
 
     Attributes:
-        method: the optimizer's label, with its granularity: `adam_scaled_l2_by_layer`.
+        method: which optimizer, as `optimizers.method` writes it: `adam_scaled_l2_by_layer`.
     """
 
     method: str
@@ -63,7 +63,7 @@ class Arm:
 def arm_of(config: RunConfig) -> Arm:
     """The arm of a run."""
     return Arm(
-        method=optimizer_label(config),
+        method=method(vars(config.optimizer)),
         eps=config.optimizer.eps,
         loss_multiplier=config.training.loss_multiplier,
         gradient_unbalance=config.training.gradient_unbalance,

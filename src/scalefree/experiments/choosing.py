@@ -9,7 +9,6 @@ from scalefree.experiments.frozen import DECAYED, Cell, Frozen, read_frozen, wri
 from scalefree.experiments.grid import SELECTION, Experiment, load_experiment
 from scalefree.experiments.results import Point, Setting, best, settings, with_records
 from scalefree.records import Record, model_label, run_identity
-from scalefree.records.identity import optimizer_label
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def grids(of: Iterable[Setting]) -> list[Grid]:
             points = setting.of(optimizer)
             config = points[0].results[0].config
             if arm_of(config).is_usual:
-                found.append(Grid(model_label(config), optimizer_label(config), points))
+                found.append(Grid(model_label(config), optimizer, points))
     return found
 
 

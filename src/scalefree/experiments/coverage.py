@@ -4,10 +4,11 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scalefree.config import RunConfig
 from scalefree.experiments.grid import Experiment, runs_of
-from scalefree.records import Record, Store, model_label
+from scalefree.records import Record, Store, scientific_config
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,24 @@ class Coverage:
     seconds_left: float | None
 
 
-def seconds_per_epoch(records: Iterable[Record]) -> dict[tuple[str, str, int], float]:
-    """Median seconds an epoch by (data set, model, batch size), evaluation included, from what was trained."""
-    measured: dict[tuple[str, str, int], list[float]] = {}
+Kind = tuple[object, ...]
+
+
+def _kind(values: Mapping[str, Any]) -> Kind:
+    """What decides the pace of a run, from its scientific configuration: images, model and batch size."""
+    dataset = values["dataset"]
+    model = sorted(values["model"].items())
+    return (dataset["name"], dataset["per_class"], dataset["resolution"], *model, values["training"]["batch_size"])
+
+
+def seconds_per_epoch(records: Iterable[Record]) -> dict[Kind, float]:
+    """Median seconds per epoch by kind of run, evaluation included, from what was trained."""
+    measured: dict[Kind, list[float]] = {}
     for record in records:
         if record.outcome.status == "completed":
-            config = record.config
-            key = (config["dataset"]["name"], _label(record), config["training"]["batch_size"])
-            measured.setdefault(key, []).append(record.timing["wall_seconds"] / config["training"]["epochs"])
-    return {key: statistics.median(values) for key, values in measured.items()}
-
-
-def _label(record: Record) -> str:
-    """The model's part of the name; a name is `<dataset>-<model>-<optimizer>-...`, and only the model has a `bn`."""
-    dataset = record.config["dataset"]["name"]
-    return record.name.removeprefix(f"{dataset}-").partition(f"-{record.config['optimizer']['name']}-")[0]
+            seconds = record.timing["wall_seconds"] / record.config["training"]["epochs"]
+            measured.setdefault(_kind(record.config), []).append(seconds)
+    return {kind: statistics.median(values) for kind, values in measured.items()}
 
 
 def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]) -> Coverage:
@@ -72,6 +76,5 @@ def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]
     )
 
 
-def _expected_seconds(config: RunConfig, pace: Mapping[tuple[str, str, int], float]) -> float:
-    key = (config.dataset.name, model_label(config), config.training.batch_size)
-    return pace.get(key, math.nan) * config.training.epochs
+def _expected_seconds(config: RunConfig, pace: Mapping[Kind, float]) -> float:
+    return pace.get(_kind(scientific_config(config)), math.nan) * config.training.epochs

@@ -16,9 +16,10 @@ from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.frozen import Frozen, read_frozen
 from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
-from scalefree.experiments.names import number, optimizer_name
+from scalefree.experiments.names import number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
+from scalefree.optimizers import look
 from scalefree.records import Record, RecordError, Store, run_identity
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class Evidence:
 def describe(arm: Arm) -> str:
     """`AdamW, eps 1e-3, loss x100`: the arm in a few words."""
     parts = [
-        optimizer_name(arm.method),
+        look(arm.method).label,
         "" if arm.eps == 1e-8 else f"eps {number(arm.eps)}",
         "" if arm.loss_multiplier == 1 else f"loss x{arm.loss_multiplier:g}",
         f"layer gradients x10^±{arm.gradient_unbalance:g}" if arm.gradient_unbalance else "",
@@ -165,8 +166,8 @@ def describe(arm: Arm) -> str:
 
 def errors(point: Point) -> SeedValues:
     """Final test errors in points by seed; a diverged run counts as 100, the worst there is."""
-    found = {seed: 100 * min(error, 1.0) for seed, error in point.errors("test").items()}
-    return SeedValues({seed: value for seed, value in found.items() if math.isfinite(value)})
+    found = point.errors("test")
+    return SeedValues({seed: 100 * min(error, 1.0) for seed, error in found.items() if math.isfinite(error)})
 
 
 def scalars(point: Point, quantity: Literal["update_scale", "effective_decay"], name: str) -> SeedValues:

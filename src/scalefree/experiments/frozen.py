@@ -5,6 +5,7 @@ An entry is found by the network's label (`resnet80w8-nobn`) and the method's (`
 `<method>_decayed` is its best cell with a decay above 0.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -128,7 +129,7 @@ def as_yaml(profile: str, frozen: Frozen) -> str:
         lines.append(f"  {network}:")
         for method, cell in sorted(methods.items()):
             lines += [
-                f"    {method}:",
+                f"    {method if method.isidentifier() else json.dumps(method)}:",
                 f"      lr: {_number(cell.lr)}",
                 f"      weight_decay: {_number(cell.weight_decay)}",
             ]

@@ -5,8 +5,8 @@ holds what all runs of a profile share. Where a grid says `cell: own`, each meth
 that the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another
 method's, `cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
 
-At lambda = 0 our optimizers are one algorithm, bit for bit (a test proves it), so the cells of a grid that differ only
-in the optimizer share one run there.
+The optimizers that are Adam at lambda = 0 (`optimizers.py` says which) are one algorithm there, bit for bit (a test
+proves it), so the cells of a grid that differ only in them share one run.
 """
 
 import functools
@@ -20,18 +20,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
-from scalefree.config import GRANULARITIES, OPTIMIZERS, ConfigError, RunConfig, with_values
+from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
 from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
+from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
-from scalefree.records.identity import optimizer_label
 
 # The experiment whose seeds choose step sizes and decays, and confirm nothing.
 SELECTION = "selection"
-# Which optimizer trains the cells whose decay is zero.
-WITHOUT_DECAY = "adamw"
-# What `cell` may name besides `own`.
-METHODS = (*OPTIMIZERS, *(f"adam_scaled_l2_by_{name}" for name in GRANULARITIES if name != "coordinate"))
-CELLS = (*METHODS, *(method + DECAYED for method in METHODS))
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class Cell:
 
     Attributes:
         config: what the cell asks for.
-        run: what is trained for it: `config` but for the optimizer's name where lambda = 0.
+        run: what is trained for it: `config`, but with one optimizer for all that are Adam where lambda = 0.
         identity: of `run`, so the key of the cell's record in the store.
     """
 
@@ -107,25 +102,27 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfi
         return run_config(wanted)
     if any(key in wanted for key in ("optimizer.lr", "optimizer.weight_decay")):
         raise ConfigError(f"a grid with cell={of} has its step size and decay from there; leave its own out")
-    if of != "own" and of not in CELLS:
-        raise ConfigError(f"cell={of} is unknown; choose own, or one of {', '.join(CELLS)}")
+    if of != "own" and row_of(str(of).removesuffix(DECAYED)) is None:
+        methods = ", ".join(OPTIMIZERS)
+        raise ConfigError(f"cell={of} is unknown; choose own, or a method such as {methods}, also with {DECAYED}")
     if times is not None and not (type(times) in (int, float) and 0 < times < math.inf):
         raise ConfigError(f"decay_times={times} is impossible; it must be a finite number above 0")
     config = run_config(wanted)
     # Read only here: a damaged file must not keep the selection experiment, which mends it, from loading.
-    network, method = model_label(config), optimizer_label(config) if of == "own" else of
-    chosen = frozen().cells.get(network, {}).get(method)
+    network, wanted_of = model_label(config), method(vars(config.optimizer)) if of == "own" else of
+    chosen = frozen().cells.get(network, {}).get(wanted_of)
     if chosen is None:
-        return Waiting(config, network, method, times or 1)
+        return Waiting(config, network, wanted_of, times or 1)
     at = {"optimizer.lr": chosen.lr, "optimizer.weight_decay": chosen.decay(times or 1)}
     return run_config({**wanted, **at})
 
 
-def _cell(config: RunConfig) -> Cell:
+def cell_of(config: RunConfig) -> Cell:
+    """The cell that asks for a configuration."""
     run = config
-    if config.optimizer.weight_decay == 0:
-        usual = {"optimizer.granularity": "coordinate", "optimizer.decay_unbalance": 0.0}
-        run = with_values(config, {"optimizer.name": WITHOUT_DECAY, **usual})
+    if config.optimizer.weight_decay == 0 and OPTIMIZERS[config.optimizer.name].without_decay == ADAM:
+        without_options = {f"optimizer.{key}": nothing for key, nothing in OPTIONS.items()}
+        run = with_values(config, {"optimizer.name": TRAINS_ADAM, **without_options})
     return Cell(config, run, run_identity(run))
 
 
@@ -164,7 +161,7 @@ def load_experiment(name: str, profile: str) -> Experiment:
             if isinstance(config, Waiting):
                 waiting.append(config)
             else:
-                cells.setdefault(run_identity(config), _cell(config))
+                cells.setdefault(run_identity(config), cell_of(config))
     return Experiment(name, experiment["title"], tuple(cells.values()), tuple(waiting))
 
 

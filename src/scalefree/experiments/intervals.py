@@ -92,13 +92,14 @@ def signed_rank(values: Sequence[float]) -> float | None:
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float], of: str) -> tuple[float | None, Interval | None, float]:
-    """Spearman's correlation, None where x or y is constant; its interval, from five points on; p that it is above 0.
+    """Spearman's correlation, its interval from five points on, and p that it is above 0.
 
-    Fisher's z with the standard error of Bonett and Wright (2000), sqrt((1 + r^2 / 2) / (n - 3)). A perfect ranking
-    counts as lying halfway to the next one below it: else its interval would have no width. p is below 0.05 exactly
-    where the interval lies above 0, and 1 where there is no interval.
+    There is none where x or y is constant or has a value that is not finite. Fisher's z with the standard error of
+    Bonett and Wright (2000), sqrt((1 + r^2 / 2) / (n - 3)). A perfect ranking counts as lying halfway to the next one
+    below it: else its interval would have no width. p is below 0.05 exactly where the interval lies above 0, and 1
+    where there is no interval.
     """
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x) < 2 or not np.isfinite([*x, *y]).all() or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None, None, 1.0
     n = len(x)
     r = float(spearmanr(x, y).statistic)

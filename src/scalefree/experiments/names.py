@@ -1,4 +1,4 @@
-"""How configurations are written for a reader: optimizers, data sets, networks, cells, numbers."""
+"""How configurations are written for a reader: data sets, networks, cells, numbers; `optimizers.look` has methods."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,13 +6,6 @@ from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetC
 from scalefree.experiments.arms import Network
 from scalefree.experiments.results import Point
 
-OPTIMIZERS = {
-    "adaml2": "Adam-l2",
-    "adamw": "AdamW",
-    "adamprox": "AdamProx",
-    "adam_metric_prox": "metric prox",
-    "adam_scaled_l2": "scaled Adam-l2",
-}
 DATASETS = {"digits": "Digits 8x8", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "image_folder": "image folder"}
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
 MODELS = {"resnet": "ResNet", "densenet": "DenseNet-BC"}
@@ -25,12 +18,6 @@ def number(value: float) -> str:
         return "0"
     mantissa, _, exponent = f"{value:.6e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-
-
-def optimizer_name(label: str) -> str:
-    """`scaled Adam-l2 by layer` for `adam_scaled_l2_by_layer`; one that is not known stands for itself."""
-    name, by, granularity = label.partition("_by_")
-    return f"{OPTIMIZERS.get(name, name)}{by.replace('_', ' ')}{granularity}"
 
 
 def cell_name(point: Point) -> str:

@@ -1,13 +1,13 @@
 """Cells with their records, and what one may ask of them: points over seeds, settings, best cells."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from scalefree.config import RunConfig
+from scalefree.config import OptimizerConfig, RunConfig, with_values
 from scalefree.experiments.grid import Cell, Experiment
+from scalefree.optimizers import IN_METHOD, method
 from scalefree.records import Record
 
 # More than any split has; errors over fewer images are told apart exactly.
@@ -38,13 +38,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Point:
-    """One (optimizer, lr, weight_decay) of a setting, over its seeds."""
+    """One (optimizer, lr, weight_decay) of a setting, over its seeds; `optimizer` is its method."""
 
     results: tuple[Result, ...]
 
     @property
     def optimizer(self) -> str:
-        return self.results[0].config.optimizer.name
+        return method(vars(self.results[0].config.optimizer))
 
     @property
     def lr(self) -> float:
@@ -95,7 +95,7 @@ class Setting:
     """What stays the same while optimizer, step size, decay and seed vary: one heatmap an optimizer.
 
     Attributes:
-        config: of any of its cells; optimizer's name, lr, weight_decay and the seed mean nothing here.
+        config: of any of its cells; which optimizer, its lr and weight_decay, and the seed mean nothing here.
     """
 
     config: RunConfig
@@ -111,6 +111,13 @@ class Setting:
         return tuple(dict.fromkeys(point.optimizer for point in self.points))
 
 
+def setting_config(config: RunConfig) -> RunConfig:
+    """What stays the same within a setting: the configuration with what varies there set to nothing."""
+    usual = OptimizerConfig()
+    varies = {"name": "", "lr": 0.0, "weight_decay": 0.0, **{key: getattr(usual, key) for key in IN_METHOD}}
+    return with_values(config, {"seed": 0, **{f"optimizer.{key}": value for key, value in varies.items()}})
+
+
 def with_records(experiment: Experiment, records: Mapping[str, Record]) -> list[Result]:
     """The experiment's cells with their records by identity; a failed run counts as missing."""
     results = []
@@ -124,10 +131,9 @@ def settings(results: Iterable[Result]) -> list[Setting]:
     """Results by setting, in the order of the grid."""
     groups: dict[str, dict[tuple[str, float, float], list[Result]]] = {}
     for result in results:
-        optimizer = dataclasses.replace(result.config.optimizer, name="", lr=0.0, weight_decay=0.0)
-        setting = repr(dataclasses.replace(result.config, optimizer=optimizer, seed=0))
+        setting = repr(setting_config(result.config))
         chosen = result.config.optimizer
-        point = (chosen.name, chosen.lr, chosen.weight_decay)
+        point = (method(vars(chosen)), chosen.lr, chosen.weight_decay)
         groups.setdefault(setting, {}).setdefault(point, []).append(result)
     return [
         Setting(

@@ -9,9 +9,10 @@ from scalefree.config import RunConfig, with_values
 from scalefree.experiments import Cell, Point, Result, Setting, settings
 from scalefree.experiments.arms import Arm, arm_of, network_of
 from scalefree.experiments.evidence import Evidence, Missing, describe, errors
-from scalefree.experiments.grid import METHODS, SELECTION, WITHOUT_DECAY
+from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import dataset_name, network_name, number, width_name
 from scalefree.experiments.results import best
+from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, place, row_of
 from scalefree.records import Record
 from scalefree.records.configuration import config_of_values
 
@@ -29,10 +30,10 @@ class BestCell:
     point: Point | None
 
     @property
-    def order(self) -> tuple[int, bool, str, int, str]:
+    def order(self) -> tuple[int, bool, str, tuple[int, str], str]:
         """Networks from shallow to deep, and in each the methods as they are always listed."""
         model, arm = self.config.model, arm_of(self.config)
-        return model.depth, model.batch_norm, heading(self.config), METHODS.index(arm.method), describe(arm)
+        return model.depth, model.batch_norm, heading(self.config), place(arm.method), describe(arm)
 
 
 def heading(config: RunConfig) -> str:
@@ -66,16 +67,16 @@ def of_profile(evidence: Evidence) -> list[BestCell]:
 
 
 def _for_every_method(results: Sequence[Result]) -> list[Result]:
-    """The results, those at lambda = 0 once for each method: there all are one algorithm, trained as AdamW."""
+    """The results, those of Adam at lambda = 0 once for each method that is Adam there."""
     methods = {
         (result.config.optimizer.name, result.config.optimizer.granularity)
         for result in results
-        if result.config.optimizer.weight_decay
+        if result.config.optimizer.weight_decay and OPTIMIZERS[result.config.optimizer.name].without_decay == ADAM
     }
     found = list(results)
     for result in results:
         chosen = result.config.optimizer
-        if chosen.weight_decay or chosen.name != WITHOUT_DECAY:
+        if chosen.weight_decay or chosen.name != TRAINS_ADAM:
             continue
         for name, granularity in sorted(methods - {(chosen.name, chosen.granularity)}):
             values = {"optimizer.name": name, "optimizer.granularity": granularity}
@@ -85,9 +86,11 @@ def _for_every_method(results: Sequence[Result]) -> list[Result]:
 
 
 def _best(setting: Setting, optimizer: str) -> Point | None:
-    """The best of the points with most seeds, so that no single lucky run is; None where none has a decay."""
+    """The best of the points with most seeds, so that no single lucky run is; None where all are another method's."""
     points = setting.of(optimizer)
-    if optimizer != WITHOUT_DECAY and not any(point.weight_decay for point in points):
+    row = row_of(optimizer)
+    shares = row is not None and row.without_decay == ADAM and row.key != TRAINS_ADAM
+    if shares and not any(point.weight_decay for point in points):
         return None
     most = max(len(point.results) for point in points)
     held_out = setting.config.dataset.validation_fraction > 0

@@ -75,7 +75,7 @@ def _configuration(config: Mapping[str, Any]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for column in CONFIG:
         value = _at(config, column.name.split("."))
-        found[column.name] = json.dumps(value) if isinstance(value, list) else value
+        found[column.name] = json.dumps(value) if isinstance(value, list | dict) else value
     return found
 
 

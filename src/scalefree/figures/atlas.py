@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from scalefree.experiments.names import number
-from scalefree.figures.style import COLORS, LAMBDA, NEUTRAL, new_figure
+from scalefree.figures.style import LAMBDA, NEUTRAL, look, new_figure
 from scalefree.theory.atlas import DECAY, Row
 from scalefree.theory.atlas_conditioning import CAP
 
@@ -19,10 +19,10 @@ _BEYOND = 1e3  # where a ratio is drawn that nobody counted to the end
 # By the beginning of the kind of decay: label, marker, colour.
 _LOOKS = {
     "coupled = decoupled": ("both at once", "P", NEUTRAL),
-    "coupled": ("coupled", "s", COLORS["adaml2"]),
-    "decoupled": ("decoupled", "o", COLORS["adamw"]),
-    "proximal": ("proximal", "^", COLORS["adamprox"]),
-    "": ("another or none", "D", COLORS["adam_metric_prox"]),
+    "coupled": ("coupled", "s", look("adaml2").color),
+    "decoupled": ("decoupled", "o", look("adamw").color),
+    "proximal": ("proximal", "^", look("adamprox").color),
+    "": ("another or none", "D", look("adam_metric_prox").color),
 }
 # Points that a reader looks for, and where their names stand beside them, in points.
 _NAMED_BY_DECAY = {

@@ -8,7 +8,7 @@ from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing
 from scalefree.experiments.names import chance_error, number
 from scalefree.experiments.results import Point
-from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing
+from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing, mark_cut_intervals
 from scalefree.figures.scales import depth_places
 from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look
 
@@ -58,33 +58,45 @@ def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods:
     axes.set_xlabel(f"depth (log scale), and each method's ({ALPHA}, {LAMBDA})", labelpad=9.5 * len(methods) + 5)
 
 
+def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: float) -> None:
+    """What holds all `values`, the best there can be (0 or 100) where they come near it, and chance if that is near."""
+    worse = [abs(value - best) for value in values]
+    low, high = min(worse), max(*worse, 1.0)
+    chance_there = chance is not None and abs(chance - best) < 1.25 * high
+    if chance is not None and chance_there:
+        high = max(high, abs(chance - best))
+        axes.axhline(chance, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5, gid="chance")
+        axes.annotate("chance", (0, chance), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
+    margin = 0.08 * (high - low)
+    low, high = max(0.0, low - margin) if low > 0.3 * high else 0.0, min(100.0, high + margin)
+    axes.set_ylim(*sorted((abs(best - low), abs(best - high))))
+
+
 def draw_by_depth(
-    axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], label: str
+    axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], best: float
 ) -> None:
-    """Seeds, means and intervals, methods side by side; thin lines join a method's means over the depths."""
+    """Seeds, means and intervals, methods side by side, in percent; nothing joins depths that were not trained.
+
+    `best` is 0 for errors, 100 for accuracies.
+    """
     places = depth_places(points)
     room = 0.8 / len(methods)
+    extent: list[float] = []
     for index, method in enumerate(methods):
-        of_method, means = look(method), []
         for depth, of in points.items():
-            place = places[depth] + room * (index - (len(methods) - 1) / 2)
             if method not in of:
                 continue
-            estimate = measured(of[method])
-            draw_estimate(axes, place, estimate, of_method, 0.4 * room)
+            place, estimate = places[depth] + room * (index - (len(methods) - 1) / 2), measured(of[method])
             if estimate.values:
-                means.append((place + 0.2 * room, sum(estimate.values.values()) / len(estimate.values)))
+                draw_estimate(axes, place, estimate, look(method), 0.4 * room)
+                extent += estimate.extent
             else:
-                draw_missing(axes, place, of_method)
-        if means:
-            axes.plot(*zip(*means, strict=True), color=of_method.color, linewidth=0.7, alpha=0.6, zorder=1.5)
+                draw_missing(axes, place, look(method))
     depth_axis(axes, places)
     _write_cells(axes, points, places, methods)
-    axes.set_ylabel(label)
-    chance = chance_error(next(iter(next(iter(points.values())).values())).results[0].config.dataset)
-    if chance is not None:
-        level = 100 * chance if "error" in label else 100 * (1 - chance)
-        axes.axhline(level, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5)
-        axes.annotate("chance", (0, level), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
-    axes.set_ylim(0, 101)
+    dataset = next(iter(next(iter(points.values())).values())).results[0].config.dataset
+    chance = chance_error(dataset)
+    _limit(axes, extent, None if chance is None else abs(best - 100 * chance), best)
+    mark_cut_intervals(axes)
+    axes.set_ylabel("final test error (%)" if best == 0 else "test accuracy (%)")

@@ -11,12 +11,6 @@ from scalefree.experiments.names import scope, width_name
 from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import LAMBDA, MINUS
 
-SEEDS_NOTE = (
-    "Small dots: seeds, which share initialisation, batches and augmentation between methods; large marker: their "
-    "mean, hollow while seeds are missing; bar: its 95 % interval, the claims' own; crosses: diverged runs, counted as "
-    "an error of 100 %"
-)
-
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
@@ -42,14 +36,35 @@ def one_run(points: Sequence[Point]) -> bool:
     return any(len(of) > 1 for of in methods.values())
 
 
+def holds_nothing_out(evidence: Evidence) -> bool:
+    """Whether no run of the profile has validation images, so that nothing can choose a cell but the test set."""
+    every = [result.config.dataset.validation_fraction for of in evidence.results.values() for result in of]
+    return bool(every) and not any(every)
+
+
+def nothing_chosen(evidence: Evidence) -> str:
+    """Why there is no cell yet, or cannot be one."""
+    if holds_nothing_out(evidence):
+        return "No images are held out to choose step sizes and decays, and test errors choose none here"
+    return "No step sizes and decays have been chosen yet"
+
+
 def chosen_how(evidence: Evidence) -> str:
-    """How step sizes and decays were chosen, and whether that is still going on, in a sentence or two."""
+    """How step sizes and decays were chosen, whether that is still going on, and what that makes of the claims."""
     if not evidence.frozen.cells:
-        return "No step sizes and decays have been chosen yet"
+        return nothing_chosen(evidence)
     seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
-    waiting = sum(map(len, evidence.waiting.values()))
-    also = f". {_count(waiting, 'more cell')} wait for that choice" if waiting else ""
-    return f"Step sizes and decays (in parentheses) were chosen by validation error on {seeds}{also}"
+    how = (
+        f"were chosen by validation error on {seeds}" if evidence.frozen.records else "are the best that are published"
+    )
+    sentences = [f"Step sizes and decays (in parentheses) {how}"]
+    if waiting := sum(map(len, evidence.waiting.values())):
+        sentences.append(f"{_count(waiting, 'more cell')} wait for that choice")
+    if evidence.confirms:
+        sentences.append("Claims with a number were planned before these runs, all other comparisons are exploratory")
+    else:
+        sentences.append("Nothing here was planned: every claim is exploratory")
+    return ". ".join(sentences)
 
 
 def caption(evidence: Evidence, points: Sequence[Point], notes: Sequence[str] = ()) -> str:

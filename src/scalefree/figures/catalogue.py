@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from scalefree.config import ConfigError
 from scalefree.experiments.evidence import Evidence
-from scalefree.figures import corners, depth, effective_decay, heatmaps, probes, update_scales
+from scalefree.figures import corners, depth, effective_decay, heatmaps, probes, selection, update_scales
+from scalefree.figures.caption import nothing_chosen
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.style import NEUTRAL, new_figure
 
@@ -18,6 +19,7 @@ FIGURES = {
             "corners", "Scale-free or decoupled: which of AdamW's two properties matters?", ("corners",), corners.draw
         ),
         Entry("depth", "AdamW's advantage over Adam-l2 by depth", ("corners", "without_bn"), depth.draw),
+        Entry("selection", "Selection of step sizes and decays", ("selection",), selection.draw),
         Entry(
             "without_bn", "Test errors without BatchNorm", ("selection", "without_bn", "corners"), heatmaps.draw_without
         ),
@@ -70,19 +72,19 @@ def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
     if not is_asked(entry, evidence):
         reason = f"the profile {evidence.profile} leaves it out"
     elif any(result.record is not None for name in entry.needs for result in evidence.results.get(name, ())):
-        reason = "no cell has been chosen yet for what it compares"
+        lacking = not evidence.frozen.cells or any(evidence.waiting.get(name) for name in entry.needs)
+        reason = nothing_chosen(evidence) if lacking else "the profile has nothing to compare here"
     else:
         runs = len({result.cell.identity for name in entry.needs for result in evidence.results.get(name, ())})
         waiting = sum(len(evidence.waiting.get(name, ())) for name in entry.needs)
-        reason = f"no records yet of its {runs:,} runs" if runs else "the selection has not chosen its cells yet"
-        reason += f"; {waiting:,} more wait for the selection" if runs and waiting else ""
-    caption = (
-        f"make reproduce-figures PROFILE={evidence.profile} trains what is missing."
-        if is_asked(entry, evidence)
-        else ""
-    )
+        wait = "wait until their step sizes and decays have been chosen"
+        reason = f"no records yet of its {runs:,} runs" if runs else f"its {waiting:,} runs {wait}"
+        reason += f"; {waiting:,} more {wait}" if runs and waiting else ""
+    missing = any(result.record is None for name in entry.needs for result in evidence.results.get(name, ()))
+    waits = any(evidence.waiting.get(name) for name in entry.needs)
+    caption = f"make reproduce-figures PROFILE={evidence.profile} trains what is missing." if missing or waits else ""
     figure = new_figure(0.8, entry.title, caption)
-    figure.text(0.5, 0.5, f"{entry.name}: {reason}", ha="center", va="center", color=NEUTRAL)
+    figure.text(0.5, 0.5, f"{entry.name}: {reason[0].lower()}{reason[1:]}", ha="center", va="center", color=NEUTRAL)
     return figure
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scalefree.claims.planned import CLAIMS, LEAST_SPREAD, At
+from scalefree.claims.at import At
+from scalefree.claims.planned import CLAIMS
+from scalefree.claims.rows import LEAST_SPREAD
 from scalefree.claims.verdict import Measured, Verdict
 from scalefree.experiments.arms import Network
 from scalefree.experiments.evidence import Evidence, Missing

@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.results import Point
 from scalefree.figures.scales import plain_log_axis
-from scalefree.figures.style import Dash, look
+from scalefree.figures.style import look
+from scalefree.optimizers import Dash
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from scalefree.claims.planned import RANKED, judge
+from scalefree.claims.decay_order import RANKED
+from scalefree.claims.planned import judge
 from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing, errors, scalars
 from scalefree.experiments.names import cell_name, network_name
@@ -14,7 +15,8 @@ from scalefree.figures.by_depth import depths
 from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.histograms import EFFECTIVE_DECAY_LABEL, histogram_of, measured_when
-from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look, method_entries, new_figure, ordered
+from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look, method_entries, new_figure
+from scalefree.optimizers import ordered
 
 Points = Mapping[str, Point]
 

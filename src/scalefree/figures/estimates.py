@@ -1,26 +1,20 @@
 """Seeds as dots beside their mean and its interval; and comparisons as rows of such estimates, with their verdicts."""
 
-import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from scalefree.claims.planned import LEAST_SPREAD
+from scalefree.claims.rows import LEAST_SPREAD
 from scalefree.claims.verdict import Verdict, quantity
 from scalefree.experiments.evidence import errors
 from scalefree.experiments.intervals import Interval, mean_interval
 from scalefree.experiments.results import Point
 from scalefree.figures.caption import told
 from scalefree.figures.scales import difference_axis
-from scalefree.figures.style import LIGHT, MINUS, NEUTRAL, Look, typeset
-
-ROWS_NOTE = (
-    "Thin bars: 95 % intervals; thick ones: the 90 % intervals that judge an equivalence; grey bands: its limits; "
-    "dashed lines: the other claims' thresholds; an axis with 1, 2, 5, 10 is linear up to 1 and logarithmic beyond"
-)
+from scalefree.figures.style import LIGHT, MINUS, NEUTRAL, Look, typeset, wrapped
 
 
 @dataclass(frozen=True)
@@ -41,8 +35,24 @@ class Estimate:
 
     @property
     def extent(self) -> list[float]:
-        """Every number that is drawn."""
-        return [*self.values.values(), *((self.interval.low, self.interval.high) if self.interval is not None else ())]
+        """Every number that an axis should show: of an interval no more than reaches as far again as the seeds do.
+
+        At two seeds it is thirteen times as wide as they lie apart, and would leave nothing else to be seen.
+        """
+        values = list(self.values.values())
+        if self.interval is None:
+            return values
+        low, high = min(values), max(values)
+        span = high - low
+        ends = (max(self.interval.low, low - span), min(self.interval.high, high + span))
+        # Seeds that all agree have an interval by its least width.
+        return [*values, *(ends if span else (self.interval.low, self.interval.high))]
+
+    @property
+    def reaches_out(self) -> bool:
+        """Whether the interval reaches beyond `extent`."""
+        of = self.interval
+        return of is not None and (of.low < min(self.extent) or of.high > max(self.extent))
 
 
 def diverged_seeds(point: Point) -> set[int]:
@@ -65,6 +75,24 @@ def accuracy_of(point: Point) -> Estimate:
         interval = Interval(100 - of.high, 100 - of.low, of.n, of.of, of.method)
     values = {seed: 100 - value for seed, value in error.values.items()}
     return Estimate(values, interval, None, error.diverged, error.whole)
+
+
+def estimates_note(shown: Iterable[Estimate]) -> str:
+    """What the marks of these estimates mean, for a caption."""
+    drawn = [estimate for estimate in shown if estimate.values]
+    hollow = ", hollow while seeds are missing" if any(not estimate.whole for estimate in drawn) else ""
+    parts = [
+        "Small dots: seeds, which share initialisation, batches and augmentation between methods",
+        f"large markers: their means{hollow}",
+    ]
+    # Where all seeds agree the interval says more of its method than a caption needs.
+    methods = list(dict.fromkeys(of.interval.method.partition(" with")[0] for of in drawn if of.interval is not None))
+    parts.append(f"bars: 95 % intervals of the means ({', '.join(methods)})" if methods else "no interval of one seed")
+    if any(estimate.diverged for estimate in drawn):
+        parts.append("crosses: diverged runs, counted as an error of 100 %")
+    if any(estimate.reaches_out for estimate in drawn):
+        parts.append("an arrowhead where an interval reaches beyond its axis")
+    return "; ".join(parts)
 
 
 def draw_estimate(
@@ -95,6 +123,22 @@ def draw_estimate(
     )  # fmt: skip
 
 
+def mark_cut_intervals(axes: Axes) -> None:
+    """An arrowhead where an interval reaches beyond the axis, once its limits are known."""
+    for line in [line for line in axes.lines if line.get_gid() in ("interval", "narrow")]:
+        x, y = (np.asarray(data, dtype=float) for data in line.get_data())
+        horizontal = y[0] == y[-1]
+        low, high = sorted(axes.get_xlim() if horizontal else axes.get_ylim())
+        ends, place = (x, y[0]) if horizontal else (y, x[0])
+        for limit, marker, beyond in (
+            (low, "<" if horizontal else "v", ends.min() < low),
+            (high, ">" if horizontal else "^", ends.max() > high),
+        ):
+            if beyond:
+                at = (limit, place) if horizontal else (place, limit)
+                axes.plot(*at, marker, color=line.get_color(), markersize=4, clip_on=False, gid="cut")
+
+
 def draw_missing(axes: Axes, place: float, look: Look) -> None:
     """A tick at the foot of a panel: planned, and not trained yet."""
     axes.plot(
@@ -119,7 +163,21 @@ class Row:
     lack: str = ""
 
 
-def _draw_threshold(axes: Axes, verdict: Verdict, bottom: float, height: float) -> None:
+def rows_note(rows: Sequence[Row], logarithmic: bool = False) -> str:
+    """What else is drawn of these comparisons."""
+    senses = {row.verdict.question.sense for row in rows if row.verdict is not None}
+    parts = []
+    if "within" in senses:
+        parts.append("Thick bars: the 90 % intervals that judge an equivalence; grey bands: its limits")
+    if senses - {"within"}:
+        parts.append("Dashed lines: the claims' thresholds")
+    if logarithmic:
+        parts.append("The axis of differences is linear up to 1 and logarithmic beyond")
+    return ". ".join(parts)
+
+
+def draw_threshold(axes: Axes, verdict: Verdict, bottom: float, height: float) -> None:
+    """The limits of an equivalence as a band, the threshold of another claim as a dashed line."""
     question = verdict.question
     d = question.threshold
     if question.sense == "within":
@@ -142,28 +200,32 @@ def _result(row: Row) -> str:
     return f"{mean}{ends}".replace("-", MINUS)
 
 
-def draw_rows(axes: Axes, rows: Sequence[Row], among: Sequence[Row] = (), characters: int = 52) -> None:
-    """One comparison below the other: its name and result above its seeds, mean and interval.
-
-    `among`: the rows of all panels that share the axis, which is in points.
-    """
-    questions = [row.verdict.question for row in among or rows if row.verdict is not None]
-    difference_axis(
+def rows_axis(axes: Axes, rows: Sequence[Row]) -> bool:
+    """The x axis of some comparisons, in points; whether it is logarithmic beyond 1."""
+    questions = [row.verdict.question for row in rows if row.verdict is not None]
+    return difference_axis(
         axes,
         "x",
-        [value for row in among or rows for value in row.estimate.extent],
+        [value for row in rows for value in row.estimate.extent],
         max((question.threshold for question in questions), default=1.0),
         any(question.sense == "within" for question in questions),
     )
-    axes.axvline(0, color="black", linewidth=0.7)
+
+
+def draw_rows(axes: Axes, rows: Sequence[Row], inches: float = 2.6) -> None:
+    """One comparison below the other: its name and result above its seeds, mean and interval; see `rows_axis`.
+
+    `inches`: about the width of the panel.
+    """
     for index, row in enumerate(rows):
+        axes.plot([0, 0], [-index - 0.97, -index - 0.5], color="black", linewidth=0.7, gid="zero")
         if row.verdict is not None:
-            _draw_threshold(axes, row.verdict, -index - 0.97, 0.42)
+            draw_threshold(axes, row.verdict, -index - 0.97, 0.42)
         draw_estimate(axes, -index - 0.75, row.estimate, row.look, 0.18, horizontal=True)
-        words = [line for text in (typeset(row.label), _result(row)) for line in textwrap.wrap(text, characters)[:2]]
+        words = [line for text in (typeset(row.label), _result(row)) for line in wrapped(text, inches)[:2]]
         axes.text(
             0.0, -index - 0.02, "\n".join(words), transform=axes.get_yaxis_transform(), va="top", linespacing=1.1,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}, fontsize=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}, fontsize=7, in_layout=False,
         )  # fmt: skip
         if index:
             axes.axhline(-index + 0.02, color=LIGHT, linewidth=0.6)
@@ -171,3 +233,4 @@ def draw_rows(axes: Axes, rows: Sequence[Row], among: Sequence[Row] = (), charac
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(False, axis="y")
+    mark_cut_intervals(axes)

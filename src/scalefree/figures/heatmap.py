@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from scalefree.experiments.names import number
-from scalefree.experiments.results import Point
+from scalefree.experiments.results import Criterion, Point
 from scalefree.figures.estimates import diverged_seeds
 
 State = Literal["value", "diverged", "missing", "absent"]
@@ -48,8 +48,8 @@ class ErrorGrid:
         return self.lrs.index(lr), self.weight_decays.index(weight_decay)
 
 
-def _cell(point: Point) -> tuple[float, State, str]:
-    errors, diverged = point.errors(), diverged_seeds(point)
+def _cell(point: Point, criterion: Criterion) -> tuple[float, State, str]:
+    errors, diverged = point.errors(criterion), diverged_seeds(point)
     mark = "*" if point.status == "partial" else ""
     if not errors:
         return np.nan, "missing", ""
@@ -60,7 +60,9 @@ def _cell(point: Point) -> tuple[float, State, str]:
     return error, "value", f"{error:.1f}{mark}"
 
 
-def error_grid(points: Sequence[Point], lrs: Iterable[float], weight_decays: Iterable[float]) -> ErrorGrid:
+def error_grid(
+    points: Sequence[Point], lrs: Iterable[float], weight_decays: Iterable[float], criterion: Criterion = "test"
+) -> ErrorGrid:
     """The grid of one optimizer's points on given axes, so that grids of several optimizers line up."""
     rows, columns = tuple(sorted(set(lrs))), tuple(sorted(set(weight_decays)))
     errors = np.full((len(rows), len(columns)), np.nan)
@@ -68,7 +70,7 @@ def error_grid(points: Sequence[Point], lrs: Iterable[float], weight_decays: Ite
     labels = np.full(errors.shape, "", dtype="<U12")
     for point in points:
         place = rows.index(point.lr), columns.index(point.weight_decay)
-        errors[place], states[place], labels[place] = _cell(point)
+        errors[place], states[place], labels[place] = _cell(point, criterion)
     return ErrorGrid(rows, columns, errors, states, labels)
 
 
@@ -96,8 +98,9 @@ def draw_heatmap(
     chosen: tuple[float, float] | None,
     lowest: tuple[float, float] | None = None,
     labels: bool = True,
+    preliminary: bool = False,
 ) -> None:
-    """Draw a grid; `chosen` and `lowest` are the (lr, weight_decay) to frame and to ring."""
+    """Draw a grid; `chosen` and `lowest` are the (lr, weight_decay) to frame, dashed if preliminary, and to ring."""
     rows, columns = grid.errors.shape
     axes.grid(False)
     axes.pcolormesh(
@@ -134,12 +137,12 @@ def draw_heatmap(
         if state == "diverged":
             text.set_bbox({"facecolor": _DIVERGED_FACE, "edgecolor": "none", "pad": 0.6})
     if chosen is not None:
-        _frame(axes, *grid.place(*chosen))
+        _frame(axes, *grid.place(*chosen), preliminary)
     if lowest is not None:
         row, column = grid.place(*lowest)
         axes.plot(
-            column + 0.36, row + 0.34, marker="o", markersize=3, markerfacecolor="white", markeredgecolor="black",
-            markeredgewidth=0.7, gid="lowest", clip_on=False, zorder=6,
+            column + 0.36 * labels, row + 0.34 * labels, marker="o", markersize=3, markerfacecolor="white",
+            markeredgecolor="black", markeredgewidth=0.7, gid="lowest", clip_on=False, zorder=6,
         )  # fmt: skip
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5))
     axes.set_xticks(range(columns), [number(value) for value in grid.weight_decays])
@@ -149,17 +152,20 @@ def draw_heatmap(
         spine.set_visible(False)
 
 
-def _frame(axes: Axes, row: int, column: int) -> None:
+def _frame(axes: Axes, row: int, column: int, preliminary: bool) -> None:
     for color, width in (("white", 3.2), ("black", 1.6)):
+        dash = (0, (2, 1.2)) if preliminary and color == "black" else "solid"
         axes.add_patch(
             Rectangle(
                 (column - 0.5, row - 0.5), 1, 1, facecolor="none", edgecolor=color, linewidth=width, zorder=5,
-                clip_on=False, gid="chosen",
+                linestyle=dash, clip_on=False, gid="so far" if preliminary else "chosen",
             )
         )  # fmt: skip
 
 
-def error_colorbar(figure: Figure, norm: LogNorm, beside: Sequence[Axes], below: bool = False) -> None:
+def error_colorbar(
+    figure: Figure, norm: LogNorm, beside: Sequence[Axes], below: bool = False, label: str = "test error (%)"
+) -> None:
     """The colour scale at the right of some panels, or below them, with four plain ticks."""
     bar = figure.colorbar(
         ScalarMappable(norm, COLORMAP),
@@ -173,5 +179,5 @@ def error_colorbar(figure: Figure, norm: LogNorm, beside: Sequence[Axes], below:
     ticks = np.geomspace(norm.vmin, norm.vmax, 4)
     bar.set_ticks(ticks.tolist(), labels=[f"{tick:.2g}" for tick in ticks])
     bar.minorticks_off()
-    bar.set_label("test error (%)")
+    bar.set_label(label)
     bar.ax.grid(False)

@@ -4,7 +4,7 @@
 a page for each network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -16,35 +16,40 @@ from scalefree.experiments.evidence import Evidence, Missing
 from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import cell_name, network_name
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import caption
+from scalefree.figures.caption import caption, holds_nothing_out, nothing_chosen
 from scalefree.figures.curves import CURVES_NOTE, TEST_ACCURACY, draw_curves, line_dash, sharing, training_loss
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.estimates import error_of
+from scalefree.figures.grids import Methods, draw_overview
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_colorbar, error_grid, error_norm
 from scalefree.figures.histograms import (
-    UPDATE_SCALE_LABEL,
     draw_histogram,
     histogram_of,
     measured_when,
     update_scale_axis,
+    update_scale_label,
 )
 from scalefree.figures.published import NOTE as PUBLISHED_NOTE
 from scalefree.figures.published import PUBLISHED, is_published, mark_published_shares, published_grid
-from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure, ordered
+from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure
+from scalefree.optimizers import ordered
 
 HEATMAP_NOTE = (
-    "Cells: mean final test error over seeds; black frame: the cell that validation chose; ring: the lowest mean test "
-    "error, the paper's way to choose, which nothing here uses; hatched: a seed diverged; crossed: not trained; *: "
-    "seeds missing"
+    "Cells: mean final test error over seeds; {frame}ring: the lowest mean test error, by which the paper chooses and "
+    "no claim here; hatched: a seed diverged; crossed: not trained; *: seeds missing"
 )
 # What the pages of a profile are drawn from: the first that has grids of such networks.
 _SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with_bn")}
-Methods = Mapping[str, Sequence[Point]]
 
 
 def _grids(evidence: Evidence, batch_norm: bool) -> dict[Network, dict[str, list[Point]]]:
     for name in _SOURCES[batch_norm]:
-        found = {network: of for network, of in evidence.grids(name).items() if network.batch_norm == batch_norm}
+        # One cell is not a grid.
+        found = {
+            network: of
+            for network, of in evidence.grids(name).items()
+            if network.batch_norm == batch_norm and any(len(points) > 1 for points in of.values())
+        }
         if found:
             return {network: {method: of[method] for method in ordered(of)} for network, of in found.items()}
     return {}
@@ -78,45 +83,51 @@ def _draw_grid(
     draw_heatmap(axes, _grid(points), norm, chosen, _lowest(points), labels)
 
 
+def _heatmap_note(evidence: Evidence, networks: Iterable[Network]) -> str:
+    chosen = any(evidence.frozen.cells.get(network.label) for network in networks)
+    by = "validation chose" if evidence.frozen.records else "is the best that is published"
+    return HEATMAP_NOTE.format(frame=f"black frame: the cell that {by}; " if chosen else "")
+
+
 def _seeds_note(evidence: Evidence) -> str:
+    if not evidence.frozen.cells:
+        return nothing_chosen(evidence)
     if evidence.results.get(SELECTION):
         return "The grids' seeds choose the cells and confirm nothing"
-    return "These seeds both choose the cells and are compared at them"
+    return "These seeds both choose the cells and are compared at them" if evidence.selects_itself else ""
 
 
 def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]) -> Figure:
-    """A row per network, a column per method, without the numbers."""
-    # The coarser rungs of the ladder, few and with decays of their own, are on their networks' pages alone.
-    methods = [method for method in ordered(method for of in grids.values() for method in of) if "_by_" not in method]
-    heights = [0.5 + 0.14 * max(3, *(len({p.lr for p in points}) for points in of.values())) for of in grids.values()]
+    """All grids without their numbers."""
     shown = [point for of in grids.values() for points in of.values() for point in points]
-    text = caption(evidence, shown, [HEATMAP_NOTE, _seeds_note(evidence)])
-    figure = new_figure(sum(heights) + 0.75, entry.title, text)
-    panels = figure.subplots(len(grids), len(methods), squeeze=False, height_ratios=heights)
     norm = error_norm([_grid(points) for of in grids.values() for points in of.values()])
-    for index, (row, (network, of)) in enumerate(zip(panels, grids.items(), strict=True)):
-        for axes, method in zip(row, methods, strict=True):
-            if method not in of:
-                axes.set_axis_off()
-                continue
-            _draw_grid(axes, evidence, network, method, of[method], norm, labels=False)
-            axes.tick_params(axis="x", rotation=90)
-            if not index:
-                axes.set_title(look(method).label)
-            if not any(method in below for below in list(grids.values())[index + 1 :]):
-                axes.set_xlabel(DECAY_LABEL)
-        row[0].set_ylabel(f"{network_name(network).replace(', ', chr(10))}\n{STEP_SIZE_LABEL}")
-    error_colorbar(figure, norm, [axes for row in panels for axes in row], below=True)
-    return figure
+
+    def draw(axes: Axes, network: Network, method: str, points: Sequence[Point]) -> str:
+        _draw_grid(axes, evidence, network, method, points, norm, labels=False)
+        return ""
+
+    text = caption(evidence, shown, [_heatmap_note(evidence, grids), _seeds_note(evidence)])
+    return draw_overview(grids, entry.title, text, norm, draw)
 
 
-def _confirmed(evidence: Evidence, network: Network, methods: Sequence[str]) -> dict[str, Point]:
-    """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay."""
-    found = {}
-    for method in methods:
+def _only_test_errors(evidence: Evidence, network: Network) -> bool:
+    """Whether nothing but the test set can tell which runs of a network to show."""
+    return holds_nothing_out(evidence) and not evidence.frozen.cells.get(network.label)
+
+
+def _shown(evidence: Evidence, network: Network, grids: Methods) -> dict[str, Point]:
+    """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay.
+
+    Where no cell is known and no images are held out to choose one, those of its lowest test error.
+    """
+    found: dict[str, Point] = {}
+    for method, points in grids.items():
+        if _only_test_errors(evidence, network):
+            cell = _lowest(points)
+            found.update((method, point) for point in points if (point.lr, point.weight_decay) == cell)
+            continue
         try:
-            cell = "adamw_decayed" if network.batch_norm else "own"
-            point = evidence.point(network.label, Arm(method), cell)
+            point = evidence.point(network.label, Arm(method), "adamw_decayed" if network.batch_norm else "own")
         except Missing:
             continue
         if point.records:
@@ -129,28 +140,29 @@ def _entries(points: Mapping[str, Point]) -> list[Line2D]:
     entries = []
     for method, point in points.items():
         values = error_of(point).values.values()
-        label = f"{look(method).label} at {cell_name(point)}: error {sum(values) / len(values):.1f} %"
+        label = f"{look(method).label} at {cell_name(point)}: test error {sum(values) / len(values):.1f} %"
         if len(sharing(points, method)) > 1:
             label += f" (shared run, {LAMBDA} = 0)"
         entries.append(Line2D([], [], color=look(method).color, linestyle=line_dash(points, method), label=label))
     return entries
 
 
-def _sheet(evidence: Evidence, network: Network, grids: Methods) -> Figure:
+def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -> Figure:
     """One network: its grids with their numbers, the paper's where they are known, curves, histograms."""
-    points = _confirmed(evidence, network, list(grids))
+    points = _shown(evidence, network, grids)
     published = is_published(next(iter(grids.values()))[0].results[0].config)
     papers = {method: published_grid(method) for method in grids if published and method in PUBLISHED}
     panels = [*grids, *papers]
     rows = -(-len(panels) // 2)
     height = 0.55 + 0.24 * max(2, *(len({p.lr for p in of}) for of in grids.values()))
     heights = [height] * rows + [1.75] * bool(points)
-    notes = [HEATMAP_NOTE, _seeds_note(evidence)]
+    notes = [_heatmap_note(evidence, [network]), _seeds_note(evidence)]
     histograms = {method: histogram_of(evidence, point) for method, point in points.items()}
     measured = [histogram for histogram in histograms.values() if histogram is not None]
     if points:
         seeds = sorted({seed for point in points.values() for seed in point.records})
         where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
+        where = "each method where its test error is lowest" if _only_test_errors(evidence, network) else where
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
         notes += [f"Below: {named}, written (step size, decay)", CURVES_NOTE, f"Histograms: {measured_when(measured)}"]
@@ -158,7 +170,8 @@ def _sheet(evidence: Evidence, network: Network, grids: Methods) -> Figure:
         notes += ["No run at a chosen cell yet, so no curves"]
     notes += [PUBLISHED_NOTE] * published
     shown = [point for of in grids.values() for point in of]
-    figure = new_figure(sum(heights), network_name(network), caption(evidence, shown, notes), _entries(points), 2)
+    title = f"{entry.title}: {network_name(network)}"
+    figure = new_figure(sum(heights), title, caption(evidence, shown, notes), _entries(points), 2)
     grid = figure.add_gridspec(len(heights), 6, height_ratios=heights)
     norm = error_norm([*(_grid(of) for of in grids.values()), *papers.values()])
     drawn = []
@@ -185,7 +198,7 @@ def _sheet(evidence: Evidence, network: Network, grids: Methods) -> Figure:
                     below[2], histogram, look(method).color, line_dash(points, method), fill=len(measured) == 1
                 )
                 update_scale_axis(below[2], histogram)
-        below[2].set_xlabel(UPDATE_SCALE_LABEL)
+        below[2].set_xlabel(update_scale_label(points))
         below[2].set_ylabel("share of coordinates")
         if published:
             mark_published_shares(below[2])
@@ -197,7 +210,7 @@ def _pages(evidence: Evidence, entry: Entry, batch_norm: bool) -> Pages:
     trained = {network: of for network, of in grids.items() if any(p.records for points in of.values() for p in points)}
     if not trained:
         return {}
-    sheets = {f"{entry.name}_{network.label}": _sheet(evidence, network, of) for network, of in trained.items()}
+    sheets = {f"{entry.name}_{network.label}": _sheet(evidence, entry, network, of) for network, of in trained.items()}
     return {entry.name: _overview(evidence, entry, grids), **sheets}
 
 

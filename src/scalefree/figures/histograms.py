@@ -1,6 +1,6 @@
 """Histograms of update scales and of effective decays, as shares of all coordinates by power of two."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.results import Point
-from scalefree.figures.style import ALPHA, ETA, LAMBDA, LOG2, Dash
+from scalefree.figures.style import ALPHA, ETA, LAMBDA, LOG2
+from scalefree.optimizers import BY_CHANGE, Dash, look
 
-UPDATE_SCALE_LABEL = f"{LOG2} (|update| / {ALPHA})"
 EFFECTIVE_DECAY_LABEL = f"{LOG2} (effective decay / {LAMBDA}{ETA})"
 # What the arrays of a quantity are called in a record: counts, and lower edges of the bins.
 _ARRAYS = {
@@ -88,6 +88,15 @@ def draw_histogram(axes: Axes, histogram: Histogram, color: str, dash: Dash, fil
             0.98, 0.78, f"{100 * histogram.shares[-1]:.2g} % not finite", transform=axes.transAxes, ha="right",
             va="top", color=color, fontsize=7,
         )  # fmt: skip
+
+
+def update_scale_label(methods: Iterable[str]) -> str:
+    """What an axis has the sizes of: of a torch optimizer, whose direction is not known, the change of the weights."""
+    by_change = {look(method).update == BY_CHANGE for method in methods}
+    update, change = f"{LOG2} (|update| / {ALPHA})", f"|change of weights, with decay| / {ALPHA}"
+    if by_change == {True}:
+        return f"{LOG2} ({change})"
+    return f"{update}\ngrey: {change}" if True in by_change else update
 
 
 def update_scale_axis(axes: Axes, histogram: Histogram) -> None:

@@ -8,18 +8,30 @@ from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from scalefree.claims.planned import At, judge
+from scalefree.claims.at import At
+from scalefree.claims.planned import judge
 from scalefree.experiments.arms import Network, arm_of
 from scalefree.experiments.evidence import Evidence, describe
 from scalefree.experiments.names import cell_name, network_name, number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import SEEDS_NOTE, caption, chosen_how, sentences
+from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.estimates import ROWS_NOTE, Row, draw_estimate, draw_rows, error_of
-from scalefree.figures.style import MINUS, look, new_figure, ordered
+from scalefree.figures.estimates import (
+    Row,
+    draw_estimate,
+    draw_rows,
+    error_of,
+    estimates_note,
+    mark_cut_intervals,
+    rows_axis,
+    rows_note,
+)
+from scalefree.figures.style import MINUS, look, new_figure
+from scalefree.optimizers import ordered
 
 # Inches: of a comparison, and of an arm.
 _ROW, _ARM = 0.66, 0.42
@@ -40,7 +52,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
     "prox_equivalence": (
         Contrast(f"AdamProx {MINUS} AdamW, both at AdamW's cell", "adamprox", ("1",)),
         Contrast(
-            f"replica {MINUS} AdamW: another order within batches, so other rounding", "adamw",
+            f"AdamW's replica {MINUS} AdamW: only rounding differs", "adamw",
             measure=lambda at: at("adamw", replica=1) - at("adamw"),
         ),
         Contrast(
@@ -49,7 +61,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         ),
     ),
     "batch_norm": (
-        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay above 0", "adaml2", ("4a",)),
+        Contrast(f"Adam-l2 {MINUS} AdamW at equal decay", "adaml2", ("4a",)),
         Contrast(
             f"Adam-l2 {MINUS} AdamW, cosine schedule", "adaml2",
             measure=partial(_annealed, "adaml2", "adamw_decayed"),
@@ -118,6 +130,14 @@ def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def _error_axis(axes: Axes, values: Sequence[float]) -> None:
+    """What holds all values, and no more than there can be."""
+    if values:
+        low, high = min(values), max(values)
+        margin = 0.06 * (high - low) or 1.0
+        axes.set_xlim(max(low - margin, 0.0), min(high + margin, 100.0))
+
+
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """A row of panels per network: the arms' errors, and their paired differences."""
     contrasts = PROBES[entry.name]
@@ -129,20 +149,27 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         arms = _arms([point for one in measured if one is not None for point in one[1]])
         if arms:
             found.append((network, rows, arms))
-    if not found:
+    shown = [point for _, _, arms in found for point in arms.values()]
+    if not any(point.records for point in shown):
         return {}
     also = sentences(judge(evidence, ALSO_SAID.get(entry.name, ())))
-    notes = [SEEDS_NOTE, ROWS_NOTE, chosen_how(evidence), *also]
     heights = [max(_ROW * len(rows), _ARM * len(arms)) + 0.3 for _, rows, arms in found]
-    shown = [point for _, _, arms in found for point in arms.values()]
+    every = [row for _, rows, _ in found for row in rows]
+    # What the axis is like is said in the caption, which the page is made with.
+    logarithmic = rows_axis(Figure().subplots(), every)
+    marks = estimates_note([*map(error_of, shown), *(row.estimate for row in every)])
+    notes = [marks, rows_note(every, logarithmic), chosen_how(evidence), *also]
     figure = new_figure(sum(heights) + 0.3, entry.title, caption(evidence, shown, notes))
     panels = figure.subplots(len(found), 2, squeeze=False, sharex="col", height_ratios=heights, width_ratios=(1, 1.25))
-    among = [row for _, rows, _ in found for row in rows]
+    rows_axis(panels[0, 1], every)
     for (left, right), (network, rows, arms) in zip(panels, found, strict=True):
         _draw_arms(left, arms)
-        draw_rows(right, rows, among)
+        draw_rows(right, rows)
         left.set_title(f"{network_name(network)}: errors")
         right.set_title("paired differences")
+    _error_axis(panels[0, 0], [value for point in shown for value in error_of(point).extent])
+    for panel in panels[:, 0]:
+        mark_cut_intervals(panel)
     panels[-1, 0].set_xlabel("final test error (%)")
     panels[-1, 1].set_xlabel("difference of test errors (points)")
     return {entry.name: figure}

@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from scalefree.experiments.names import number
 from scalefree.figures.style import ALPHA as ALPHA_SIGN
-from scalefree.figures.style import COLORS, DECAY_LABEL, MINUS, NEUTRAL, new_figure
+from scalefree.figures.style import DECAY_LABEL, MINUS, NEUTRAL, look, new_figure
 from scalefree.theory.prox_expansion import (
     ALPHA,
     SIZE,
@@ -37,7 +37,7 @@ def _draw_one_step(axes: Axes) -> None:
         )  # fmt: skip
     rows = one_step_differences(_DECAYS_AT_FULL_ETA, [1.0] * len(_DECAYS_AT_FULL_ETA))
     axes.plot(
-        [row.weight_decay for row in rows], [row.exact for row in rows], color=COLORS["adaml2"], linestyle="--",
+        [row.weight_decay for row in rows], [row.exact for row in rows], color=look("adaml2").color, linestyle="--",
         linewidth=1, zorder=1.5, label="λ varies, η = 1: slope 1, then 2",
     )  # fmt: skip
     axes.set_xlabel("λη")
@@ -50,7 +50,7 @@ def _draw_trajectories(axes: Axes) -> None:
     rows = trajectory_gaps(_TRAJECTORY_DECAYS)
     decays = [row.weight_decay for row in rows]
     alone = [SIZE * decay_gap(decay) for decay in decays]
-    blue = COLORS["adamw"]
+    blue = look("adamw").color
     axes.plot(decays, alone, color=NEUTRAL, linewidth=0.9, label="by the decay of the start alone")
     axes.plot(decays, [row.gap for row in rows], "o", color=blue, label="AdamW as it is", gid="gap")
     axes.plot(

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from scalefree.experiments.names import number
-from scalefree.figures.style import COLORS, NEUTRAL, new_figure
+from scalefree.figures.style import NEUTRAL, new_figure
+from scalefree.optimizers import OPTIMIZERS
 from scalefree.theory.adagrad_restarts import STAGES, demonstrate
 from scalefree.theory.hessians import DIMENSION, rotated_hessian, unit_diagonal_condition
 from scalefree.theory.quadratics import CAP, CONDITIONS, ROTATIONS, SCALE_FREE, Count, counts, epsilon_counts
@@ -28,7 +29,7 @@ class _Look(NamedTuple):
 _LOOKS = {
     "gradient descent": _Look("black", "s"),
     "heavy ball": _Look("#777777", "D"),
-    "Adam": _Look(COLORS["adamw"], "o"),
+    "Adam": _Look(OPTIMIZERS["adamw"].color, "o"),
     "sign descent": _Look("#CC79A7", "^"),
     "AdaGrad": _Look("#E69F00", "P"),
 }

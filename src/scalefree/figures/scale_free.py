@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalefree.experiments.names import number
-from scalefree.figures.style import ALPHA, COLORS, LAMBDA, NAMES, NEUTRAL, new_figure
+from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look, new_figure
+from scalefree.optimizers import OPTIMIZERS
 from scalefree.theory.defect_table import DECAY, LR, OURS, Defect, defect_table
 from scalefree.theory.scale_freeness import STEPS
 from scalefree.theory.walk import COORDINATES
@@ -24,7 +25,6 @@ _MARKS: dict[float | None, tuple[str, str, float, bool]] = {
     1e-8: ("eps = 1e-8", "o", 6.0, False),
     None: ("no such eps", "D", 3.6, True),
 }
-_OURS_KEYS = {"AdamW": "adamw", "AdamProx": "adamprox", "Adam-l2": "adaml2", "Adam, metric prox": "adam_metric_prox"}
 
 
 def _mark(defect: float, place: float, eps: float | None, color: str) -> Line2D:
@@ -40,13 +40,12 @@ def _draw_rows(axes: Axes, rows: Sequence[Defect]) -> None:
     least = {name: min(row.defect for row in rows if row.name == name) for name in dict.fromkeys(r.name for r in rows)}
     names = sorted(least, key=lambda name: least[name] > _LARGE)
     for row in rows:
-        color = COLORS.get(_OURS_KEYS.get(row.name, ""), "black") if row.source == OURS else "#333333"
+        color = look(row.name).color if row.name in OPTIMIZERS else "black" if row.source == OURS else "#333333"
         place = names.index(row.name)
         axes.add_line(_mark(max(row.defect, _ZERO), place, row.eps, color))
         if row.defect == 0:
             axes.text(3 * _ZERO, place, "exactly 0", va="center", color=NEUTRAL)
-    ours = rows[0].source == OURS
-    axes.set_yticks(range(len(names)), [NAMES.get(_OURS_KEYS.get(name, ""), name) if ours else name for name in names])
+    axes.set_yticks(range(len(names)), [look(name).label for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="x")

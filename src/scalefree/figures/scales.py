@@ -42,10 +42,11 @@ def plain_log_axis(axes: Axes) -> None:
 
 def difference_axis(
     axes: Axes, which: Literal["x", "y"], values: Iterable[float], threshold: float, equivalence: bool = False
-) -> None:
+) -> bool:
     """An axis for differences that shows `values`, 0 and both thresholds.
 
-    It is linear unless values are many times the limits of an equivalence; then it is logarithmic beyond 1.
+    It is linear unless values are many times the limits of an equivalence; then it is logarithmic beyond 1, and the
+    answer True.
     """
     known = [*values, 0.0, 1.3 * threshold, -1.3 * threshold]
     low, high = min(known), max(known)
@@ -53,7 +54,8 @@ def difference_axis(
     low, high = low - margin, high + margin
     axis = axes.xaxis if which == "x" else axes.yaxis
     limit, scale = (axes.set_xlim, axes.set_xscale) if which == "x" else (axes.set_ylim, axes.set_yscale)
-    if not equivalence or max(-low, high) <= _LINEAR_UP_TO * threshold:
+    logarithmic = equivalence and max(-low, high) > _LINEAR_UP_TO * threshold
+    if not logarithmic:
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     else:
         scale("symlog", linthresh=1, linscale=_LINEAR_PART)
@@ -73,6 +75,7 @@ def difference_axis(
         axis.set_minor_locator(FixedLocator([sign * k * d for sign in (-1, 1) for d in (1, 10) for k in range(2, 10)]))
     axis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
     limit(low, high)
+    return logarithmic
 
 
 def depth_places(depths: Iterable[int]) -> dict[int, float]:

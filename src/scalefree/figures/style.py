@@ -1,7 +1,7 @@
 """What all figures share: the style sheet, what a method looks like, and the page with its title and caption."""
 
 import contextlib
-import textwrap
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,21 @@ from pathlib import Path
 from matplotlib import style as matplotlib_style
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+
+from scalefree import optimizers
+from scalefree.optimizers import Dash, ordered
 
 STYLE_SHEET = Path(__file__).with_name("scalefree.mplstyle")
 
 # Inches: the text width of a one-column paper, so that the font sizes of the sheet are the printed ones.
 WIDTH = 6.5
 CAPTION_SIZE = 7
-_CAPTION_CHARACTERS = 128
 _CAPTION_LINE = 0.125
+# Of the page, a margin left for hinting.
+_CAPTION_WIDTH = 0.97 * WIDTH
 _MARGIN = 0.06
 TITLE_SIZE = 10
 _TITLE_LINE, _LEGEND_LINE = 0.28, 0.19
@@ -34,45 +39,7 @@ STEP_SIZE_LABEL = f"step size {ALPHA}"
 
 NEUTRAL, LIGHT = "#555555", "#dcdcdc"
 
-# Okabe and Ito's palette, distinguishable with every common colour blindness; a marker and a dash beside it.
-COLORS = {
-    "adamw": "#0072B2",
-    "adamprox": "#009E73",
-    "adam_scaled_l2": "#E69F00",
-    "adam_scaled_l2_by_layer": "#E69F00",
-    "adam_scaled_l2_by_network": "#E69F00",
-    "adam_metric_prox": "#CC79A7",
-    "adaml2": "#D55E00",
-}
-MARKERS = {
-    "adamw": "o",
-    "adamprox": "^",
-    "adam_scaled_l2": "P",
-    "adam_scaled_l2_by_layer": "X",
-    "adam_scaled_l2_by_network": "v",
-    "adam_metric_prox": "D",
-    "adaml2": "s",
-}
-Dash = tuple[float, tuple[float, ...]]
-DASHES: dict[str, Dash] = {
-    "adamw": (0, ()),
-    "adamprox": (0, (1.2, 1.2)),
-    "adam_scaled_l2": (0, (3, 1, 1, 1, 1, 1)),
-    "adam_scaled_l2_by_layer": (0, (6, 1, 2, 1)),
-    "adam_scaled_l2_by_network": (0, (1, 2)),
-    "adam_metric_prox": (0, (4, 1, 1, 1)),
-    "adaml2": (0, (5, 1.2)),
-}
 _L2 = "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}"
-NAMES = {
-    "adamw": "AdamW",
-    "adamprox": "AdamProx",
-    "adam_scaled_l2": f"scaled {_L2}",
-    "adam_scaled_l2_by_layer": f"scaled {_L2} by layer",
-    "adam_scaled_l2_by_network": f"scaled {_L2} by network",
-    "adam_metric_prox": "metric prox",
-    "adaml2": _L2,
-}
 
 
 @dataclass(frozen=True)
@@ -90,19 +57,9 @@ BLACK = Look("", "black", "D", (0, ()))
 
 
 def look(method: str) -> Look:
-    """What a method looks like; one that is not known is grey and called by its own word."""
-    return Look(
-        NAMES.get(method, method),
-        COLORS.get(method, NEUTRAL),
-        MARKERS.get(method, "*"),
-        DASHES.get(method, (0, (3, 1))),
-    )
-
-
-def ordered(methods: Iterable[str]) -> list[str]:
-    """Methods in the one order of all figures, whatever the order in which a grid lists them; unknown ones last."""
-    known = list(NAMES)
-    return sorted(set(methods), key=lambda of: (known.index(of) if of in known else len(known), of))
+    """What a method looks like, as the table of optimizers says."""
+    of = optimizers.look(method)
+    return Look(typeset(of.label), of.color, of.marker, of.dash)
 
 
 def typeset(text: str) -> str:
@@ -132,6 +89,29 @@ def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line
     ]
 
 
+@functools.cache
+def _inches(word: str, size: float) -> float:
+    """How wide a word is in the figures' font at a size in points, a space after it included."""
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(size, 72)
+    # 16.16 fixed point, without the hinting that a resolution asks for.
+    return sum(font.load_char(ord(letter)).linearHoriAdvance for letter in f"{word} ") / 65536 / 72
+
+
+def wrapped(text: str, inches: float, size: float = CAPTION_SIZE) -> list[str]:
+    """Lines of a text, none wider than that; a longer word has a line of its own."""
+    lines: list[list[str]] = [[]]
+    room = inches
+    for word in text.split(" "):
+        width = _inches(word, size)
+        if lines[-1] and width > room:
+            lines.append([])
+            room = inches
+        lines[-1].append(word)
+        room -= width
+    return [" ".join(line) for line in lines]
+
+
 def new_figure(
     height: float, title: str, caption: str, entries: Sequence[Artist] = (), legend_columns: int = 6
 ) -> Figure:
@@ -140,7 +120,7 @@ def new_figure(
     Panels are laid out by Matplotlib's constrained layout in the space that the rest leaves; `entries` are labelled
     artists for the legend.
     """
-    lines = textwrap.wrap(typeset(caption), _CAPTION_CHARACTERS, break_long_words=False, break_on_hyphens=False)
+    lines = wrapped(typeset(caption), _CAPTION_WIDTH)
     below = len(lines) * _CAPTION_LINE + 2 * _MARGIN
     above = _TITLE_LINE + _LEGEND_LINE * -(-len(entries) // legend_columns)
     total = below + height + above

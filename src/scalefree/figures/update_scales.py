@@ -7,11 +7,11 @@ from scalefree.figures.by_depth import CORNERS, points_by_depth
 from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.histograms import (
-    UPDATE_SCALE_LABEL,
     draw_histogram,
     histogram_of,
     measured_when,
     update_scale_axis,
+    update_scale_label,
 )
 from scalefree.figures.style import look, new_figure
 
@@ -59,12 +59,12 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
             if reference is not None and method != "adamw":
                 draw_histogram(axes, reference, look("adamw").color, look("adamw").dash, fill=False)
             told_of = {name: scalars(of[method], "update_scale", key) for name, key in _SCALARS.items()}
-            lines = [cell_name(of[method]), *(f"{name} {value.mean:.2g}" for name, value in told_of.items() if value)]
+            lines = [cell_name(of[method]), *(f"{name} {value.mean:.2f}" for name, value in told_of.items() if value)]
             axes.text(0.16, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7, linespacing=1.1)
             axes.set_ylim(0, 1.45 * highest)
             if place == 0:
                 axes.set_title(look_of.label)
             if place == len(points) - 1:
-                axes.set_xlabel(UPDATE_SCALE_LABEL)
+                axes.set_xlabel(update_scale_label([method]))
         row[0].set_ylabel(f"depth {depth}\nshare")
     return {entry.name: figure}

@@ -20,26 +20,33 @@ class SweepUnfinished(Exception):
         self.missing = missing
 
 
+def _is_done(config: RunConfig) -> bool:
+    try:
+        return Store(config.results_dir).result(run_name(config)) is not None
+    except RecordError:  # that run will say so
+        return False
+
+
 def _needs_cuda(config: RunConfig) -> bool:
     """Whether it cannot be trained elsewhere, and is not done."""
-    if config.device != "cuda" and config.precision != "tf32":
-        return False
-    try:
-        return Store(config.results_dir).result(run_name(config)) is None
-    except RecordError:  # that run will say so
-        return True
+    return (config.device == "cuda" or config.precision == "tf32") and not _is_done(config)
 
 
 def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
     """Refuse runs that this machine cannot train, so that none is refused after others were trained.
 
-    On a cluster only the nodes know their devices and data. Runs that are done need no device.
+    On a cluster only the nodes know their devices and data. Runs that are done need no device, and no optimizer.
 
     Raises:
-        ConfigError: a store that cannot be; here also a device or an image folder that is not there.
+        ConfigError: a store that cannot be, or an optimizer that cannot train; here also a device or an image folder
+            that is not there.
     """
     for results_dir in {config.results_dir for config in configs}:
         check_results_dir(results_dir)
+    if named := [of for of in configs if of.optimizer.target is not None and not _is_done(of)]:
+        from scalefree.training.chosen_optimizer import check_optimizers  # torch takes seconds
+
+        check_optimizers(config.optimizer for config in named)
     if not isinstance(settings, LocalSettings):
         return
     if asked := {(config.device, config.precision) for config in configs if _needs_cuda(config)}:

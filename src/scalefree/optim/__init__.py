@@ -33,6 +33,6 @@ At lambda = 0 the five are one algorithm, bit for bit. Read on in `rules` (the e
 makes them torch optimizers) and `schedules` (eta).
 """
 
-from scalefree.optim.adam_family import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
+from scalefree.optim.adam_family import RULES, AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 
-__all__ = ["AdamL2", "AdamMetricProx", "AdamProx", "AdamScaledL2", "AdamW"]
+__all__ = ["RULES", "AdamL2", "AdamMetricProx", "AdamProx", "AdamScaledL2", "AdamW"]

@@ -49,9 +49,11 @@ class AdamFamily(Optimizer):
     buffers: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     # The buffer that is the second moment of the loss's gradient alone, None where the decay is mixed into all of them.
     loss_second_moment: ClassVar[str | None] = "exp_avg_sq"
-    # p, the update without its step size; and each coordinate's own decay in units of lambda eta.
+    # p, the update without its step size; and each coordinate's own decay in units of lambda eta, None if not known.
     direction: ClassVar[Reading] = staticmethod(rules.direction)
-    effective_decay: ClassVar[Reading]
+    effective_decay: ClassVar[Reading | None] = None
+    # Whether a rule needs no more than coordinates, and no layer's shape: then all of them may lie in one vector.
+    elementwise: ClassVar[bool] = True
     # Whether the decay is lambda eta whatever the gradients are, so that eta must stay in [0, 1].
     decays_by_eta: ClassVar[bool] = False
 
@@ -257,6 +259,12 @@ class AdamScaledL2(AdamFamily):
         for group in self.param_groups:
             group.setdefault("granularity", granularity)
             _refuse_bad_group(group)
+
+
+# By the key that says so on the command line, which is the rule's own name; `scalefree.optimizers` has a row for each.
+RULES: dict[str, type[AdamFamily]] = {
+    of.rule.__name__: of for of in (AdamL2, AdamW, AdamProx, AdamMetricProx, AdamScaledL2)
+}
 
 
 class _Group(dict[str, Any]):

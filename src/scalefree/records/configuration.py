@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
+from scalefree.config import OPEN, ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
 from scalefree.records.identity import identity_of_values, run_identity
 from scalefree.records.printable import printable, shown
 
@@ -14,7 +14,7 @@ UNKNOWN_ROOT = "unknown"
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and f"{prefix}{key}" not in OPEN:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -1,7 +1,9 @@
 """Which run is this: a hash of the scientific part of its configuration, and a readable slug."""
 
+import copy
 import hashlib
 import json
+import re
 from typing import Any
 
 from scalefree.config import MACHINE_KEYS, DenseNetConfig, ResNetConfig, RunConfig, to_dict
@@ -9,6 +11,9 @@ from scalefree.config import MACHINE_KEYS, DenseNetConfig, ResNetConfig, RunConf
 # Raise an architecture's when the meaning of its configurations changes, so that old records are never taken for new
 # ones; where nothing is said it is 1. DenseNet's linear layer was Kaiming-normal in format 1.
 IDENTITY_FORMATS = {"densenet": 2}
+
+# Characters of an optimizer's own arguments in a run's name.
+MOST_OF_ARGUMENTS = 64
 
 # Keys that runs did not always have, and what each meant before: at these values they are no part of the hash, so that
 # older records keep their identities. The first value is the one that such a record is given when it is read.
@@ -18,6 +23,9 @@ ADDED: dict[str, tuple[Any, ...]] = {
     "optimizer.granularity": ("coordinate",),
     "optimizer.decay_unbalance": (0.0,),
     "training.gradient_unbalance": (0.0,),
+    "optimizer.target": (None,),
+    "optimizer.arguments": ({},),
+    "optimizer.decay": ("own",),
 }
 
 
@@ -43,6 +51,15 @@ def _one_zero(value: Any) -> Any:
     return value + 0.0 if isinstance(value, float) else value
 
 
+def _as_floats(value: Any) -> Any:
+    """The values with 5 written 5.0: no declared type says which of the two it is; above 2^53 no run has any."""
+    if isinstance(value, dict):
+        return {key: _as_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(inner) for inner in value]
+    return float(value) if type(value) is int and abs(value) <= 2**53 else value
+
+
 def scientific_config(config: RunConfig) -> dict[str, Any]:
     """The configuration without the machine keys, as plain JSON values."""
     values: dict[str, Any] = _one_zero(to_dict(config))
@@ -61,7 +78,7 @@ def with_added_keys(values: dict[str, Any]) -> dict[str, Any]:
     completed = _copied(values)
     for key, before in ADDED.items():
         node, leaf = _parent(completed, key)
-        node.setdefault(leaf, before[0])
+        node.setdefault(leaf, copy.deepcopy(before[0]))
     return completed
 
 
@@ -76,6 +93,8 @@ def identity_of_values(values: dict[str, Any], identity_format: int | None = Non
         node, leaf = _parent(hashed, key)
         if leaf in node and node[leaf] in before:
             del node[leaf]
+    if "arguments" in hashed["optimizer"]:
+        hashed["optimizer"]["arguments"] = _as_floats(hashed["optimizer"]["arguments"])
     if identity_format is None:
         identity_format = IDENTITY_FORMATS.get(values["model"]["name"], 1)
     canonical = json.dumps([identity_format, hashed], sort_keys=True, separators=(",", ":"))
@@ -131,9 +150,26 @@ def model_label(config: RunConfig) -> str:
 
 
 def optimizer_label(config: RunConfig) -> str:
-    """`adamw`, `adam_scaled_l2_by_layer`: the rule in one word, without step size and decay."""
-    granularity = config.optimizer.granularity
-    return config.optimizer.name + ("" if granularity == "coordinate" else f"_by_{granularity}")
+    """`adamw`, `adam_scaled_l2_by_layer`, `NAdam`: the rule in one word, without step size and decay."""
+    optimizer = config.optimizer
+    if optimizer.target is not None:
+        return optimizer.target.rpartition(".")[2]
+    return optimizer.name + ("" if optimizer.granularity == "coordinate" else f"_by_{optimizer.granularity}")
+
+
+def _argument(name: str, value: Any) -> str:
+    """`momentum_decay4e-3`, `betas0.9_0.99`: an argument as a part of a file's name."""
+
+    def text(node: Any) -> str:
+        if isinstance(node, dict):
+            return "_".join(f"{key}{text(inner)}" for key, inner in sorted(node.items()))
+        if isinstance(node, list):
+            return "_".join(map(text, node))
+        if isinstance(node, int | float) and not isinstance(node, bool):
+            return f"{node:g}" if 0.01 <= abs(node) < 1e4 else _number(node)
+        return str(node).lower() if isinstance(node, bool) else str(node)
+
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name + text(value))
 
 
 def _label(config: RunConfig, *seed: str) -> str:
@@ -160,6 +196,12 @@ def _label(config: RunConfig, *seed: str) -> str:
         parts.append(config.precision)
     if config.replica:
         parts.append(f"replica{config.replica}")
+    if config.optimizer.decay != "own":
+        parts.append(f"decay_{config.optimizer.decay}")
+    # Names of files have limits, and the hash tells the rest.
+    arguments = "-".join(_argument(*item) for item in sorted(config.optimizer.arguments.items()))
+    if arguments:
+        parts.append(arguments[:MOST_OF_ARGUMENTS])
     return "-".join(parts)
 
 

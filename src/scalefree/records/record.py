@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scalefree.config import ConfigError, RunConfig
+from scalefree.optimizers import BY_DIRECTION, OPTIMIZERS
 from scalefree.records.checksums import document_checksum
 from scalefree.records.configuration import config_of_values
 from scalefree.records.identity import identities_of_values, run_identity, run_label, with_added_keys
@@ -63,6 +64,7 @@ class Record:
         fingerprints: of each data split, independent of the order of its images.
         final_metrics: scalars of the last epoch; `final_test_error` in [0, 1], None unless completed.
         update_scale: scalars of the last measured update scales by layer group (`network` is all of them).
+        update: what the update scales are the sizes of; earlier versions' records do not say it, and mean the first.
         effective_decay: likewise of each coordinate's own decay, in units of lambda eta, with the `drown_out_share`;
             empty without decay.
         split_sizes: images in each split; empty in records of earlier versions.
@@ -84,6 +86,7 @@ class Record:
     parameters: int = 0
     effective_decay: dict[str, dict[str, float]] = field(default_factory=dict)
     split_sizes: dict[str, int] = field(default_factory=dict)
+    update: str = BY_DIRECTION
     array_checksums: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -151,6 +154,8 @@ def _check_result(record: Record, config: RunConfig) -> None:
     _check_fingerprints(record, config)
     if "wall_seconds" not in record.timing:
         raise ValueError("timing has no wall_seconds")
+    if record.update != (expected := OPTIMIZERS[config.optimizer.name].update):
+        raise ValueError(f"its update is {record.update}, and its optimizer's {expected}")
     if record.parameters < 1:
         raise ValueError("parameters is 0")
     if record.outcome.status == "completed":

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.config import MOST_NESTED
+from scalefree.optimizers import BY_CHANGE, BY_DIRECTION
 from scalefree.records.printable import shown
 
 RECORD_FORMAT = 1
@@ -197,7 +199,7 @@ DOCUMENT: dict[str, Check] = {
     # As long as a file system lets a directory's name be.
     "name": text(255),
     # Checked as a configuration: `records/configuration.py`.
-    "config": mapping({}, plain(2)),
+    "config": mapping({}, plain(2 + MOST_NESTED)),
     "outcome": mapping(
         {"status": one_of("completed", "diverged", "failed"), "step": whole(0), "reason": text(100_000)}
     ),
@@ -219,6 +221,7 @@ DOCUMENT: dict[str, Check] = {
         }
     ),
     "update_scale": mapping({}, mapping(SCALARS), GROUP),
+    "update": one_of(BY_DIRECTION, BY_CHANGE),
     "effective_decay": mapping({}, mapping(SCALARS), GROUP),
     "timing": mapping({"wall_seconds": SECONDS, "images_per_second": Number(0, 1e12)}),
     "parameters": whole(0),

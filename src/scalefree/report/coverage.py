@@ -30,17 +30,21 @@ def _row(title: str, of: Coverage) -> Html:
 def coverage_section(
     experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record], runs: Sequence[Run]
 ) -> Html:
-    """A row an experiment that the profile has cells of, and what all of them need together."""
+    """A row per experiment that the profile has cells of, what all of them need together, and what has to wait."""
     asked = [experiment for experiment in experiments if experiment.cells]
     if not asked:
         return element("p", "The profile has no cells.")
-    left_out = [experiment.name for experiment in experiments if not experiment.cells]
+    left_out = [experiment.name for experiment in experiments if not experiment.cells and not experiment.waiting]
+    waiting = {experiment.name: len(experiment.waiting) for experiment in experiments if experiment.waiting}
     needed = [run for run in runs if run.experiments]
     done = sum(run.is_evidence for run in needed)
     summary = (
         f"{count(len(needed), 'different run')}, {done:,} done; one that several experiments share counts in each row. "
         "Time left is for one run after another, at the pace of this store's own records."
     )
+    if waiting:
+        of_each = ", ".join(f"{name} ({number:,})" for name, number in waiting.items())
+        summary += f" Runs that wait until their step sizes and decays have been chosen: {of_each}."
     if left_out:
         summary += f" The profile leaves out {', '.join(left_out)}."
     rows = [_row(experiment.title, coverage(experiment, store, records)) for experiment in asked]

@@ -70,7 +70,7 @@ def _figure(picture: Picture) -> Html:
 
 
 def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Entry, Sequence[Picture]]]) -> Html:
-    """Every figure's pages with their captions, a sentence about those without records, and the theory's."""
+    """Every figure's pages with their captions, a sentence about those that show nothing yet, and the theory's."""
     parts: list[Html] = []
     missing: list[str] = []
     for entry, pictures in drawn:
@@ -80,7 +80,7 @@ def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Entry, Sequ
         else:
             missing.append(entry.name)
     if missing:
-        parts.append(element("p", f"No records yet, so no figure of {', '.join(missing)}.", class_="note"))
+        parts.append(element("p", f"Nothing to show yet, so no figure of {', '.join(missing)}.", class_="note"))
     if theory:
         parts += [element("h3", "Theory: computed, the same under every profile"), *map(_figure, theory)]
     return join(parts)

@@ -60,6 +60,8 @@ def _data(record: Record) -> str:
     parts = [dataset["name"]]
     if dataset["per_class"] is not None:
         parts.append(f"{dataset['per_class']} images a class")
+    if dataset.get("resolution") is not None:
+        parts.append(f"at {dataset['resolution']}x{dataset['resolution']}")
     if dataset["validation_fraction"]:
         parts.append(f"{100 * dataset['validation_fraction']:g} % held out")
     # Folders are told apart by nothing but their content.

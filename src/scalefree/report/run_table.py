@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scalefree.experiments.names import OPTIMIZERS, number
+from scalefree.experiments.names import number
+from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, look, method, ordered
 from scalefree.records.record import last_line
 from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
@@ -56,7 +57,7 @@ def _row(run: Run) -> Html:
         _status(run),
         _error(record.test_error if record is not None and is_result else None),
         _error(record.validation_error if record is not None and is_result else None),
-        OPTIMIZERS[optimizer["name"]],
+        look(method(optimizer)).label,
         number_cell(number(optimizer["lr"]), optimizer["lr"]),
         number_cell(number(optimizer["weight_decay"]), optimizer["weight_decay"]),
         number_cell(str(model["depth"]), model["depth"]),
@@ -64,7 +65,7 @@ def _row(run: Run) -> Html:
         number_cell(str(config["seed"]), config["seed"]),
         element("td", " ".join(run.experiments) or "none of this profile", class_="experiments"),
         # What the selects compare with.
-        data_optimizer=optimizer["name"],
+        data_optimizer=method(optimizer),
         data_depth=model["depth"],
         data_bn=BATCH_NORM[model["batch_norm"]],
         data_status=run.state,
@@ -82,11 +83,12 @@ def _controls(runs: Sequence[Run]) -> Html:
     """Hidden until the script is there to answer them."""
     field = element("input", type="search", name="filter", placeholder="words in any column", autocomplete="off")
     present = {run.state for run in runs}
+    methods = ordered(method(run.config["optimizer"]) for run in runs)
     norms = {BATCH_NORM[run.config["model"]["batch_norm"]] for run in runs}
     return element(
         "form",
         element("label", element("span", "Filter"), field, class_="wide"),
-        _select("optimizer", "Optimizer", sorted({run.config["optimizer"]["name"] for run in runs}), OPTIMIZERS),
+        _select("optimizer", "Optimizer", methods, {of: look(of).label for of in methods}),
         _select("depth", "Depth", sorted({run.config["model"]["depth"] for run in runs})),
         _select("bn", "BatchNorm", sorted(norms), {"yes": "with", "no": "without"}),
         _select("status", "Status", sorted(present)),
@@ -101,9 +103,11 @@ def run_table(runs: Sequence[Run]) -> Html:
     """All runs, one a row, with links to their records relative to RESULTS/report/."""
     if not runs:
         return element("p", "The profile needs no runs and the store holds none.")
+    one = ", ".join(row.label for row in OPTIMIZERS.values() if row.without_decay == ADAM)
     note = (
-        "At decay 0 the optimizers are one algorithm: their cells share one run, listed as AdamW. A link opens the "
-        "record in the store that this page lies in. A heading sorts; the page's address keeps what is shown."
+        f"At decay 0 {one} are one algorithm: their cells share one run, listed as {OPTIMIZERS[TRAINS_ADAM].label}. A "
+        "link opens the record in the store that this page lies in. A heading sorts; the page's address keeps what is "
+        "shown."
     )
     heads = [
         element("th", element("button", head, type="button"), scope="col", data_key=key)

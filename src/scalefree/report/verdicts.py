@@ -15,13 +15,14 @@ DECISIONS: dict[Decision, str] = {
     "inconclusive": "inconclusive",
     "not judged": "unjudged",
 }
-HEADS = ("Claim", "Verdict", "Statistic", "Measured", "95 % interval", "Reason")
+HEADS = ("Claim", "Verdict", "Statistic", "Measured", "95 % interval", "Holm", "Reason")
 RULE = (
-    "Statistics and thresholds were fixed beforehand (docs/analysis_plan.md). An effect is supported when its whole "
+    "Statistics and thresholds are those of docs/analysis_plan.md. An effect is supported when its whole "
     "95 % interval lies on the claim's side of the threshold, negligible when it lies between minus and plus the "
     "threshold, contradicted when it lies beyond 0 on the other side, and else inconclusive; an equivalence is "
     "supported when the 90 % interval lies within its limits. Errors are test errors in points (hundredths), paired by "
-    "seed; a run that diverged counts as 100."
+    "seed; a run that diverged counts as 100. Planned: fixed before the runs that judge it, at cells that other seeds "
+    "chose; everything else is exploratory. Holm: p after correction for all planned claims of the page."
 )
 
 
@@ -38,7 +39,8 @@ def _item(verdict: Verdict) -> Html:
     if verdict.interval is not None:
         found += f" (95 % interval {ends(verdict.interval, verdict)})"
     found = verdict.reason if verdict.effect is None else f"{found}: {verdict.reason}"
-    claim = f"{verdict.question.claim} ({verdict.where})" if verdict.where else verdict.question.claim
+    kind = "" if verdict.planned else ", exploratory"
+    claim = f"{verdict.question.claim} ({verdict.where}{kind})" if verdict.where else verdict.question.claim
     link = element("a", verdict.question.number, href=f"#claim-{verdict.place}", class_="place")
     return element("li", link, element("div", claim, element("span", found, class_="found")))
 
@@ -60,12 +62,11 @@ def headline(verdicts: Sequence[Verdict]) -> Html:
 
 def _reason(verdict: Verdict) -> Html:
     """The reason, and behind a click what it rests on."""
-    kind = "" if not verdict.where else "Planned; " if verdict.planned else "Exploratory; "
-    notes = [element("p", f"{kind}{verdict.scope}")]
-    tests = {"Holm": verdict.adjusted, "signed rank": verdict.measured.signed_rank}
-    known = ", ".join(f"p = {p_value(p)} ({name})" for name, p in tests.items() if p is not None)
-    if known:
-        notes.append(element("p", known))
+    notes = [element("p", verdict.scope)]
+    if verdict.measured.narrow is not None:
+        notes.append(element("p", f"90 % interval {ends(verdict.measured.narrow, verdict)}"))
+    if verdict.measured.signed_rank is not None:
+        notes.append(element("p", f"signed rank: p = {p_value(verdict.measured.signed_rank)}"))
     if verdict.notes:
         notes.append(element("ul", *(element("li", note) for note in verdict.notes)))
     return element("td", verdict.reason, element("details", element("summary", "Evidence"), *notes), class_="reason")
@@ -77,7 +78,8 @@ def _row(verdict: Verdict) -> Html:
     if interval is not None:
         about = element("span", f"n = {interval.n} {interval.of}, {interval.method}", class_="note")
         drawn = join([ends(interval, verdict), about])
-    where = element("span", verdict.where or "computed", class_="note")
+    kind = "planned" if verdict.planned else "exploratory"
+    where = element("span", f"{verdict.where}, {kind}" if verdict.where else "computed", class_="note")
     return row(
         element("td", element("strong", f"{question.number} "), question.claim, where, class_="claim"),
         _badge(verdict.verdict),
@@ -89,6 +91,7 @@ def _row(verdict: Verdict) -> Html:
         ),
         element("td", _measured(verdict), class_="effect"),
         element("td", drawn, class_="interval"),
+        element("td", p_value(verdict.adjusted), class_="number"),
         _reason(verdict),
         id=f"claim-{verdict.place}",
     )

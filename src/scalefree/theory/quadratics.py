@@ -43,7 +43,7 @@ SCHEDULES = ((CAP, 1.0), (1000, 1e-6), (200, 1e-6), (50, 1e-6))  # steps, last l
 CONDITIONS = tuple(10.0**k for k in range(9))
 ROTATIONS = (0, 1, 2)  # seeds
 
-# Scale-free rules, called with (params, lr=1.0). Adam is without decay, where the four rules are one.
+# Scale-free rules, called with (params, lr=1.0). Adam is without decay, where our rules are one.
 SCALE_FREE: dict[str, Callable[..., Optimizer]] = {
     "Adam": partial(AdamW, eps=0.0),
     "sign descent": partial(AdamW, eps=0.0, betas=(0.0, 0.0)),

@@ -1,15 +1,23 @@
 """What tells runs apart, in the few characters that a list has room for."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
 # A run's slug is its words joined by dashes; the dash of an exponent (`lr2e-3`) joins none.
 _DASH = re.compile(r"-(?!\d)")
 # In the order in which a list shows them: the optimizer, its decay and step size, all else, the seed.
-_ORDER = (re.compile(r"adam.*"), re.compile(r"wd\d.*"), re.compile(r"lr\d.*"), re.compile(r"(?!seed\d).*"))
+_ORDER = (re.compile(r"wd\d.*"), re.compile(r"lr\d.*"), re.compile(r"(?!seed\d).*"))
 
 
-def _place(word: str) -> int:
+def _optimizer(words: Sequence[str]) -> str:
+    """The word before the step size."""
+    return next((before for before, word in itertools.pairwise(words) if _ORDER[1].fullmatch(word)), "")
+
+
+def _place(word: str, optimizer: str) -> int:
+    if word == optimizer:
+        return -1
     return next((place for place, pattern in enumerate(_ORDER) if pattern.fullmatch(word)), len(_ORDER))
 
 
@@ -27,6 +35,7 @@ def labels(slugs: Sequence[str]) -> list[str]:
     shared = set.intersection(*map(set, split)) if split else set()
     found = []
     for words in split:
+        optimizer = _optimizer(words)
         telling = [word for word in words if word not in shared] or words
-        found.append(" ".join(map(_short, sorted(telling, key=_place))))
+        found.append(" ".join(map(_short, sorted(telling, key=lambda word: _place(word, optimizer)))))
     return found

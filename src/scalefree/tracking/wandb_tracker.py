@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scalefree.config import RunConfig
 from scalefree.measure import QUANTITIES, Bins, Distribution
 from scalefree.records import Record, cell_identity, cell_slug, run_identity, scientific_config
+from scalefree.records.identity import optimizer_label
 from scalefree.tracking.deadline import NoAnswer, within
 from scalefree.tracking.metrics import CURVES
 from scalefree.tracking.sessions import sessions
@@ -103,7 +104,7 @@ class WandbTracker:
             id=run_identity(self.config),
             name=self.name,
             group=tracking.group,
-            job_type=self.config.optimizer.name,
+            job_type=optimizer_label(self.config),
             tags=tracking.tags or None,
             config={
                 **scientific_config(self.config),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from scalefree.data.augmentation import EpochPlan
+from scalefree.optim.adam_family import AdamFamily
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
@@ -73,6 +74,7 @@ class CapturedSteps:
 
     def _settle_optimizer(self) -> None:
         """Step size and decay as tensors, which a graph reads anew at every replay, and moments that exist already."""
+        assert isinstance(self.task.optimizer, AdamFamily)
         for group in self.task.optimizer.param_groups:
             for name in ("lr", "weight_decay"):
                 group[name] = torch.as_tensor(group[name], dtype=torch.float64, device=self.task.device)

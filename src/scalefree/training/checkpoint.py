@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from scalefree.files import atomic_write
 from scalefree.measure import Distribution
+from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.schedules import SCHEDULES, set_eta
 from scalefree.records.environment import build_of
+from scalefree.training import any_torch
 from scalefree.training.task import Task
 
 # Raise it when the content, or the order of the flat vector, changes.
 CHECKPOINT_FORMAT = 4
+# Of a torch optimizer's groups, what the configuration and the schedule alone decide.
+CONFIGURED = ("lr", "initial_lr", "weight_decay")
 KEYS = {"format", "identity", "flat", "model", "optimizer", "loss_second_moment", "progress"}
 
 
@@ -143,7 +148,7 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
     content = {
         "format": CHECKPOINT_FORMAT,
         "identity": identity,
-        "flat": None if task.flat is None else str(task.flat.memory_format),
+        "flat": None if task.layout is None else str(task.layout),
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
         "loss_second_moment": [] if task.loss_second_moment is None else task.loss_second_moment.u,
@@ -180,8 +185,10 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _groups(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{k: _plain(v) for k, v in group.items() if k != "params"} for group in state["param_groups"]]
+def _configured(optimizer: Optimizer, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the configuration decides of each group of parameters; others than ours may keep what they learn there."""
+    ours = isinstance(optimizer, AdamFamily)
+    return [{k: v for k, v in group.items() if (k != "params" if ours else k in CONFIGURED)} for group in groups]
 
 
 def _check_progress(progress: Progress, task: Task) -> None:
@@ -201,20 +208,23 @@ def _check_progress(progress: Progress, task: Task) -> None:
 def _check_optimizer(state: Mapping[str, Any], progress: Progress, task: Task) -> None:
     """Raises ValueError: another step size, decay and so on than the configuration has at this epoch, or its moments
     are not those of these parameters after so many steps."""
-    set_eta(task.optimizer, SCHEDULES[task.config.schedule.name](progress.epoch, task.config.training.epochs))
-    ours, theirs = _groups(task.optimizer.state_dict()), _groups(state)
+    optimizer = task.optimizer
+    set_eta(optimizer, SCHEDULES[task.config.schedule.name](progress.epoch, task.config.training.epochs))
+    ours, theirs = (_configured(optimizer, of["param_groups"]) for of in (optimizer.state_dict(), state))
     if len(ours) != len(theirs):
         raise ValueError(f"{len(theirs)} groups of parameters, not {len(ours)}")
     for mine, saved in zip(ours, theirs, strict=True):
         for key in sorted(mine.keys() | saved.keys()):
-            if mine.get(key) != saved.get(key):
-                raise ValueError(f"its optimizer has {key}={saved.get(key)}, and the configuration {mine.get(key)}")
-    parameters = [p for group in task.optimizer.param_groups for p in group["params"]]
+            if (of := _plain(saved.get(key))) != (expected := _plain(mine.get(key))):
+                raise ValueError(f"its optimizer has {key}={of}, and the configuration {expected}")
+    if not isinstance(optimizer, AdamFamily):
+        return
+    parameters = task.optimized()
     taken = progress.epoch * len(task.batches) + progress.step
     for index, moments in state["state"].items():
         if moments["step"] != taken:
             raise ValueError(f"its optimizer has taken {moments['step']:g} steps, and the run {taken}")
-        for name in task.optimizer.buffers:
+        for name in optimizer.buffers:
             if moments[name].shape != parameters[index].shape:
                 raise ValueError(f"{name} of shape {tuple(moments[name].shape)}")
 
@@ -233,18 +243,18 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
     content = _read(path, task.device)
     if content["identity"] != identity:
         raise CheckpointError(f"{path} belongs to the run {content['identity']}, not to {identity}; remove it")
-    if (content["flat"] is None) != (task.flat is None):
+    if (content["flat"] is None) != (task.layout is None):
         runner = "fast" if content["flat"] else "plain"
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
-    if task.flat is not None and content["flat"] != str(task.flat.memory_format):
+    if task.layout is not None and content["flat"] != str(task.layout):
         raise CheckpointError(f"{path} was saved on another kind of device; go on there, or remove it to start afresh")
     try:
         progress = Progress(**{**content["progress"], "not_finite": NotFinite(**content["progress"]["not_finite"])})
         _check_progress(progress, task)
         _check_optimizer(content["optimizer"], progress, task)
-        configured = [{k: v for k, v in group.items() if k != "params"} for group in task.optimizer.param_groups]
+        configured = _configured(task.optimizer, task.optimizer.param_groups)
         task.model.load_state_dict(content["model"])
-        task.optimizer.load_state_dict(content["optimizer"])
+        any_torch.restore(task.optimizer, content["optimizer"])
         if task.loss_second_moment is not None:
             torch._foreach_copy_(task.loss_second_moment.u, content["loss_second_moment"])
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:

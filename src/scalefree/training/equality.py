@@ -15,6 +15,7 @@ from torch import Tensor
 
 from scalefree.config import RunConfig
 from scalefree.data import Dataset
+from scalefree.optim.adam_family import AdamFamily
 from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import autocast
 from scalefree.training.task import Task, build_task
@@ -80,6 +81,7 @@ def _buffers(task: Task) -> dict[str, Tensor]:
 
 def _moments(task: Task) -> list[dict[str, Tensor]]:
     """Every buffer of the optimizer, and u where the task keeps it, by the names of the model's parameters."""
+    assert isinstance(task.optimizer, AdamFamily)
     states = [task.optimizer.state[p] for p in task.optimized()]
     kept = [[state[name] for state in states] for name in task.optimizer.buffers]
     if task.loss_second_moment is not None:
@@ -102,6 +104,7 @@ def _copy(task: Task, to: Task) -> None:
 
 def _settle(task: Task) -> None:
     """Moments that exist, and are zero."""
+    assert isinstance(task.optimizer, AdamFamily)
     for group in task.optimizer.param_groups:
         for p in group["params"]:
             p.grad = torch.zeros_like(p)

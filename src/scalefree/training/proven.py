@@ -21,6 +21,7 @@ from scalefree.config import RunConfig
 from scalefree.data import Dataset
 from scalefree.files import atomic_write
 from scalefree.paths import user_cache
+from scalefree.training.chosen_optimizer import is_elementwise
 from scalefree.training.device import describe, driver
 from scalefree.training.equality import distances
 
@@ -109,8 +110,8 @@ def why_not(config: RunConfig, dataset: Dataset, device: torch.device) -> str:
 
 
 def asks(config: RunConfig, device: torch.device) -> bool:
-    """Whether a run would use a path that this machine has to prove: graphs on CUDA."""
-    return device.type == "cuda" and config.runner != "plain"
+    """Whether a run would use a path that this machine has to prove: graphs on CUDA, which only our rules have."""
+    return device.type == "cuda" and config.runner != "plain" and is_elementwise(config.optimizer)
 
 
 def proven(config: RunConfig, dataset: Dataset, device: torch.device) -> RunConfig:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
 from scalefree.measure import histogram_arrays
+from scalefree.optimizers import OPTIMIZERS
 from scalefree.records import (
     Outcome,
     Record,
@@ -29,6 +30,7 @@ from scalefree.records import (
 from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
+from scalefree.training.chosen_optimizer import check_optimizers
 from scalefree.training.device import choose_device, describe, keep_freed_memory, set_precision
 from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
@@ -92,6 +94,7 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
         fingerprints=task.dataset.fingerprints,
         final_metrics=_final_metrics(outcome, progress),
         update_scale=progress.last_scalars("update_scale"),
+        update=OPTIMIZERS[config.optimizer.name].update,
         effective_decay=progress.last_scalars("effective_decay"),
         split_sizes={name: len(split) for name, split in task.dataset.splits.items()},
         timing={"wall_seconds": wall_seconds, "images_per_second": images / seconds if seconds else 0.0},
@@ -178,6 +181,7 @@ def run(config: RunConfig) -> Finished:
     # What an image folder holds is part of its runs' identity; all others are known without their data.
     if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:
         return found
+    check_optimizers([config.optimizer])
     set_precision(config.precision, choose_device(config.device))
     keep_freed_memory()
     dataset = load_data(config.dataset)

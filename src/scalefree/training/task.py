@@ -4,30 +4,24 @@ import functools
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from scalefree.config import DatasetConfig, DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.data import Dataset, TrainBatches, load_dataset
 from scalefree.measure import QUANTITIES, Distribution, drown_out_shares, measure
 from scalefree.models import densenet_bc, layer_groups, resnet
-from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.rules import Reading
 from scalefree.seeds import generator
 from scalefree.training.batch_norm import use_exact_batch_norm
+from scalefree.training.chosen_optimizer import build_optimizer, is_elementwise
 from scalefree.training.flat import FlatParameters
-from scalefree.training.layers import GradientMultipliers, LossSecondMoment, layer_factors
+from scalefree.training.layers import GradientMultipliers, LossSecondMoment
 from scalefree.training.native import use_native_convolutions, use_residual_kernels
-
-OPTIMIZERS = {
-    "adaml2": AdamL2,
-    "adamw": AdamW,
-    "adamprox": AdamProx,
-    "adam_metric_prox": AdamMetricProx,
-    "adam_scaled_l2": AdamScaledL2,
-}
 
 
 @dataclass
@@ -35,28 +29,32 @@ class Task:
     """A model on its device, its optimizer and its batches.
 
     Attributes:
-        flat: the buffer that holds all parameters under the fast runners; None under the plain one, where the
-            optimizer works on the list of layers.
+        layout: of images and weights under the fast runners, None under the plain one.
+        flat: the buffer that holds all parameters under the fast runners; None under the plain one and for torch's
+            optimizers, which work on the list of layers.
         native: the source of our own convolutions where the model uses them: conv3x3.c or residual.cu.
         gradient_multipliers: the layers' own loss multipliers, None where there are none.
-        loss_second_moment: u, where there is decay and the optimizer does not keep it itself.
+        loss_second_moment: u, where it is measured and the optimizer does not keep it itself.
         forward: the model, compiled where the runner says so.
         step: the optimizer's step, compiled likewise.
+        before: the parameters before a step that is measured, where only their change tells what it did.
     """
 
     config: RunConfig
     device: torch.device
     dataset: Dataset
     model: nn.Module
-    optimizer: AdamFamily
+    optimizer: Optimizer
     batches: TrainBatches
     groups: dict[str, list[str]]
+    layout: torch.memory_format | None
     flat: FlatParameters | None
     native: str | None
     gradient_multipliers: GradientMultipliers | None
     loss_second_moment: LossSecondMoment | None
     forward: Callable[[Tensor], Tensor]
-    step: Callable[[], None]
+    step: Callable[[], Any]
+    before: list[Tensor] | None = None
 
     def zero_grad(self) -> None:
         """Forget the last step's gradients, where that step has not done so by gathering them."""
@@ -87,11 +85,11 @@ class Task:
     def measure(self, eta: float) -> dict[str, Distribution]:
         """What the last step did, under the schedule's eta: distributions by `<quantity>/<layer group>`."""
         values: dict[str, Mapping[str, Tensor]] = {
-            "update_scale": {name: eta * p for name, p in self.directions().items()},
+            "update_scale": self._updates(eta),
             "gradient": self.gradients(),
             "parameter": dict(self.model.named_parameters()),
         }
-        if self.config.optimizer.weight_decay:
+        if self.tells_decay:
             values["effective_decay"] = self.effective_decays()
         measured = {
             f"{quantity}/{group}": distribution
@@ -102,14 +100,38 @@ class Task:
             measured[f"effective_decay/{group}"].scalars["drown_out_share"] = share
         return measured
 
+    def before_measured_step(self) -> None:
+        """To be called before a step that `measure` is to be asked about."""
+        if not isinstance(self.optimizer, AdamFamily):
+            self.before = [p.detach().clone() for p in self.optimized()]
+
+    @torch.no_grad()
+    def _updates(self, eta: float) -> dict[str, Tensor]:
+        """The last step's updates over alpha by name: eta p, or of a torch optimizer the change of the parameters."""
+        if isinstance(self.optimizer, AdamFamily):
+            return {name: eta * p for name, p in self.directions().items()}
+        assert self.before is not None, "before_measured_step was not called"
+        alpha = self.config.optimizer.lr
+        changes = [(old - new) / alpha for old, new in zip(self.before, self.optimized(), strict=True)]
+        self.before = None
+        return self.named(changes)
+
+    @property
+    def tells_decay(self) -> bool:
+        """Whether there is decay and the optimizer says how much of it each coordinate gets."""
+        told = isinstance(self.optimizer, AdamFamily) and self.optimizer.effective_decay is not None
+        return told and self.config.optimizer.weight_decay > 0
+
     @torch.no_grad()
     def directions(self) -> dict[str, Tensor]:
         """p of every parameter by name: the update of the last step without its step size."""
+        assert isinstance(self.optimizer, AdamFamily)
         return self.named(self._read(self.optimizer.direction))
 
     @torch.no_grad()
     def effective_decays(self) -> dict[str, Tensor]:
-        """Each coordinate's own decay in the last step over lambda eta, by parameter name; there must be decay."""
+        """Each coordinate's own decay in the last step over lambda eta, by parameter name; it must be told."""
+        assert isinstance(self.optimizer, AdamFamily) and self.optimizer.effective_decay is not None
         decays = self._read(self.optimizer.effective_decay)
         weight_decay = self.config.optimizer.weight_decay
         # A group has a lambda of its own where layers are unbalanced.
@@ -118,10 +140,11 @@ class Task:
 
     @torch.no_grad()
     def _drown_out_shares(self) -> dict[str, float]:
-        """By layer group, where lambda |x| is above sqrt(u_hat); nothing without decay."""
+        """By layer group, where lambda |x| is above sqrt(u_hat); nothing where no decay is told."""
         config = self.config.optimizer
-        if not config.weight_decay:
+        if not self.tells_decay:
             return {}
+        assert isinstance(self.optimizer, AdamFamily)
         states = [self.optimizer.state[p] for p in self.optimized()]
         if self.loss_second_moment is not None:
             u = self.loss_second_moment.u
@@ -134,7 +157,9 @@ class Task:
 
     def _read(self, reading: Reading) -> list[Tensor]:
         """What is read off the optimizer's state after a step, parameter by parameter."""
-        return list(itertools.chain(*(self.optimizer.read(reading, group) for group in self.optimizer.param_groups)))
+        optimizer = self.optimizer
+        assert isinstance(optimizer, AdamFamily)
+        return list(itertools.chain(*(optimizer.read(reading, group) for group in optimizer.param_groups)))
 
     def named(self, of_optimizer: list[Tensor]) -> dict[str, Tensor]:
         """Tensors like the optimizer's parameters, by the names of the model's."""
@@ -187,22 +212,6 @@ def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:
     )
 
 
-def build_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> AdamFamily:
-    """The configured optimizer; layers that decay by lambdas of their own are groups of their own."""
-    chosen = config.optimizer
-    arguments = {"granularity": chosen.granularity} if chosen.name == "adam_scaled_l2" else {}
-    decays = layer_factors(chosen.decay_unbalance, len(parameters), "decays")
-    groups = [{"params": [p], "weight_decay": chosen.weight_decay * c} for p, c in zip(parameters, decays, strict=True)]
-    return OPTIMIZERS[chosen.name](
-        groups if chosen.decay_unbalance else parameters,
-        lr=chosen.lr,
-        betas=(chosen.betas[0], chosen.betas[1]),
-        eps=chosen.eps,
-        weight_decay=chosen.weight_decay,
-        **arguments,
-    )
-
-
 def memory_format(config: RunConfig, device: torch.device) -> torch.memory_format:
     """How images and convolutions' weights lie in memory, unless runner=plain.
 
@@ -227,30 +236,33 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
     """All of a run's objects in their state before the first step."""
     dataset = dataset.to(device)
     model = build_model(config, dataset).to(device)
-    flat = None if config.runner == "plain" else FlatParameters(model, memory_format(config, device))
-    native = _native(config, dataset, device, model)
-    if flat is not None and device.type == "cpu":
+    # On CUDA all that is fast lies in graphs, and other optimizers than ours do not.
+    fast = config.runner != "plain" and (device.type != "cuda" or is_elementwise(config.optimizer))
+    layout = memory_format(config, device) if fast else None
+    flat = FlatParameters(model, layout) if layout is not None and is_elementwise(config.optimizer) else None
+    native = _native(config, dataset, device, model) if fast else None
+    if fast and device.type == "cpu":
         use_exact_batch_norm(model)
     layers = list(model.parameters()) if flat is None else flat.layers
     tells_layers_apart = config.optimizer.granularity != "coordinate" or config.optimizer.decay_unbalance > 0
     parameters = layers if flat is None or tells_layers_apart else [flat.vector]
-    optimizer = build_optimizer(config, parameters)
+    optimizer = build_optimizer(config.optimizer, parameters)
     unbalance = config.training.gradient_unbalance
-    mixed = config.optimizer.weight_decay > 0 and optimizer.loss_second_moment is None
     batches = TrainBatches(
         dataset,
         config.training.batch_size,
         config.dataset.crop_padding,
         config.dataset.horizontal_flip,
         config.seed,
-        torch.contiguous_format if flat is None else flat.memory_format,
+        layout or torch.contiguous_format,
         config.replica,
     )
     forward: Callable[[Tensor], Tensor] = model
-    step: Callable[[], None] = optimizer.step
+    step: Callable[[], Any] = optimizer.step
     if config.runner == "compiled":
-        forward, step = torch.compile(model, dynamic=False), torch.compile(optimizer.step, dynamic=False)
-    return Task(
+        forward = torch.compile(model, dynamic=False)
+        step = torch.compile(optimizer.step, dynamic=False) if isinstance(optimizer, AdamFamily) else step
+    task = Task(
         config=config,
         device=device,
         dataset=dataset,
@@ -258,10 +270,14 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
         optimizer=optimizer,
         batches=batches,
         groups=layer_groups(model),
+        layout=layout,
         flat=flat,
         native=native,
         gradient_multipliers=GradientMultipliers(layers, unbalance) if unbalance else None,
-        loss_second_moment=LossSecondMoment(parameters, config.optimizer.betas[1]) if mixed else None,
+        loss_second_moment=None,
         forward=forward,
         step=step,
     )
+    if isinstance(optimizer, AdamFamily) and optimizer.loss_second_moment is None and task.tells_decay:
+        task.loss_second_moment = LossSecondMoment(parameters, config.optimizer.betas[1])
+    return task

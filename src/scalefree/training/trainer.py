@@ -100,6 +100,8 @@ class Trainer:
     def _train_epoch(self, eta: float) -> None:
         progress = self.progress
         self.steps_since = time.perf_counter()
+        if progress.step == 0 and self._measures():
+            self.task.before_measured_step()
         for loss in self.steps(progress.epoch, progress.step):
             progress.losses[progress.step] = loss
             progress.step += 1

@@ -1,0 +1,83 @@
+"""How the cells were chosen, or how far that has come: validation errors over step size and decay."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from scalefree.experiments.arms import Network
+from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.frozen import Cell
+from scalefree.experiments.grid import SELECTION
+from scalefree.experiments.results import Point
+from scalefree.figures.caption import caption
+from scalefree.figures.entry import Entry, Pages
+from scalefree.figures.grids import draw_overview
+from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_grid, error_norm
+
+NOTE = (
+    "Colours: mean final validation error over the selection seeds, which confirm nothing; hatched: a seed diverged; "
+    "crossed: not trained yet"
+)
+CHOSEN = "Black frames: the chosen cells, frozen for the confirmation seeds; where one lies at an edge, that is said"
+SO_FAR = (
+    "Dashed frames: the lowest error so far, which chooses nothing: a grid chooses once it is complete and "
+    "scripts/freeze.py has frozen its cell, and confirmation runs wait for that. Above each grid: its complete cells"
+)
+
+
+def _grid(points: Sequence[Point]) -> ErrorGrid:
+    return error_grid(points, {p.lr for p in points}, {p.weight_decay for p in points}, "validation")
+
+
+def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
+    """(lr, weight_decay) that would be chosen among the cells that are complete now."""
+    known = [
+        (error, point.weight_decay, point.lr)
+        for point in points
+        if point.status == "completed" and (error := point.exact_error("validation")) is not None
+    ]
+    if not known:
+        return None
+    _, weight_decay, lr = min(known)
+    return lr, weight_decay
+
+
+def _told(points: Sequence[Point], cell: Cell | None) -> str:
+    """How much of a grid is there, while nothing has been chosen; after that where it should be extended."""
+    if len(points) == 1:
+        return "no choice"
+    if cell is not None:
+        return f"at the edge: {' and '.join(cell.edges)}" if cell.edges else ""
+    return f"{sum(point.status in ('completed', 'diverged') for point in points)} of {len(points)} cells"
+
+
+def draw(evidence: Evidence, entry: Entry) -> Pages:
+    """One page of all grids; its title says whether cells have been chosen."""
+    grids = evidence.grids(SELECTION)
+    every = [(network.label, method, points) for network, of in grids.items() for method, points in of.items()]
+    if not every:
+        return {}
+    chosen = {(label, method): evidence.frozen.cells.get(label, {}).get(method) for label, method, _ in every}
+    # A single point chooses nothing.
+    choices = [(label, method) for label, method, points in every if len(points) > 1]
+    made = sum(chosen[of] is not None for of in choices)
+    title, notes = entry.title, [NOTE]
+    if made:
+        notes.append(CHOSEN)
+    if made < len(choices):
+        state = f"{made} of {len(choices)} grids have chosen" if made else "no cell has been chosen yet"
+        title, notes = f"{title}: in progress, {state}", [*notes, SO_FAR]
+    norm = error_norm(_grid(points) for _, _, points in every)
+
+    def draw_grid(axes: Axes, network: Network, method: str, points: Sequence[Point]) -> str:
+        cell, grid = chosen[network.label, method], _grid(points)
+        framed = _lowest(points) if cell is None else (cell.lr, cell.weight_decay)
+        if len(points) == 1:
+            framed = None
+        if framed is not None and not (framed[0] in grid.lrs and framed[1] in grid.weight_decays):
+            framed = None
+        draw_heatmap(axes, grid, norm, framed, labels=False, preliminary=cell is None)
+        return _told(points, cell)
+
+    text = caption(evidence, [point for _, _, points in every for point in points], notes)
+    return {entry.name: draw_overview(grids, title, text, norm, draw_grid, "validation error (%)")}

@@ -1,0 +1,134 @@
+"""Which claims a profile asks in which networks, and which are not judged where lambda = 0 was chosen."""
+
+from pathlib import Path
+
+import pytest
+
+from claims.made import Made, alike, evidence, judged
+from experiments.made import Loaded, load, made_cells
+from scalefree.claims import planned
+from scalefree.config import RunConfig
+
+# By claim: the depths at which each profile asks it; those of claims 4a and 8 are of other networks.
+ASKED = {
+    "digits": {
+        "1": [20], "4a": [38], "4b": [20, 38, 80], "4c": [80], "5a": [80], "5b": [80], "6a": [20], "6b-adamw": [20],
+        "6b-adaml2": [20], "6c-adamw": [20], "6c-scaled": [20], "6d": [80], "7": [80], "8": [80], "9": [80],
+        "11a": [38, 80], "11b": [38, 80], "11c": [38, 80], "11d": [38, 80], "12a": [80], "12b": [80], "12c": [80],
+        "13-1": [80], "13-2": [80], "14": [80],
+    },
+    "cifar16": {
+        "1": [56], "4a": [56], "4b": [20, 56, 110], "4c": [110], "5a": [56, 110], "5b": [110], "6a": [56],
+        "6b-adamw": [56], "6b-adaml2": [56], "7": [56], "8": [110], "9": [110], "11a": [56, 110], "11b": [56, 110],
+        "11c": [56, 110], "11d": [56, 110], "12a": [56], "12c": [56], "13-2": [56], "14": [110],
+    },
+}  # fmt: skip
+
+
+def label(number: str, depth: int) -> str:
+    kind = {"4a": "bn", "8": "nobn-zero_last"}.get(number, "nobn")
+    return f"{number}-resnet{depth}w8-{kind}"
+
+
+@pytest.mark.parametrize("profile", ASKED)
+def test_where_claims_are_asked(profile: str, profiles: dict[str, Loaded], tmp_path: Path) -> None:
+    """Before anything has been chosen or trained, and afterwards."""
+    places = [label(number, depth) for number, depths in ASKED[profile].items() for depth in depths]
+    for loaded, model in (
+        (profiles[profile], alike),
+        (profiles[profile], lambda config: None),
+        (load(profile, None, tmp_path), alike),
+    ):
+        assert list(judged(loaded, model)) == places
+
+
+def test_every_row_is_one_of_the_plans() -> None:
+    """The plan's table names each number, its networks and its threshold; numbers are unique."""
+    plan = (Path(__file__).parents[2] / "docs" / "analysis_plan.md").read_text()
+    rows = {
+        cells[1].strip(): cells
+        for cells in (line.split("|") for line in plan.splitlines() if line.startswith("| "))
+        if len(cells) == 6
+    }
+    numbers = [claim.question.number for claim in planned.CLAIMS]
+    assert len(set(numbers)) == len(numbers)
+    assert {number.partition("-")[0] for number in numbers} == rows.keys() - {"no."}
+    for claim in planned.CLAIMS:
+        question = claim.question
+        verdict = rows[question.number.partition("-")[0]][4]
+        said = f"{question.sense} {question.threshold:g}"
+        assert said in verdict, (question.number, said, verdict)
+
+
+# By claim: the methods without whose decay it would hold, or fail, for want of one.
+NEEDS_DECAY = {
+    "1": ("adamw",),
+    "6a": ("adaml2",),
+    "6b-adaml2": ("adaml2",),
+    "6d": ("adaml2",),
+    "8": ("adaml2", "adamw"),
+    "13-1": ("adamw",),
+    "13-2": ("adamw",),
+}
+
+
+@pytest.mark.parametrize("without", [("adaml2",), ("adamw",), ("adaml2", "adamw")])
+def test_claims_that_ask_about_a_decay_need_one(without: tuple[str, ...], tmp_path: Path) -> None:
+    cells = made_cells("digits", **dict.fromkeys(without, (1e-3, 0.0)))
+    loaded = load("digits", cells, tmp_path)
+    for verdict in judged(loaded, lambda config: Made(30.0 + 0.1 * (config.seed % 3))).values():
+        number = verdict.question.number
+        vacuous = number in NEEDS_DECAY and set(NEEDS_DECAY[number]) <= set(without)
+        assert verdict.reason.startswith("not testable: lambda = 0 was chosen") == vacuous, (number, verdict.reason)
+        if vacuous:
+            assert verdict.verdict == "not judged" and verdict.measured.chance == 1
+            assert verdict.effect is not None, "shown all the same"
+        elif number not in ("5b", "14"):
+            assert verdict.verdict != "not judged", number
+
+
+def test_with_a_decay_everywhere_all_are_judged(digits: Loaded) -> None:
+    for verdict in judged(digits, lambda config: Made(30.0 + 0.1 * (config.seed % 3))).values():
+        assert verdict.question.number == "5b" or verdict.verdict != "not judged"
+
+
+def test_at_equal_decay_with_batch_norm_the_decay_is_above_0(tmp_path: Path) -> None:
+    """4a is judged at AdamW's best cell with a decay even where it chose lambda = 0."""
+    loaded = load("digits", made_cells("digits", adamw=(2e-3, 0.0)), tmp_path)
+    verdict = judged(loaded, alike, "4a")["4a-resnet38w8-bn"]
+    assert verdict.verdict == "supported" and all("(2e-3, 1e-4)" in note for note in verdict.notes)
+
+
+def test_four_methods_are_described_and_not_judged(cifar16: Loaded) -> None:
+    """At depth 110 the profile trains the four corners alone."""
+    spreads = {"adamw": 0.0, "adam_scaled_l2": 1.0, "adam_metric_prox": 5.0, "adaml2": 6.0}
+
+    def model(config: RunConfig) -> Made:
+        spread = spreads.get(config.optimizer.name, 0.0)
+        return Made(20 + 5 * spread, decay_spread=spread)
+
+    verdict = judged(cifar16, model, "14")["14-resnet110w8-nobn"]
+    assert verdict.effect == pytest.approx(1)
+    assert verdict.verdict == "not judged" and "4 methods" in verdict.reason
+
+
+def test_planned_is_what_a_profile_with_selection_seeds_asks(profiles: dict[str, Loaded], quick: Loaded) -> None:
+    for loaded in profiles.values():
+        assert all(verdict.planned for verdict in judged(loaded, alike).values())
+    assert not any(verdict.planned for verdict in judged(quick, alike).values())
+    assert evidence(quick, alike).selects_itself
+
+
+def test_the_replica_stands_beside_what_agrees(digits: Loaded, cifar16: Loaded) -> None:
+    """How far rounding alone moves a run, where it is trained."""
+
+    def model(config: RunConfig) -> Made:
+        return Made(30.0 + 2.0 * config.replica + 0.1 * (config.seed % 3) + (config.optimizer.name == "adamprox"))
+
+    for loaded, network, seeds in ((digits, "20w8", 20), (cifar16, "56w8", 5)):
+        notes = judged(loaded, model, "1")[f"1-resnet{network}-nobn"].notes
+        (note,) = (note for note in notes if note.startswith("AdamW's replica minus AdamW"))
+        assert note.startswith("AdamW's replica minus AdamW: +2.00 points, 95 % interval [+1.")
+        assert note.endswith(f"{seeds} seeds")
+    (note,) = (n for n in judged(digits, model, "7")["7-resnet80w8-nobn"].notes if n.startswith("the same of Adam-l2"))
+    assert "+0.00 points" in note

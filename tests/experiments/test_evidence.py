@@ -1,0 +1,157 @@
+"""What a store has of a profile: points by network, arm and cell, and what is missing by its reason."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.made import CELLS, frozen, made_cells, record
+from scalefree.config import RunConfig
+from scalefree.experiments import experiment_names, load_experiment
+from scalefree.experiments.arms import Arm
+from scalefree.experiments.evidence import Evidence, Missing, errors, gather, scalars
+from scalefree.experiments.frozen import Frozen
+from scalefree.records import Record, Store
+
+DEEP = "resnet80w8-nobn"
+
+
+def gathered(
+    profile: str,
+    folder: Path,
+    error: Callable[[RunConfig], float | None],
+    cells: Frozen | None = None,
+    lacking: Callable[[RunConfig], bool] = lambda config: False,
+) -> Evidence:
+    """A profile's evidence if its confirmation runs had these errors, None for a diverged run."""
+    with frozen(cells, folder):
+        records = {}
+        for name in experiment_names():
+            for cell in load_experiment(name, profile).cells if name != "selection" else ():
+                if not lacking(cell.run):
+                    records[cell.identity] = record(cell.run, error(cell.run))
+        return gather(profile, Store(folder / "nothing"), records)
+
+
+def test_a_point_is_one_arm_at_one_cell_over_all_seeds(tmp_path: Path) -> None:
+    found = gathered("digits", tmp_path, lambda config: config.seed / 100, made_cells("digits"))
+    point = found.complete(DEEP, Arm("adaml2"))
+    assert (point.lr, point.weight_decay) == CELLS["adaml2"] and point.status == "completed"
+    assert errors(point) == pytest.approx({seed: seed for seed in range(20)})
+    # Of another method's cell, of a multiple of the decay, and of an unusual arm.
+    assert found.complete(DEEP, Arm("adamprox"), cell="adamw").lr == CELLS["adamw"][0]
+    scaled = found.complete("resnet20w8-nobn", Arm("adaml2", loss_multiplier=100.0), decay_times=100)
+    assert scaled.weight_decay == 100 * CELLS["adaml2"][1]
+    assert found.complete(DEEP, Arm("adamw", eps=1e-3)).results[0].config.optimizer.eps == 1e-3
+    assert [network.label for network in found.networks] == [
+        "resnet20w8-nobn",
+        "resnet38w8-bn",
+        "resnet38w8-nobn",
+        "resnet80w8-nobn",
+        "resnet80w8-nobn-zero_last",
+    ]
+    assert [network.depth for network in found.networks_of(["ladder", "layer_loss"])] == [20, 80]
+    assert found.confirms and not found.selects_itself
+
+
+def test_what_is_missing_says_why_and_whether_it_is_planned(tmp_path: Path) -> None:
+    cells = made_cells("digits")
+    some = {network: methods for network, methods in cells.cells.items() if network != "resnet38w8-nobn"}
+
+    def lacking(config: RunConfig) -> bool:
+        return config.optimizer.name == "adaml2" and config.seed in (3, 4)
+
+    found = gathered("digits", tmp_path, lambda config: 0.5, dataclasses.replace(cells, cells=some), lacking)
+    asks: list[tuple[Callable[[], object], str, bool]] = [
+        (lambda: found.point("resnet9-nobn", Arm("adamw")), "resnet9-nobn: AdamW is not trained under this", False),
+        (lambda: found.point(DEEP, Arm("adamw", eps=1e-2)), "AdamW, eps 1e-2 is not trained under this", False),
+        (lambda: found.planned(DEEP, Arm("adamw", eps=1e-2)), "AdamW, eps 1e-2 is not trained under this", False),
+        (lambda: found.point(DEEP, Arm("adaml2"), "adamw"), "Adam-l2 is not trained at the cell of adamw", False),
+        (lambda: found.point("resnet38w8-nobn", Arm("adamw")), "no cell has been chosen for adamw yet", True),
+        (lambda: found.complete(DEEP, Arm("adaml2")), "Adam-l2 has 18 of 20 seeds", True),
+    ]
+    for ask, said, asked in asks:
+        with pytest.raises(Missing, match=said) as missing:
+            ask()
+        assert missing.value.asked == asked
+    assert found.point(DEEP, Arm("adaml2")).status == "partial"
+    # What waits is planned all the same, and has no record.
+    assert found.planned("resnet38w8-nobn", Arm("adamw")).records == {}
+    assert 38 in {network.depth for network in found.networks if network.is_usual}
+
+
+def test_a_profile_without_selection_seeds_chooses_on_its_own(tmp_path: Path) -> None:
+    """By validation: at depth 80 it is best at the smaller decay, which the test errors would not choose."""
+    with frozen(None, tmp_path):
+        records = {}
+        for name in experiment_names():
+            for cell in load_experiment(name, "quick").cells:
+                small = cell.run.optimizer.weight_decay == 3e-4
+                records[cell.identity] = record(cell.run, 0.5 if small else 0.4, 0.1 if small else 0.2)
+        found = gather("quick", Store(tmp_path / "nothing"), records)
+    assert found.selects_itself and not found.confirms
+    for method in ("adamw", "adaml2", "adam_metric_prox", "adam_scaled_l2"):
+        assert errors(found.complete(DEEP, Arm(method))) == {0: 50.0, 1: 50.0}
+    assert found.frozen.cells[DEEP]["adamw"].validation_error == 0.1
+
+
+def test_before_the_selection_nothing_is_chosen_though_records_are_there(tmp_path: Path) -> None:
+    found = gathered("cifar16", tmp_path, lambda config: 0.5)
+    assert not found.selects_itself and found.frozen.cells == {}
+    assert sum(map(len, found.waiting.values())) > 100 and not any(
+        found.results[name] for name in found.results if name != "selection"
+    )
+
+
+def test_the_grids_of_the_selection(tmp_path: Path) -> None:
+    found = gathered("cifar16", tmp_path, lambda config: 0.5)
+    grids = found.grids("selection")
+    assert [network.label for network in grids] == [
+        "resnet20w8-nobn",
+        "resnet56w8-nobn",
+        "resnet110w8-nobn",
+        "resnet110w8-nobn-zero_last",
+    ]
+    corners = {"adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"}
+    for network, methods in grids.items():
+        of_all_four = network.depth > 20 and network.initialization == "kaiming"
+        assert methods.keys() >= (corners if of_all_four else {"adamw", "adaml2"})
+        # At lambda = 0 every method of the corners has AdamW's run.
+        assert all(0 in {point.weight_decay for point in methods[method]} for method in corners & methods.keys())
+
+
+def test_errors_in_points(tmp_path: Path) -> None:
+    """A diverged run is as bad as can be, and what is not finite is left out."""
+
+    def error(config: RunConfig) -> float | None:
+        return {0: None, 1: 0.25, 2: 0.0, 3: 1.0, 4: math.nan, 5: math.inf}.get(config.seed, 0.5)
+
+    found = gathered("digits", tmp_path, error, made_cells("digits"))
+    point = found.complete(DEEP, Arm("adamw"))
+    assert point.status == "diverged"
+    values = errors(point)
+    assert {seed: values[seed] for seed in range(4)} == {0: 100.0, 1: 25.0, 2: 0.0, 3: 100.0}
+    assert set(range(20)) - values.keys() == {4, 5}
+
+
+def test_scalars_by_the_seeds_that_have_them(tmp_path: Path) -> None:
+    found = gathered("digits", tmp_path, lambda config: 0.5, made_cells("digits"))
+    point = found.complete(DEEP, Arm("adamw"))
+
+    def with_scalars(of: Record, seed: int) -> Record:
+        known = {0: {"iqr": 1.5}, 1: {"iqr": math.nan}, 2: {"iqr": math.inf}, 3: {"q50": 1.0}}.get(seed, {"iqr": 2.0})
+        return dataclasses.replace(of, update_scale={"network": known, "stem": {"iqr": 9.0}} if seed != 5 else {})
+
+    changed = dataclasses.replace(
+        point,
+        results=tuple(
+            dataclasses.replace(result, record=with_scalars(result.record, result.config.seed))
+            for result in point.results
+            if result.record is not None
+        ),
+    )
+    values = scalars(changed, "update_scale", "iqr")
+    assert values[0] == 1.5 and set(range(20)) - values.keys() == {1, 2, 3, 5}
+    assert scalars(changed, "effective_decay", "iqr") == {}

@@ -1,0 +1,27 @@
+"""Cells of methods that are not words: a torch optimizer's, with arguments of all kinds."""
+
+from pathlib import Path
+
+from experiments.made import cell, frozen
+from scalefree.config import OptimizerConfig
+from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
+from scalefree.optimizers import method
+
+SAYS_ALL = method(
+    vars(
+        OptimizerConfig(
+            "torch",
+            target="torch.optim.NAdam",
+            arguments={"a": [0.9, 1e-12], "b": {"c # d": ": \"e\" ${f} 'g'"}, "h": True, "i": None, "j": "- é\n"},
+            decay="lambda",
+        )
+    )
+)
+
+
+def test_cells_of_torch_optimizers_are_read_back(tmp_path: Path) -> None:
+    wanted = Frozen(
+        {"resnet20w8-nobn": {SAYS_ALL: cell(1e-3, 0.0), SAYS_ALL + DECAYED: cell(2e-3, 1e-4)}}, 2, "ab" * 32
+    )
+    with frozen(wanted, tmp_path):
+        assert read_frozen("made") == wanted

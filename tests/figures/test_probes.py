@@ -1,0 +1,82 @@
+"""Every probe's differences are those that the claims judge, and what no claim asks is told apart."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.made import Loaded
+from figures.hand_made import evidence, world
+from figures.reading import caption, intervals, lines, texts
+from scalefree.claims.planned import CLAIMS, judge
+from scalefree.experiments.arms import Arm
+from scalefree.experiments.evidence import Evidence, errors
+from scalefree.figures import FIGURES, pages, styled
+from scalefree.figures.probes import PROBES
+
+
+def test_every_probe_is_a_figure_and_every_number_a_claim() -> None:
+    numbers = {claim.question.number for claim in CLAIMS}
+    assert set(PROBES) <= set(FIGURES)
+    assert {number for contrasts in PROBES.values() for of in contrasts for number in of.numbers} <= numbers
+    drawn = {number for contrasts in PROBES.values() for of in contrasts for number in of.numbers}
+    # Those that are of errors and no probe: the headline's, depth's, and 9, which is half of 11a.
+    assert numbers - drawn == {"4c", "5a", "5b", "6a", "9", "11a", "11b", "11c", "11d", "14"}
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_probe_draws_its_claims_intervals_and_says_their_verdicts(name: str, full: Evidence) -> None:
+    verdicts = judge(full, [number for contrast in PROBES[name] for number in contrast.numbers])
+    networks = {network.label for network in full.networks_of(FIGURES[name].needs)}
+    verdicts = [verdict for verdict in verdicts if verdict.where in networks]
+    assert verdicts
+    with styled():
+        figure = pages(name, full)[name]
+    differences = [axes for axes in figure.axes if axes.get_title() == "paired differences"]
+    drawn = set().union(*(intervals(axes, "x") for axes in differences))
+    for verdict in verdicts:
+        assert verdict.interval is not None
+        assert (round(verdict.interval.low, 6), round(verdict.interval.high, 6)) in drawn
+        number = verdict.question.number.partition("-")[0]
+        told = [text for text in texts(figure) if text.startswith(f"Claim {number}: ")]
+        assert any(text.endswith(f": {verdict.verdict}") for text in told), verdict.place
+    narrow = {
+        (round(v.measured.narrow.low, 6), round(v.measured.narrow.high, 6)) for v in verdicts if v.measured.narrow
+    }
+    thick = {
+        tuple(round(float(x), 6) for x in line.get_xdata()) for axes in differences for line in lines(axes, "narrow")
+    }
+    assert thick == narrow
+    bands = [patch for axes in differences for patch in axes.patches if patch.get_gid() == "limits"]
+    assert len(bands) == sum(verdict.question.sense == "within" for verdict in verdicts)
+
+
+def test_a_comparison_that_no_claim_asks_for_has_the_same_kind_of_interval(full: Evidence) -> None:
+    cell = {"cell": "adamw"}
+    usual, again = (errors(full.point("resnet80w8-nobn", Arm("adamw", replica=replica), **cell)) for replica in (0, 1))
+    values = np.array(list((again - usual).values()))
+    low, high = stats.t.interval(0.95, 19, loc=values.mean(), scale=stats.sem(values))
+    with styled():
+        figure = pages("prox_equivalence", full)["prox_equivalence"]
+    drawn = set().union(*(intervals(axes, "x") for axes in figure.axes))
+    assert (round(low, 6), round(high, 6)) in drawn
+    told = [text for text in texts(figure) if text.startswith("AdamW's replica")]
+    assert len(told) == 2 and not any("Claim" in text or "supported" in text for text in told)
+
+
+def test_cells_are_written_beside_each_arm(full: Evidence) -> None:
+    with styled():
+        figure = pages("loss_scale", full)["loss_scale"]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    l2 = "Adam-\u2113\u2082"
+    assert labels == [
+        "AdamW\n(2e-3, 1e-3)", "AdamW\nloss x100\n(2e-3, 1e-3)", f"{l2}\n(1e-3, 3e-4)",
+        f"{l2}\nloss x100\n(1e-3, 3e-2)", f"{l2}\nloss x100\n(1e-3, 3e-4)",
+    ]  # fmt: skip
+    assert "Claim 6a" in caption(figure)
+
+
+def test_a_network_in_which_nothing_is_asked_has_no_row(quick: Loaded) -> None:
+    with styled():
+        figure = pages("initialization", evidence(quick, world))["initialization"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["ResNet-38, zero last conv.: errors", "paired differences"]
