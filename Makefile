@@ -8,6 +8,8 @@ JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || 
 PYTHON ?= python3
 # A folder with CIFAR as images, in place of torchvision's download.
 DATA ?=
+# How many records `make verify` trains anew.
+RUNS ?= 5
 # On wandb: who owns the project, and its name; and whether `make sync` only lists what it would upload.
 ENTITY ?=
 PROJECT ?= scalefree
@@ -20,7 +22,7 @@ READY := .venv/.installed
 FROM = $(if $(DATA),dataset_root="$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint reproduce-figures benchmark status report atlas dashboard-offline sync dashboard clean always
+.PHONY: help setup test lint reproduce-figures benchmark verify status report atlas dashboard-offline sync dashboard clean always
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +48,10 @@ reproduce-figures: $(READY) ## Train what the profile lacks, then draw its figur
 
 benchmark: $(READY) ## Measure this machine: a plain script, the plain loop, and each step of the fast path
 	@.venv/bin/python scripts/benchmark.py results_dir="$(RESULTS)" $(FROM)
+
+verify: $(READY) ## Train RUNS of the profile's records anew, and compare them with what is stored
+	@.venv/bin/python scripts/verify.py profile="$(PROFILE)" runs="$(RUNS)" results_dir="$(RESULTS)" jobs="$(JOBS)" \
+		$(FROM)
 
 status: $(READY) ## Show which of the profile's runs are done, partial, failed or missing
 	@.venv/bin/python scripts/status.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)"

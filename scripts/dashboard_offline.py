@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from scalefree.command_line import given, parse, refused
+from scalefree.records import Store
 from scalefree.streams import begin
 from scalefree.tracking.labels import labels
 from scalefree.tracking.sessions import Session, newest, sessions
@@ -20,7 +21,7 @@ from scalefree.tracking.sessions import Session, newest, sessions
 
 def slugs(found: list[Session], results: Path) -> list[str]:
     """The readable part of each run's name in the store; its identity where the store does not know it."""
-    suffixes = {path.name[-12:]: path.name[:-13] for path in results.glob("runs/*")}
+    suffixes = {name[-12:]: name[:-13] for name in Store(results).names()}
     return [suffixes.get(session.run_id, session.run_id) for session in found]
 
 

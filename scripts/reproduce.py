@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from scalefree.command_line import choice, given, names, parse, refused, whole_number
 from scalefree.compose import compose_tree, one_line, parse_override
 from scalefree.config import ConfigError, RunConfig, validate, with_values
-from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of
+from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of, with_dataset_root
 from scalefree.experiments.choosing import fill_in, waited_for
 from scalefree.experiments.frozen import frozen_path
 from scalefree.launching import LocalSettings, Settings, SweepUnfinished, check_machine, launch, settings_of
@@ -49,9 +49,7 @@ def to_train(
             "tracking.mode": tracking,
             "tracking.tags": [f"profile:{profile}", *needed_by],
         }
-        if root and config.dataset.name != "digits":
-            values["dataset.root"] = named if os.path.isdir(named := os.path.join(root, config.dataset.name)) else root
-        configured = with_values(config, values)
+        configured = with_dataset_root(with_values(config, values), root)
         configured.tracking.group = needed_by[0]
         validate(configured)
         configs.append(configured)

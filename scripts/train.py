@@ -56,7 +56,7 @@ def train(composed: DictConfig) -> float | None:
         refused(failures[-1][1])
         return None
     said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
-    print(f"{said}: {shown(Store(config.results_dir).directory(record.name))}")
+    print(f"{said}: {shown(Store(config.results_dir).place(record.name))}")
     return record.test_error
 
 

@@ -190,6 +190,9 @@ def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     assert checkout.calls() == ["scripts/reproduce.py|profile=smoke|results_dir=my results|jobs=3"]
     assert checkout.make("benchmark", "RESULTS=r", "DATA=my data").returncode == 0
     assert checkout.calls() == ["scripts/benchmark.py|results_dir=r|dataset_root=my data"]
+    assert checkout.make("verify", "PROFILE=digits", "RUNS=7", "JOBS=3", "DATA=my data").returncode == 0
+    verified = "profile=digits|runs=7|results_dir=results|jobs=3|dataset_root=my data"
+    assert checkout.calls() == [f"scripts/verify.py|{verified}"]
 
 
 def test_the_atlas_installs_what_it_needs_where_that_is_missing(checkout: Checkout) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from records.made_up import CURVES, HISTOGRAMS, record
 from scalefree.records import RecordError, Store
-from scalefree.records.reading import LARGEST_ARCHIVE, LARGEST_CONTENT, LARGEST_DOCUMENT, parse, read_document
+from scalefree.records.reading import LARGEST_ARCHIVE, LARGEST_CONTENT, LARGEST_DOCUMENT, parse
 from scalefree.tracking.deadline import within
 
 FILES = ("record.json", "curves.npz")
@@ -189,6 +189,6 @@ def test_a_text_that_is_no_plain_json_is_a_value_error(text: str) -> None:
         parse(text)
 
 
-def test_numbers_come_back_to_the_last_bit(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("[0.1, 5e-324, 1.7976931348623157e308, -0.0, 12345678901234567890]")
-    assert read_document(tmp_path / "file") == [0.1, 5e-324, 1.7976931348623157e308, -0.0, 12345678901234567890]
+def test_numbers_come_back_to_the_last_bit() -> None:
+    text = "[0.1, 5e-324, 1.7976931348623157e308, -0.0, 12345678901234567890]"
+    assert parse(text) == [0.1, 5e-324, 1.7976931348623157e308, -0.0, 12345678901234567890]

@@ -15,6 +15,7 @@ from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.optimizers import BY_CHANGE, OPTIMIZERS
 from scalefree.records import Outcome, RecordError, Store, run_name
+from scalefree.records.archive import sound_archives
 from scalefree.records.identity import identity_of_values
 from scalefree.records.reading import LARGEST_DOCUMENT
 from scalefree.records.record import from_document
@@ -80,6 +81,8 @@ WRONG: dict[str, list[Any]] = {
     "timing.wall_seconds": ["x", NAN, -5, INFINITY, 1e308, None, True],
     "timing.images_per_second": ["x", NAN, -1],
     "parameters": ["x", None, 0, -1, 1.5, True, HUGE],
+    "checksum": [None, 5, "ab", "0" * 64],
+    "array_checksums": [None, [], {}, {"curves": "0" * 64}, {"curves": "0" * 64, "histograms": "0" * 64}],
     "surprise": [1, None],
 }
 CASES = [(place, value) for place, values in WRONG.items() for value in values]
@@ -255,7 +258,9 @@ def test_committed_records_stay_readable() -> None:
     root = Path(__file__).resolve().parents[2] / "results"
     for store, count in ((Store(root), 170), (Store(root / "digits_again"), 120)):
         found = store.records()
-        assert len(found) >= count and len(found) == len(list(store.root.glob("runs/*/record.json")))
+        here = {path.parent.name for path in store.root.glob("runs/*/record.json")}
+        here.update(*(archive.names() for archive in sound_archives(store.archives)))
+        assert len(found) >= count and {each.name for each in found.values()} == here
         for each in found.values():
             assert "counts/network" in store.histograms(each)
 

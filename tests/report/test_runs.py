@@ -11,6 +11,7 @@ from scalefree.experiments import Experiment, load_experiment
 from scalefree.experiments.coverage import coverage
 from scalefree.experiments.grid import Waiting
 from scalefree.records import Store
+from scalefree.records.archiving import move
 from scalefree.report.coverage import coverage_section, state_line
 from scalefree.report.run_table import COLUMNS, run_table
 from scalefree.report.runs import Run, list_runs
@@ -73,6 +74,19 @@ def test_links_lead_to_records(runs: list[Run], store: Store) -> None:
     for name, href in linked.items():
         assert (page / str(href)).resolve() == store.directory(name).resolve() / "record.json"
         assert (page / str(href)).is_file()
+
+
+def test_links_lead_to_the_archive_of_what_is_archived(
+    states: Mapping[str, str], store: Store, experiments: list[Experiment]
+) -> None:
+    before = list_runs(experiments, store, store.records())
+    moved = {run.name for run in move(store, "smoke", states)}
+    runs = list_runs(experiments, store, store.records())
+    assert [(run.name, run.state, run.record) for run in runs] == [(run.name, run.state, run.record) for run in before]
+    for name, row in rows(runs).items():
+        if name in moved:
+            assert row.all("a")[0].attributes["href"] == "../archives/smoke.zip"
+    assert len(moved) == 4, "three of the profile, and one of another seed"
 
 
 def test_a_row_says_what_the_record_says(runs: list[Run]) -> None:

@@ -30,6 +30,7 @@ NASTY = [
 SENSIBLE = ("seed=1", "optimizer.lr=1e-2", "model.depth=14", "optimizer=adaml2", "tracking.tags=[a]", "results_dir=~/x")
 # Scripts of `key=value`, their keys, and the exit codes that are theirs alone.
 SCRIPTS: dict[str, tuple[str, set[int]]] = {
+    "archive.py": ("profile results_dir", {1}),
     "benchmark.py": ("results_dir dataset_root device", set()),
     "dashboard.py": ("entity project", set()),
     "dashboard_offline.py": ("results_dir", {1}),
@@ -49,6 +50,7 @@ SCRIPTS: dict[str, tuple[str, set[int]]] = {
     ),
     "status.py": ("profile results_dir jobs", set()),
     "sync.py": ("results_dir dry_run", set()),
+    "verify.py": ("profile runs seed results_dir jobs dataset_root", set()),
 }
 OF_HYDRA = (
     *("hydra", "hydra/launcher", "hydra/sweeper", "hydra/job_logging", "hydra.launcher.jobs", "hydra.launcher.mps"),

@@ -11,6 +11,7 @@ from scripts.entry import ENVIRONMENT, ROOT, SCRIPTS
 
 # What each says of an argument that it does not know.
 SAID = {
+    "archive.py": "error: unknown argument 'nonsense=1'",
     "benchmark.py": "error: unknown argument 'nonsense=1'",
     "dashboard.py": "error: unknown argument 'nonsense=1'",
     "dashboard_offline.py": "error: unknown argument 'nonsense=1'",
@@ -27,6 +28,7 @@ SAID = {
     "status.py": "error: unknown argument 'nonsense=1'",
     "sync.py": "error: unknown argument 'nonsense=1'",
     "train.py": "error: Could not override 'nonsense'",
+    "verify.py": "error: unknown argument 'nonsense=1'",
 }
 # As isolated as `python -I`, which knows neither the script's folder nor PYTHONPATH; the package is
 # found as an installation's would be.

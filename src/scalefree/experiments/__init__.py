@@ -7,6 +7,7 @@ from scalefree.experiments.grid import (
     load_experiment,
     profile_names,
     runs_of,
+    with_dataset_root,
 )
 from scalefree.experiments.results import Point, Result, Setting, settings, with_records
 
@@ -21,5 +22,6 @@ __all__ = [
     "profile_names",
     "runs_of",
     "settings",
+    "with_dataset_root",
     "with_records",
 ]

@@ -12,6 +12,7 @@ proves it), so the cells of a grid that differ only in them share one run.
 import functools
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -162,6 +163,14 @@ def load_experiment(name: str, profile: str) -> Experiment:
             else:
                 cells.setdefault(run_identity(config), cell_of(config))
     return Experiment(name, experiment["title"], tuple(cells.values()), tuple(waiting))
+
+
+def with_dataset_root(config: RunConfig, root: str) -> RunConfig:
+    """The run with its images from `root/<dataset>` where that is a folder, or else from `root`; digits need none."""
+    if not root or config.dataset.name == "digits":
+        return config
+    own = os.path.join(root, config.dataset.name)
+    return with_values(config, {"dataset.root": own if os.path.isdir(own) else root})
 
 
 def runs_of(experiments: Iterable[Experiment]) -> dict[str, tuple[RunConfig, list[str]]]:

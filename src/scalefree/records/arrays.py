@@ -2,18 +2,14 @@
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from scalefree.records.printable import printable
-from scalefree.records.reading import Shape
+from scalefree.records.reading import Arrays, Shape
 from scalefree.records.record import Record
 from scalefree.records.schema import CURVES, GROUP, HISTOGRAMS, Axes
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 # Beside the interior bins: underflow, overflow, not finite.
 OTHER_BINS = 3

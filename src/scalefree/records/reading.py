@@ -1,14 +1,16 @@
 """Files that somebody else may have made: how large they are, and what they are, is asked before they are read."""
 
 import contextlib
+import functools
+import io
 import json
 import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ LARGEST_CONTENT = 100_000_000
 LONGEST_HEADER = 10_000
 
 Shape = tuple[int, ...]
+Arrays = Mapping[str, npt.NDArray[Any]]
 # Raises ValueError for an array of that name, type and shape that is not wanted.
 Wanted = Callable[[str, np.dtype[Any], Shape], None]
 
@@ -72,14 +75,34 @@ def parse(text: str) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
-def read_document(path: Path) -> Any:
-    """The value of a JSON file in UTF-8.
+def read_file(path: Path, largest: int) -> bytes:
+    """The content of a file of at most `largest` bytes.
 
     Raises:
-        OSError, ValueError: as `regular_file` and `parse`.
+        OSError, ValueError: as `regular_file`.
     """
-    with regular_file(path, LARGEST_DOCUMENT) as file:
-        return parse(file.read(os.fstat(file.fileno()).st_size).decode())
+    with regular_file(path, largest) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def _header(file: IO[bytes]) -> bytes:
+    """All that stands before an array's numbers."""
+    magic = file.read(8)
+    length = file.read({b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4}[magic])
+    if (size := int.from_bytes(length, "little")) > LONGEST_HEADER:
+        raise ValueError(f"an array's header has {size:,} bytes")
+    return magic + length + file.read(size)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(header: bytes) -> tuple[Shape, bool, np.dtype[Any]]:
+    """Shape, whether it is stored by columns, and type. Those of a store are few, and NumPy compiles each as Python."""
+    file = io.BytesIO(header)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    return read(file, max_header_size=LONGEST_HEADER)
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) -> tuple[str, npt.NDArray[Any]]:
@@ -88,12 +111,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) ->
     if ending != ".npy" or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is not an array as NumPy saves it")
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, in_columns, dtype = read_header(file, max_header_size=LONGEST_HEADER)
+        shape, in_columns, dtype = _parsed(_header(file))
         wanted(name, dtype, shape)
         size = math.prod(shape) * dtype.itemsize
         if in_columns and len(shape) > 1:
@@ -105,13 +123,13 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) ->
     return name, np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def read_arrays(path: Path, wanted: Wanted) -> dict[str, npt.NDArray[Any]]:
+def arrays_of(file: BinaryIO, wanted: Wanted) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an .npz file by name, none of which is unpacked before `wanted` has seen its type and shape.
 
     Raises:
-        OSError, ValueError and what zipfile, zlib and NumPy raise: a file that is damaged, too large or not wanted.
+        ValueError and what zipfile, zlib and NumPy raise: a file that is damaged, too large or not wanted.
     """
-    with regular_file(path, LARGEST_ARCHIVE) as file, zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > LARGEST_CONTENT:
             raise ValueError(f"it would unpack to more than {LARGEST_CONTENT:,} bytes")

@@ -7,7 +7,8 @@ first; `log2_lower_edge` (edges,) and (E, edges + 3) each of `counts/<group>` fo
 `effective_decay_log2_lower_edge` and `effective_decay_counts/<group>`, and `drown_out_share/<group>` (E,). Records of
 earlier versions have no `step` and were measured after the epoch's last one; their gradients have the bins of the
 update scales; they lack what is named last, the oldest all but `counts/<group>`.
-`schema.py` lists every name with what it may hold.
+`schema.py` lists every name with what it may hold. `checksum` is of all else in the document, `array_checksums` of the
+two array files' content (`checksums.py`); records of earlier versions have neither.
 Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
 trainings of one run on the same device and build.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from scalefree.config import ConfigError, RunConfig
 from scalefree.optimizers import BY_DIRECTION, OPTIMIZERS
+from scalefree.records.checksums import document_checksum
 from scalefree.records.configuration import config_of_values
 from scalefree.records.identity import identities_of_values, run_identity, run_label, with_added_keys
 from scalefree.records.printable import printable, shown
@@ -68,6 +70,8 @@ class Record:
         split_sizes: images in each split; empty in records of earlier versions.
         timing: `wall_seconds`, `images_per_second` (training images over the time spent in training steps).
         parameters: number of trained coordinates.
+        array_checksums: of `curves` and `histograms` as they were written; empty in records of earlier versions, and
+            in those that no store has written yet. No part of what the record says.
     """
 
     identity: str
@@ -83,6 +87,7 @@ class Record:
     effective_decay: dict[str, dict[str, float]] = field(default_factory=dict)
     split_sizes: dict[str, int] = field(default_factory=dict)
     update: str = BY_DIRECTION
+    array_checksums: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def test_error(self) -> float:
@@ -99,8 +104,10 @@ class Record:
         return 2.0 if error is None else error
 
     def document(self) -> dict[str, Any]:
-        """The content of record.json."""
-        return {"format": RECORD_FORMAT, **asdict(self)}
+        """The content of record.json but for its checksums."""
+        document = {"format": RECORD_FORMAT, **asdict(self)}
+        del document["array_checksums"]
+        return document
 
 
 def _check_name(record: Record) -> RunConfig:
@@ -158,15 +165,26 @@ def _check_result(record: Record, config: RunConfig) -> None:
             raise ValueError("update_scale has no network")
 
 
+def _check_checksums(document: dict[str, Any]) -> None:
+    """Records of earlier versions have none."""
+    if "checksum" in document and document["checksum"] != document_checksum(document):
+        raise ValueError("its checksum is that of another document: it was changed after it was written")
+    arrays = document.get("array_checksums", {"curves": "", "histograms": ""}).keys()
+    if ("array_checksums" in document) != ("checksum" in document) or arrays != {"curves", "histograms"}:
+        raise ValueError("some of its checksums are missing")
+
+
 def record_of(document: dict[str, Any]) -> Record:
     """The record that a parsed JSON document describes.
 
     Raises:
-        ValueError: unknown, missing or impossible entries, or an identity or a name other than its configuration's.
+        ValueError: unknown, missing or impossible entries, an identity or a name other than its configuration's, or
+            another checksum than it has.
     """
     mapping(DOCUMENT)("", document)
+    _check_checksums(document)
     try:
-        fields = {key: value for key, value in document.items() if key != "format"}
+        fields = {key: value for key, value in document.items() if key not in ("format", "checksum")}
         config = with_added_keys(fields["config"])
         record = Record(**{**fields, "config": config, "outcome": Outcome(**fields["outcome"])})
     except (TypeError, KeyError, AttributeError) as error:  # what has no default is missing
@@ -178,26 +196,24 @@ def record_of(document: dict[str, Any]) -> Record:
     return record
 
 
-def from_document(document: Any, where: str) -> Record:
-    """The same of a document of whatever kind that was read from `where`.
+def from_document(document: Any, where: str, remedy: str = "remove it and train the run again") -> Record:
+    """The same of a document of whatever kind that was read from `where`; `remedy` is what to do about a damaged one.
 
     Raises:
         RecordError: it is of another format, or not a sound record.
     """
     if not isinstance(document, dict):
-        raise RecordError(f"{where} is not a record of this project; remove it and train the run again")
+        raise RecordError(f"{where} is not a record of this project; {remedy}")
     found = document.get("format")
     if type(found) is not int or found != RECORD_FORMAT:
         raise RecordError(
             f"{where} has format {shown(found)}, and this version reads {RECORD_FORMAT}; use the version that wrote "
-            "it, or remove it and train the run again"
+            f"it, or {remedy}"
         )
     try:
         return record_of(document)
     except ValueError as error:
-        raise RecordError(
-            f"{where} is not a sound record of this project ({error}); remove it and train the run again"
-        ) from None
+        raise RecordError(f"{where} is not a sound record of this project ({error}); {remedy}") from None
 
 
 def describe_outcome(record: Record) -> str:

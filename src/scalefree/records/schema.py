@@ -225,4 +225,6 @@ DOCUMENT: dict[str, Check] = {
     "effective_decay": mapping({}, mapping(SCALARS), GROUP),
     "timing": mapping({"wall_seconds": SECONDS, "images_per_second": Number(0, 1e12)}),
     "parameters": whole(0),
+    "checksum": hexadecimal(64),
+    "array_checksums": mapping({"curves": hexadecimal(64), "histograms": hexadecimal(64)}),
 }

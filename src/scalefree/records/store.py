@@ -1,17 +1,15 @@
-"""The store: one directory a run under `RESULTS/runs/`, written atomically, readable by anything.
+"""The store: one directory per run under `RESULTS/runs/`, written atomically, readable by anything.
 
-A run is done when its `record.json` is there: the arrays are written before it, each file whole or absent.
+A run is done when its `record.json` is there: the arrays are written before it, each file whole or absent. Records that
+are kept in git lie in `RESULTS/archives/<profile>.zip` (`archiving.py`). Readers see both, and an archived run is done.
 Any number of processes may read and write one store; `claim` gives a run to one of them at a time.
 """
 
 import contextlib
 import errno
-import functools
-import json
 import logging
 import os
 import socket
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from scalefree.files import atomic_write
-from scalefree.records.arrays import Arrays, check_curves, check_histograms, curve_wanted, histogram_wanted
+from scalefree.records.archive import sound_archives
+from scalefree.records.arrays import check_curves, check_histograms
+from scalefree.records.checksums import as_text, sealed
 from scalefree.records.claim import claim
-from scalefree.records.reading import Shape, parse, read_arrays, read_document
-from scalefree.records.record import Record, RecordError, from_document, record_of
+from scalefree.records.comparison import content, differences
+from scalefree.records.places import Archived, Folder, Place
+from scalefree.records.reading import Arrays, parse
+from scalefree.records.record import Record, RecordError, record_of
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,11 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser()
+
+    @property
+    def archives(self) -> Path:
+        """The folder of the archives, which need not exist."""
+        return self.root / "archives"
 
     def directory(self, name: str) -> Path:
         """Where the run of that name lies, whether it exists or not."""
@@ -52,8 +59,8 @@ class Store:
         """
         directory = self.directory(record.name)
         try:
-            text = json.dumps(record.document(), indent=1, allow_nan=False)
-            record_of(parse(text))
+            text = as_text(sealed(record.document(), curves, histograms))
+            record_of(parse(text.decode()))
             if record.outcome.is_result:
                 check_curves(record, curves)
                 check_histograms(record, histograms)
@@ -62,13 +69,13 @@ class Store:
         with contextlib.ExitStack() as files:
             # What is entered last is put in place first: the document comes after its arrays.
             document = files.enter_context(atomic_write(directory / "record.json"))
-            document.write(text.encode() + b"\n")
+            document.write(text)
             for stem, arrays in (("histograms", histograms), ("curves", curves)):
                 named: dict[str, Any] = dict(arrays)  # NumPy's own keywords follow the names
                 np.savez_compressed(files.enter_context(atomic_write(directory / f"{stem}.npz")), **named)
             # Asked again at the last moment: whoever was suspended for long no longer owns its run.
             if self.result(record.name) is not None:
-                raise ResultExists(f"{directory} holds a result already; it stays")
+                raise ResultExists(f"{self.place(record.name)} holds a result already; it stays")
         return directory
 
     def prepare(self, name: str) -> None:
@@ -83,27 +90,52 @@ class Store:
             why = "not writable, so its record could not be either; a store is shared with umask 002"
             raise PermissionError(errno.EACCES, why, str(directory))
 
+    def _places(self, name: str) -> list[Place]:
+        """Where the run's record may lie: in archives that hold it, then in its folder."""
+        archives = sound_archives(self.archives, name)
+        return [*(Archived(archive, name) for archive in archives), Folder(self.directory(name), name)]
+
+    def place(self, name: str) -> Path:
+        """Where the run's record lies, for people: in an archive, or else in its directory."""
+        return self._places(name)[0].path
+
+    def names(self) -> list[str]:
+        """All runs of which there is a directory or an archived record, sorted."""
+        found: set[str] = set()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found.update(path.name for path in (self.root / "runs").iterdir() if path.is_dir())
+        return sorted(found.union(*(archive.names() for archive in sound_archives(self.archives))))
+
     def read(self, name: str) -> Record | None:
         """The record of that name, None if there is none; a result's curves have been compared with it.
 
         Raises:
-            RecordError: a document that is damaged, foreign or mislabelled, or curves that are not its own.
+            RecordError: a document that is damaged, foreign or mislabelled, curves that are not its own, or two results
+                of one run that differ.
         """
-        path = self.directory(name) / "record.json"
-        try:
-            document = read_document(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except PermissionError as error:
-            raise RecordError(f"{path} may not be read ({error.strerror}); its owner can allow it") from None
-        except (OSError, ValueError) as error:
-            raise RecordError(f"{path} is damaged ({error}); remove it and train the run again") from None
-        record = from_document(document, str(path))
-        if record.name != name:
-            raise RecordError(f"{path} is the record of {record.name}; move it to the directory of that name")
-        if record.outcome.is_result:
-            self.curves(record)
+        found = [(place, record) for place in self._places(name) if (record := place.record()) is not None]
+        results = [(place, record) for place, record in found if record.outcome.is_result]
+        if not results:
+            return found[0][1] if found else None
+        (place, record), *others = results
+        curves = place.curves(record)
+        for other, twin in others:
+            one = content(record, curves, place.histograms(record))
+            if differing := differences(one, content(twin, other.curves(twin), other.histograms(twin))):
+                raise RecordError(
+                    f"{other.path} and {place.path} hold different results of one run "
+                    f"(another {', '.join(differing)}); remove one of them"
+                )
         return record
+
+    def whole(self, name: str) -> tuple[Record, Arrays, Arrays] | None:
+        """A result with its curves and histograms, all of it read and checked; None where there is no result.
+
+        Raises:
+            RecordError: as `read`, and arrays that are damaged or another run's.
+        """
+        record = self.result(name)
+        return None if record is None else (record, self.curves(record), self.histograms(record))
 
     def result(self, name: str) -> Record | None:
         """The record of that name, None if there is none or it is a failure's.
@@ -120,9 +152,9 @@ class Store:
         No two of them have one identity, which decides a record's name, and so its directory.
         """
         found = {}
-        for path in sorted(self.root.glob("runs/*/record.json")):
+        for name in self.names():
             try:
-                record = self.read(path.parent.name)
+                record = self.read(name)
             except RecordError as error:
                 log.warning("left out: %s", error)
                 continue
@@ -130,30 +162,13 @@ class Store:
                 found[record.identity] = record
         return found
 
-    def _arrays(
-        self,
-        record: Record,
-        stem: str,
-        wanted: Callable[[Record, str, np.dtype[Any], Shape], None],
-        check: Callable[[Record, Arrays], None],
-    ) -> dict[str, npt.NDArray[Any]]:
-        path = self.directory(record.name) / f"{stem}.npz"
-        try:
-            arrays = read_arrays(path, functools.partial(wanted, record))
-            check(record, arrays)
-        except Exception as error:  # NumPy, zipfile and zlib raise many kinds, and each means the same here
-            raise RecordError(
-                f"{path} is damaged, missing or not its record's ({error}); remove the directory and train again"
-            ) from None
-        return arrays
-
     def curves(self, record: Record) -> dict[str, npt.NDArray[Any]]:
         """Arrays with one row per epoch, in the order in which they were written.
 
         Raises:
             RecordError: they are damaged, or not this record's.
         """
-        return self._arrays(record, "curves", curve_wanted, check_curves)
+        return self._places(record.name)[0].curves(record)
 
     def histograms(self, record: Record) -> dict[str, npt.NDArray[Any]]:
         """Histograms with one row per measurement.
@@ -161,7 +176,7 @@ class Store:
         Raises:
             RecordError: they are damaged, or not this record's.
         """
-        return self._arrays(record, "histograms", histogram_wanted, check_histograms)
+        return self._places(record.name)[0].histograms(record)
 
     def remove_leftovers(self, name: str) -> None:
         """Remove what trainings of a run left behind whose result is there, its owner's or those that were killed.

@@ -50,7 +50,7 @@ def _row(run: Run) -> Html:
     optimizer, model = config["optimizer"], config["model"]
     name: str = run.name
     if record is not None:
-        name = element("a", run.name, href=f"../runs/{run.name}/record.json")
+        name = element("a", run.name, href=f"../{run.place}")
     is_result = record is not None and record.outcome.is_result
     return row(
         element("td", name, class_="name"),

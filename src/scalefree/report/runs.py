@@ -18,6 +18,7 @@ class Run:
         config: the scientific configuration, as plain values.
         state: as coverage counts it: `partial` has a checkpoint and no result, `failed` neither.
         record: None where nothing was recorded.
+        place: where its record lies, or would, below RESULTS.
         experiments: those of the profile that need it; none for another profile's run.
     """
 
@@ -25,6 +26,7 @@ class Run:
     config: Mapping[str, Any]
     state: State
     record: Record | None
+    place: str
     experiments: tuple[str, ...]
 
     @property
@@ -41,13 +43,23 @@ def _state(store: Store, name: str, record: Record | None) -> State:
     return "missing" if record is None else "failed"
 
 
+def _place(store: Store, name: str) -> str:
+    """The document in a run's folder, or the archive that holds it; a browser opens both."""
+    path = store.place(name)
+    return (path / "record.json" if path == store.directory(name) else path.parent).relative_to(store.root).as_posix()
+
+
 def list_runs(experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record]) -> list[Run]:
     """The profile's runs in the order of its grids, then the store's other records by name."""
     by_name = {record.name: record for record in records.values()}
-    listed = []
-    for name, (config, needed_by) in runs_of(experiments).items():
-        record = by_name.pop(name, None)
-        listed.append(Run(name, scientific_config(config), _state(store, name, record), record, tuple(needed_by)))
-    for name, record in sorted(by_name.items()):
-        listed.append(Run(name, record.config, _state(store, name, record), record, ()))
-    return listed
+
+    def listed(name: str, config: Mapping[str, Any], needed_by: Sequence[str]) -> Run:
+        record = by_name.get(name)
+        return Run(name, config, _state(store, name, record), record, _place(store, name), tuple(needed_by))
+
+    asked = runs_of(experiments)
+    others = sorted(by_name.keys() - asked.keys())
+    return [
+        *(listed(name, scientific_config(config), needed_by) for name, (config, needed_by) in asked.items()),
+        *(listed(name, by_name[name].config, ()) for name in others),
+    ]

@@ -1,0 +1,52 @@
+"""Move a profile's records from RESULTS/runs/ to RESULTS/archives/<profile>.zip, one file for git instead of thousands.
+
+    python scripts/archive.py [profile=digits] [results_dir=results]
+
+Every reader sees both places, and an archived run is not trained again. What is moved are the results of the runs that
+the profile's experiments ask for, each read and checked whole; run logs are not kept. What is in the archive is never
+replaced: of a result that differs from the archived one both stay, named.
+"""
+
+import sys
+
+from scalefree.command_line import given, parse, refused
+from scalefree.experiments import experiment_names, load_experiment, runs_of
+from scalefree.records import RecordError, Store
+from scalefree.records.archive import Archive
+from scalefree.records.archiving import ArchiveBusy, move
+from scalefree.records.printable import printable
+from scalefree.streams import begin
+
+
+def main() -> int:
+    """Exit codes: 0 moved, 1 a record conflicts or is damaged, or nothing could be written, 2 a wrong argument."""
+    try:
+        options = parse(given(), profile="digits", results_dir="results")
+        profile = options["profile"]
+        needed = runs_of(load_experiment(name, profile) for name in experiment_names())
+    except ValueError as error:
+        return refused(error)
+    store = Store(options["results_dir"])
+    path = store.archives / f"{profile}.zip"
+    try:
+        moved = move(store, profile, needed)
+    except (ArchiveBusy, RecordError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error}; no record is lost, run the same command again to continue", file=sys.stderr)
+        return 1
+    count = {fate: sum(run.fate == fate for run in moved) for fate in ("moved", "already archived")}
+    print(f"to {path}: {count['moved']} moved, {count['already archived']} were archived already")
+    for run in moved:
+        if run.is_refused:
+            print(printable(f"  {run.fate}: {run.name}: {run.detail}", 3000))
+    if path.exists():
+        held = Archive(path).names()
+        of_profile = f"{len(needed.keys() & held)} of the profile's {len(needed)} runs"
+        print(f"it holds {len(held)} records, {of_profile}, in {path.stat().st_size / 1e6:.1f} MB")
+    return 1 if any(run.is_refused for run in moved) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(begin(main))

@@ -1,0 +1,122 @@
+"""Train some of the store's records anew, and compare.
+
+    python scripts/verify.py [profile=digits] [runs=5] [seed=<any>] [results_dir=results] [jobs=<cores>]
+                             [dataset_root=DIR]
+
+Of the results that the store has of the profile's runs, `runs` are drawn, each as likely as any other whatever it
+costs; the same seed draws the same ones from the same store. They are trained in a temporary store, with the device
+kind and the loop that their records name. On the same device and build, a record's every number must come out again,
+bit for bit, wall-clock times aside; that the code is of another commit excuses nothing. On another, its final test
+error must be as close as replicas of its cell are to each other, which differ in rounding alone: within three root mean
+squares of their differences, or one image. Where the store has fewer than five such pairs, the difference is only told.
+"""
+
+import logging
+import os
+import random
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+
+from scalefree.command_line import MOST, given, parse, refused, whole_number
+from scalefree.compose import one_line
+from scalefree.config import ConfigError, RunConfig, with_values
+from scalefree.experiments import experiment_names, load_experiment, runs_of, with_dataset_root
+from scalefree.launching import SweepUnfinished, check_machine, launch, settings_of
+from scalefree.launching.settings import cores
+from scalefree.records import Record, RecordError, Store
+from scalefree.records.printable import printable
+from scalefree.records.verification import Verified, counted, verify
+from scalefree.streams import begin
+
+WORDS = {
+    "equal": "equal bit for bit",
+    "close": "as close as replicas",
+    "not judged": "another device or build, and no replicas to judge by",
+    "different": "different",
+}
+
+
+def as_recorded(config: RunConfig, record: Record, root: str, results_dir: str) -> RunConfig:
+    """The run with the device kind and the loop that its record names, its images from `root`, to `results_dir`."""
+    environment = record.environment
+    on_cpu = str(environment.get("device", "")).startswith("cpu")
+    values = {
+        "device": "cpu" if on_cpu else "auto",
+        "runner": "plain" if environment.get("runner") == "plain" else "auto",
+        "tracking.mode": "none",
+        "results_dir": results_dir,
+    }
+    return with_dataset_root(with_values(config, values), root)
+
+
+def compared(store: Store, anew: Store, chosen: Sequence[str], records: Mapping[str, Record]) -> list[Verified]:
+    """The verdicts on the chosen records, those whose training failed aside.
+
+    Raises:
+        RecordError: a chosen record's histograms are damaged.
+    """
+    pairs = [(store.whole(name), anew.whole(name)) for name in chosen]
+    return [verify(one, other, records.values()) for one, other in pairs if one is not None and other is not None]
+
+
+def main() -> int:
+    """Exit codes: 0 none differs, 1 a record differs or could not be trained, 2 refused before any work, 130."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        options = parse(
+            given(),
+            profile="digits",
+            runs="5",
+            seed=str(1 + secrets.randbelow(MOST)),
+            results_dir="results",
+            jobs=str(cores()),
+            dataset_root="",
+        )
+        profile, root = options["profile"], options["dataset_root"]
+        runs, seed, jobs = (whole_number(options, key) for key in ("runs", "seed", "jobs"))
+        needed = runs_of(load_experiment(name, profile) for name in experiment_names())
+        if root and not os.path.isdir(root):
+            raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
+        store = Store(options["results_dir"])
+        records = {record.name: record for record in store.records().values() if record.outcome.is_result}
+        known = sorted(needed.keys() & records.keys())
+        if not known:
+            raise ValueError(f"{store.root} has no results of profile={profile}; nothing can be verified")
+    except ValueError as error:
+        return refused(one_line(error))
+    chosen = random.Random(seed).sample(known, min(runs, len(known)))
+    with tempfile.TemporaryDirectory(prefix="scalefree-verify-") as temporary:
+        try:
+            settings = settings_of("local", {"jobs": jobs})
+            configs = [as_recorded(needed[name][0], records[name], root, temporary) for name in chosen]
+            check_machine(settings, configs)
+            of = f"of the {len(known)} records of profile {profile}"
+            print(f"verifying {len(chosen)} {of}, drawn with seed={seed}", flush=True)
+            launch(settings, configs)
+        except SweepUnfinished as error:
+            print(f"error: {error}", file=sys.stderr)
+        except ConfigError as error:
+            return refused(one_line(error))
+        except BaseException as error:
+            if type(error).__name__ == "Interrupted":
+                print("interrupted; nothing was compared")
+                return 130
+            raise
+        try:
+            verdicts = compared(store, Store(temporary), chosen, records)
+        except RecordError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    for each in verdicts:
+        print(printable(f"  {each.name}: {WORDS[each.verdict]}" + (f": {each.detail}" if each.detail else ""), 3000))
+    count = counted(verdicts)
+    untrained = len(chosen) - len(verdicts)
+    told = [f"{number} {WORDS[verdict]}" for verdict, number in count.items() if number or verdict == "equal"]
+    print(f"of {len(chosen)} records: {', '.join(told)}" + (f", {untrained} not trained" if untrained else ""))
+    return 1 if count["different"] or untrained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(begin(main))

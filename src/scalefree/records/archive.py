@@ -1,0 +1,306 @@
+"""Many records in one file: a zip of run folders, read where it lies.
+
+Any zip program reads `<run>/curves.npz`, `<run>/histograms.npz` and `<run>/record.json` out of it. Its bytes follow
+from its content: members are sorted by name, deflated, and dated 1980. Adding runs leaves the bytes of every other
+member as they are, so that git stores little more than what is new.
+
+Somebody else may have made it. Each header must be, byte for byte, the one that would be written here for a member of
+that name, size and checksum, and the members must follow each other without gap or overlap. So there is no name that
+leads elsewhere or that comes twice, no link, no encryption, and no member that shares the bytes of another; and none
+is unpacked beyond the size that it says, which is limited.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from scalefree.files import atomic_write
+from scalefree.records.reading import LARGEST_ARCHIVE, LARGEST_DOCUMENT, regular_file
+from scalefree.records.record import RecordError
+
+FILES = {"curves.npz": LARGEST_ARCHIVE, "histograms.npz": LARGEST_ARCHIVE, "record.json": LARGEST_DOCUMENT}
+MEMBER = re.compile(rf"(?P<run>[A-Za-z0-9][A-Za-z0-9_.+-]{{0,254}})/(?P<file>{'|'.join(map(re.escape, FILES))})")
+# A zip counts its members in 16 bits and its bytes in 32.
+MOST_MEMBERS = 60_000
+LARGEST_FILE = 2_000_000_000
+# Records unpack to some fifteen times their size.
+MOST_UNPACKED = 100
+
+# PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
+LOCAL = struct.Struct("<4s5H3L2H")
+CENTRAL = struct.Struct("<4s6H3L5H2L")
+END = struct.Struct("<4s4H2LH")
+VERSION, UNIX, DEFLATED = 20, 3 << 8, 8
+FIRST_OF_1980 = 1 << 5 | 1
+REGULAR_FILE = 0o100644 << 16
+
+log = logging.getLogger(__name__)
+
+
+class Member(NamedTuple):
+    """A file of an archive: its name, CRC-32, deflated and whole sizes in bytes, and where its header begins."""
+
+    name: str
+    crc: int
+    packed: int
+    size: int
+    offset: int
+
+    @property
+    def end(self) -> int:
+        """Where the next member begins."""
+        return self.offset + LOCAL.size + len(self.name) + self.packed
+
+    def local_header(self) -> bytes:
+        """What stands before the member's content."""
+        sizes = self.crc, self.packed, self.size, len(self.name), 0
+        return LOCAL.pack(b"PK\3\4", VERSION, 0, DEFLATED, 0, FIRST_OF_1980, *sizes) + self.name.encode()
+
+    def central_header(self) -> bytes:
+        """What the directory at the archive's end says of the member."""
+        sizes = self.crc, self.packed, self.size, len(self.name)
+        made = UNIX | VERSION, VERSION, 0, DEFLATED, 0, FIRST_OF_1980
+        return CENTRAL.pack(b"PK\1\2", *made, *sizes, 0, 0, 0, 0, REGULAR_FILE, self.offset) + self.name.encode()
+
+
+# By run, then by file.
+Index = Mapping[str, Mapping[str, Member]]
+
+
+def _end(members: int, directory: int, offset: int) -> bytes:
+    return END.pack(b"PK\5\6", 0, 0, members, members, directory, offset, 0)
+
+
+def _index(directory: bytes, count: int, size: int) -> Index:
+    """What the directory of an archive of `size` bytes says of its `count` members.
+
+    Raises:
+        ValueError: it is not one that `add` writes.
+    """
+    index: dict[str, dict[str, Member]] = {}
+    place, before, follows, unpacked = 0, "", 0, 0
+    for _ in range(count):
+        if len(header := directory[place : place + CENTRAL.size]) < CENTRAL.size:
+            raise ValueError("its directory is cut off")
+        fields = CENTRAL.unpack(header)
+        entry = directory[place : place + CENTRAL.size + fields[10]]
+        name = entry[CENTRAL.size :].decode("ascii", "backslashreplace")
+        named = MEMBER.fullmatch(name)
+        if named is None:
+            raise ValueError(f"it holds {name!r}, which is not a file of a run")
+        crc, packed, whole = fields[7:10]
+        member = Member(name, crc, packed, whole, fields[16])
+        if member.central_header() != entry:
+            raise ValueError(f"its entry {name} is a link, encrypted or otherwise of another kind")
+        if name <= before:
+            raise ValueError(f"its entry {name} comes twice, or not in order")
+        if member.offset != follows:
+            raise ValueError(f"its entry {name} overlaps the one before it, or leaves a gap")
+        if member.size > FILES[named["file"]]:
+            raise ValueError(f"its entry {name} would have {member.size:,} bytes, more than is ever read")
+        index.setdefault(named["run"], {})[named["file"]] = member
+        place, before, follows, unpacked = place + len(entry), name, member.end, unpacked + member.size
+    if place != len(directory) or follows + len(directory) + END.size != size:
+        raise ValueError("it holds bytes that belong to no entry")
+    if unpacked > MOST_UNPACKED * size:
+        raise ValueError(f"it would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED} times its own")
+    return index
+
+
+def _read_index(file: BinaryIO, size: int) -> Index:
+    """The same, of an open archive.
+
+    Raises:
+        ValueError: it is not one that `add` writes.
+    """
+    if size < END.size:
+        raise ValueError("it is shorter than any zip")
+    file.seek(size - END.size)
+    end = file.read(END.size)
+    count, length, offset = END.unpack(end)[4:7]
+    if end != _end(count, length, offset) or offset + length + END.size != size or count > MOST_MEMBERS:
+        raise ValueError("it is cut off, or its end is of another kind")
+    file.seek(offset)
+    return _index(file.read(length), count, size)
+
+
+@functools.lru_cache(maxsize=16)
+def _known(path: Path, device: int, inode: int, size: int, modified: int) -> dict[str, Index]:
+    """Room for the index of the file that these numbers tell from any other; a sweep asks for it again and again."""
+    return {}
+
+
+class Archive:
+    """The runs of one zip. Holds nothing open; the file may be replaced by a larger one at any moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[tuple[BinaryIO, Index]]:
+        """The file with its index.
+
+        Raises:
+            RecordError: naming the archive: it is not one, or cannot be read.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(regular_file(self.path, LARGEST_FILE))
+                status = os.fstat(file.fileno())
+                known = _known(self.path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                if "index" not in known:
+                    known["index"] = _read_index(file, status.st_size)
+            except (OSError, ValueError) as error:
+                raise RecordError(
+                    f"{self.path} is not an archive as scripts/archive.py writes it ({error}); fetch it again, or "
+                    "remove it"
+                ) from None
+            yield file, known["index"]
+
+    def check(self) -> None:
+        """Refuse what is not an archive.
+
+        Raises:
+            RecordError: naming it.
+        """
+        with self.opened():
+            pass
+
+    def names(self) -> frozenset[str]:
+        """The runs that it holds.
+
+        Raises:
+            RecordError: it is not an archive.
+        """
+        with self.opened() as (_, index):
+            return frozenset(index)
+
+    def __contains__(self, name: str) -> bool:
+        with self.opened() as (_, index):
+            return name in index
+
+    def read(self, name: str, file: str) -> bytes:
+        """A file of a run.
+
+        Raises:
+            RecordError: it is not an archive.
+            ValueError: it has no such file, or a damaged one.
+        """
+        with self.opened() as (opened, index):
+            member = index.get(name, {}).get(file)
+            if member is not None:
+                opened.seek(member.offset)
+                found = opened.read(member.end - member.offset)
+        if member is None:
+            raise ValueError("it is not there")
+        header = member.local_header()
+        unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            # One byte more than there should be, to see that there is none.
+            content = unpacking.decompress(found[len(header) :], member.size + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
+        whole = unpacking.eof and not unpacking.unused_data and len(content) == member.size
+        if found[: len(header)] != header or not whole or zlib.crc32(content) != member.crc:
+            raise ValueError("its bytes are not those that its directory tells of")
+        return content
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    """A sweep looks for each of its runs."""
+    log.warning(message)
+
+
+def sound_archives(folder: Path, holding: str | None = None) -> list[Archive]:
+    """The archives of a folder by name, or those that hold a run; a damaged one is named in the log and left out."""
+    found = []
+    for path in sorted(folder.glob("*.zip")):
+        archive = Archive(path)
+        try:
+            with archive.opened() as (_, index):
+                if holding is None or holding in index:
+                    found.append(archive)
+        except RecordError as error:
+            _say_once(f"left out: {error}")
+    return found
+
+
+def damaged_archives(folder: Path) -> dict[str, RecordError]:
+    """The others, by name, each with what is wrong with it."""
+    found = {}
+    for path in sorted(folder.glob("*.zip")):
+        try:
+            Archive(path).check()
+        except RecordError as error:
+            found[path.name] = error
+    return found
+
+
+def _copied(old: BinaryIO, file: BinaryIO, member: Member, offset: int) -> Member:
+    """The same member, at another offset."""
+    old.seek(member.offset)
+    file.write(old.read(member.end - member.offset))
+    return member._replace(offset=offset)
+
+
+def _packed(file: BinaryIO, name: str, content: bytes, offset: int) -> Member:
+    # Level 9 takes ten times as long as 6 and saves a thirtieth.
+    packing = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packing.compress(content) + packing.flush()
+    member = Member(name, zlib.crc32(content), len(packed), len(content), offset)
+    file.write(member.local_header() + packed)
+    return member
+
+
+def add(path: Path, names: Iterable[str], content: Callable[[str], Mapping[str, bytes]]) -> None:
+    """Add runs to an archive, made where there is none; what it holds stays, and it is whole at every moment.
+
+    Args:
+        names: runs that it does not hold.
+        content: the three files of one of them.
+
+    Raises:
+        OSError: it cannot be written; it is what it was.
+        RecordError: what is there is not an archive.
+        ValueError: it holds one of them, or would be too large or unreadable.
+    """
+    added = sorted(names)
+    with contextlib.ExitStack() as stack:
+        old, index = stack.enter_context(Archive(path).opened()) if path.exists() else (None, {})
+        if held := sorted(index.keys() & set(added)):
+            raise ValueError(f"{path} holds {held[0]} already")
+        if len(FILES) * (len(index) + len(added)) > MOST_MEMBERS:
+            raise ValueError(f"{path} would hold {len(index) + len(added):,} runs; archive them by several profiles")
+        new = [f"{name}/{file}" for name in added for file in FILES]
+        if strange := [name for name in new if MEMBER.fullmatch(name) is None]:
+            raise ValueError(f"{strange[0]!r} cannot be the name of a run's file")
+        kept = {member.name: member for run in index.values() for member in run.values()}
+        file = stack.enter_context(atomic_write(path))
+        members: list[Member] = []
+        offset = 0
+        current: tuple[str, Mapping[str, bytes]] = "", {}
+        for name in sorted([*new, *kept]):
+            if name in kept:
+                assert old is not None
+                member = _copied(old, file, kept[name], offset)
+            else:
+                run, _, of_run = name.partition("/")
+                if current[0] != run:
+                    current = run, content(run)
+                member = _packed(file, name, current[1][of_run], offset)
+            members.append(member)
+            offset = member.end
+        directory = b"".join(member.central_header() for member in members)
+        file.write(directory + _end(len(members), len(directory), offset))
+        if offset + len(directory) + END.size > LARGEST_FILE:
+            raise ValueError(f"{path} would have over {LARGEST_FILE:,} bytes; archive its runs by several profiles")
+        # Nothing takes the place of an archive that could not be read again.
+        _index(directory, len(members), offset + len(directory) + END.size)
