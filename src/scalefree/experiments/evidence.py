@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
-from scalefree.experiments.frozen import Frozen, read_frozen
+from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
 from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
 from scalefree.experiments.names import number
 from scalefree.experiments.pairs import SeedValues
@@ -123,7 +123,7 @@ class Evidence:
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
-            raise Missing(f"{network}: no cell has been chosen for {wanted} yet")
+            raise Missing(f"{network}: no cell has been chosen for {_named(wanted)} yet")
         point = self._points.get((network, arm, chosen.lr, chosen.decay(decay_times)))
         if point is None:
             raise Missing(f"{network}: {describe(arm)} is not trained at the cell of {wanted}", asked=False)
@@ -148,6 +148,12 @@ class Evidence:
         except RecordError as error:
             log.warning("left out: %s", error)
             return {}
+
+
+def _named(cell: str) -> str:
+    """`AdamW`, or `AdamW with a decay`: whose best cell it is."""
+    method = cell.removesuffix(DECAYED)
+    return look(method).label + (" with a decay" if method != cell else "")
 
 
 def describe(arm: Arm) -> str:
