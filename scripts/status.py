@@ -11,6 +11,7 @@ from scalefree.experiments.choosing import waited_for
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store
 from scalefree.streams import begin
+from scalefree.terminal import shown
 
 
 def duration(seconds: float | None) -> str:
@@ -39,7 +40,7 @@ def main() -> int:
         return refused(error)
     store = Store(options["results_dir"])
     records = store.records()
-    print(f"profile {options['profile']}, {store.root}: runs, shared ones counted in each experiment")
+    print(f"profile {options['profile']}, {shown(store.root)}: runs, shared ones counted in each experiment")
     heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
     print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
     for experiment in experiments:
