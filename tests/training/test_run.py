@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from conftest import Make
-from scalefree.config import RunConfig
+from scalefree.config import ConfigError, RunConfig
 from scalefree.data import DatasetError
 from scalefree.files import atomic_write
 from scalefree.records import Record, Store, describe_outcome, run_identity, run_name, scientific_config
@@ -252,7 +252,7 @@ def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(
 
 def test_a_results_folder_that_cannot_be_is_an_error_and_no_result(tiny: Make, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ConfigError, match="file is not a directory"):
         run(tiny({"results_dir": str(tmp_path / "file")}))
     assert (tmp_path / "file").read_text() == "in the way"
 
