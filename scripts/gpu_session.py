@@ -8,8 +8,8 @@ checkpoints, and OUT gets everything new in files of at most 16 MiB: records fir
 as far as they fit. BACK holds what former calls packed and is unpacked first, so that a call continues the one before.
 Results are written to results/, where what the repository has already is not trained again.
 
-SCALEFREE_REVISION must name the revision.json of scripts/pack.py: such a machine's repository, where it has one, may have
-an older commit than its files, and a commit made there is nobody else's. Cells that are chosen on the way come back too.
+SCALEFREE_REVISION must name the revision.json of scripts/pack.py: such a machine's repository, where it has one, may
+have an older commit than its files, and a commit made there is nobody else's. Cells that are chosen come back too.
 """
 
 import contextlib
@@ -128,7 +128,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def pack_chosen(out: Path, before: Mapping[Path, bytes]) -> Path | None:
-    """Put the files of chosen cells that are not as before into an archive below `out`, to be unpacked in a checkout."""
+    """Put the files of chosen cells that are not as before into an archive below `out`; None where there is none."""
     changed = [path for path, content in contents(CHOSEN).items() if before.get(path) != content]
     if not changed:
         return None
