@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmarks.roofline import bytes_per_image, operations_per_image
 from scalefree.command_line import given, names, parse, refused
-from scalefree.config import DenseNetConfig, RunConfig
+from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.experiments import experiment_names, load_experiment, runs_of
 from scalefree.models import densenet_bc, resnet
 from scalefree.streams import begin
@@ -65,6 +65,7 @@ def network(config: RunConfig) -> nn.Module:
     model, classes = config.model, CLASSES[config.dataset.name]
     if isinstance(model, DenseNetConfig):
         return densenet_bc(model.depth, model.growth_rate, classes, model.batch_norm, in_channels=CHANNELS)
+    assert isinstance(model, ResNetConfig)
     return resnet(model.depth, classes, model.batch_norm, width=model.width, in_channels=CHANNELS)
 
 
@@ -81,7 +82,8 @@ class Costs:
         if key not in self.known:
             model = network(config)
             moved = bytes_per_image(model, CHANNELS, side, batch, size)
-            self.known[key] = (*map(float, operations_per_image(model, CHANNELS, side)), moved)
+            training, evaluation = operations_per_image(model, CHANNELS, side)
+            self.known[key] = (training, evaluation, moved)
         return self.known[key]
 
     def of(self, config: RunConfig) -> Cost:
