@@ -29,6 +29,7 @@ ASKED = {
     "digits": MAIN | OURS | {"layer_loss", "selection"},
     "cifar16": MAIN | OURS | {"selection"},
     "h200": MAIN | {"corners", "without_bn"},
+    "rented": {"corners", "selection"},
     "paper": MAIN | {"without_bn"},
 }
 
