@@ -68,7 +68,7 @@ def rows_of(survey: Survey, only_best: bool = False) -> list[str]:
     columns = [key for key in survey.axes if key != PART or len(survey.along(PART)) > 1]
     heads = [[*map(short, columns), *_HEADS]]
     best = {id(cell) for cell in survey.best_cells()}
-    kept = [cell for cell in survey.cells if id(cell) in best or not only_best]
+    kept = [cell for cell in survey.cells if id(cell) in best or not only_best] or list(survey.cells[:MOST_ROWS])
     rows = [
         [*(shown(written(key, cell.values.get(key))) for key in columns), *_outcome(cell.point)] for cell in kept
     ]
