@@ -25,6 +25,8 @@ def draw_runs(
     for name, histogram in histograms.items():
         dash = line_dash(points, name, looks)
         draw_histogram(scales, histogram, looks(name).color, dash, fill=len(histograms) == 1)
+    # Only now: limits are no longer found by Matplotlib once one of them is set.
+    for histogram in list(histograms.values())[:1]:
         update_scale_axis(scales, histogram)
     scales.set_xlabel(update_scale_label(point.optimizer for point in points.values()))
     scales.set_ylabel("share of coordinates")

@@ -121,13 +121,14 @@ def _at(survey: Survey, point: Point) -> str:
 
 def _legend(survey: Survey, labels: Sequence[str], shown: Mapping[str, Point], looks: Looks) -> list[Artist]:
     entries: list[Artist] = []
+    style: Any
     for label in labels:
         of = looks(label)
         if label in shown:
             text = f"{of.label or label}{_at(survey, shown[label])}: {_mean(shown[label]):.1f} %"
             style = line_dash(shown, label, looks)
         else:
-            text, style = f"{of.label or label}", (0.0, ())
+            text, style = f"{of.label or label}", "none"
         entries.append(Line2D([], [], color=of.color, linestyle=style, marker=of.marker, markersize=4, label=text))
     return entries
 
@@ -330,7 +331,7 @@ def pages(survey: Survey, title: str) -> Pages:
     found: Pages = {}
     if survey.tuned:
         found["overview"] = _panels(survey, drawn, title, looks)
-    if (best := _best_page(survey, drawn, title, looks)) is not None:
+    if (best := _best_page(survey, drawn, f"{title}: best cells" if survey.tuned else title, looks)) is not None:
         found["best"] = best
     for group, of in drawn.items():
         found[_stem(survey.across, group)] = _sheet(survey, f"{title}: {_named(survey.across, group)}", of, looks)

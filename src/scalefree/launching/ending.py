@@ -60,6 +60,14 @@ def name_of(of: Survey) -> str:
     return f"{keys[:80]}-{hashlib.sha256(' '.join(identities).encode()).hexdigest()[:6]}"
 
 
+def title_of(of: Survey) -> str:
+    """`Sweep over depth, lr and weight_decay`."""
+    axes = list(map(short, of.axes))
+    if not axes:
+        return f"{len(of.seeds)} seeds" if len(of.seeds) > 1 else "One run"
+    return f"Sweep over {' and '.join(filter(None, [', '.join(axes[:-1]), axes[-1]]))}"
+
+
 def folder_of(store: Store, name: str) -> Path:
     """Where a sweep's figures are."""
     return store.root / "figures" / "sweeps" / re.sub(r"[^A-Za-z0-9_.+=-]+", "-", name).strip("-.")[:100]
@@ -103,5 +111,5 @@ def _conclude(configs: Sequence[RunConfig], store: Store, names: Sequence[str]) 
         return
     of = survey({"": for_every_method(results)}, store, failures)
     print(f"\n{short_table(of)}", flush=True)
-    axes = " and ".join(map(short, of.axes)) or ("seeds" if len(of.seeds) > 1 else "one run")
-    draw(of, " ".join(names) or f"Sweep over {axes}", "_".join(names) or name_of(of))
+    title = f"Experiment {names[0]}, profile {names[1]}" if names else title_of(of)
+    draw(of, title, "_".join(names) or name_of(of))
