@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig, with_values
+from scalefree.config import RunConfig, with_values
 from scalefree.experiments.evidence import readable_arrays
 from scalefree.experiments.grid import Cell
 from scalefree.experiments.names import number
@@ -28,7 +28,6 @@ TUNED = (LR, WEIGHT_DECAY)
 _ALWAYS = (
     "dataset", "model", DEPTH, "model.batch_norm", OPTIMIZER, LR, WEIGHT_DECAY, "training.epochs", "training.batch_size"
 )  # fmt: skip
-_GROUPS = ("dataset", "model", "schedule")
 
 
 def values_of(config: RunConfig) -> dict[str, Any]:
@@ -49,18 +48,15 @@ def values_of(config: RunConfig) -> dict[str, Any]:
     return {**found, OPTIMIZER: method(vars(config.optimizer))}
 
 
-def known_values() -> dict[str, set[type]]:
-    """Every key that `values_of` may give."""
-    found: dict[str, set[type]] = {}
-    for model in (ResNetConfig(), DenseNetConfig()):
-        for key, value in values_of(RunConfig(model=model)).items():
-            found.setdefault(key, set()).add(type(value))
-    return found
-
-
 def short(key: str) -> str:
     """A key's last part: `weight_decay`."""
     return key.rpartition(".")[2]
+
+
+def listed(words: Iterable[str]) -> str:
+    """`depth, lr and weight_decay`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def written(key: str, value: Any) -> str:
@@ -116,8 +112,19 @@ class Survey:
 
     @property
     def across(self) -> tuple[str, ...]:
-        """All other keys that vary: there is a group for each of their combinations."""
-        return tuple(key for key in self.axes if key not in TUNED)[:-1]
+        """All other keys that vary: there is a group for each of their combinations.
+
+        One that the series decides makes no groups: where each part has an optimizer of its own, they are compared.
+        """
+        series = self.series
+        if series is None:
+            return ()
+        others = [key for key in self.axes if key not in TUNED and key != series]
+        return tuple(key for key in others if not self._decides(series, key))
+
+    def _decides(self, key: str, other: str) -> bool:
+        pairs = {(cell.values.get(key), cell.values.get(other)) for cell in self.cells}
+        return len(pairs) == len({value for value, _ in pairs})
 
     @property
     def criterion(self) -> Criterion:
@@ -189,9 +196,12 @@ class Survey:
             of_these = "" if not failed else ", it failed" if len(lacking) == 1 else f", {failed} of which failed"
             parts.append(f"{len(lacking)} of {len(results)} runs {'has' if len(lacking) == 1 else 'have'} no result")
             parts[-1] += of_these
-        combinations = math.prod(len(self.along(key)) for key in self.axes)
+        free = [*self.across, *([self.series] if self.series else []), *self.tuned]
+        combinations = math.prod(len(self.along(key)) for key in free)
         if combinations > len(self.cells):
-            parts.append(f"{len(self.cells)} of the {combinations} combinations of what varies were asked for or found")
+            parts.append(
+                f"of the {combinations} combinations of {listed(map(short, free))}, {len(self.cells)} are here"
+            )
         counts = {len(point.results) for point in self.points}
         if len(counts) > 1:
             parts.append(f"cells have {min(counts)} to {max(counts)} seeds")
@@ -223,9 +233,7 @@ def _axes(cells: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return (*untuned, *(key for key in TUNED if key in varying))
 
 
-def survey(
-    parts: Mapping[str, Iterable[Result]], store: Store, failures: Mapping[str, str] | None = None
-) -> Survey:
+def survey(parts: Mapping[str, Iterable[Result]], store: Store, failures: Mapping[str, str] | None = None) -> Survey:
     """The results of some parts side by side; one part needs no name. A run that two parts have is in both."""
     found: dict[tuple[tuple[str, Any], ...], dict[int, Result]] = {}
     for part, results in parts.items():
@@ -234,9 +242,7 @@ def survey(
             found.setdefault(tuple(values.items()), {}).setdefault(result.config.seed, result)
     axes = _axes([dict(values) for values in found])
     ranks = {key: _in_order(key, (dict(values).get(key) for values in found)) for key in axes}
-    cells = [
-        SurveyCell(dict(values), Point(tuple(of[seed] for seed in sorted(of)))) for values, of in found.items()
-    ]
+    cells = [SurveyCell(dict(values), Point(tuple(of[seed] for seed in sorted(of)))) for values, of in found.items()]
     cells.sort(key=lambda cell: [ranks[key].index(cell.values.get(key)) for key in axes])
     return Survey(tuple(cells), axes, store, failures or {})
 

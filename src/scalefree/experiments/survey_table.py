@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scalefree.experiments.evidence import errors
 from scalefree.experiments.results import Point
-from scalefree.experiments.survey import PART, Survey, short, written
+from scalefree.experiments.survey import PART, Survey, listed, short, written
 from scalefree.terminal import shown
 
 # Rows that a terminal is given; of longer tables only the best cells.
@@ -39,9 +39,11 @@ def _lines(rows: Sequence[Sequence[str]], words: int, marks: Sequence[bool]) -> 
 
 def best_rule(survey: Survey) -> str:
     """How the best cells are the best: `lowest mean test error over lr and weight_decay, for each depth`."""
-    over = " and ".join(map(short, survey.tuned)) or "all cells"
-    each = [short(key) for key in survey.axes if key not in survey.tuned] if survey.tuned else []
-    return f"lowest mean {survey.criterion} error over {over}{', for each ' + ' and '.join(each) if each else ''}"
+    if not survey.tuned:
+        return f"lowest mean {survey.criterion} error of all cells"
+    each = [*survey.across, *([survey.series] if survey.series else [])]
+    of = f", for each {listed(map(short, each))}" if each else ""
+    return f"lowest mean {survey.criterion} error over {listed(map(short, survey.tuned))}{of}"
 
 
 def notes(survey: Survey) -> list[str]:
@@ -69,9 +71,7 @@ def rows_of(survey: Survey, only_best: bool = False) -> list[str]:
     heads = [[*map(short, columns), *_HEADS]]
     best = {id(cell) for cell in survey.best_cells()}
     kept = [cell for cell in survey.cells if id(cell) in best or not only_best] or list(survey.cells[:MOST_ROWS])
-    rows = [
-        [*(shown(written(key, cell.values.get(key))) for key in columns), *_outcome(cell.point)] for cell in kept
-    ]
+    rows = [[*(shown(written(key, cell.values.get(key))) for key in columns), *_outcome(cell.point)] for cell in kept]
     return _lines([*heads, *rows], len(columns), [False, *(id(cell) in best for cell in kept)])
 
 

@@ -67,7 +67,7 @@ def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: floa
     low, high = min(worse), max(*worse, 1.0)
     chance_there = chance is not None and abs(chance - best) < 1.25 * high
     if chance is not None and chance_there:
-        high = max(high, abs(chance - best))
+        low, high = min(low, abs(chance - best)), max(high, abs(chance - best))
         axes.axhline(chance, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5, gid="chance")
         axes.annotate("chance", (0, chance), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
                       fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip

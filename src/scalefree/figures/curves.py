@@ -105,5 +105,7 @@ def draw_curves(
     else:
         axes.set_ylim(top=101)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
+    if axes.get_xlim()[1] - axes.get_xlim()[0] < 1:  # of a single epoch
+        axes.set(xticks=[1], xlim=(0.5, 1.5))
     axes.set_xlabel("epoch")
     axes.set_ylabel(quantity.label)

@@ -159,7 +159,11 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
         where = "each method where its test error is lowest" if _only_test_errors(evidence, network) else where
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
-        notes += [f"Below: {named}, written (step size, decay)", CURVES_NOTE, f"Histograms: {measured_when(list(histograms.values()))}"]
+        notes += [
+            f"Below: {named}, written (step size, decay)",
+            CURVES_NOTE,
+            f"Histograms: {measured_when(list(histograms.values()))}",
+        ]
     else:
         notes += ["No run at a chosen cell yet, so no curves"]
     notes += [PUBLISHED_NOTE] * published

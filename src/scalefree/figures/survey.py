@@ -18,7 +18,15 @@ from matplotlib.lines import Line2D
 from scalefree.experiments.evidence import errors
 from scalefree.experiments.results import Point
 from scalefree.experiments.survey import (
-    DEPTH, LR, OPTIMIZER, PART, WEIGHT_DECAY, Survey, SurveyCell, short, written
+    DEPTH,
+    LR,
+    OPTIMIZER,
+    PART,
+    WEIGHT_DECAY,
+    Survey,
+    SurveyCell,
+    short,
+    written,
 )  # fmt: skip
 from scalefree.experiments.survey_table import best_rule
 from scalefree.figures.by_depth import draw_side_by_side
@@ -32,7 +40,14 @@ from scalefree.figures.histograms import histograms_of, measured_when
 from scalefree.figures.runs import draw_runs
 from scalefree.figures.scales import depth_places
 from scalefree.figures.style import (
-    DECAY_LABEL, LAMBDA, NEUTRAL, STEP_SIZE_LABEL, Look, look, new_figure, wrapped
+    DECAY_LABEL,
+    LAMBDA,
+    NEUTRAL,
+    STEP_SIZE_LABEL,
+    Look,
+    look,
+    new_figure,
+    wrapped,
 )  # fmt: skip
 from scalefree.optimizers import DASHES, GREYS, MARKERS, row_of
 
@@ -68,7 +83,9 @@ def _looks(survey: Survey) -> Looks:
     values = survey.along(survey.series)
     labels = [_series_label(survey, value) for value in values]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    ours = [survey.series == OPTIMIZER and (row := row_of(value)) is not None and row.key != "torch" for value in values]
+    ours = [
+        survey.series == OPTIMIZER and (row := row_of(value)) is not None and row.key != "torch" for value in values
+    ]
     found = {}
     for index, (label, value) in enumerate(zip(labels, values, strict=True)):
         if ours[index]:
@@ -86,14 +103,19 @@ def _looks(survey: Survey) -> Looks:
 
 def _named(keys: Sequence[str], values: Sequence[Any]) -> str:
     """`depth 20, batch_norm false`."""
-    said = [value if key == PART else f"{short(key)} {written(key, value)}" for key, value in zip(keys, values, strict=True)]
+    said = [
+        value if key == PART else f"{short(key)} {written(key, value)}" for key, value in zip(keys, values, strict=True)
+    ]
     return ", ".join(map(str, said))
 
 
 def _stem(keys: Sequence[str], values: Sequence[Any]) -> str:
     """The same as a file's name."""
-    words = [f"{short(key)}-{written(key, value)}" for key, value in zip(keys, values, strict=True)]
-    return re.sub(r"[^A-Za-z0-9_.+=-]+", "-", "_".join(words)).strip("-.")[:100] or "group"
+    words = [
+        str(value) if key == PART else f"{short(key)}-{written(key, value)}"
+        for key, value in zip(keys, values, strict=True)
+    ]
+    return re.sub(r"[^A-Za-z0-9_.+=-]+", "-", "_".join(word.strip("[]") for word in words)).strip("-.")[:100] or "group"
 
 
 def _shown(survey: Survey, cells: Mapping[str, Sequence[SurveyCell]]) -> dict[str, Point]:
@@ -212,7 +234,9 @@ def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
         notes += [f"Update scales: {measured_when(list(histograms.values()))}"]
     else:
         notes += ["No cell has runs that all trained to the end, so there are no curves"]
-    figure = new_figure(sum(heights), title, _caption(survey, points, notes), _legend(survey, list(of), shown, looks), 2)
+    figure = new_figure(
+        sum(heights), title, _caption(survey, points, notes), _legend(survey, list(of), shown, looks), 2
+    )
     grid = figure.add_gridspec(len(heights), 6, height_ratios=heights)
     if both:
         norm = error_norm(_grid(survey, cells) for cells in of.values())

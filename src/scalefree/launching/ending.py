@@ -9,7 +9,7 @@ from pathlib import Path
 from scalefree.config import RunConfig
 from scalefree.experiments.grid import Cell
 from scalefree.experiments.results import Result
-from scalefree.experiments.survey import Survey, for_every_method, results_of, short, survey, values_of
+from scalefree.experiments.survey import Survey, for_every_method, listed, results_of, short, survey, values_of
 from scalefree.experiments.survey_table import short_table
 from scalefree.records import Record, RecordError, Store, run_identity, run_name
 from scalefree.terminal import shown
@@ -65,7 +65,7 @@ def title_of(of: Survey) -> str:
     axes = list(map(short, of.axes))
     if not axes:
         return f"{len(of.seeds)} seeds" if len(of.seeds) > 1 else "One run"
-    return f"Sweep over {' and '.join(filter(None, [', '.join(axes[:-1]), axes[-1]]))}"
+    return f"Sweep over {listed(axes)}"
 
 
 def folder_of(store: Store, name: str) -> Path:
@@ -86,7 +86,9 @@ def draw(of: Survey, title: str, name: str) -> None:
         why = shown(f"{type(error).__name__}: {error}")
         print(f"the figures could not be drawn ({why}); the results are in the store")
     else:
-        print(f"figures, each as PNG and PDF, in {shown(folder)}: {', '.join(p.name for p in paths if p.suffix == '.png')}")
+        print(
+            f"figures, each as PNG and PDF, in {shown(folder)}: {', '.join(p.name for p in paths if p.suffix == '.png')}"
+        )
 
 
 def conclude(configs: Sequence[RunConfig], names: Sequence[str] = ()) -> None:
