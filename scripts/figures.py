@@ -1,11 +1,12 @@
 """Draw figures and judge the claims from what the store holds, training nothing.
 
     python scripts/figures.py [profile=quick] [figure=all] [results_dir=results]
-    python scripts/figures.py 'where=[optimizer.name=adamw, model.depth=[20,56]]' ['where=[...]' ...] [results_dir=results]
+    python scripts/figures.py 'where=[optimizer.name=adamw, model.depth=[20,56]]' ['where=[...]' ...]
+                              [results_dir=results]
 
-Without `figure=` it also computes the theory's figures and writes the table of claims. With `where=` it shows that part
-of the store as a multirun shows its own runs at its end: a table, and figures in RESULTS/figures/sweeps/<name>/. Several
-parts are shown side by side; `where=[]` is the whole store.
+Without `figure=` it also computes the theory's figures and writes the table of claims. With `where=` it shows that
+part of the store as a multirun shows its own runs at its end: a table, and figures in
+RESULTS/figures/sweeps/<name>/. Several parts are shown side by side; `where=[]` is the whole store.
 """
 
 import logging

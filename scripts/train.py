@@ -1,8 +1,8 @@
 """Train one run, or many with -m: python scripts/train.py [-m] [key=value ...]
 
-python scripts/train.py --cfg job prints every key with its value. Records go to RESULTS/runs/<name>/. A multirun ends with
-a table of its results and with figures in RESULTS/figures/sweeps/<name>/; -m experiment=corners profile=quick is one over
-the runs of an experiment.
+python scripts/train.py --cfg job prints every key with its value. Records go to RESULTS/runs/<name>/. A multirun
+ends with a table of its results and with figures in RESULTS/figures/sweeps/<name>/; -m experiment=corners
+profile=quick is one over the runs of an experiment.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""How long runs take: as measured where one like them was trained, else from their arithmetic and the nearest that was."""
+"""How long runs take: as measured where one like them was trained, else by their arithmetic and the nearest one."""
 
 import math
 import statistics
@@ -94,8 +94,9 @@ class Pace:
         return {of: statistics.median(seconds) for of, seconds in self._epochs.items()}
 
     def seconds(self, config: RunConfig) -> float | None:
-        """What a run will take: by the runs of its kind, else by its operations and the pace of the kind whose runs have
-        the most similar number; None before any was measured.
+        """What a run will take: by the runs of its kind, else by its operations and the pace of those nearest to them.
+
+        None before any was measured.
         """
         if not self._epochs:
             return None
@@ -115,4 +116,4 @@ def _seconds(record: Record) -> float:
     timing: Mapping[str, Any] = record.timing
     images = record.config["training"]["epochs"] * record.split_sizes.get("train", 0)
     rate = timing.get("images_per_second", 0.0)
-    return max(timing["wall_seconds"], images / rate if rate else 0.0)
+    return max(float(timing["wall_seconds"]), images / float(rate) if rate else 0.0)

@@ -16,7 +16,7 @@ class Coverage:
     Attributes:
         partial: runs with a checkpoint and no result.
         failed: runs whose last attempt failed; the next one tries again.
-        seconds_left: of training for the runs without a result, one after another; None while the store has no completed run.
+        seconds_left: of training for the runs without a result, one by one; None while the store has no completed run.
     """
 
     experiment: str

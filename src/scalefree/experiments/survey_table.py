@@ -49,7 +49,7 @@ def best_rule(survey: Survey) -> str:
 def notes(survey: Survey) -> list[str]:
     """What a reader of the table needs to know, a line each."""
     said = [f"held fixed: {', '.join(survey.fixed())}"]
-    if marked := survey.best_cells():
+    if survey.best_cells():
         by = "" if survey.criterion == "validation" else "; no images are held out to choose by"
         said.append(f"best: {best_rule(survey)}{by}")
     elif len(survey.cells) > 1:

@@ -86,9 +86,8 @@ def draw(of: Survey, title: str, name: str) -> None:
         why = shown(f"{type(error).__name__}: {error}")
         print(f"the figures could not be drawn ({why}); the results are in the store")
     else:
-        print(
-            f"figures, each as PNG and PDF, in {shown(folder)}: {', '.join(p.name for p in paths if p.suffix == '.png')}"
-        )
+        pictures = ", ".join(path.name for path in paths if path.suffix == ".png")
+        print(f"figures, each as PNG and PDF, in {shown(folder)}: {pictures}")
 
 
 def conclude(configs: Sequence[RunConfig], names: Sequence[str] = ()) -> None:
