@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments.evidence import readable_arrays
-from scalefree.experiments.grid import Cell
+from scalefree.experiments.grid import Cell, cell_of
 from scalefree.experiments.names import number
 from scalefree.experiments.results import Criterion, Point, Result, best, setting_config
 from scalefree.optimizers import ADAM, IN_METHOD, OPTIMIZERS, TRAINS_ADAM, look, method, place
@@ -252,7 +252,7 @@ def results_of(records: Iterable[Record]) -> tuple[list[Result], dict[str, str]]
     results, failures = [], {}
     for record in records:
         config = config_of_values(record.config)
-        cell = Cell(config, config, record.identity)
+        cell = Cell(config, cell_of(config).run, record.identity)
         results.append(Result(cell, record if record.outcome.is_result else None))
         if not record.outcome.is_result:
             failures[record.identity] = record.outcome.reason

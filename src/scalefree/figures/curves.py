@@ -41,8 +41,16 @@ CURVES_NOTE = (
 
 def sharing(points: Mapping[str, Point], method: str) -> list[str]:
     """The methods whose runs are this method's: without decay, all are one algorithm."""
-    own = [result.cell.identity for result in points[method].results]
-    return [other for other, point in points.items() if [r.cell.identity for r in point.results] == own]
+    own = [result.cell for result in points[method].results]
+
+    def is_same(point: Point) -> bool:
+        cells = [result.cell for result in point.results]
+        # Trained once for all of them, or by each of them.
+        return [of.identity for of in cells] == [of.identity for of in own] or [of.run for of in cells] == [
+            of.run for of in own
+        ]
+
+    return [other for other, point in points.items() if is_same(point)]
 
 
 def line_dash(points: Mapping[str, Point], method: str, looks: Callable[[str], Look] = look) -> Dash:

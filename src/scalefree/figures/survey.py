@@ -162,7 +162,9 @@ def _caption(survey: Survey, points: Sequence[Point], notes: Sequence[str]) -> s
         coverage(points),
         f"Missing: {lacking}" if (lacking := survey.lacking()) else "",
         *notes,
-        f"At {LAMBDA} = 0 methods are one algorithm and share one run" if one_run(points) else "",
+        f"At {LAMBDA} = 0 methods are one algorithm, and share one run where another's is missing"
+        if one_run(points)
+        else "",
     ]
     return ". ".join(filter(None, sentences)) + "."
 
