@@ -207,6 +207,10 @@ class Survey:
             parts.append(f"cells have {min(counts)} to {max(counts)} seeds")
         return "; ".join(parts)
 
+    def has_curves(self, record: Record) -> bool:
+        """Whether it has any epoch to show: one that diverged in its first has none."""
+        return any(map(len, self.arrays(record, "curves").values()))
+
     def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
         """As `Evidence.arrays`."""
         return readable_arrays(self.store, record, kind)

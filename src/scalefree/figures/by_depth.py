@@ -71,7 +71,7 @@ def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: floa
         axes.axhline(chance, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5, gid="chance")
         axes.annotate("chance", (0, chance), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
                       fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
-    margin = 0.08 * (high - low)
+    margin = 0.08 * (high - low) or 0.5
     low, high = max(0.0, low - margin) if low > 0.3 * high else 0.0, min(100.0, high + margin)
     axes.set_ylim(*sorted((abs(best - low), abs(best - high))))
 

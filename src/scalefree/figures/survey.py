@@ -123,7 +123,7 @@ def _shown(survey: Survey, cells: Mapping[str, Sequence[SurveyCell]]) -> dict[st
     found = {}
     for label, of in cells.items():
         chosen = survey.best_of(of) if survey.tuned else of[0]
-        if chosen is not None and chosen.point.records:
+        if chosen is not None and any(map(survey.has_curves, chosen.point.records.values())):
             found[label] = chosen.point
     kept = sorted(found, key=lambda label: _mean(found[label]))[:MOST_CURVES]
     return {label: point for label, point in found.items() if label in kept}
@@ -216,7 +216,7 @@ def _draw_errors(axes: Axes, survey: Survey, of: Group, looks: Looks) -> None:
     draw_side_by_side(
         axes, {label: {label: of[label][0].point} for label in labels}, places, labels, error_of, looks=looks
     )
-    _ticks(axes, middle, labels)
+    _ticks(axes, middle, [looks(label).label or label for label in labels])
 
 
 def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:

@@ -55,7 +55,7 @@ def results_for(configs: Iterable[RunConfig], store: Store) -> tuple[list[Result
 
 def name_of(of: Survey) -> str:
     """`depth_optimizer_weight_decay-1f3a90`: the same for the same runs, so that a sweep has one folder."""
-    keys = "_".join(map(short, of.axes)) or "seeds"
+    keys = "_".join(map(short, of.axes)) or ("seeds" if len(of.seeds) > 1 else "run")
     identities = sorted(result.cell.identity for point in of.points for result in point.results)
     return f"{keys[:80]}-{hashlib.sha256(' '.join(identities).encode()).hexdigest()[:6]}"
 
