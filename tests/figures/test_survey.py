@@ -82,7 +82,7 @@ def test_step_size_and_decay_make_a_heatmap_per_optimizer_with_the_best_cells_ru
     said = caption(page)
     assert "Held fixed:" in said and "width 4" in said and "seeds: 0, 1" in said
     assert "over lr and weight_decay, for each optimizer" in said
-    loss, accuracy, scales = page.axes[-3:]
+    accuracy, scales = page.axes[-2:]
     assert len(lines(accuracy, "mean")) == 2 and len(lines(scales, "outline")) == 0 and scales.patches
 
 
