@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
@@ -35,6 +35,13 @@ class Missing(LookupError):
     def __init__(self, what: str, asked: bool = True) -> None:
         super().__init__(what)
         self.asked = asked
+
+
+class HasArrays(Protocol):
+    """Where a figure finds the arrays of the records that it shows."""
+
+    def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
+        """A record's arrays; none where they are damaged."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +150,16 @@ class Evidence:
 
     def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
         """A record's arrays; none, with a line in the log, where they are damaged."""
-        try:
-            return self.store.curves(record) if kind == "curves" else self.store.histograms(record)
-        except RecordError as error:
-            log.warning("left out: %s", error)
-            return {}
+        return readable_arrays(self.store, record, kind)
+
+
+def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
+    """A record's arrays; none, with a line in the log, where they are damaged."""
+    try:
+        return store.curves(record) if kind == "curves" else store.histograms(record)
+    except RecordError as error:
+        log.warning("left out: %s", error)
+        return {}
 
 
 def _named(cell: str) -> str:
