@@ -35,7 +35,7 @@ from scalefree.launching.mps import multi_process_service
 from scalefree.training import run
 from scalefree.training import task as tasks
 from scalefree.training.captured import CapturedSteps
-from scalefree.training.device import set_precision, synchronize
+from scalefree.training.device import synchronize
 from scalefree.training.equality import distances
 from scalefree.training.evaluation import evaluate_all
 from scalefree.training.native import device_code
@@ -134,13 +134,12 @@ class Fork:
 
 def prepared_task(config: RunConfig, variant: str) -> Task:
     """A task ready to be captured; the variants change what no key does."""
-    device = torch.device(config.device)
-    set_precision(config.precision, device)
     if "cudnn" in variant:
         tasks.use_residual_kernels = lambda *_: False  # type: ignore[attr-defined]
+    task = build_task(config, load_data(config.dataset), torch.device(config.device))
     torch.backends.cudnn.deterministic = "free" not in variant
     torch.backends.cudnn.benchmark = "timed" in variant
-    return build_task(config, load_data(config.dataset), device)
+    return task
 
 
 def endless(task: Task) -> Iterator[Tensor]:
@@ -195,9 +194,7 @@ def kernels(config: RunConfig, out: Path) -> Iterator[str]:
 def equality(config: RunConfig) -> Iterator[str]:
     """How far the fast path's steps are from the plain loop's."""
     started = time.perf_counter()
-    device = torch.device(config.device)
-    set_precision(config.precision, device)
-    found = distances(config, load_data(config.dataset), device)
+    found = distances(config, load_data(config.dataset), torch.device(config.device))
     verdict = found.too_large(config.precision) or "equal"
     yield f"{verdict} ({found.describe()}), {time.perf_counter() - started:.1f} s"
 

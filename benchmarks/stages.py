@@ -14,7 +14,7 @@ from torch import nn
 from benchmarks.pictures import read_folder
 from scalefree.compose import run_config
 from scalefree.training.captured import CapturedSteps
-from scalefree.training.device import keep_freed_memory, set_precision, synchronize
+from scalefree.training.device import keep_freed_memory, synchronize
 from scalefree.training.task import Task, build_task, load_data
 from scalefree.training.trainer import captures, steps
 
@@ -140,7 +140,6 @@ def prepare(
         model = script.model
         taken = (loss for _ in itertools.count() for loss in script.steps())
     else:
-        set_precision(stage.precision, device)
         tasks = [_task(stage, folder, depth, batch_size, device, seed) for seed in range(stage.runs)]
         model = tasks[0].model
         taken = in_turn([endless(task, stage.captured) for task in tasks], device)

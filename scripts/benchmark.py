@@ -13,6 +13,7 @@ from pathlib import Path
 from scalefree.command_line import choice, given, parse, refused
 from scalefree.config import DEVICES
 from scalefree.streams import begin
+from scalefree.terminal import shown
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is no part of the package
 
@@ -42,7 +43,7 @@ def main() -> int:
         return refused(error)
     written = table.write(result, results_dir)
     print(table.page(result))
-    print(*written, sep="\n")
+    print(*map(shown, written), sep="\n")
     return 1 if suite.NOT_MEASURED in result else 0
 
 

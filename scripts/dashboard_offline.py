@@ -44,7 +44,7 @@ def main() -> int:
     results = Path(options["results_dir"])
     found = list(newest(sessions(results / "wandb")).values())
     if not found:
-        print(f"error: {results / 'wandb'} holds no runs; train some with tracking=offline", file=sys.stderr)
+        refused(f"{results / 'wandb'} holds no runs; train some with tracking=offline")
         return 1
     with tempfile.TemporaryDirectory(prefix="scalefree-") as temporary:
         link(found, results, Path(temporary))

@@ -14,6 +14,7 @@ from scalefree.export.write import export
 from scalefree.paths import written_path
 from scalefree.records import Store
 from scalefree.streams import begin
+from scalefree.terminal import shown
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
         refused(f"{error}; pip install '.[export]' brings what Parquet needs")
         return 1
     for path, rows in written.items():
-        print(f"  {path}: {rows:,} rows")
+        print(f"  {shown(path)}: {rows:,} rows")
     return 0
 
 

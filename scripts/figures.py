@@ -1,24 +1,64 @@
 """Draw figures and judge the claims from what the store holds, training nothing.
 
     python scripts/figures.py [profile=quick] [figure=all] [results_dir=results]
+    python scripts/figures.py 'where=[optimizer.name=adamw, model.depth=[20,56]]' ['where=[...]' ...]
+                              [results_dir=results]
 
-Without `figure=` it also computes the theory's figures and writes the table of claims.
+Without `figure=` it also computes the theory's figures and writes the table of claims. With `where=` it shows that
+part of the store as a multirun shows its own runs at its end: a table, and figures in
+RESULTS/figures/sweeps/<name>/. Several parts are shown side by side; `where=[]` is the whole store.
 """
 
+import logging
 import sys
 
 from scalefree.command_line import given, names, parse, refused
+from scalefree.config import ConfigError
 from scalefree.drawing import draw_everything, show
 from scalefree.experiments.evidence import gather
-from scalefree.figures import check_figure, draw
+from scalefree.experiments.survey import for_every_method, results_of, survey
+from scalefree.experiments.survey_table import short_table
+from scalefree.experiments.where import read_where, stem
+from scalefree.figures import check_figure, draw, draw_survey
+from scalefree.launching.ending import folder_of, title_of
 from scalefree.records import Store
 from scalefree.streams import begin
+
+WHERE = "where="
+
+
+def draw_parts(texts: list[str], results_dir: str) -> None:
+    """Show parts of a store.
+
+    Raises:
+        ValueError: a condition that is none, or that no run fulfils.
+    """
+    store = Store(results_dir)
+    parts = [read_where(text) for text in texts]
+    if len({part.text for part in parts}) < len(parts):
+        raise ConfigError("two parts are the same; leave one out")
+    results, failures = results_of(store.records().values())
+    if not results:
+        raise ConfigError(f"results_dir={results_dir} holds no records; train some, or name another")
+    every = for_every_method(results)
+    of = survey({part.text: part.of(every) for part in parts}, store, failures)
+    print(short_table(of))
+    title = title_of(of) if len(parts) > 1 else f"{title_of(of)}, where {parts[0].text.strip('[]')}"
+    print("figures, each as PNG and PDF:")
+    show(draw_survey(of, title, folder_of(store, stem(parts))))
 
 
 def main() -> int:
     """Exit codes: 0 drawn, 2 an unknown argument, figure or profile."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        options = parse(given(), profile="quick", figure="all", results_dir="results")
+        arguments = given()
+        parts = [argument.removeprefix(WHERE) for argument in arguments if argument.startswith(WHERE)]
+        if parts:
+            rest = [argument for argument in arguments if not argument.startswith(WHERE)]
+            draw_parts(parts, parse(rest, results_dir="results")["results_dir"])
+            return 0
+        options = parse(arguments, profile="quick", figure="all", results_dir="results")
         if options["figure"] == "all":
             draw_everything(options["profile"], options["results_dir"])
         else:

@@ -7,6 +7,9 @@ They are worked through in the order given, and their runs too, until `seconds` 
 checkpoints, and OUT gets everything new in files of at most 16 MiB: records first, then the checkpoints, newest first,
 as far as they fit. BACK holds what former calls packed and is unpacked first, so that a call continues the one before.
 Results are written to results/, where what the repository has already is not trained again.
+
+SCALEFREE_REVISION must name the revision.json of scripts/pack.py: such a machine's repository, where it has one, may
+have an older commit than its files, and a commit made there is nobody else's. Cells that are chosen come back too.
 """
 
 import contextlib
@@ -25,6 +28,7 @@ from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.streams import begin
 
 ROOT = Path(__file__).resolve().parents[1]
+CHOSEN = ROOT / "configs" / "frozen"
 MODULES = ("hydra", "omegaconf", "antlr4", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "tqdm", "yaml")
 MIB = 1 << 20
 LARGEST = 16 * MIB
@@ -63,8 +67,10 @@ def missing(data: Path, folders: Mapping[str, Path]) -> list[str]:
     from scalefree.config import ConfigError
     from scalefree.data import DatasetError, load_dataset
     from scalefree.records import check_results_dir
-    from scalefree.records.environment import versions
+    from scalefree.records.environment import MANIFEST, versions
 
+    if MANIFEST not in os.environ:
+        wrong.append(f"{MANIFEST} is not set, so no record could tell its commit; name scripts/pack.py's revision.json")
     try:
         load_dataset("cifar10", data, resolution=16)
     except DatasetError as error:
@@ -80,7 +86,7 @@ def missing(data: Path, folders: Mapping[str, Path]) -> list[str]:
         return [*wrong, str(error)]
     say(f"commit {made['commit']}, changes {made['uncommitted_changes']}")
     if made["commit"] is None or made["uncommitted_changes"]:
-        wrong.append("no commit has this code, and records would say so; name scripts/pack.py's SCALEFREE_REVISION")
+        wrong.append("no commit has this code, and records would say so; commit, and pack with scripts/pack.py again")
     return wrong
 
 
@@ -111,9 +117,25 @@ def unpack(back: Path, results: Path) -> int:
     count = 0
     for path in sorted(back.glob("*.tar*")):
         with tarfile.open(path) as archive:
-            archive.extractall(results, filter="data")
+            archive.extractall(ROOT if path.name.startswith("frozen") else results, filter="data")
             count += len(archive.getmembers())
     return count
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """The files in a folder."""
+    return {path: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
+
+
+def pack_chosen(out: Path, before: Mapping[Path, bytes]) -> Path | None:
+    """Put the files of chosen cells that are not as before into an archive below `out`; None where there is none."""
+    changed = [path for path, content in contents(CHOSEN).items() if before.get(path) != content]
+    if not changed:
+        return None
+    path = out / "frozen.tar.gz"
+    _archive(path, changed, ROOT)
+    say(f"cells were chosen: {', '.join(file.name for file in changed)}, in {path.name}")
+    return path
 
 
 def _archive(path: Path, files: Iterable[Path], root: Path) -> None:
@@ -183,6 +205,7 @@ def main() -> int:
         return 2
     out.mkdir(parents=True, exist_ok=True)
     before = {path.parent for path in (results / "runs").glob("*/record.json")}
+    chosen = contents(CHOSEN)
     if options["back"]:
         say(f"{unpack(Path(options['back']), results)} files of former calls")
     mps = has_mps()
@@ -208,6 +231,7 @@ def main() -> int:
         lines = (out / "sweeps.txt").read_text(errors="replace").strip().splitlines()
         say(f"exit code {code}: {' | '.join(lines[-3:])[:500]}")
     pack(results, out, before)
+    pack_chosen(out, chosen)
     return 0
 
 

@@ -20,6 +20,7 @@ from scalefree.records import RecordError, ResultExists, Store, check_results_di
 from scalefree.records.merge import merge, summary
 from scalefree.records.printable import printable
 from scalefree.streams import begin
+from scalefree.terminal import shown
 from scalefree.tracking.rebuilding import Log, log_of, rebuild
 from scalefree.tracking.remote import remote_logs
 from scalefree.tracking.sessions import newest, sessions
@@ -95,7 +96,7 @@ def main() -> int:
                 file=sys.stderr,
             )
             return 1
-    print("\n".join([f"from {where} to {results_dir}: {summary(merged)}", *damaged]))
+    print("\n".join([f"from {shown(where)} to {shown(results_dir)}: {summary(merged)}", *damaged]))
     return 1 if damaged or any(run.is_refused for run in merged) else 0
 
 

@@ -12,6 +12,7 @@ from scalefree.paths import written_path
 from scalefree.records import Store, check_results_dir
 from scalefree.records.merge import merge, summary
 from scalefree.streams import begin
+from scalefree.terminal import shown
 
 
 def main() -> int:
@@ -26,9 +27,9 @@ def main() -> int:
     except ValueError as error:
         return refused(error)
     except OSError as error:
-        print(f"error: {error}; what was added before is whole, the same command goes on", file=sys.stderr)
+        refused(f"{error}; what was added before is whole, the same command goes on")
         return 1
-    print(f"from {other} to {options['results_dir']}: {summary(merged)}")
+    print(f"from {shown(other)} to {shown(options['results_dir'])}: {summary(merged)}")
     return 1 if any(run.is_refused for run in merged) else 0
 
 

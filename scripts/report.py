@@ -8,6 +8,7 @@ import sys
 from scalefree.command_line import given, parse, refused
 from scalefree.report import write
 from scalefree.streams import begin
+from scalefree.terminal import shown
 
 
 def main() -> int:
@@ -17,7 +18,7 @@ def main() -> int:
         path = write(options["profile"], options["results_dir"])
     except ValueError as error:
         return refused(error)
-    print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    print(f"report: {shown(path)} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -11,21 +11,16 @@ from scalefree.experiments.choosing import waited_for
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Store
 from scalefree.streams import begin
-
-
-def duration(seconds: float | None) -> str:
-    """`1 h 20 min`, `3 min`, or a dash where nobody can tell."""
-    if seconds is None:
-        return "unknown"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+from scalefree.terminal import duration, shown
 
 
 def row(of: Coverage, jobs: int) -> str:
     """One line of the table; `jobs` runs are trained at once."""
     states = (of.total, of.completed, of.diverged, of.partial, of.failed, of.missing)
     alone = of.seconds_left
-    left = "-" if of.completed + of.diverged == of.total else duration(None if alone is None else alone / jobs)
+    left = "unknown" if alone is None else duration(alone / jobs)
+    if of.completed + of.diverged == of.total:
+        left = "-"
     return f"{of.experiment:<18}" + "".join(f"{state:>10}" for state in states) + f"{left:>14}"
 
 
@@ -39,7 +34,7 @@ def main() -> int:
         return refused(error)
     store = Store(options["results_dir"])
     records = store.records()
-    print(f"profile {options['profile']}, {store.root}: runs, shared ones counted in each experiment")
+    print(f"profile {options['profile']}, {shown(store.root)}: runs, shared ones counted in each experiment")
     heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
     print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
     for experiment in experiments:
@@ -49,7 +44,10 @@ def main() -> int:
     print(f"all together {len(needed)} different runs, {len(needed.keys() & done)} done")
     for line in waited_for(experiments, options["profile"], records):
         print(line)
-    print(f"time left: {jobs} at a time, at the pace of this store's own records; unknown without one of each kind")
+    print(
+        f"time left: {jobs} at a time, at the pace of this store's records; for runs unlike any of them by their FLOPs "
+        "and the pace of the most similar ones; at most, as runs that are partial count as whole"
+    )
     return 0
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from scalefree.command_line import choice, given, parse, refused
 from scalefree.records import Store
 from scalefree.streams import begin
+from scalefree.terminal import shown
 from scalefree.tracking.sessions import Session, newest, sessions
 
 
@@ -67,15 +68,15 @@ def main() -> int:
     found = plan(Path(options["results_dir"]))
     print(f"{len(found.upload)} to upload, {found.uploaded} uploaded before, {len(found.unfinished)} not finished yet")
     for session in found.unfinished:
-        print(f"  waits: {session.folder.name}")
+        print(f"  waits: {shown(session.folder.name)}")
     for number, session in enumerate(found.upload, 1):
-        where = f"[{number}/{len(found.upload)}] {session.folder.name}"
+        where = f"[{number}/{len(found.upload)}] {shown(session.folder.name)}"
         if dry:
             print(f"  would upload {where}")
             continue
         wrong = upload(session)
         if wrong is not None:
-            print(f"error: {where}: {wrong}; the same command goes on from here", file=sys.stderr)
+            refused(f"{where}: {wrong}; the same command goes on from here")
             return 1
         print(f"  uploaded {where}", flush=True)
     return 0

@@ -1,6 +1,8 @@
 """Train one run, or many with -m: python scripts/train.py [-m] [key=value ...]
 
-python scripts/train.py --cfg job prints every key with its value. Records go to RESULTS/runs/<name>/.
+python scripts/train.py --cfg job prints every key with its value. Records go to RESULTS/runs/<name>/. A multirun
+ends with a table of its results and with figures in RESULTS/figures/sweeps/<name>/; -m experiment=corners
+profile=quick is one over the runs of an experiment.
 """
 
 import logging
@@ -70,6 +72,29 @@ def quote_paths(argument: str) -> str:
     return re.sub(r"""(?<=[=,])(~[^,'"]*|[^,'"]*[^,'"\x00-\x7f][^,'"]*)(?=,|$)""", r"'\1'", argument)
 
 
+def as_sweeps(arguments: list[str]) -> list[str]:
+    """`experiment=corners profile=quick` as the sweeper's keys: they choose many runs, and so none's configuration.
+
+    Raises:
+        ValueError: without -m, where there would be one run.
+    """
+    found = [re.match(r"\+{0,2}(experiment|profile)=(.*)", argument, re.DOTALL) for argument in arguments]
+    if not any(found) or any(argument.partition("=")[0] in SHOWS for argument in arguments):
+        return arguments
+    named = {match[1]: match[2].strip("[]") for match in found if match}
+    if len(named) < sum(map(bool, found)):
+        raise ValueError("experiment= or profile= is given twice; separate several experiments by commas")
+    if "experiment" not in named:
+        raise ValueError(f"profile={named['profile']} needs experiment=NAME, whose runs it gives a size")
+    if not {"-m", "--multirun"} & set(arguments):
+        raise ValueError(f"experiment={named['experiment']} is many runs; add -m")
+    for key, of in named.items():
+        if not re.fullmatch(r"\w+(, *\w+)*" if key == "experiment" else r"\w+", of, re.ASCII):
+            raise ValueError(f"{key}={of} is not {'names separated by commas' if key == 'experiment' else 'one name'}")
+    rest = [argument for argument, match in zip(arguments, found, strict=True) if not match]
+    return [*rest, *(f"hydra.sweeper.{key}={f'[{of}]' if key == 'experiment' else of}" for key, of in named.items())]
+
+
 def check_arguments() -> None:
     """Refuse what Hydra would answer with a page, with a traceback, or by unpickling a file.
 
@@ -106,9 +131,9 @@ def hand_on(number: signal.Signals | None) -> None:
 def main() -> int:
     """Exit codes: 0 done, 1 a run failed, 2 refused before any work, 130 interrupted."""
     register_schemas()
-    sys.argv[1:] = map(quote_paths, sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
+        sys.argv[1:] = as_sweeps(list(map(quote_paths, sys.argv[1:])))
         check_arguments()
     except ValueError as error:
         return refused(one_line(error))

@@ -16,6 +16,13 @@ def test_defaults_and_values() -> None:
     assert parse(["figure=a=b"], figure="all") == {"figure": "a=b"}
 
 
+def test_in_paths_a_tilde_is_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/tmp")
+    asked = ["results_dir=~/r", "out=~", "profile=~"]
+    expected = {"results_dir": "/tmp/r", "out": "/tmp", "profile": "~"}
+    assert parse(asked, results_dir="results", out="", profile="quick") == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -27,6 +34,8 @@ def test_defaults_and_values() -> None:
         (["profile= "], "profile= is empty"),
         (["profile=a", "profile=b"], "profile= is given twice, as a and as b"),
         (["profile=a", "profile=a"], "profile= is given twice"),
+        (["results_dir=5"], "results_dir=5 is not a path; write ./5"),
+        (["results_dir=~nobody-is-called-so"], "results_dir=~nobody-is-called-so: no such home folder"),
         (["results_dir=/dev/null"], "results_dir=/dev/null cannot be: /dev/null is not a directory"),
     ],
 )
@@ -70,6 +79,12 @@ def test_an_argument_that_is_not_utf_8_is_refused_in_a_line_that_shows_it(
     with pytest.raises(ValueError, match="is not UTF-8") as error:
         given()
     assert refused(error.value) == 2
-    assert capsys.readouterr().err.startswith(r"error: the argument profile=a\udcff\nb is not UTF-8 text")
-    monkeypatch.setattr(sys, "argv", ["figures.py", "results_dir=é"])
-    assert given() == ["results_dir=é"]
+    assert capsys.readouterr().err.startswith(r"error: the argument profile=a\xff\nb is not UTF-8 text")
+
+
+@pytest.mark.parametrize(
+    "argument", ["profile=é", "results_dir=caf\udce9", "++dataset.root=caf\udce9", "caf\udce9"], ids=ascii
+)
+def test_paths_may_have_any_bytes(argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["figures.py", argument])
+    assert given() == [argument]

@@ -16,8 +16,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from scalefree.compose import one_line
+from scalefree.compose import one_line, parse_override
 from scalefree.config import ConfigError, RunConfig
+from scalefree.records import run_name
 
 # Checking so many takes minutes; of far more not even the list fits into memory.
 MOST_JOBS = 100_000
@@ -85,8 +86,22 @@ class GridSweeper(BasicSweeper):
     """Every combination of the values, as Hydra's own sweeper makes them, but refused as a whole or trained as a whole.
 
     Also in batches: a job that is wrong is refused before the first batch, and a run that fails costs no later batch.
-    It writes no file of its own: a store that cannot be written may hold all that is asked for.
+    Of itself it writes nothing but figures, at the end: a store that cannot be written may hold all that is asked for.
+
+    With `experiment` the jobs are the runs of those experiments under `profile`, each combined with whatever else is
+    swept over; what is set on the command line has precedence over what a grid says.
     """
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: Any = None,
+        experiment: Any = None,
+        profile: Any = None,
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self.experiments = [str(name) for name in ([experiment] if isinstance(experiment, str) else experiment or [])]
+        self.profile = str(profile or "quick")
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """As Hydra's, which sets up the launcher too.
@@ -106,9 +121,9 @@ class GridSweeper(BasicSweeper):
 
         Raises:
             JobsRefused, ConfigError: jobs that cannot be; nothing was started.
-            SweepUnfinished: after all batches.
+            SweepUnfinished: after all batches, and after what there is was shown.
         """
-        from scalefree.launching import SweepUnfinished
+        from scalefree.launching import SweepUnfinished, conclude
 
         batches, configs = self._prepare(arguments)
 
@@ -124,9 +139,43 @@ class GridSweeper(BasicSweeper):
             except SweepUnfinished as error:
                 missing += error.missing
             first += len(batch)
+        conclude(configs, (",".join(self.experiments), self.profile) if self.experiments else ())
         if missing:
             raise SweepUnfinished(missing, len(configs))
         return returns
+
+    def _of_experiments(self, jobs: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Each run of the experiments as a job, combined with each of the jobs that the command line gives.
+
+        Raises:
+            ConfigError: an unknown experiment or profile, or one that has no runs, or none yet.
+        """
+        from scalefree.experiments import load_experiment, runs_of
+        from scalefree.experiments.overrides import overrides_of
+
+        found = [load_experiment(name, self.profile) for name in self.experiments]
+        named = f"experiment={','.join(self.experiments)} profile={self.profile}"
+        if waiting := sum(len(experiment.waiting) for experiment in found):
+            print(
+                f"{named}: {waiting} runs are left out, whose step size and decay have yet to be chosen; "
+                f"python scripts/reproduce.py profile={self.profile} chooses them and trains all",
+                flush=True,
+            )
+        runs = runs_of(found)
+        if not runs:
+            raise ConfigError(f"{named} has no runs{' that can be trained yet' if waiting else ''}")
+        if len(runs) * len(jobs) > MOST_JOBS:
+            raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; divide it into smaller ones")
+        combined = []
+        for job in jobs:
+            given = {parse_override(override).key_or_group for override in job}
+            for config, needed_by in runs.values():
+                own = overrides_of(config)
+                own["tracking.group"] = f"tracking.group={needed_by[0]}"
+                tags = ",".join(f"'{tag}'" for tag in (f"profile:{self.profile}", *needed_by))
+                own["tracking.tags"] = f"tracking.tags=[{tags}]"
+                combined.append([*(text for key, text in own.items() if key not in given), *job])
+        return combined
 
     def _prepare(self, arguments: list[str]) -> tuple[list[list[list[str]]], list[RunConfig]]:
         """The batches of jobs, and the runs of all of them, checked."""
@@ -144,7 +193,16 @@ class GridSweeper(BasicSweeper):
             raise ConfigError(one_line(error)) from error
         jobs = [job for batch in batches for job in batch]
         local = isinstance(self.launcher, LocalLauncher)
-        configs = compose_jobs(loader, self.config, jobs, own_processes=local)
+        if not self.experiments:
+            configs = compose_jobs(loader, self.config, jobs, own_processes=local)
+        else:
+            jobs = self._of_experiments(jobs)
+            configs = compose_jobs(loader, self.config, jobs, own_processes=local)
+            # What is set on the command line may make one run of several.
+            once = {run_name(config): (job, config) for job, config in zip(jobs, configs, strict=True)}.values()
+            jobs, configs = [job for job, _ in once], [config for _, config in once]
+            size = self.max_batch_size or len(jobs)
+            batches = [jobs[first : first + size] for first in range(0, len(jobs), size)]
         if isinstance(self.launcher, LocalLauncher):
             check_machine(self.launcher.settings, configs)
         return batches, configs

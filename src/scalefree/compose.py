@@ -30,8 +30,18 @@ CONFIG_DIR = _config_dir()
 GROUPS = ("dataset", "model", "optimizer", "schedule", "tracking")
 
 
+def choices(*groups: str) -> str:
+    """A line per group, by default per group of a run, with what there is to choose, for `--help`."""
+    found = []
+    for group in groups or GROUPS:
+        names = OPTIMIZERS if group == "optimizer" else [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
+        found.append(f"{group}: {', '.join(sorted(names))}")
+    return "\n".join(found)
+
+
 def register_schemas() -> None:
     """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types."""
+    OmegaConf.register_new_resolver("choices", choices, replace=True)
     store = ConfigStore.instance()
     # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
     schema = OmegaConf.structured(RunConfig(model=MISSING))
@@ -133,8 +143,8 @@ def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) ->
 
 
 @functools.cache
-def _base(choices: tuple[str, ...]) -> RunConfig:
-    # Not validated yet: a choice may need a value that comes later, as dataset=image_folder needs its root.
+def base_config(choices: tuple[str, ...]) -> RunConfig:
+    """What choices of groups alone give; not validated, as dataset=image_folder needs its root, which comes later."""
     return _typed(compose_tree("config", choices))
 
 
@@ -147,6 +157,6 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
         ConfigError: an unknown key or choice, a wrong type or an impossible value.
     """
     choices = tuple(f"{key}={value}" for key, value in values.items() if key in GROUPS)
-    config = with_values(_base(choices), {key: value for key, value in values.items() if key not in GROUPS})
+    config = with_values(base_config(choices), {key: value for key, value in values.items() if key not in GROUPS})
     validate(config)
     return config

@@ -6,13 +6,14 @@ from scalefree.claims import write
 from scalefree.experiments.evidence import gather
 from scalefree.figures import draw_all, draw_theory
 from scalefree.records import Store
+from scalefree.terminal import shown
 
 
 def show(paths: list[Path]) -> None:
     """Say where files are; a figure is there as PNG and as PDF, and one of them is named."""
     for path in paths:
         if path.suffix != ".pdf":
-            print(f"  {path}")
+            print(f"  {shown(path)}")
 
 
 def draw_everything(profile: str, results_dir: str, jobs: int | None = None) -> None:

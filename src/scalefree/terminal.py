@@ -1,4 +1,4 @@
-"""Text that comes from outside, as a terminal may show it."""
+"""What a terminal shows: text that comes from outside, and spans of time."""
 
 
 def _shown(character: str) -> str:
@@ -7,6 +7,15 @@ def _shown(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte of a file name that could not be decoded
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min` or `3 h 5 min`; never below zero, whatever a clock or rounding makes of it."""
+    seconds = max(0, round(seconds))
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def shown(text: object) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from experiments.made import Loaded, outcome
+from experiments.made import Loaded, blank, outcome
 from scalefree.claims import planned
 from scalefree.claims.verdict import Verdict
 from scalefree.config import RunConfig
@@ -103,7 +103,7 @@ def evidence(loaded: Loaded, model: Model) -> Evidence:
     for name, experiment in loaded.experiments.items():
         for cell in experiment.cells if name != "selection" else ():
             if cell.identity not in records and (made := model(cell.run)) is not None:
-                records[cell.identity] = as_record(loaded.blank[cell.identity], cell.run, made)
+                records[cell.identity] = as_record(blank(cell), cell.run, made)
                 configs[cell.identity] = cell.run
         results[name] = with_records(experiment, records)
     waiting = {name: experiment.waiting for name, experiment in loaded.experiments.items()}

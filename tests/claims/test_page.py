@@ -25,7 +25,8 @@ def quick_theory(monkeypatch: pytest.MonkeyPatch) -> None:
     methods = (*SCALE_FREE, "gradient descent")
     made = [Count(m, c, r, c if m == "gradient descent" else 1) for m in methods for c in (1, 1e8) for r in (None, 0)]
     monkeypatch.setattr(conditioning, "counts", lambda *_: made)
-    defects = {(name, 0.0): 1e-16 if name in scale_free_rules.FREE else 0.3 for name in scale_free_rules.RULES}
+    rules = scale_free_rules
+    defects = {(name, 0.0): 1e-16 if name in rules.FREE else 0.3 for name in (*rules.FREE, *rules.NOT_FREE)}
     monkeypatch.setattr(scale_free_rules, "defects", lambda: defects)
 
 

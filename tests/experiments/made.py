@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scalefree.config import RunConfig
+from scalefree.experiments import Cell as Place
 from scalefree.experiments import Experiment, experiment_names, load_experiment
 from scalefree.experiments.frozen import DECAYED, Cell, Frozen, as_yaml
 from scalefree.records import Outcome, Record, run_identity, run_name, scientific_config
@@ -64,13 +65,6 @@ class Loaded:
     frozen: Frozen
     experiments: dict[str, Experiment]
 
-    @functools.cached_property
-    def blank(self) -> dict[str, Record]:
-        """A record of every confirmation run without any result, by identity: making them is slow, copying is not."""
-        confirming = [experiment for name, experiment in self.experiments.items() if name != "selection"]
-        runs = {cell.identity: cell.run for experiment in confirming for cell in experiment.cells}
-        return {identity: record(config, None) for identity, config in runs.items()}
-
 
 # The selection's grid of digits takes seconds, and no frozen cell changes it.
 selection = functools.cache(functools.partial(load_experiment, "selection"))
@@ -81,6 +75,16 @@ def load(profile: str, chosen: Frozen | None, folder: Path) -> Loaded:
         others = {name: load_experiment(name, profile) for name in experiment_names() if name != "selection"}
     experiments = {**others, "selection": selection(profile)}
     return Loaded(profile, chosen or Frozen({}, 0, ""), experiments)
+
+
+_blank: dict[str, Record] = {}
+
+
+def blank(cell: Place) -> Record:
+    """The record of a cell's run without any result: making it is slow, copying is not."""
+    if cell.identity not in _blank:
+        _blank[cell.identity] = record(cell.run, None)
+    return _blank[cell.identity]
 
 
 def outcome(

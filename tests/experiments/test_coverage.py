@@ -10,7 +10,8 @@ from report.hand_made import record as hand_made
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.experiments import load_experiment, runs_of
-from scalefree.experiments.coverage import coverage, seconds_per_epoch
+from scalefree.experiments.cost import Pace
+from scalefree.experiments.coverage import coverage
 from scalefree.records import Outcome, Record, Store, run_name
 
 
@@ -39,7 +40,7 @@ def test_states_and_time_left(tmp_path: Path) -> None:
     assert found.seconds_left == pytest.approx(130)
 
 
-def test_time_left_is_unknown_without_a_record_of_the_kind(tmp_path: Path) -> None:
+def test_time_left_is_unknown_without_any_record(tmp_path: Path) -> None:
     store = Store(tmp_path)
     found = coverage(load_experiment("corners", "smoke"), store, store.records())
     assert found.seconds_left is None and found.missing == found.total == 10
@@ -54,7 +55,8 @@ SHARED = {"dataset": "cifar10", "dataset.resolution": 16, "model": "resnet", "mo
 def test_the_pace_is_that_of_the_same_images_model_and_batch_whatever_the_optimizer(change: dict[str, object]) -> None:
     of = {"optimizer": "adam_scaled_l2", "optimizer.granularity": "layer", "optimizer.weight_decay": 1e-3}
     trained = run_config({**SHARED, **of})
-    pace = seconds_per_epoch([record(trained, "completed", 40.0), record(run_config(SHARED), "completed", 20.0)])
+    first, second = record(trained, "completed", 40.0), record(run_config(SHARED), "completed", 20.0)
+    pace = Pace.of_records({"first": first, "second": second}).per_epoch()
     assert list(pace.values()) == [pytest.approx(7.5)]
-    other = seconds_per_epoch([record(run_config({**SHARED, **change}), "completed", 20.0)])
+    other = Pace.of_records({"other": record(run_config({**SHARED, **change}), "completed", 20.0)}).per_epoch()
     assert other.keys().isdisjoint(pace)

@@ -69,7 +69,7 @@ def test_what_is_missing_says_why_and_whether_it_is_planned(tmp_path: Path) -> N
         (lambda: found.point(DEEP, Arm("adamw", eps=1e-2)), "AdamW, eps 1e-2 is not trained under this", False),
         (lambda: found.planned(DEEP, Arm("adamw", eps=1e-2)), "AdamW, eps 1e-2 is not trained under this", False),
         (lambda: found.point(DEEP, Arm("adaml2"), "adamw"), "Adam-l2 is not trained at the cell of adamw", False),
-        (lambda: found.point("resnet38w8-nobn", Arm("adamw")), "no cell has been chosen for adamw yet", True),
+        (lambda: found.point("resnet38w8-nobn", Arm("adamw")), "no cell has been chosen for AdamW yet", True),
         (lambda: found.complete(DEEP, Arm("adaml2")), "Adam-l2 has 18 of 20 seeds", True),
     ]
     for ask, said, asked in asks:

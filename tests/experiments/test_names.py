@@ -13,7 +13,6 @@ from scalefree.experiments.names import (
     dataset_name,
     network_name,
     number,
-    optimizer_name,
     scope,
     width_name,
 )
@@ -34,12 +33,6 @@ def config(**values: object) -> RunConfig:
 
 def point(*configs: RunConfig) -> Point:
     return Point(tuple(Result(Cell(of, of, ""), None) for of in configs))
-
-
-def test_optimizers() -> None:
-    assert optimizer_name("adaml2") == "Adam-l2"
-    assert optimizer_name("adam_scaled_l2_by_layer") == "scaled Adam-l2 by layer"
-    assert optimizer_name("lion") == "lion", "one that is not known stands for itself"
 
 
 def test_networks_and_their_order() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from experiments.made import CELLS, Loaded, outcome
+from experiments.made import CELLS, Loaded, blank, outcome
 from experiments.made import record as bare
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
@@ -184,7 +184,7 @@ def evidence(loaded: Loaded, model: Model) -> Evidence:
     for experiment in loaded.experiments.values():
         for cell in experiment.cells:
             if cell.identity not in records and (of := model(cell.run)) is not None:
-                records[cell.identity] = record(loaded.blank[cell.identity], cell.run, of)
+                records[cell.identity] = record(blank(cell), cell.run, of)
                 made[cell.identity] = (cell.run, of)
     results = {name: with_records(experiment, records) for name, experiment in loaded.experiments.items()}
     waiting = {name: experiment.waiting for name, experiment in loaded.experiments.items()}

@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from conftest import Make
-from scalefree.launching.reports import duration
 from scalefree.launching.sweep import sweep
+from scalefree.terminal import duration
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-""".ci/run with a stand-in for make: its steps, and that the first failure ends it."""
+""".ci/run with stand-ins for what it calls: its steps, that the first failure ends it, and the browser it installs."""
 
-import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,26 +14,82 @@ echo "$@"
 """
 
 
-def run(folder: Path, fails: str) -> subprocess.CompletedProcess[str]:
-    make = folder / "make"
-    make.write_text(STAND_IN)
-    make.chmod(0o755)
-    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "FAILS": fails, "TMPDIR": str(folder)}
-    return subprocess.run([ROOT / ".ci/run"], cwd=folder, env=environment, capture_output=True, text=True)
+# Says what it was asked for where it is read, since .ci/run hides its output.
+APT = """#!/bin/sh
+echo "$DEBIAN_FRONTEND: $@" >> "$0.asked"
+[ "$1" != "$REFUSED" ] || exit 100
+"""
+TOOLS = ("bash", "sh", "dirname", "mktemp", "rm", "timeout")
 
 
-def test_tests_then_linters_then_the_smallest_profile(tmp_path: Path) -> None:
-    done = run(tmp_path, fails="nothing")
+def program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """All that is on the PATH: root's, where nothing else is installed."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name in TOOLS:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    program(folder / "make", STAND_IN)
+    program(folder / "id", "#!/bin/sh\necho ${USER_ID:-0}\n")
+    return folder
+
+
+def run(tools: Path, fails: str = "nothing", **more: str) -> subprocess.CompletedProcess[str]:
+    temporary = tools.parent / "temporary"
+    temporary.mkdir()
+    environment = {"PATH": str(tools), "FAILS": fails, "TMPDIR": str(temporary), **more}
+    done = subprocess.run([ROOT / ".ci/run"], cwd=temporary, env=environment, capture_output=True, text=True)
+    assert list(temporary.iterdir()) == []
+    return done
+
+
+def test_tests_then_linters_then_the_smallest_profile(tools: Path) -> None:
+    done = run(tools)
     assert done.returncode == 0
     steps = done.stdout.splitlines()
     assert steps[:2] == ["test", "lint"]
-    assert steps[2].startswith(f"reproduce-figures PROFILE=smoke RESULTS={tmp_path}/")
-    assert list(tmp_path.iterdir()) == [tmp_path / "make"]
+    assert steps[2].startswith(f"reproduce-figures PROFILE=smoke RESULTS={tools.parent}/temporary/")
 
 
 @pytest.mark.parametrize("step", ["test", "lint", "reproduce-figures"])
-def test_a_failure_ends_it(tmp_path: Path, step: str) -> None:
-    done = run(tmp_path, fails=step)
+def test_a_failure_ends_it(tools: Path, step: str) -> None:
+    done = run(tools, fails=step)
     assert done.returncode == 7
     assert done.stdout.splitlines()[-1].startswith(step)
-    assert list(tmp_path.iterdir()) == [tmp_path / "make"]
+
+
+def test_root_gets_a_browser_quietly(tools: Path) -> None:
+    program(tools / "apt-get", APT)
+    done = run(tools)
+    assert done.returncode == 0 and done.stdout.startswith("test\nlint\n") and done.stderr == ""
+    asked = (tools / "apt-get.asked").read_text().splitlines()
+    assert asked == [
+        "noninteractive: update -qq",
+        "noninteractive: install -qq -y --no-install-recommends chromium",
+    ]
+
+
+@pytest.mark.parametrize("refused", ["update", "install"])
+def test_without_a_browser_the_rest_is_still_done(tools: Path, refused: str) -> None:
+    program(tools / "apt-get", APT)
+    done = run(tools, REFUSED=refused)
+    first, *steps = done.stdout.splitlines()
+    assert done.returncode == 0 and "the tests that need a browser are skipped" in first
+    assert steps[:2] == ["test", "lint"] and len(steps) == 3
+
+
+@pytest.mark.parametrize("browser", ["chromium", "chromium-browser", "google-chrome"])
+def test_a_browser_that_is_there_is_enough(tools: Path, browser: str) -> None:
+    program(tools / "apt-get", APT)
+    program(tools / browser, "#!/bin/sh\n")
+    assert run(tools).returncode == 0 and not (tools / "apt-get.asked").exists()
+
+
+def test_only_root_installs(tools: Path) -> None:
+    program(tools / "apt-get", APT)
+    assert run(tools, USER_ID="1000").returncode == 0 and not (tools / "apt-get.asked").exists()

@@ -196,5 +196,22 @@ def test_what_is_not_committed_has_no_manifest(file: Path, commit: str) -> None:
     assert commit and manifest(file.parents[3]) is None
 
 
+def test_cells_that_records_have_chosen_are_no_change(
+    file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a checkout and in a copy that travelled: they say which runs are trained and not what a run computes."""
+    root = file.parents[3]
+    frozen = root / "configs" / "frozen" / "profile.yaml"
+    frozen.parent.mkdir()
+    frozen.write_text("cells: 1\n")
+    assert revision(file) == Revision(commit, False)
+    made = manifest(root)
+    assert made is not None and not any("frozen" in path for path in made["files"])
+    (tmp_path / "revision.json").write_text(json.dumps(made))
+    monkeypatch.setenv(MANIFEST, str(tmp_path / "revision.json"))
+    frozen.write_text("cells: 2\n")
+    assert revision(file) == Revision(commit, False)
+
+
 def test_the_record_says_both() -> None:
     assert {"commit", "uncommitted_changes"} <= versions().keys()

@@ -18,7 +18,10 @@ FLAGS = (
 )
 
 # Added to a copy of the page: tells the frame around it what the reader would see. `STEPS` runs first.
-_LOOK = """<script>addEventListener("load", () => {
+_LOOK = """<script>addEventListener("load", async () => {
+  const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+  const explorer = document.getElementById("explorer");
+  for (let tries = 0; explorer && !("ready" in explorer.dataset) && tries < 200; tries++) await pause(10);
   %s;
   setTimeout(() => {
     const seen = [...document.querySelectorAll("#runs-table tbody tr")].filter((row) => row.getClientRects().length);
@@ -29,6 +32,24 @@ _LOOK = """<script>addEventListener("load", () => {
       requests: performance.getEntriesByType("resource").filter((entry) => !entry.name.startsWith("data:")).length,
       names: seen.map((row) => row.cells[0].textContent), shown: document.getElementById("runs-shown")?.textContent,
       scrolled: scrollY, hash: location.hash,
+      chart: explorer && {
+        hidden: explorer.hidden, said: document.getElementById("explorer-shown").textContent,
+        rows: [...document.querySelectorAll("#explorer-lines tbody tr")]
+          .map((row) => [...row.cells].map((cell) => cell.textContent)),
+        head: [...document.querySelectorAll("#explorer-lines th")].at(-1)?.textContent,
+        drawn: document.querySelectorAll("#explorer-chart .line").length,
+        crosses: document.querySelectorAll("#explorer-chart .cross").length,
+        ticks: [...document.querySelectorAll("#explorer-chart .tick")].map((tick) => tick.textContent),
+        heights: [...document.querySelectorAll("#explorer-chart .tick")].map((tick) => Number(tick.getAttribute("y"))),
+        reading: document.getElementById("explorer-reading").textContent,
+        same: document.getElementById("explorer-same").textContent,
+        offered: [...document.querySelectorAll("#explorer-facets fieldset")]
+          .filter((set) => set.getClientRects().length)
+          .map((set) => [set.querySelector("legend").textContent,
+            ...[...set.querySelectorAll("label")].filter((label) => !label.hidden).map((label) => label.textContent)]),
+        unnamed: [...explorer.querySelectorAll("input, select, button")].filter((control) =>
+          !(control.labels?.[0]?.textContent ?? control.textContent).trim()).length,
+      },
       sorted: [...document.querySelectorAll("[aria-sort]")].map((head) => [head.dataset.key, head.ariaSort]),
     }}, "*");
   }, 50);

@@ -17,7 +17,7 @@ from scalefree.figures import pages, styled
 from scalefree.records import Outcome, Store
 from scalefree.report import render, write
 
-SECTIONS = ["found", "claims", "figures", "atlas", "coverage", "provenance", "runs"]
+SECTIONS = ["found", "claims", "figures", "explore", "atlas", "coverage", "provenance", "runs"]
 
 
 def test_the_page_has_every_section_and_nothing_from_elsewhere(page: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_texts_of_records_are_shown_and_not_obeyed(tmp_path: Path, made_up: 
     page = render("smoke", store.root)
     assert page.encode()
     root = read(page.removeprefix("<!doctype html>"))
-    assert len(root.all("script")) == 1 and all("onerror" not in node.attributes for node in root.all("img"))
+    assert len(root.all("script")) == 3 and all("onerror" not in node.attributes for node in root.all("img"))
     assert page.count("&lt;script&gt;alert(1)") >= 4, "the failure, the device, the commit and a package"
     assert "<script>alert" not in page and "${profile}$style" in page and "\\udce9" in page
 

@@ -12,7 +12,7 @@ from scalefree.experiments.coverage import coverage
 from scalefree.experiments.grid import Waiting
 from scalefree.records import Store
 from scalefree.records.archiving import move
-from scalefree.report.coverage import coverage_section
+from scalefree.report.coverage import coverage_section, state_line
 from scalefree.report.run_table import COLUMNS, run_table
 from scalefree.report.runs import Run, list_runs
 
@@ -134,3 +134,14 @@ def test_coverage_says_what_waits_and_what_is_left_out(
     said = read(coverage_section(more, store, store.records(), runs)).all("p")[0].text
     assert "wait until their step sizes and decays have been chosen: later (3)." in said
     assert said.endswith("The profile leaves out never.")
+
+
+def test_the_state_is_the_profile_s_and_of_that_moment(runs: list[Run]) -> None:
+    of_corners = [run for run in runs if EXPERIMENT in run.experiments or not run.experiments]
+    said = read(state_line(of_corners)).one("p", id="state").text
+    assert said.startswith("State: 3 of 10 runs done (30 %), 1 of them diverged; 1 partial; 1 failed; 5 missing. make ")
+    done = [run for run in of_corners if run.is_evidence]
+    assert read(state_line(done)).one("p", id="state").text == (
+        "State: 3 of 3 runs done (100 %), 1 of them diverged. Coverage has the rest."
+    )
+    assert state_line([run for run in runs if not run.experiments]) == ""

@@ -71,6 +71,33 @@ def test_every_file_keeps_the_limit_and_the_newest_checkpoints_come_first(
     assert "huge/checkpoint.pt is too large" in said and "2 checkpoints do not fit" in said
 
 
+def test_cells_that_were_chosen_on_the_way_come_back(
+    session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ROOT", tmp_path)
+    monkeypatch.setattr(session, "CHOSEN", tmp_path / "configs" / "frozen")
+    session.CHOSEN.mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for name in ("old", "grown"):
+        (session.CHOSEN / f"{name}.yaml").write_text("cells\n")
+    before = session.contents(session.CHOSEN)
+    assert session.pack_chosen(tmp_path / "out", before) is None and not list((tmp_path / "out").iterdir())
+    for name in ("grown", "new"):
+        (session.CHOSEN / f"{name}.yaml").write_text("more cells\n")
+    session.pack_chosen(tmp_path / "out", before)
+    other = tmp_path / "other"
+    monkeypatch.setattr(session, "ROOT", other)
+    assert session.unpack(tmp_path / "out", other / "results") == 2
+    assert sorted(path.name for path in (other / "configs" / "frozen").iterdir()) == ["grown.yaml", "new.yaml"]
+
+
+def test_a_session_asks_for_the_manifest(tmp_path: Path) -> None:
+    """Whatever a lent machine's repository says: it may have another commit than the files."""
+    plan = "profile=smoke experiment=seeds"
+    done = start(tmp_path, SCRIPT, f"data={tmp_path}", f"out={tmp_path / 'out'}", f"results={tmp_path / 'r'}", plan)
+    assert done.returncode == 2 and "SCALEFREE_REVISION is not set" in done.stderr
+
+
 @pytest.mark.parametrize(("obeys", "code"), [(True, 7), (False, -9)])
 def test_a_command_is_told_to_save_and_then_ended(
     obeys: bool, code: int, session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

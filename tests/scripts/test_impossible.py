@@ -113,9 +113,10 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     def ask(script: str, arguments: list[str], fine: set[int], lines: int = 1) -> int:
         before = set(work.rglob("*"))
         code = call(script, arguments, monkeypatch)
-        err = capfd.readouterr().err
+        out, err = capfd.readouterr()
         where = f"{script} {arguments} -> {code}: {err[:400]}"
         assert code in {0, 2, *fine}, where
+        assert all(character.isprintable() or character in "\n\t" for character in out), where
         if code == 2:
             said = err.splitlines()
             assert 1 <= len(said) <= lines and all(line.startswith("error: ") for line in said), where
@@ -142,6 +143,14 @@ def test_key_value_scripts(script: str, ask: Ask) -> None:
             arguments.append("profile=smoke experiment=seeds")
         codes.append(ask(script, arguments, fine))
     assert codes.count(2) > 10
+
+
+def test_a_folders_name_is_shown_on_the_terminal_and_not_obeyed(ask: Ask) -> None:
+    Path("\x1b[31m", "runs").mkdir(parents=True)
+    results = "results_dir=\x1b[31m"
+    for script, arguments in (("status.py", [results]), ("merge.py", ["\x1b[31m", results]), ("sync.py", [results])):
+        assert ask(script, arguments, set()) == 0
+    assert ask("dashboard_offline.py", [results], {1}) == 1
 
 
 @pytest.mark.parametrize("multirun", [False, True], ids=["one run", "multirun"])

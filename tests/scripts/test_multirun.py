@@ -7,8 +7,10 @@ import pytest
 
 import scalefree.launching
 from records.made_up import CURVES, EPOCHS, HISTOGRAMS, record
-from scalefree.compose import run_config
+from scalefree.compose import compose_tree, run_config, to_run_config
 from scalefree.config import RunConfig
+from scalefree.experiments import load_experiment, runs_of
+from scalefree.experiments.overrides import overrides_of
 from scalefree.launching import Settings, SweepUnfinished
 from scalefree.records import Store, run_label, run_name
 from scalefree.training.run import Finished
@@ -193,3 +195,115 @@ def test_an_error_of_ours_is_not_called_a_refusal(launched: Launched) -> None:
     launched.raises = {0: RuntimeError("a bug")}
     with pytest.raises(RuntimeError, match="a bug"):
         launched.train(*TINY)
+
+
+def smoke() -> set[str]:
+    """The names of what the experiment `corners` trains under the profile `smoke`."""
+    return set(runs_of([load_experiment("corners", "smoke")]))
+
+
+@pytest.mark.parametrize("launcher", ["local", "gpu"])
+def test_an_experiment_is_a_multirun_of_its_runs_through_any_launcher(launcher: str, launched: Launched) -> None:
+    chosen = (f"hydra/launcher={launcher}", "experiment=corners", "profile=smoke", "tracking=none", "device=cpu")
+    assert launched.train(*chosen) == 0
+    (batch,) = launched.batches
+    assert {run_name(config) for config in batch} == smoke() and len(batch) == len(smoke())
+    assert {(config.tracking.mode, config.tracking.group, config.device) for config in batch} == {
+        ("none", "corners", "cpu")
+    }
+    assert batch[0].tracking.tags == ["profile:smoke", "corners"]
+
+
+def test_what_is_given_beside_an_experiment_has_precedence_and_is_swept_over(launched: Launched) -> None:
+    given = ("experiment=corners", "profile=smoke", "training.epochs=1", "seed=5,6", "optimizer=adamw")
+    assert launched.train(*given, "tracking=none", "hydra.sweeper.max_batch_size=3") == 0
+    # Two depths and two decays; what differed only in the optimizer is one run.
+    assert [len(batch) for batch in launched.batches] == [3, 3, 2]
+    runs = [config for batch in launched.batches for config in batch]
+    assert {(c.training.epochs, c.optimizer.name) for c in runs} == {(1, "adamw")}
+    assert len({(c.model.depth, c.optimizer.weight_decay, c.seed) for c in runs}) == 8
+
+
+def test_several_experiments_share_their_runs(launched: Launched) -> None:
+    assert launched.train("experiment=corners,without_bn,corners", "profile=smoke", "tracking=none") == 0
+    assert {run_name(config) for config in launched.batches[0]} == smoke()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["experiment=cornerz"], "experiment=cornerz is unknown"),
+        (["experiment=corners", "profile=quikc"], "profile=quikc is unknown"),
+        (["experiment=without_bn", "profile=quick"], "experiment=without_bn profile=quick has no runs"),
+        (["profile=quick"], "profile=quick needs experiment="),
+        (["experiment=corners", "experiment=ladder"], "given twice"),
+        (["experiment=corners", "profile=quick,smoke"], "is not one name"),
+        (["experiment="], "is not names separated by commas"),
+        (["experiment=corners", "profile=smoke", "optimizer.lr=-1"], "optimizer.lr=-1"),
+    ],
+)
+def test_an_impossible_experiment_is_refused(arguments: list[str], what: str, launched: Launched, said: Say) -> None:
+    assert launched.train(*arguments) == 2
+    message = said()
+    assert message.startswith("error: ") and what in message and launched.batches == []
+
+
+def test_an_experiment_without_m_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Say) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("train.py", ["experiment=corners", "profile=smoke"], monkeypatch) == 2
+    assert said() == "error: experiment=corners is many runs; add -m\n"
+
+
+@pytest.mark.parametrize(("experiment", "profile"), [("corners", "quick"), ("ladder", "smoke"), ("with_bn", "paper")])
+def test_what_is_typed_for_a_run_composes_that_run(experiment: str, profile: str) -> None:
+    for config, _ in runs_of([load_experiment(experiment, profile)]).values():
+        composed = compose_tree("config", list(overrides_of(config).values()))
+        assert run_name(to_run_config(composed)) == run_name(config)
+
+
+def test_any_text_and_any_argument_is_typed_as_it_is() -> None:
+    arguments = {"betas": [0.9, 0.99], "note": "it's, a \\'test", "deep": {"on": True, "none": None}}
+    config = run_config(
+        {"optimizer": "torch", "optimizer.target": "torch.optim.NAdam", "optimizer.arguments": arguments}
+    )
+    assert to_run_config(compose_tree("config", list(overrides_of(config).values()))) == config
+
+
+def test_help_lists_the_groups_that_somebody_chooses_from(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("train.py", ["--help"], monkeypatch) == 0
+    groups = dict(
+        line.split(": ", 1) for line in capfd.readouterr().out.splitlines() if line[:1].isalpha() and ": " in line
+    )
+    assert {"dataset", "model", "optimizer", "schedule", "tracking", "experiment", "profile"} <= groups.keys()
+    assert not {"frozen", "wandb_sweep", "hydra"} & groups.keys() and groups["model"] == "densenet, resnet"
+    assert "adam_scaled_l2" in groups["optimizer"] and "corners" in groups["experiment"]
+
+
+def test_a_multirun_ends_with_its_table_and_its_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A real one, of which a run diverges."""
+    monkeypatch.chdir(tmp_path)
+    given = (
+        *TINY,
+        "dataset.per_class=5",
+        "training.batch_size=10",
+        "model.batch_norm=false",
+        "optimizer=adaml2",
+        "optimizer.lr=1e-3,1e12",
+    )
+    assert call("train.py", ["-m", *given, "hydra.launcher.jobs=1"], monkeypatch) == 0
+    table = capfd.readouterr().out.partition("\n\n")[2]
+    assert [row.split()[0] for row in table.splitlines()[:3]] == ["lr", "1e-3", "1e12"]
+    assert "<- best" in table.splitlines()[1] and "diverged:" in table
+    (folder,) = (tmp_path / "results" / "figures" / "sweeps").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"sweep.png", "sweep.pdf", "table.txt"}
+    # The same afterwards, from the store.
+    assert call("figures.py", ["where=[optimizer=adaml2]", "where=[optimizer.lr=1e-3]"], monkeypatch) == 0
+    assert "sweep.png" in capfd.readouterr().out and len(list(folder.parent.iterdir())) == 2
+    assert call("figures.py", ["where=[optimizer=adamw]"], monkeypatch) == 2
+    assert (
+        capfd.readouterr().err == "error: where=[optimizer=adamw]: no run has optimizer.name=adamw; there is adaml2\n"
+    )

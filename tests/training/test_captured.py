@@ -89,6 +89,18 @@ def test_interrupted_in_an_epoch_and_resumed_they_end_alike(
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("network", [*NETWORKS, "residual.cu"])
+def test_the_same_steps_again_have_the_same_bits(network: str, device: str, tiny: Make) -> None:
+    """As a resumption needs it: by another graph, at other places in memory."""
+    config = tiny({**NETWORKS.get(network, {"model.width": 8}), "device": device})
+    first, second = task_of(config), task_of(config)
+    list(CapturedSteps(first)(0, 0))
+    list(CapturedSteps(second)(0, 0))
+    expected = state(first)
+    assert all(torch.equal(value, expected[name]) for name, value in state(second).items())
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_step_size_and_decay_reach_a_captured_step(device: str, tiny: Make) -> None:
     """The weights stay where they are while both are zero, and move again afterwards."""
     task = task_of(tiny({"device": device}))

@@ -9,6 +9,7 @@ from conftest import Make
 from scalefree.config import ConfigError
 from scalefree.training import run
 from scalefree.training.device import choose_device, set_precision
+from scalefree.training.task import build_task, load_data
 from training.reference import train, trainer_of
 
 
@@ -56,3 +57,13 @@ def test_tf32_is_for_convolutions_alone_as_torchs_default_is() -> None:
         assert torch.backends.cudnn.allow_tf32 is expected
         assert not torch.backends.cuda.matmul.allow_tf32
         assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_task_brings_its_precision_with_it(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever builds one: torch's default is tf32, and kernels whose sums depend on which thread comes first."""
+    for name, default in (("allow_tf32", True), ("deterministic", False), ("benchmark", True)):
+        monkeypatch.setattr(torch.backends.cudnn, name, default)
+    config = tiny()
+    build_task(config, load_data(config.dataset), torch.device("cpu"))
+    cudnn = torch.backends.cudnn
+    assert (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark) == (False, True, False)

@@ -1,17 +1,18 @@
 """Equal, or not used: what is equal is used, and what was made to fail on purpose is not, with one line of why."""
 
 import logging
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conftest import Make
 from scalefree.training import captured, proven, run, trainer
 from scalefree.training.captured import CapturedSteps
-from scalefree.training.equality import Distances, distances
+from scalefree.training.equality import ALLOWED, Distances, distances
 from scalefree.training.flat import FlatParameters
 from scalefree.training.proven import why_not
 from scalefree.training.step import take_step
@@ -235,6 +236,62 @@ def test_half_and_all_of_the_steps_have_tolerances_of_their_own() -> None:
     found.add("gradient", 2e-2)
     found.add("gradient", 2e-2)
     assert found.too_large("fp32").startswith("gradient 2e-02 to 2e-02")
+
+
+class Rough:
+    """Convolutions that round their input, each time another way, to about as many digits as tf32 has."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fast: float, plain: float) -> None:
+        """`fast` and `plain` are the relative errors of the two."""
+        self.errors, self.is_fast = {True: fast, False: plain}, False
+        self.drawn = torch.Generator().manual_seed(0)
+        self.convolve = nn.Conv2d.forward
+        monkeypatch.setattr(nn.Conv2d, "forward", lambda *arguments: self.forward(*arguments))
+        monkeypatch.setattr(captured, "take_step", self.take_step)
+
+    def forward(self, conv: nn.Conv2d, x: Tensor) -> Tensor:
+        if x.dtype == torch.float64:
+            return self.convolve(conv, x)
+        errors = self.errors[self.is_fast] * torch.randn(x.shape, generator=self.drawn)
+        return self.convolve(conv, x * (1 + errors))
+
+    def take_step(self, *arguments: Any) -> Tensor:
+        self.is_fast = True
+        loss = take_step(*arguments)
+        self.is_fast = False
+        return loss
+
+
+@pytest.mark.parametrize("network", ["resnet, bn", "densenet, bn"])
+@pytest.mark.parametrize(
+    ("fast", "plain", "equal"), [(3e-4, 3e-4, True), (1e-4, 3e-4, True), (3e-4, 0, False), (3e-3, 3e-4, False)]
+)
+def test_the_fast_path_may_round_as_the_plain_loop_does_and_not_worse(
+    fast: float, plain: float, equal: bool, network: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients beyond the tolerance are taken for rounding only where the plain loop's are as far from float64."""
+    config = tiny(NETWORKS[network])
+    Rough(monkeypatch, fast, plain)
+    found = distances(config, load_data(config.dataset), CPU)
+    half, _ = ALLOWED["gradient"]["fp32"]
+    assert statistics.median(found.seen["gradient"]) > half, "there is something to decide"
+    found.seen["loss"], found.seen["buffers"] = [], []  # which have tolerances of their own
+    assert (found.too_large("fp32") == "") is equal
+
+
+def test_gradients_that_are_half_wrong_show_nothing() -> None:
+    found = Distances()
+    found.add("gradient", 0.6)
+    found.add_rounding(0.6, 0.6)
+    assert found.too_large("fp32").startswith("gradient 6e-01")
+
+
+def test_the_exact_gradient_is_the_plain_loops(tiny: Make) -> None:
+    """With multipliers of the loss and of every layer, which it must have as well."""
+    values = {"training.gradient_unbalance": 1.0, "training.loss_multiplier": 10.0, "optimizer": "adaml2"}
+    config = tiny(values)
+    found = distances(config, load_data(config.dataset), CPU)
+    assert 0 < statistics.median(found.rounding["plain"]) < 1e-4
 
 
 def test_a_step_that_explodes_for_both_is_no_difference(tiny: Make) -> None:

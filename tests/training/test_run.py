@@ -15,12 +15,12 @@ from PIL import Image
 from torch import Tensor
 
 from conftest import Make
-from scalefree.config import RunConfig
+from scalefree.config import ConfigError, RunConfig
 from scalefree.data import DatasetError
 from scalefree.files import atomic_write
 from scalefree.records import Record, Store, describe_outcome, run_identity, run_name, scientific_config
 from scalefree.tracking import NullTracker
-from scalefree.training import RunBusy, run, trainer
+from scalefree.training import RunBusy, device, run, trainer
 from scalefree.training.task import Task, load_data
 from training.reference import RUN_MODULE, train_by_the_book
 
@@ -101,7 +101,8 @@ def test_a_record_from_another_machine_needs_neither_its_data_nor_its_device(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny({"precision": "tf32"})
-    monkeypatch.setattr(RUN_MODULE, "set_precision", lambda precision, device: None)
+    for module in (RUN_MODULE, device):
+        monkeypatch.setattr(module, "check_precision", lambda precision, device: None)
     record = run(config).record
     monkeypatch.undo()
     monkeypatch.setattr(RUN_MODULE, "load_data", pytest.fail)
@@ -251,7 +252,7 @@ def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(
 
 def test_a_results_folder_that_cannot_be_is_an_error_and_no_result(tiny: Make, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ConfigError, match="file is not a directory"):
         run(tiny({"results_dir": str(tmp_path / "file")}))
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from conftest import Make
-from scalefree.training.device import set_precision
 from scalefree.training.task import build_model
 from scalefree.training.trainer import Trainer, captures
 from training.reference import train
@@ -42,7 +41,6 @@ def trained(runner: str, values: dict[str, Any], tiny: Make, folder: Path) -> Tr
     """203 steps at a small step size: rounding errors are not multiplied as in a wild training."""
     steady = {"training.epochs": 29, "training.evaluate_every": 10, "optimizer.lr": 1e-4}
     config = tiny({**steady, **values, "runner": runner})
-    set_precision(config.precision, torch.device(config.device))
     trainer, outcome = train(config, folder / f"{runner}.pt")
     assert (outcome.status, outcome.step) == ("completed", 203)
     return trainer

@@ -7,14 +7,14 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
 from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
-from scalefree.experiments.frozen import Frozen, read_frozen
+from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
 from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
 from scalefree.experiments.names import number
 from scalefree.experiments.pairs import SeedValues
@@ -35,6 +35,13 @@ class Missing(LookupError):
     def __init__(self, what: str, asked: bool = True) -> None:
         super().__init__(what)
         self.asked = asked
+
+
+class HasArrays(Protocol):
+    """Where a figure finds the arrays of the records that it shows."""
+
+    def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
+        """A record's arrays; none where they are damaged."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class Evidence:
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
-            raise Missing(f"{network}: no cell has been chosen for {wanted} yet")
+            raise Missing(f"{network}: no cell has been chosen for {_named(wanted)} yet")
         point = self._points.get((network, arm, chosen.lr, chosen.decay(decay_times)))
         if point is None:
             raise Missing(f"{network}: {describe(arm)} is not trained at the cell of {wanted}", asked=False)
@@ -143,11 +150,22 @@ class Evidence:
 
     def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
         """A record's arrays; none, with a line in the log, where they are damaged."""
-        try:
-            return self.store.curves(record) if kind == "curves" else self.store.histograms(record)
-        except RecordError as error:
-            log.warning("left out: %s", error)
-            return {}
+        return readable_arrays(self.store, record, kind)
+
+
+def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
+    """A record's arrays; none, with a line in the log, where they are damaged."""
+    try:
+        return store.curves(record) if kind == "curves" else store.histograms(record)
+    except RecordError as error:
+        log.warning("left out: %s", error)
+        return {}
+
+
+def _named(cell: str) -> str:
+    """`AdamW`, or `AdamW with a decay`: whose best cell it is."""
+    method = cell.removesuffix(DECAYED)
+    return look(method).label + (" with a decay" if method != cell else "")
 
 
 def describe(arm: Arm) -> str:

@@ -1,7 +1,7 @@
 """Figures of the experiments: pure functions from a profile's evidence to pages, drawn the same every time."""
 
 from scalefree.figures.catalogue import FIGURES, THEORY, check_figure, is_asked, pages
-from scalefree.figures.files import draw, draw_all, draw_atlas, draw_theory
+from scalefree.figures.files import draw, draw_all, draw_atlas, draw_survey, draw_theory
 from scalefree.figures.style import styled
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "draw",
     "draw_all",
     "draw_atlas",
+    "draw_survey",
     "draw_theory",
     "is_asked",
     "pages",

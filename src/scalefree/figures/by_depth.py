@@ -1,6 +1,7 @@
 """Methods against depth without BatchNorm: a panel of estimates, with each method's cell written below it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from matplotlib.axes import Axes
 
@@ -10,9 +11,11 @@ from scalefree.experiments.names import chance_error, number
 from scalefree.experiments.results import Point
 from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing, mark_cut_intervals
 from scalefree.figures.scales import depth_places
-from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, look
+from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, Look, look
 
 CORNERS = ("adamw", "adam_scaled_l2", "adam_metric_prox", "adaml2")
+# What an axis has places for.
+Along = TypeVar("Along")
 # Depth -> method -> its runs, those that the profile trains.
 ByDepth = dict[int, dict[str, Point]]
 
@@ -64,39 +67,54 @@ def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: floa
     low, high = min(worse), max(*worse, 1.0)
     chance_there = chance is not None and abs(chance - best) < 1.25 * high
     if chance is not None and chance_there:
-        high = max(high, abs(chance - best))
+        low, high = min(low, abs(chance - best)), max(high, abs(chance - best))
         axes.axhline(chance, color=NEUTRAL, linewidth=0.7, linestyle=":", zorder=0.5, gid="chance")
         axes.annotate("chance", (0, chance), (1, 1), xycoords=("axes fraction", "data"), textcoords="offset points",
                       fontsize=7, color=NEUTRAL, va="bottom")  # fmt: skip
-    margin = 0.08 * (high - low)
+    margin = 0.08 * (high - low) or 0.5
     low, high = max(0.0, low - margin) if low > 0.3 * high else 0.0, min(100.0, high + margin)
     axes.set_ylim(*sorted((abs(best - low), abs(best - high))))
+
+
+def draw_side_by_side(
+    axes: Axes,
+    points: Mapping[Along, Mapping[str, Point]],
+    places: Mapping[Along, float],
+    methods: Sequence[str],
+    measured: Callable[[Point], Estimate],
+    best: float = 0.0,
+    looks: Callable[[str], Look] = look,
+) -> None:
+    """Seeds, means and intervals in percent, at each place the methods (or other series) side by side; nothing joins
+    places between which nothing was trained.
+
+    `best` is 0 for errors, 100 for accuracies.
+    """
+    room = 0.8 / len(methods)
+    extent: list[float] = []
+    for index, method in enumerate(methods):
+        for at, of in points.items():
+            if method not in of:
+                continue
+            place, estimate = places[at] + room * (index - (len(methods) - 1) / 2), measured(of[method])
+            if estimate.values:
+                draw_estimate(axes, place, estimate, looks(method), 0.4 * room)
+                extent += estimate.extent
+            else:
+                draw_missing(axes, place, looks(method))
+    dataset = next(iter(next(iter(points.values())).values())).results[0].config.dataset
+    chance = chance_error(dataset)
+    if extent:
+        _limit(axes, extent, None if chance is None else abs(best - 100 * chance), best)
+    mark_cut_intervals(axes)
+    axes.set_ylabel("final test error (%)" if best == 0 else "test accuracy (%)")
 
 
 def draw_by_depth(
     axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], best: float
 ) -> None:
-    """Seeds, means and intervals, methods side by side, in percent; nothing joins depths that were not trained.
-
-    `best` is 0 for errors, 100 for accuracies.
-    """
+    """The same against depth, with each method's cell below it."""
     places = depth_places(points)
-    room = 0.8 / len(methods)
-    extent: list[float] = []
-    for index, method in enumerate(methods):
-        for depth, of in points.items():
-            if method not in of:
-                continue
-            place, estimate = places[depth] + room * (index - (len(methods) - 1) / 2), measured(of[method])
-            if estimate.values:
-                draw_estimate(axes, place, estimate, look(method), 0.4 * room)
-                extent += estimate.extent
-            else:
-                draw_missing(axes, place, look(method))
     depth_axis(axes, places)
     _write_cells(axes, points, places, methods)
-    dataset = next(iter(next(iter(points.values())).values())).results[0].config.dataset
-    chance = chance_error(dataset)
-    _limit(axes, extent, None if chance is None else abs(best - 100 * chance), best)
-    mark_cut_intervals(axes)
-    axes.set_ylabel("final test error (%)" if best == 0 else "test accuracy (%)")
+    draw_side_by_side(axes, points, places, methods, measured, best)

@@ -1,6 +1,6 @@
 """A quantity against epochs, a line per method, and at the right edge the seeds of which it is the mean."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.evidence import HasArrays
 from scalefree.experiments.results import Point
 from scalefree.figures.scales import plain_log_axis
-from scalefree.figures.style import look
+from scalefree.figures.style import Look, look
 from scalefree.optimizers import Dash
 
 Floats = npt.NDArray[np.float64]
@@ -41,28 +41,36 @@ CURVES_NOTE = (
 
 def sharing(points: Mapping[str, Point], method: str) -> list[str]:
     """The methods whose runs are this method's: without decay, all are one algorithm."""
-    own = [result.cell.identity for result in points[method].results]
-    return [other for other, point in points.items() if [r.cell.identity for r in point.results] == own]
+    own = [result.cell for result in points[method].results]
+
+    def is_same(point: Point) -> bool:
+        cells = [result.cell for result in point.results]
+        # Trained once for all of them, or by each of them.
+        return [of.identity for of in cells] == [of.identity for of in own] or [of.run for of in cells] == [
+            of.run for of in own
+        ]
+
+    return [other for other, point in points.items() if is_same(point)]
 
 
-def line_dash(points: Mapping[str, Point], method: str) -> Dash:
+def line_dash(points: Mapping[str, Point], method: str, looks: Callable[[str], Look] = look) -> Dash:
     """A method's dash; methods that are one run alternate along its line, so that none hides another."""
     same = sharing(points, method)
     if len(same) == 1:
-        return look(method).dash
+        return looks(method).dash
     return 3.0 * same.index(method), (3.0, 3.0 * (len(same) - 1))
 
 
-def training_loss(evidence: Evidence, points: Mapping[str, Point]) -> Quantity:
+def training_loss(source: HasArrays, points: Mapping[str, Point]) -> Quantity:
     """The augmented loss, as the paper's; the plain one where a record lacks it."""
     records = [record for point in points.values() for record in point.records.values()]
-    whole = all(AUGMENTED_LOSS.curve in evidence.arrays(record, "curves") for record in records)
+    whole = all(AUGMENTED_LOSS.curve in source.arrays(record, "curves") for record in records)
     return AUGMENTED_LOSS if whole else PLAIN_LOSS
 
 
-def curve_of(evidence: Evidence, point: Point, name: str) -> Floats:
+def curve_of(source: HasArrays, point: Point, name: str) -> Floats:
     """A curve of all seeds, rows as in `point.records`: (S, E), NaN where not evaluated or after a divergence."""
-    rows = [evidence.arrays(record, "curves").get(name, ()) for record in point.records.values()]
+    rows = [source.arrays(record, "curves").get(name, ()) for record in point.records.values()]
     curve = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for index, row in enumerate(rows):
         curve[index, : len(row)] = row
@@ -75,11 +83,17 @@ def _evaluated(curve: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
     return 1 + np.flatnonzero(known), curve[:, known]
 
 
-def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], quantity: Quantity) -> None:
-    """Draw `quantity` for each method's runs."""
+def draw_curves(
+    axes: Axes,
+    source: HasArrays,
+    points: Mapping[str, Point],
+    quantity: Quantity,
+    looks: Callable[[str], Look] = look,
+) -> None:
+    """Draw `quantity` for each method's runs, or of whatever else `looks` knows the looks."""
     for index, (method, point) in enumerate(points.items()):
-        color, dash = look(method).color, line_dash(points, method)
-        curve = quantity.scale * curve_of(evidence, point, quantity.curve) + quantity.offset
+        color, dash = looks(method).color, line_dash(points, method, looks)
+        curve = quantity.scale * curve_of(source, point, quantity.curve) + quantity.offset
         completed = np.array([record.outcome.status == "completed" for record in point.records.values()], dtype=bool)
         for row in curve[~completed]:
             epochs, values = _evaluated(row[None])
@@ -99,5 +113,7 @@ def draw_curves(axes: Axes, evidence: Evidence, points: Mapping[str, Point], qua
     else:
         axes.set_ylim(top=101)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto", steps=[1, 2, 5, 10]))
+    if axes.get_xlim()[1] - axes.get_xlim()[0] < 1:  # of a single epoch
+        axes.set(xticks=[1], xlim=(0.5, 1.5))
     axes.set_xlabel("epoch")
     axes.set_ylabel(quantity.label)

@@ -112,10 +112,10 @@ def _draw_drown_out(over_epochs: Axes, by_group: Axes, evidence: Evidence, point
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
-    """Four panels of the deepest network."""
-    networks = depths(evidence)
-    points = _points(evidence, networks[-1]) if networks else {}
-    if not points:
+    """Four panels of the deepest network that has been trained."""
+    found_in = ((network, _points(evidence, network)) for network in reversed(depths(evidence)))
+    network, points = next(((network, points) for network, points in found_in if points), (None, {}))
+    if network is None:
         return {}
     found = [histogram_of(evidence, point, "effective_decay") for point in points.values()]
     notes = [
@@ -127,7 +127,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         *sentences(judge(evidence, ("14",))),
     ]
     height = max(3.6, 0.5 * len(points) + 0.6)
-    title = f"{entry.title}, {network_name(networks[-1])}"
+    title = f"{entry.title}, {network_name(network)}"
     entries = method_entries(points)
     figure = new_figure(height, title, caption(evidence, list(points.values()), notes), entries, 4)
     panels = figure.subplot_mosaic([["a", "b", "b"], ["a", "c", "d"]], width_ratios=(1.35, 1, 1))

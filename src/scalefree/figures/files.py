@@ -15,11 +15,13 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.survey_table import table
 from scalefree.figures.catalogue import FIGURES, THEORY, check_figure, is_asked, pages
 from scalefree.figures.style import styled
 from scalefree.files import atomic_write
 
 if TYPE_CHECKING:
+    from scalefree.experiments.survey import Survey
     from scalefree.theory.atlas import Row
 
 # It tells every table of every font that it embeds to whoever listens at INFO, as the command line does.
@@ -68,6 +70,16 @@ def draw_atlas(rows: Sequence["Row"], directory: Path) -> list[Path]:
     """Draw the atlas of optimizers to `directory`, beside the theory's figures."""
     with styled():
         return _write(importlib.import_module("scalefree.figures.atlas").draw(rows), directory, "atlas")
+
+
+def draw_survey(survey: "Survey", title: str, directory: Path) -> list[Path]:
+    """Draw whatever results to `directory`, and write their whole table there; returns the paths written."""
+    with styled():
+        drawn = importlib.import_module("scalefree.figures.survey").pages(survey, title)
+        paths = [path for stem, page in drawn.items() for path in _write(page, directory, stem)]
+    with atomic_write(directory / "table.txt") as file:
+        file.write(table(survey).encode())
+    return [*paths, directory / "table.txt"]
 
 
 def draw_all(evidence: Evidence, out_dir: Path | None = None, jobs: int | None = None) -> list[Path]:

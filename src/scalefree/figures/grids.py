@@ -1,6 +1,7 @@
 """All grids of some networks on one page, small and without numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -11,30 +12,42 @@ from scalefree.experiments.names import network_name
 from scalefree.experiments.results import Point
 from scalefree.figures.heatmap import error_colorbar
 from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, look, new_figure
-from scalefree.optimizers import ordered
 
 # A network's grids by method.
 Methods = Mapping[str, Sequence[Point]]
+# What a row of the page is of: a network, or whatever else was trained by several methods.
+Of = TypeVar("Of")
 _COLUMNS = 4
 
 
-def _rows(grids: Mapping[Network, Methods]) -> list[tuple[Network, list[str]]]:
-    """Each network's methods, a few per row."""
+def _rows(grids: Mapping[Of, Methods]) -> list[tuple[Of, list[str]]]:
+    """Each network's methods in the order given, a few per row."""
     return [
-        (network, methods[first : first + _COLUMNS])
+        (network, list(of)[first : first + _COLUMNS])
         for network, of in grids.items()
-        for methods in (ordered(of),)
-        for first in range(0, len(methods), _COLUMNS)
+        for first in range(0, len(of), _COLUMNS)
     ]
 
 
+def network_in_lines(network: Network) -> str:
+    """A network's name, a line for whatever is unusual about it."""
+    return network_name(network).replace(", ", "\n").replace(" with", "\nwith")
+
+
+def _label(method: str) -> str:
+    return look(method).label
+
+
 def draw_overview(
-    grids: Mapping[Network, Methods],
+    grids: Mapping[Of, Methods],
     title: str,
     caption: str,
     norm: LogNorm,
-    draw: Callable[[Axes, Network, str, Sequence[Point]], str],
+    draw: Callable[[Axes, Of, str, Sequence[Point]], str],
     label: str = "test error (%)",
+    *,
+    row_name: Callable[[Of], str],
+    column_name: Callable[[str], str] = _label,
 ) -> Figure:
     """A page of grids that `draw` fills in, which answers what stands below a grid's title; `label`: the colours'."""
     rows = _rows(grids)
@@ -50,11 +63,10 @@ def draw_overview(
                 axes.set_axis_off()
                 continue
             below = draw(axes, network, methods[column], grids[network][methods[column]])
-            axes.set_title("\n".join(filter(None, [look(methods[column]).label, below])), fontsize=7, linespacing=1.1)
+            axes.set_title("\n".join(filter(None, [column_name(methods[column]), below])), fontsize=7, linespacing=1.1)
             axes.tick_params(axis="x", rotation=90)
             if not any(column < len(lower) for _, lower in rows[index + 1 :]):
                 axes.set_xlabel(DECAY_LABEL)
-        name = network_name(network).replace(", ", "\n").replace(" with", "\nwith")
-        panels[index, 0].set_ylabel(f"{name}\n{STEP_SIZE_LABEL}")
+        panels[index, 0].set_ylabel(f"{row_name(network)}\n{STEP_SIZE_LABEL}")
     error_colorbar(figure, norm, [axes for row in panels for axes in row], below=True, label=label)
     return figure

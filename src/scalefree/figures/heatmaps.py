@@ -17,20 +17,15 @@ from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import cell_name, network_name
 from scalefree.experiments.results import Point
 from scalefree.figures.caption import caption, holds_nothing_out, nothing_chosen
-from scalefree.figures.curves import CURVES_NOTE, TEST_ACCURACY, draw_curves, line_dash, sharing, training_loss
+from scalefree.figures.curves import CURVES_NOTE, line_dash, sharing
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.estimates import error_of
-from scalefree.figures.grids import Methods, draw_overview
+from scalefree.figures.grids import Methods, draw_overview, network_in_lines
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_colorbar, error_grid, error_norm
-from scalefree.figures.histograms import (
-    draw_histogram,
-    histogram_of,
-    measured_when,
-    update_scale_axis,
-    update_scale_label,
-)
+from scalefree.figures.histograms import histograms_of, measured_when
 from scalefree.figures.published import NOTE as PUBLISHED_NOTE
 from scalefree.figures.published import PUBLISHED, is_published, mark_published_shares, published_grid
+from scalefree.figures.runs import draw_runs
 from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, new_figure
 from scalefree.optimizers import ordered
 
@@ -107,7 +102,7 @@ def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]
         return ""
 
     text = caption(evidence, shown, [_heatmap_note(evidence, grids), _seeds_note(evidence)])
-    return draw_overview(grids, entry.title, text, norm, draw)
+    return draw_overview(grids, entry.title, text, norm, draw, row_name=network_in_lines)
 
 
 def _only_test_errors(evidence: Evidence, network: Network) -> bool:
@@ -157,15 +152,18 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
     height = 0.55 + 0.24 * max(2, *(len({p.lr for p in of}) for of in grids.values()))
     heights = [height] * rows + [1.75] * bool(points)
     notes = [_heatmap_note(evidence, [network]), _seeds_note(evidence)]
-    histograms = {method: histogram_of(evidence, point) for method, point in points.items()}
-    measured = [histogram for histogram in histograms.values() if histogram is not None]
+    histograms = histograms_of(evidence, points)
     if points:
         seeds = sorted({seed for point in points.values() for seed in point.records})
         where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
         where = "each method where its test error is lowest" if _only_test_errors(evidence, network) else where
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
-        notes += [f"Below: {named}, written (step size, decay)", CURVES_NOTE, f"Histograms: {measured_when(measured)}"]
+        notes += [
+            f"Below: {named}, written (step size, decay)",
+            CURVES_NOTE,
+            f"Histograms: {measured_when(list(histograms.values()))}",
+        ]
     else:
         notes += ["No run at a chosen cell yet, so no curves"]
     notes += [PUBLISHED_NOTE] * published
@@ -190,16 +188,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
     error_colorbar(figure, norm, drawn)
     if points:
         below = [figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)]
-        draw_curves(below[0], evidence, points, training_loss(evidence, points))
-        draw_curves(below[1], evidence, points, TEST_ACCURACY)
-        for method, histogram in histograms.items():
-            if histogram is not None:
-                draw_histogram(
-                    below[2], histogram, look(method).color, line_dash(points, method), fill=len(measured) == 1
-                )
-                update_scale_axis(below[2], histogram)
-        below[2].set_xlabel(update_scale_label(points))
-        below[2].set_ylabel("share of coordinates")
+        draw_runs(below, evidence, points, histograms)
         if published:
             mark_published_shares(below[2])
     return figure

@@ -1,13 +1,13 @@
 """Histograms of update scales and of effective decays, as shares of all coordinates by power of two."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.evidence import HasArrays
 from scalefree.experiments.results import Point
 from scalefree.figures.style import ALPHA, ETA, LAMBDA, LOG2
 from scalefree.optimizers import BY_CHANGE, Dash, look
@@ -39,14 +39,14 @@ class Histogram:
     when: tuple[str, ...]
 
 
-def histogram_of(evidence: Evidence, point: Point, quantity: str = "update_scale") -> Histogram | None:
+def histogram_of(source: HasArrays, point: Point, quantity: str = "update_scale") -> Histogram | None:
     """Of the whole network; None where no completed run has one."""
     counts_name, edges_name = _ARRAYS[quantity]
     completed = [record for record in point.records.values() if record.outcome.status == "completed"]
     found = [
         arrays
         for record in completed
-        if len((arrays := evidence.arrays(record, "histograms")).get(f"{counts_name}/network", ()))
+        if len((arrays := source.arrays(record, "histograms")).get(f"{counts_name}/network", ()))
     ]
     if not found:
         return None
@@ -59,6 +59,12 @@ def histogram_of(evidence: Evidence, point: Point, quantity: str = "update_scale
         for arrays in found
     ]
     return Histogram(found[0][edges_name], shares, tuple(dict.fromkeys(when)))
+
+
+def histograms_of(source: HasArrays, points: Mapping[str, Point]) -> dict[str, Histogram]:
+    """The update scales of those whose completed runs have any."""
+    found = {name: histogram_of(source, point) for name, point in points.items()}
+    return {name: histogram for name, histogram in found.items() if histogram is not None}
 
 
 def measured_when(histograms: Sequence[Histogram]) -> str:
@@ -95,7 +101,7 @@ def update_scale_label(methods: Iterable[str]) -> str:
     by_change = {look(method).update == BY_CHANGE for method in methods}
     update, change = f"{LOG2} (|update| / {ALPHA})", f"|change of weights, with decay| / {ALPHA}"
     if by_change == {True}:
-        return f"{LOG2} ({change})"
+        return f"{LOG2} ({change})".replace(" with", "\nwith")  # a panel is narrower than that
     return f"{update}\ngrey: {change}" if True in by_change else update
 
 

@@ -11,8 +11,9 @@ from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.results import Point
 from scalefree.figures.caption import caption
 from scalefree.figures.entry import Entry, Pages
-from scalefree.figures.grids import draw_overview
+from scalefree.figures.grids import draw_overview, network_in_lines
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_grid, error_norm
+from scalefree.optimizers import ordered
 
 NOTE = (
     "Colours: mean final validation error over the selection seeds, which confirm nothing; hatched: a seed diverged; "
@@ -53,7 +54,8 @@ def _told(points: Sequence[Point], cell: Cell | None) -> str:
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """One page of all grids; its title says whether cells have been chosen."""
-    grids = evidence.grids(SELECTION)
+    found = evidence.grids(SELECTION).items()
+    grids = {network: {method: of[method] for method in ordered(of)} for network, of in found}
     every = [(network.label, method, points) for network, of in grids.items() for method, points in of.items()]
     if not every:
         return {}
@@ -80,4 +82,6 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         return _told(points, cell)
 
     text = caption(evidence, [point for _, _, points in every for point in points], notes)
-    return {entry.name: draw_overview(grids, title, text, norm, draw_grid, "validation error (%)")}
+    label = "validation error (%)"
+    page = draw_overview(grids, title, text, norm, draw_grid, label, row_name=network_in_lines)
+    return {entry.name: page}

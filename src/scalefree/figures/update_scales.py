@@ -43,6 +43,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     ]
     figure = new_figure(_ROW * len(points) + 0.4, entry.title, caption(evidence, shown, notes))
     panels = figure.subplots(len(points), len(methods), squeeze=False, sharex=True, sharey="row")
+    titled: set[str] = set()  # a method's first panel need not be in the first row
     for place, (row, (depth, of)) in enumerate(zip(panels, points.items(), strict=True)):
         highest = max((h.shares[:-1].max() for (d, _), h in histograms.items() if d == depth), default=1.0)
         for axes, method in zip(row, methods, strict=True):
@@ -62,8 +63,9 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
             lines = [cell_name(of[method]), *(f"{name} {value.mean:.2f}" for name, value in told_of.items() if value)]
             axes.text(0.16, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7, linespacing=1.1)
             axes.set_ylim(0, 1.45 * highest)
-            if place == 0:
+            if method not in titled:
                 axes.set_title(look_of.label)
+                titled.add(method)
             if place == len(points) - 1:
                 axes.set_xlabel(update_scale_label([method]))
         row[0].set_ylabel(f"depth {depth}\nshare")

@@ -1,6 +1,7 @@
 """Where the runs of a multirun are trained: on this machine, or on a SLURM cluster."""
 
 from scalefree.launching.composition import JobsRefused, compose_jobs
+from scalefree.launching.ending import conclude
 from scalefree.launching.jobs import SweepUnfinished, check_machine, launch, test_error
 from scalefree.launching.settings import LocalSettings, Settings, SlurmSettings, settings_of
 
@@ -12,6 +13,7 @@ __all__ = [
     "SweepUnfinished",
     "check_machine",
     "compose_jobs",
+    "conclude",
     "launch",
     "settings_of",
     "test_error",

@@ -17,15 +17,6 @@ NAMED: tuple[Ending, ...] = ("diverged", "busy elsewhere", "interrupted", "faile
 UNFINISHED: tuple[Ending, ...] = ("busy elsewhere", "interrupted", "failed")
 
 
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min` or `3 h 5 min`; never below zero, whatever a clock or rounding makes of it."""
-    seconds = max(0, round(seconds))
-    if seconds < 120:
-        return f"{seconds} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 @dataclass(frozen=True)
 class Report:
     """How one run of a sweep ended: its label, its ending, a few words on it, and the seconds it took."""

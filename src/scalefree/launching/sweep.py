@@ -17,9 +17,12 @@ from types import FrameType
 from typing import cast
 
 from scalefree.config import RunConfig
-from scalefree.launching.reports import Ending, Report, Sweep, duration
+from scalefree.experiments.cost import work
+from scalefree.launching.reports import Ending, Report, Sweep
+from scalefree.launching.time_left import TimeLeft
 from scalefree.launching.worker import STOP, Worker, start_worker
 from scalefree.records import Store, run_label, run_name
+from scalefree.terminal import duration
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +34,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 def expected_cost(config: RunConfig) -> float:
-    """Proportional to a run's time, roughly: enough to start the long ones first and to guess the time left."""
+    """Proportional to a run's time, roughly: enough to start the long ones first."""
     batch_norm = 1.4 if config.model.batch_norm else 1.0
-    return config.model.depth * config.training.epochs * batch_norm
+    return work(config) * batch_norm
 
 
 class _Crew:
@@ -44,6 +47,8 @@ class _Crew:
         self.pending = sorted(configs, key=expected_cost) if longest_first else list(reversed(configs))
         self.jobs = jobs
         self.workers: list[Worker] = []
+        # Names of the runs that went on from a checkpoint.
+        self.resumed: set[str] = set()
         # Runs that another sweep trains, and when to look at them again.
         self.elsewhere: list[RunConfig] = []
         self.look_again = 0.0
@@ -74,6 +79,16 @@ class _Crew:
                     os.kill(worker.process.pid, STOP)
         self.asked = True
 
+    def note_checkpoint(self, config: RunConfig) -> None:
+        """Note whether a run that is about to begin goes on from a checkpoint: its time is not that of a whole run."""
+        name = run_name(config)
+        if (Store(config.results_dir).directory(name) / "checkpoint.pt").exists():
+            self.resumed.add(name)
+
+    def resumes(self, config: RunConfig) -> bool:
+        """Whether a run went on from a checkpoint."""
+        return run_name(config) in self.resumed
+
     def wait_for_others(self, config: RunConfig) -> None:
         """Another sweep trains this run: look again when nothing else is left to do."""
         if not self.elsewhere:
@@ -92,6 +107,7 @@ class _Crew:
             if worker.config is None and self.pending:
                 worker.config = self.pending.pop()
                 worker.started = time.perf_counter()
+                self.note_checkpoint(worker.config)
                 # One that has died since then is noticed when its report is due.
                 with contextlib.suppress(OSError):
                     worker.pipe.send(worker.config)
@@ -151,9 +167,7 @@ def sweep(configs: Sequence[RunConfig], jobs: int, longest_first: bool = True) -
     os.environ["OMP_NUM_THREADS"] = "1"
     crew = _Crew(configs, jobs, longest_first)
     done = Sweep()
-    total = sum(map(expected_cost, configs))
-    cost = 0.0
-    began = time.perf_counter()
+    time_left = TimeLeft(jobs)
     heeded = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
     previous = {number: signal.signal(number, crew.request_stop) for number in heeded}
     try:
@@ -165,9 +179,11 @@ def sweep(configs: Sequence[RunConfig], jobs: int, longest_first: bool = True) -
                     crew.wait_for_others(config)
                     continue
                 done.reports.append(report)
-                cost += expected_cost(config)
-                left = (time.perf_counter() - began) * (total - cost) / cost
-                estimate = f"; about {duration(left)} left" if len(done.reports) < len(configs) else ""
+                if report.ending == "trained" and not crew.resumes(config):
+                    time_left.trained(config, report.seconds)
+                left = None if crew.stopped_by else time_left.seconds((*crew.pending, *crew.elsewhere), crew.busy)
+                is_last = len(done.reports) == len(configs)
+                estimate = "" if left is None or is_last else f"; about {duration(left)} left"
                 log.info(
                     f"[{len(done.reports)}/{len(configs)}] {report.label}: {report.ending}, {report.detail} "
                     f"({duration(report.seconds)}{estimate})"

@@ -17,8 +17,10 @@ PACKAGES = ("scalefree", "torch", "torchvision", "numpy", "hydra-core", "wandb",
 # In a checkout this file lies at ROOT / SOURCE; git separates folders by slashes everywhere.
 SOURCE = "src/scalefree/records/environment.py"
 
-# What a commit is compared in: code and configs.
+# What a commit is compared in: code and configs. Not the cells that records have chosen: they say which runs are
+# trained and not what a run computes, and freezing writes them wherever the selection happens to end.
 COMPARED = ("src", "configs")
+CHOSEN = "configs/frozen"
 # Names a file that scripts/pack.py made, where the code travels without its repository.
 MANIFEST = "SCALEFREE_REVISION"
 
@@ -76,7 +78,8 @@ def manifest(root: Path) -> dict[str, Any] | None:
     if here.commit is None or here.uncommitted_changes is not False or listed is None:
         return None
     entries = (entry.partition("\t") for entry in listed.split("\0") if entry)
-    return {"commit": here.commit, "files": {path: facts.split()[2] for facts, _, path in entries}}
+    files = {path: facts.split()[2] for facts, _, path in entries if not path.startswith(f"{CHOSEN}/")}
+    return {"commit": here.commit, "files": files}
 
 
 def _hashes(root: Path) -> dict[str, str]:
@@ -84,11 +87,12 @@ def _hashes(root: Path) -> dict[str, str]:
     found = {}
     for folder in COMPARED:
         for path in sorted((root / folder).rglob("*")):
-            passed_over = any(part == "__pycache__" or part.endswith(".egg-info") for part in path.parts)
-            if path.is_file() and not passed_over:
+            name = path.relative_to(root).as_posix()
+            left_behind = any(part == "__pycache__" or part.endswith(".egg-info") for part in path.parts)
+            if path.is_file() and not left_behind and not name.startswith(f"{CHOSEN}/"):
                 content = path.read_bytes()
                 blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-                found[path.relative_to(root).as_posix()] = blob.hexdigest()
+                found[name] = blob.hexdigest()
     return found
 
 
@@ -127,7 +131,7 @@ def revision(file: Path) -> Revision:
     if top is None or Path(top) != root or _git(root, "cat-file", "-e", f"HEAD:{SOURCE}") is None:
         return unknown
     # A module or a config file that the commit lacks is a difference, too.
-    changes = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", *COMPARED)
+    changes = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", *COMPARED, f":!{CHOSEN}")
     return Revision(_git(root, "rev-parse", "HEAD"), None if changes is None else bool(changes))
 
 

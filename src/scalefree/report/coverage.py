@@ -1,5 +1,6 @@
 """How much of each experiment's grid the store holds."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from scalefree.experiments import Experiment
@@ -49,3 +50,18 @@ def coverage_section(
         summary += f" The profile leaves out {', '.join(left_out)}."
     rows = [_row(experiment.title, coverage(experiment, store, records)) for experiment in asked]
     return join([element("p", summary, class_="note"), table("Coverage by experiment", HEADS, rows)])
+
+
+def state_line(runs: Sequence[Run]) -> Html:
+    """Where the profile's runs stand, in a line; the page is of the moment when it was written."""
+    states = Counter(run.state for run in runs if run.experiments)
+    done, total = states["completed"] + states["diverged"], states.total()
+    if not total:
+        return Html("")
+    diverged = f", {states['diverged']:,} of them diverged" if states["diverged"] else ""
+    parts = [f"{done:,} of {count(total, 'run')} done ({100 * done // total} %){diverged}"]
+    parts += [f"{states[state]:,} {state}" for state in ("partial", "failed", "missing") if states[state]]
+    more = [" ", element("code", "make report"), " writes this page again with what has been trained since."]
+    link = element("a", "Coverage", href="#coverage")
+    said = element("strong", f"State: {'; '.join(parts)}.")
+    return element("p", said, *(more if done < total else []), " ", link, " has the rest.", id="state")

@@ -11,7 +11,8 @@ from scalefree.experiments.evidence import gather
 from scalefree.files import atomic_write
 from scalefree.records import Store
 from scalefree.report.atlas import atlas_section
-from scalefree.report.coverage import coverage_section
+from scalefree.report.coverage import coverage_section, state_line
+from scalefree.report.explorer import explorer_section
 from scalefree.report.markup import Html, element
 from scalefree.report.pictures import draw_pictures, draw_theory, figures_section
 from scalefree.report.provenance import provenance_section
@@ -52,15 +53,22 @@ def render(profile: str, results_dir: str | Path) -> str:
         "profile": element("span", profile),
         "description": element("span", description),
         "notice": Html("") if used else _notice(profile),
+        "state": state_line(runs),
         "headline": headline(verdicts),
         "claims": claims_table(verdicts),
         "figures": figures_section(theory, [(entry, draw_pictures(entry, evidence)) for entry in asked]),
+        "explorer": explorer_section(runs, evidence),
         "atlas": atlas_section(results_dir),
         "coverage": coverage_section(list(experiments.values()), store, records, runs),
         "provenance": provenance_section(used),
         "runs": run_table(runs),
     }
-    return Template(_part("page.html")).substitute(sections, style=_part("page.css"), script=_part("page.js"))
+    return Template(_part("page.html")).substitute(
+        sections,
+        style=_part("page.css") + _part("explorer.css"),
+        script=_part("page.js"),
+        explorer_script=_part("explorer.js"),
+    )
 
 
 def write(profile: str, results_dir: str | Path) -> Path:

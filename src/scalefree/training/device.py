@@ -37,8 +37,8 @@ def check_precision(precision: str, device: torch.device) -> None:
 def set_precision(precision: str, device: torch.device) -> None:
     """fp32 means IEEE float32 everywhere, tf32 lets convolutions use it (torch's own default), bf16 is autocast.
 
-    On CUDA only kernels that give the same bits every time, chosen without timing them: a resumed run ends as an
-    uninterrupted one.
+    On CUDA cuDNN's kernels are those that give the same bits every time, chosen without timing them. What a process
+    has before this is torch's default: tf32 convolutions, and kernels that add in any order.
 
     Raises:
         ConfigError: tf32 on a device that has none.

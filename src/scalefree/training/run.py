@@ -31,7 +31,7 @@ from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
 from scalefree.training.chosen_optimizer import check_optimizers
-from scalefree.training.device import choose_device, describe, keep_freed_memory, set_precision
+from scalefree.training.device import check_precision, choose_device, describe, keep_freed_memory
 from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
 from scalefree.training.proven import proven
@@ -182,7 +182,7 @@ def run(config: RunConfig) -> Finished:
     if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:
         return found
     check_optimizers([config.optimizer])
-    set_precision(config.precision, choose_device(config.device))
+    check_precision(config.precision, choose_device(config.device))
     keep_freed_memory()
     dataset = load_data(config.dataset)
     config = resolve(config, dataset)

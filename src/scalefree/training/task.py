@@ -19,6 +19,7 @@ from scalefree.optim.rules import Reading
 from scalefree.seeds import generator
 from scalefree.training.batch_norm import use_exact_batch_norm
 from scalefree.training.chosen_optimizer import build_optimizer, is_elementwise
+from scalefree.training.device import set_precision
 from scalefree.training.flat import FlatParameters
 from scalefree.training.layers import GradientMultipliers, LossSecondMoment
 from scalefree.training.native import use_native_convolutions, use_residual_kernels
@@ -233,7 +234,12 @@ def _native(config: RunConfig, dataset: Dataset, device: torch.device, model: nn
 
 
 def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Task:
-    """All of a run's objects in their state before the first step."""
+    """All of a run's objects in their state before the first step; the process computes in its precision from here on.
+
+    Raises:
+        ConfigError: the device does not have that precision.
+    """
+    set_precision(config.precision, device)
     dataset = dataset.to(device)
     model = build_model(config, dataset).to(device)
     # On CUDA all that is fast lies in graphs, and other optimizers than ours do not.

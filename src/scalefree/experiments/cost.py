@@ -1,0 +1,119 @@
+"""How long runs take: as measured where one like them was trained, else by their arithmetic and the nearest one."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
+from scalefree.experiments.names import CLASSES
+from scalefree.records import Record, scientific_config
+from scalefree.records.configuration import config_of_values
+
+# Images of the data sets as published, in the train and in the test split. An image folder's are not known before it is
+# read; CIFAR's size stands for it, which the pace of its own first run corrects.
+_IMAGES = {"digits": (1438, 359), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
+_USUAL_IMAGES, _USUAL_SIDE, _SIDES = (50_000, 10_000), 32, {"digits": 8}
+# A training step is one forward and two backward passes; an evaluation reads the training images plain and augmented.
+_PASSES, _READINGS = 3, 2
+
+Kind = tuple[object, ...]
+
+
+def _forward(config: RunConfig) -> float:
+    """Multiplications of one image's forward pass through the convolutions."""
+    model = config.model
+    side = config.dataset.resolution or _SIDES.get(config.dataset.name, _USUAL_SIDE)
+    total = 0.0
+    if isinstance(model, ResNetConfig):
+        n, channels = (model.depth - 2) // 6, model.width
+        total += 9 * 3 * channels * side**2
+        for stage in range(3):
+            wide = model.width * 2**stage
+            area = math.ceil(side / 2**stage) ** 2
+            total += 9 * area * (channels * wide + (2 * n - 1) * wide * wide)
+            channels = wide
+    elif isinstance(model, DenseNetConfig):
+        n, growth, channels = (model.depth - 4) // 6, model.growth_rate, 2 * model.growth_rate
+        total += 9 * 3 * channels * side**2
+        for block in range(3):
+            area = math.ceil(side / 2**block) ** 2
+            for _ in range(n):
+                total += area * (channels * 4 * growth + 9 * 4 * growth * growth)
+                channels += growth
+            if block < 2:
+                total += area * channels * (channels // 2)
+                channels //= 2
+    return total
+
+
+def work(config: RunConfig) -> float:
+    """Floating-point operations of a whole run, evaluations included; of an image folder a guess."""
+    dataset, training = config.dataset, config.training
+    train, test = _IMAGES.get(dataset.name, _USUAL_IMAGES)
+    if dataset.per_class is not None:
+        train = min(train, dataset.per_class * CLASSES.get(dataset.name, 10))
+    evaluations = math.ceil(training.epochs / training.evaluate_every)
+    images = _PASSES * train * training.epochs + (_READINGS * train + test) * evaluations
+    return 2.0 * images * _forward(config)
+
+
+def kind(config: RunConfig) -> Kind:
+    """What decides the pace of a run: images, model and batch size."""
+    values = scientific_config(config)
+    dataset = values["dataset"]
+    model = sorted(values["model"].items())
+    return (dataset["name"], dataset["per_class"], dataset["resolution"], *model, values["training"]["batch_size"])
+
+
+class Pace:
+    """Seconds that runs took, by kind."""
+
+    def __init__(self) -> None:
+        # Seconds per epoch, and per operation, of each measured run of a kind.
+        self._epochs: dict[Kind, list[float]] = {}
+        self._operations: dict[Kind, list[tuple[float, float]]] = {}
+
+    @classmethod
+    def of_records(cls, records: Mapping[str, Record]) -> "Pace":
+        """As the completed runs of a store were trained."""
+        pace = cls()
+        for record in records.values():
+            if record.outcome.status == "completed":
+                pace.add(config_of_values(record.config), _seconds(record))
+        return pace
+
+    def add(self, config: RunConfig, seconds: float) -> None:
+        """A whole run that took so long."""
+        of = kind(config)
+        self._epochs.setdefault(of, []).append(seconds / config.training.epochs)
+        self._operations.setdefault(of, []).append((work(config), seconds))
+
+    def per_epoch(self) -> dict[Kind, float]:
+        """Median seconds per epoch by kind, evaluations included."""
+        return {of: statistics.median(seconds) for of, seconds in self._epochs.items()}
+
+    def seconds(self, config: RunConfig) -> float | None:
+        """What a run will take: by the runs of its kind, else by its operations and the pace of those nearest to them.
+
+        None before any was measured.
+        """
+        if not self._epochs:
+            return None
+        if (own := self._epochs.get(kind(config))) is not None:
+            return statistics.median(own) * config.training.epochs
+        asked = work(config)
+
+        def distance(runs: list[tuple[float, float]]) -> float:
+            return abs(math.log(asked / statistics.median(operations for operations, _ in runs)))
+
+        nearest = min(self._operations.values(), key=distance)
+        return asked * statistics.median(seconds / operations for operations, seconds in nearest)
+
+
+def _seconds(record: Record) -> float:
+    """Of training; a record's wall time is only that of its last session, its throughput that of all."""
+    timing: Mapping[str, Any] = record.timing
+    images = record.config["training"]["epochs"] * record.split_sizes.get("train", 0)
+    rate = timing.get("images_per_second", 0.0)
+    return max(float(timing["wall_seconds"]), images / float(rate) if rate else 0.0)

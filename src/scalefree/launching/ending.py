@@ -1,0 +1,116 @@
+"""How a multirun ends: the table of its results on the terminal, and their figures in the store."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from scalefree.config import RunConfig
+from scalefree.experiments.grid import Cell
+from scalefree.experiments.results import Result
+from scalefree.experiments.survey import Survey, for_every_method, listed, results_of, short, survey, values_of
+from scalefree.experiments.survey_table import short_table
+from scalefree.records import Record, RecordError, Store, run_identity, run_name
+from scalefree.terminal import shown
+
+log = logging.getLogger(__name__)
+
+# What an image folder's run is known by before its images have been read.
+_FINGERPRINT = "dataset.fingerprint"
+
+
+def _record(store: Store, config: RunConfig) -> Record | None:
+    try:
+        return store.read(run_name(config))
+    except RecordError as error:
+        log.warning("left out: %s", error)
+        return None
+
+
+def _of_unread_images(store: Store, config: RunConfig) -> list[Record]:
+    """The records of a configuration whose images nobody has named: of every folder that the store knows."""
+    wanted = values_of(config)
+    found = []
+    for record in store.records().values():
+        (result,), _ = results_of([record])
+        if result.config.seed == config.seed and {**values_of(result.config), _FINGERPRINT: None} == wanted:
+            found.append(record)
+    return found
+
+
+def results_for(configs: Iterable[RunConfig], store: Store) -> tuple[list[Result], dict[str, str]]:
+    """A result for each run, the missing ones without a record, and by identity the reasons of those that failed."""
+    results: list[Result] = []
+    failures: dict[str, str] = {}
+    for config in {run_name(config): config for config in configs}.values():
+        unread = config.dataset.name == "image_folder" and config.dataset.fingerprint is None
+        record = None if unread else _record(store, config)
+        records = _of_unread_images(store, config) if unread else [] if record is None else [record]
+        found, failed = results_of(records)
+        results += found or [Result(Cell(config, config, run_identity(config)), None)]
+        failures |= failed
+    return results, failures
+
+
+def name_of(of: Survey) -> str:
+    """`depth_optimizer_weight_decay-1f3a90`: the same for the same runs, so that a sweep has one folder."""
+    keys = "_".join(map(short, of.axes)) or ("seeds" if len(of.seeds) > 1 else "run")
+    identities = sorted(result.cell.identity for point in of.points for result in point.results)
+    return f"{keys[:80]}-{hashlib.sha256(' '.join(identities).encode()).hexdigest()[:6]}"
+
+
+def title_of(of: Survey) -> str:
+    """`Sweep over depth, lr and weight_decay`."""
+    axes = list(map(short, of.axes))
+    if not axes:
+        return f"{len(of.seeds)} seeds" if len(of.seeds) > 1 else "One run"
+    return f"Sweep over {listed(axes)}"
+
+
+def folder_of(store: Store, name: str) -> Path:
+    """Where a sweep's figures are."""
+    return store.root / "figures" / "sweeps" / re.sub(r"[^A-Za-z0-9_.+=-]+", "-", name).strip("-.")[:100]
+
+
+def draw(of: Survey, title: str, name: str) -> None:
+    """Draw a survey and say where; what keeps it from being drawn is said in a line and raises nothing."""
+    folder = folder_of(of.store, name)
+    try:
+        from scalefree.figures import draw_survey  # Matplotlib: after the training, and nowhere else
+
+        paths = draw_survey(of, title, folder)
+    except KeyboardInterrupt:
+        print("drawing was interrupted; the results are in the store")
+    except Exception as error:  # the runs are done, whatever becomes of their picture
+        why = shown(f"{type(error).__name__}: {error}")
+        print(f"the figures could not be drawn ({why}); the results are in the store")
+    else:
+        pictures = ", ".join(path.name for path in paths if path.suffix == ".png")
+        print(f"figures, each as PNG and PDF, in {shown(folder)}: {pictures}")
+
+
+def conclude(configs: Sequence[RunConfig], names: Sequence[str] = ()) -> None:
+    """Print the table of a multirun's results and draw them; `names`: of the experiment and the profile, if any.
+
+    Raises nothing: a finished sweep is not made a failure by what is shown of it.
+    """
+    try:
+        by_store: dict[str, list[RunConfig]] = {}
+        for config in configs:
+            by_store.setdefault(config.results_dir, []).append(config)
+        for results_dir, of in by_store.items():
+            _conclude(of, Store(results_dir), names)
+    except Exception as error:
+        print(f"no table of this sweep ({shown(f'{type(error).__name__}: {error}')}); its results are in the store")
+
+
+def _conclude(configs: Sequence[RunConfig], store: Store, names: Sequence[str]) -> None:
+    results, failures = results_for(configs, store)
+    if not any(result.record is not None for result in results):
+        print("no run has a result yet, so there is no table; the same command shows it once some have")
+        return
+    of = survey({"": for_every_method(results)}, store, failures)
+    print(f"\n{short_table(of)}", flush=True)
+    title = f"Experiment {names[0]}, profile {names[1]}" if names else title_of(of)
+    draw(of, title, "_".join(names) or name_of(of))

@@ -1,0 +1,202 @@
+"""A captured step asks the host for nothing: shown without a GPU, on torch's meta device in its place.
+
+Tensors of that device have shapes and no values. The step is the one that CUDA captures, with the choices that are made
+for CUDA; an operation that wants a value, or that sees a tensor of the host, fails. What this cannot show: which of
+torch's kernels synchronise by themselves, and what the CUDA runtime refuses while a stream is captured.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from conftest import Make
+from scalefree.config import RunConfig
+from scalefree.training import captured, step, task
+from scalefree.training.captured import CapturedSteps
+from scalefree.training.native import residual
+from scalefree.training.native.residual import Sizes
+from scalefree.training.step import take_step
+from scalefree.training.task import Task, build_task, load_data
+from training.test_proven import KINDS
+
+CUDA, META = torch.device("cuda"), torch.device("meta")
+WIDE = {"model.width": 8}
+NETWORKS: dict[str, dict[str, Any]] = {
+    **KINDS,
+    "residual.cu": WIDE,
+    "residual.cu, layers apart": {**WIDE, "optimizer": "adamw", "optimizer.decay_unbalance": 1.0},
+    "bf16": {"precision": "bf16"},
+    "tf32": {"precision": "tf32"},
+    "scaled l2 of the network": {"optimizer": "adam_scaled_l2", "optimizer.granularity": "network"},
+    "zero last": {"model.initialization": "zero_last"},
+}
+
+
+class FromHost(Exception):
+    """An operation of a captured step that needs the host."""
+
+
+class NoHost(TorchDispatchMode):
+    """Refuses operations on tensors of the host; counts the others."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        made = operation(*args, **(kwargs or {}))
+        tensors = [one for one in tree_leaves((args, kwargs, made)) if isinstance(one, Tensor)]
+        if any(one.device != META for one in tensors):
+            raise FromHost(str(operation))
+        self.count += 1
+        return made
+
+
+class NoValues(TorchFunctionMode):
+    """Refuses tensors made of the host's values, which the stand-in makes without an operation."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if function in (torch.tensor, torch.as_tensor, torch.from_numpy) and not isinstance(args[0], Tensor):
+            raise FromHost(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+class Casts(TorchFunctionMode):
+    """Autocast, which the stand-in does not have: convolutions and products in bfloat16."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if function in (F.conv2d, F.linear, torch.conv2d):
+            args = [one.bfloat16() if isinstance(one, Tensor) else one for one in args]
+        return function(*args, **(kwargs or {}))
+
+
+class Launches:
+    """In place of kernels on a device: remembers which were launched; none may get a tensor of the host."""
+
+    seen: list[str] = []  # noqa: RUF012
+
+    def __init__(self, sizes: Sizes, device: torch.device) -> None:
+        assert device == META
+
+    def __call__(self, name: str, grid: int, block: int, shared: int, *arguments: Tensor | int) -> None:
+        if any(isinstance(one, Tensor) and one.device != META for one in arguments):
+            raise FromHost(name)
+        self.seen.append(name)
+
+
+@pytest.fixture
+def built(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, Any]], Task]:
+    """Makes a task as CUDA has it, on the stand-in."""
+    monkeypatch.setattr(Launches, "seen", [])
+    memory_format, native, use = task.memory_format, task._native, task.use_residual_kernels
+    monkeypatch.setattr(task, "memory_format", lambda config, device: memory_format(config, CUDA))
+    monkeypatch.setattr(task, "_native", lambda config, dataset, device, model: native(config, dataset, CUDA, model))
+    monkeypatch.setattr(task, "use_residual_kernels", lambda *sizes: use(*sizes, Launches))
+    monkeypatch.setattr(task, "set_precision", lambda precision, device: None)
+    monkeypatch.setattr(residual, "_are_neighbours", lambda weights: True)  # they have no addresses
+
+    def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+        return Casts() if precision == "bf16" else nullcontext()
+
+    monkeypatch.setattr(step, "autocast", autocast)
+
+    def make(values: Mapping[str, Any]) -> Task:
+        config: RunConfig = tiny(values)
+        return build_task(dataclasses.replace(config, device="cuda"), load_data(config.dataset), META)
+
+    return make
+
+
+def operations(task: Task) -> int:
+    """How many a whole batch's step has, all of them on the device."""
+    steps = CapturedSteps(task)
+    with NoHost() as seen, NoValues():
+        steps._step(len(steps.offsets))
+    return seen.count
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_step_asks_the_host_for_nothing(kind: str, built: Callable[[Mapping[str, Any]], Task]) -> None:
+    made = built(NETWORKS[kind])
+    assert operations(made) > 100
+    uses = kind.startswith("residual.cu")
+    assert (made.native == "residual.cu") is uses and bool(Launches.seen) is uses
+
+
+def reads(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Reads a value, which waits for the device."""
+    loss = take_step(task, inputs, labels)
+    loss.item()
+    return loss
+
+
+def decides(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Asks whether a value is finite before it goes on."""
+    loss = take_step(task, inputs, labels)
+    return loss if torch.isfinite(loss) else loss * 0
+
+
+def chooses(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Makes a tensor whose size depends on values."""
+    return take_step(task, inputs, labels) + 0 * labels[labels > 3].sum()
+
+
+def copies_back(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    loss = take_step(task, inputs, labels)
+    loss.cpu()
+    return loss
+
+
+def multiplies_by_a_host_scalar(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """A 0-dim tensor of the host, which a graph would keep as it was."""
+    return take_step(task, inputs, labels) * torch.ones(())
+
+
+def copies_in(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    return take_step(task, inputs, labels) * torch.tensor(1.0, device=task.device)
+
+
+@pytest.mark.parametrize(
+    ("planted", "error"),
+    [
+        (reads, RuntimeError),
+        (decides, RuntimeError),
+        (chooses, NotImplementedError),
+        (copies_back, NotImplementedError),
+        (multiplies_by_a_host_scalar, FromHost),
+        (copies_in, FromHost),
+    ],
+)
+def test_what_needs_the_host_is_found(
+    planted: Any,
+    error: type[Exception],
+    built: Callable[[Mapping[str, Any]], Task],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = built({})
+    steps = CapturedSteps(made)
+    monkeypatch.setattr(captured, "take_step", planted)
+    with NoHost(), NoValues(), pytest.raises(error):
+        steps._step(len(steps.offsets))
+
+
+def test_a_step_size_on_the_host_is_found(built: Callable[[Mapping[str, Any]], Task]) -> None:
+    """It would stay what it was at the capture, whatever the schedule says."""
+    made = built({})
+    steps = CapturedSteps(made)
+    made.optimizer.param_groups[0]["lr"] = torch.tensor(1e-3, dtype=torch.float64)
+    with NoHost(), NoValues(), pytest.raises(FromHost):
+        steps._step(len(steps.offsets))
