@@ -122,7 +122,7 @@ def test_coverage_shows_the_counts_and_leads_to_the_runs(
     page = read(coverage_section(experiments, store, store.records(), runs))
     first = [cell.text.strip() for cell in page.one("tbody").all("tr")[0].all("td")]
     # Two completed and one diverged are three of ten; of the deeper network none completed to tell its pace.
-    assert first[1:] == ["10", "30 %", "2", "1", "1", "1", "5", "unknown"]
+    assert first[1:] == ["10", "30 %", "2", "1", "1", "1", "5", "13 min"]
     assert page.all("a")[0].attributes["href"] == f"#experiment={EXPERIMENT}"
 
 

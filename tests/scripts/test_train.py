@@ -47,7 +47,7 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
     assert all(record.outcome.status == "completed" for record in records.values())
     folders = run_folders(tmp_path / "results")
     assert {folder.name.rpartition("-")[2] for folder in folders} == records.keys() and len(folders) == 8
-    assert done.stdout.count(": trained, test error") == 8 and done.stdout.endswith("8 trained\n")
+    assert done.stdout.count(": trained, test error") == 8 and "\n8 trained\n" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {"results"}
 
 
@@ -61,7 +61,7 @@ def test_a_multirun_over_torch_optimizers_and_their_arguments(tmp_path: Path) ->
         (f"torch.optim.{name}", beta) for name in ("NAdam", "RAdam") for beta in (0.8, 0.9)
     ]
     again = start(tmp_path, "train.py", "-m", *swept, arguments, *TINY)
-    assert again.stdout.endswith("4 already done\n")
+    assert "4 already done\n" in again.stdout
 
 
 @pytest.mark.parametrize("launcher", [(), ("hydra/launcher=basic",)], ids=str)

@@ -95,7 +95,7 @@ def _best(setting: Setting, optimizer: str) -> Point | None:
     most = max(len(point.results) for point in points)
     held_out = setting.config.dataset.validation_fraction > 0
     return best(
-        (point for point in points if len(point.results) == most and point.status == "completed"),
+        (point for point in points if len(point.results) == most and point.status in ("completed", "diverged")),
         "validation" if held_out else "test",
     )
 
