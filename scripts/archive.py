@@ -31,10 +31,10 @@ def main() -> int:
     try:
         moved = move(store, profile, needed)
     except (ArchiveBusy, RecordError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        refused(error)
         return 1
     except OSError as error:
-        print(f"error: {error}; no record is lost, run the same command again to continue", file=sys.stderr)
+        refused(f"{error}; no record is lost, run the same command again to continue")
         return 1
     count = {fate: sum(run.fate == fate for run in moved) for fate in ("moved", "already archived")}
     print(f"to {path}: {count['moved']} moved, {count['already archived']} were archived already")

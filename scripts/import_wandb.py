@@ -91,10 +91,7 @@ def main() -> int:
             damaged = collect(read(), rebuilt)
             merged = merge(rebuilt, Store(results_dir))
         except OSError as error:
-            print(
-                f"error: {printable(str(error))}; what was added before is whole, the same command goes on",
-                file=sys.stderr,
-            )
+            refused(f"{error}; what was added before is whole, the same command goes on")
             return 1
     print("\n".join([f"from {shown(where)} to {shown(results_dir)}: {summary(merged)}", *damaged]))
     return 1 if damaged or any(run.is_refused for run in merged) else 0

@@ -26,6 +26,7 @@ from scalefree.config import ConfigError, RunConfig, validate, with_values
 from scalefree.experiments import Experiment, experiment_names, load_experiment, runs_of, with_dataset_root
 from scalefree.experiments.choosing import fill_in, waited_for
 from scalefree.experiments.frozen import frozen_path
+from scalefree.interruption import Interrupted
 from scalefree.launching import LocalSettings, Settings, SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
 from scalefree.records import Store, run_name
@@ -150,13 +151,12 @@ def main() -> int:
             print(f"profile {profile}: {len(configs)} more runs, whose cells have been chosen", flush=True)
     except ConfigError as error:
         return refused(one_line(error))
-    except BaseException as error:
-        if type(error).__name__ == "Interrupted":
-            print("interrupted; the same command goes on from here")
-            return 130
-        raise
-    for line in waited_for(experiments, profile, Store(results_dir).records()):
-        print(line)
+    except Interrupted:
+        print("interrupted; the same command goes on from here")
+        return 130
+    if any(experiment.waiting for experiment in experiments):
+        for line in waited_for(experiments, profile, Store(results_dir).records()):
+            print(line)
 
     if not draws:
         return 1 if unfinished else 0

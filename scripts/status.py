@@ -37,8 +37,8 @@ def main() -> int:
     print(f"profile {options['profile']}, {shown(store.root)}: runs, shared ones counted in each experiment")
     heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
     print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
-    for experiment in experiments:
-        print(row(coverage(experiment, store, records), jobs))
+    for of in coverage(experiments, store, records):
+        print(row(of, jobs))
     needed = runs_of(experiments)
     done = {record.name for record in records.values() if record.outcome.is_result}
     print(f"all together {len(needed)} different runs, {len(needed.keys() & done)} done")

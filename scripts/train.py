@@ -27,6 +27,8 @@ from omegaconf.errors import OmegaConfBaseException
 from scalefree.command_line import given, refused
 from scalefree.compose import CONFIG_DIR, one_line, parse_override, register_schemas, to_run_config
 from scalefree.config import ConfigError
+from scalefree.interruption import Interrupted
+from scalefree.launching import SweepUnfinished
 from scalefree.records import Store, describe_outcome
 from scalefree.streams import begin
 from scalefree.terminal import shown
@@ -141,15 +143,15 @@ def main() -> int:
         train()
     except SystemExit as ended:  # after --help and the like, or when what is to be shown is not there
         return 2 if ended.code else 0
-    except BaseException as error:
-        if type(error).__name__ in ("Interrupted", "KeyboardInterrupt"):
-            print("interrupted; the same command goes on from here", file=sys.stderr)
-            hand_on(getattr(error, "number", None))
-            return 130
-        if type(error).__name__ == "SweepUnfinished":  # its launcher has listed them
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        if not isinstance(error, Exception) or not is_refusal(error):
+    except (Interrupted, KeyboardInterrupt) as error:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        hand_on(getattr(error, "number", None))
+        return 130
+    except SweepUnfinished as error:  # its launcher has listed them
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not is_refusal(error):
             raise
         for line in getattr(error, "lines", (one_line(error),)):
             refused(line)

@@ -23,6 +23,7 @@ from scalefree.command_line import MOST, given, parse, refused, whole_number
 from scalefree.compose import one_line
 from scalefree.config import ConfigError, RunConfig, with_values
 from scalefree.experiments import experiment_names, load_experiment, runs_of, with_dataset_root
+from scalefree.interruption import Interrupted
 from scalefree.launching import SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
 from scalefree.records import Record, RecordError, Store
@@ -96,18 +97,16 @@ def main() -> int:
             print(f"verifying {len(chosen)} {of}, drawn with seed={seed}", flush=True)
             launch(settings, configs)
         except SweepUnfinished as error:
-            print(f"error: {error}", file=sys.stderr)
+            refused(error)
         except ConfigError as error:
             return refused(one_line(error))
-        except BaseException as error:
-            if type(error).__name__ == "Interrupted":
-                print("interrupted; nothing was compared")
-                return 130
-            raise
+        except Interrupted:
+            print("interrupted; nothing was compared")
+            return 130
         try:
             verdicts = compared(store, Store(temporary), chosen, records)
         except RecordError as error:
-            print(f"error: {error}", file=sys.stderr)
+            refused(error)
             return 1
     for each in verdicts:
         print(printable(f"  {each.name}: {WORDS[each.verdict]}" + (f": {each.detail}" if each.detail else ""), 3000))

@@ -27,4 +27,4 @@ def draw_everything(profile: str, results_dir: str, jobs: int | None = None) -> 
     show(draw_all(evidence, jobs=jobs))
     show(draw_theory(store.root / "figures" / "theory"))
     print("claims:")
-    show(write(profile, results_dir))
+    show(write(evidence))

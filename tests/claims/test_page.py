@@ -81,10 +81,10 @@ def test_the_page_shows_every_verdict(digits: Loaded, quick: Loaded) -> None:
 def test_files_are_the_same_for_the_same_records(tmp_path: Path) -> None:
     for config, _ in runs_of([load_experiment("prox_equivalence", "quick")]).values():
         write_record(Store(tmp_path), record(config, 0.125 if config.seed else 0.25))
-    paths = write("quick", tmp_path)
+    paths = write(gather("quick", Store(tmp_path)))
     assert paths == [tmp_path / "claims/quick.md", tmp_path / "claims/quick.json"]
     before = [path.read_bytes() for path in paths]
-    assert [path.read_bytes() for path in write("quick", tmp_path)] == before
+    assert [path.read_bytes() for path in write(gather("quick", Store(tmp_path)))] == before
     verdicts = {verdict.question.number: verdict for verdict in from_json(before[1].decode())}
     assert verdicts["1"].measured.values == {0: 0.0, 1: 0.0} and verdicts["1"].verdict == "supported"
     assert json.loads(before[1])["profile"] == "quick"
@@ -185,7 +185,7 @@ def test_before_anything_is_chosen_each_claim_says_what_it_waits_for(tmp_path: P
 
 def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="profile=huge is unknown"):
-        write("huge", tmp_path)
+        write(gather("huge", Store(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 

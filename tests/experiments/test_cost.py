@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from scalefree.compose import run_config
-from scalefree.experiments.cost import Pace, _forward, work
+from scalefree.experiments.cost import Pace, _forward, load, work
 from scalefree.models import densenet_bc, resnet
 
 
@@ -46,22 +46,22 @@ def of(depth: int, epochs: int = 10, **values: Any) -> Any:
 
 
 def test_nothing_is_known_before_anything_was_measured() -> None:
-    assert Pace().seconds(of(8)) is None
+    assert Pace().seconds(load(of(8))) is None
 
 
 def test_a_run_like_one_that_was_measured_takes_as_long_per_epoch() -> None:
     pace = Pace()
     for seconds in (10.0, 30.0, 20.0):
         pace.add(of(8), seconds)
-    assert pace.seconds(of(8, epochs=5, optimizer="adaml2")) == pytest.approx(10.0)
+    assert pace.seconds(load(of(8, epochs=5, optimizer="adaml2"))) == pytest.approx(10.0)
 
 
 def test_another_run_takes_as_much_longer_as_it_has_more_to_compute_than_the_nearest() -> None:
     pace = Pace()
     pace.add(of(8), 8.0)
     pace.add(of(56), 100.0)
-    assert pace.seconds(of(14)) == pytest.approx(8.0 * work(of(14)) / work(of(8)))
-    assert pace.seconds(of(62)) == pytest.approx(100.0 * work(of(62)) / work(of(56)))
+    assert pace.seconds(load(of(14))) == pytest.approx(8.0 * work(of(14)) / work(of(8)))
+    assert pace.seconds(load(of(62))) == pytest.approx(100.0 * work(of(62)) / work(of(56)))
 
 
 def test_work_grows_with_epochs_images_and_evaluations() -> None:

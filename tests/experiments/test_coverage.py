@@ -33,7 +33,7 @@ def test_states_and_time_left(tmp_path: Path) -> None:
     partial = store.directory(run_name(shallow[1])) / "checkpoint.pt"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"")
-    found = coverage(experiment, store, store.records())
+    (found,) = coverage([experiment], store, store.records())
     counts = (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing)
     assert counts == (10, 2, 1, 1, 1, 5)
     # Four shallow runs at ten seconds and three deep ones at thirty, the one that failed among them.
@@ -42,7 +42,7 @@ def test_states_and_time_left(tmp_path: Path) -> None:
 
 def test_time_left_is_unknown_without_any_record(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    found = coverage(load_experiment("corners", "smoke"), store, store.records())
+    (found,) = coverage([load_experiment("corners", "smoke")], store, store.records())
     assert found.seconds_left is None and found.missing == found.total == 10
 
 

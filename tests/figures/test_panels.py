@@ -1,5 +1,7 @@
 """What the panels draw, against numbers worked out here."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -243,6 +245,41 @@ def test_update_scales_name_their_cells_and_the_claims_number(full: Evidence) ->
     verdicts = judge(full, ("5a", "5b"))
     assert all(f"Claim {verdict.question.number}" in caption(figure) for verdict in verdicts)
     assert "not testable" in caption(figure), "1,117 steps are too few to forget the start"
+
+
+def test_every_column_of_update_scales_is_titled_above_its_first_panel(digits: Loaded) -> None:
+    """Also where the shallow networks lack a method, as cifar16's does."""
+
+    def some(config: RunConfig) -> Made | None:
+        corners = config.optimizer.name in ("adamw", "adaml2")
+        return world(config) if corners or config.model.depth == 80 else None
+
+    without = replace(
+        digits,
+        experiments={
+            name: replace(of, cells=tuple(cell for cell in of.cells if some(cell.run) is not None))
+            for name, of in digits.experiments.items()
+        },
+    )
+    with styled():
+        figure = pages("update_scales", evidence(without, some))["update_scales"]
+    grid: dict[int, list[str]] = {}
+    for axes in figure.axes:
+        place = axes.get_subplotspec()
+        assert place is not None
+        grid.setdefault(place.colspan.start, []).append(axes.get_title())
+    titles = {column: [title for title in of if title] for column, of in grid.items()}
+    assert [titles[column] for column in range(4)] == [
+        [look(method).label] for method in ("adamw", "adam_scaled_l2", "adam_metric_prox", "adaml2")
+    ]
+    assert grid[0][0] and not grid[1][0] and grid[1][2], "scaled Adam-l2 begins at the deepest network"
+
+
+def test_effective_decay_is_drawn_of_the_deepest_network_that_is_trained(digits: Loaded) -> None:
+    found = evidence(digits, lambda config: None if config.model.depth == 80 else world(config))
+    with styled():
+        figure = pages("effective_decay", found)["effective_decay"]
+    assert figure.texts[0].get_text() == "Effective decay, ResNet-38"
 
 
 def test_made_histograms_hold_every_coordinate() -> None:

@@ -53,8 +53,7 @@ def test_every_run_has_the_state_that_the_store_gives_it(runs: list[Run], states
 def test_states_are_counted_as_coverage_counts_them(
     runs: list[Run], store: Store, experiments: list[Experiment]
 ) -> None:
-    for experiment in experiments:
-        of = coverage(experiment, store, store.records())
+    for experiment, of in zip(experiments, coverage(experiments, store, store.records()), strict=True):
         for state in ("completed", "diverged", "partial", "failed", "missing"):
             mine = sum(run.state == state for run in runs if experiment.name in run.experiments)
             assert mine == getattr(of, state), (experiment.name, state)

@@ -45,7 +45,7 @@ def test_the_profiles_results_move_and_all_else_stays(
     other = add(store, with_values(next(iter(needed.values())), {"seed": 77}))
     before = store.records()
     experiment = load_experiment("corners", "smoke")
-    counted = coverage(experiment, store, before)
+    counted = coverage([experiment], store, before)
     evidence = gather("smoke", store)
     assert call("archive.py", ["profile=smoke"], monkeypatch) == 0
     out, err = capfd.readouterr()
@@ -54,7 +54,7 @@ def test_the_profiles_results_move_and_all_else_stays(
     assert lines[1].startswith(f"it holds 3 records, 3 of the profile's {len(needed)} runs, in 0.0 MB")
     assert [path.name for path in Path("results/runs").iterdir()] == [other]
     assert store.records() == before and store.place(names[0]).parent == Path("results/archives/smoke.zip")
-    assert coverage(experiment, store, store.records()) == counted
+    assert coverage([experiment], store, store.records()) == counted
     assert gather("smoke", store).results == evidence.results
 
     whole = Path("results/archives/smoke.zip").read_bytes()

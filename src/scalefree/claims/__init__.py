@@ -5,8 +5,7 @@ from pathlib import Path
 from scalefree.claims import planned
 from scalefree.claims.page import from_json, markdown, table, to_json, write_page
 from scalefree.claims.verdict import Question, Verdict, adjusted
-from scalefree.experiments.evidence import Evidence, gather
-from scalefree.records import Store
+from scalefree.experiments.evidence import Evidence
 
 __all__ = [
     "Question",
@@ -29,11 +28,6 @@ def judge_all(evidence: Evidence) -> list[Verdict]:
     return adjusted([*computed, *planned.judge(evidence)])
 
 
-def write(profile: str, results_dir: str | Path) -> list[Path]:
-    """Judge every claim and write `RESULTS/claims/<profile>.md` and `.json`; returns their paths.
-
-    Raises:
-        ConfigError: an unknown profile.
-    """
-    root = Path(results_dir).expanduser()
-    return write_page(profile, judge_all(gather(profile, Store(root))), root / "claims")
+def write(evidence: Evidence) -> list[Path]:
+    """Judge every claim and write `RESULTS/claims/<profile>.md` and `.json`; returns their paths."""
+    return write_page(evidence.profile, judge_all(evidence), evidence.store.root / "claims")

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.experiments.names import CLASSES
@@ -66,13 +66,33 @@ def kind(config: RunConfig) -> Kind:
     return (dataset["name"], dataset["per_class"], dataset["resolution"], *model, values["training"]["batch_size"])
 
 
+class Load(NamedTuple):
+    """What of a run decides how long it takes."""
+
+    kind: Kind
+    epochs: int
+    operations: float
+
+
+def load(config: RunConfig) -> Load:
+    """A run's load; a sweep asks for it once, as it looks at its pending runs after each that ends."""
+    return Load(kind(config), config.training.epochs, work(config))
+
+
+class _Rate(NamedTuple):
+    """Medians over the measured runs of a kind."""
+
+    seconds_per_epoch: float
+    seconds_per_operation: float
+    operations: float
+
+
 class Pace:
     """Seconds that runs took, by kind."""
 
     def __init__(self) -> None:
-        # Seconds per epoch, and per operation, of each measured run of a kind.
-        self._epochs: dict[Kind, list[float]] = {}
-        self._operations: dict[Kind, list[tuple[float, float]]] = {}
+        self._measured: dict[Kind, list[_Rate]] = {}
+        self._rates: dict[Kind, _Rate] = {}
 
     @classmethod
     def of_records(cls, records: Mapping[str, Record]) -> "Pace":
@@ -85,30 +105,26 @@ class Pace:
 
     def add(self, config: RunConfig, seconds: float) -> None:
         """A whole run that took so long."""
-        of = kind(config)
-        self._epochs.setdefault(of, []).append(seconds / config.training.epochs)
-        self._operations.setdefault(of, []).append((work(config), seconds))
+        of = load(config)
+        runs = self._measured.setdefault(of.kind, [])
+        runs.append(_Rate(seconds / of.epochs, seconds / of.operations, of.operations))
+        self._rates[of.kind] = _Rate(*map(statistics.median, zip(*runs, strict=True)))
 
     def per_epoch(self) -> dict[Kind, float]:
         """Median seconds per epoch by kind, evaluations included."""
-        return {of: statistics.median(seconds) for of, seconds in self._epochs.items()}
+        return {of: rate.seconds_per_epoch for of, rate in self._rates.items()}
 
-    def seconds(self, config: RunConfig) -> float | None:
+    def seconds(self, of: Load) -> float | None:
         """What a run will take: by the runs of its kind, else by its operations and the pace of those nearest to them.
 
         None before any was measured.
         """
-        if not self._epochs:
+        if not self._rates:
             return None
-        if (own := self._epochs.get(kind(config))) is not None:
-            return statistics.median(own) * config.training.epochs
-        asked = work(config)
-
-        def distance(runs: list[tuple[float, float]]) -> float:
-            return abs(math.log(asked / statistics.median(operations for operations, _ in runs)))
-
-        nearest = min(self._operations.values(), key=distance)
-        return asked * statistics.median(seconds / operations for operations, seconds in nearest)
+        if (own := self._rates.get(of.kind)) is not None:
+            return own.seconds_per_epoch * of.epochs
+        nearest = min(self._rates.values(), key=lambda rate: abs(math.log(of.operations / rate.operations)))
+        return of.operations * nearest.seconds_per_operation
 
 
 def _seconds(record: Record) -> float:

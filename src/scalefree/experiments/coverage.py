@@ -1,10 +1,10 @@
 """How much of a profile's grids the store holds, and how long the rest will take."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from scalefree.experiments.cost import Pace
+from scalefree.experiments.cost import Pace, load
 from scalefree.experiments.grid import Experiment, runs_of
 from scalefree.records import Record, Store
 
@@ -29,10 +29,14 @@ class Coverage:
     seconds_left: float | None
 
 
-def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]) -> Coverage:
-    """Count the runs that an experiment needs by what the store has of them."""
+def coverage(experiments: Iterable[Experiment], store: Store, records: Mapping[str, Record]) -> list[Coverage]:
+    """Count the runs that each experiment needs by what the store has of them."""
     pace = Pace.of_records(records)
     by_name = {record.name: record for record in records.values()}
+    return [_coverage(experiment, store, by_name, pace) for experiment in experiments]
+
+
+def _coverage(experiment: Experiment, store: Store, by_name: Mapping[str, Record], pace: Pace) -> Coverage:
     states = dict.fromkeys(("completed", "diverged", "partial", "failed", "missing"), 0)
     left: list[float | None] = []
     for name, (config, _) in runs_of([experiment]).items():
@@ -44,7 +48,7 @@ def coverage(experiment: Experiment, store: Store, records: Mapping[str, Record]
             states["partial"] += 1
         else:
             states["missing" if record is None else "failed"] += 1
-        left.append(pace.seconds(config))
+        left.append(pace.seconds(load(config)))
     known = [seconds for seconds in left if seconds is not None]
     return Coverage(
         experiment=experiment.name,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetConfig
 from scalefree.experiments.arms import Network
 from scalefree.experiments.results import Point
+from scalefree.records import identity
 
 DATASETS = {"digits": "Digits 8x8", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "image_folder": "image folder"}
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
@@ -14,10 +15,7 @@ INITIALIZATIONS = {"kaiming": "Kaiming", "zero_last": "zero last conv.", "fixup"
 
 def number(value: float) -> str:
     """A step size, decay or eps as the paper writes it: 5e-4, 0."""
-    if value == 0:
-        return "0"
-    mantissa, _, exponent = f"{value:.6e}".partition("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return identity.number(value, digits=6)
 
 
 def cell_name(point: Point) -> str:

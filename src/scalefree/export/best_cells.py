@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scalefree.config import RunConfig, with_values
-from scalefree.experiments import Cell, Point, Result, Setting, settings
+from scalefree.experiments import Point, Result, Setting, settings
 from scalefree.experiments.arms import Arm, arm_of, network_of
 from scalefree.experiments.evidence import Evidence, Missing, describe, errors
 from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import dataset_name, network_name, number, width_name
 from scalefree.experiments.results import best
+from scalefree.experiments.survey import results_of
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, place, row_of
 from scalefree.records import Record
-from scalefree.records.configuration import config_of_values
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,7 @@ def of_records(records: Iterable[Record]) -> list[BestCell]:
 
     Chosen by validation error where images are held out, else by test error as the paper does.
     """
-    results = []
-    for record in records:
-        if record.outcome.is_result:
-            config = config_of_values(record.config)
-            results.append(Result(Cell(config, config, record.identity), record))
+    results = [result for result in results_of(records)[0] if result.record is not None]
     found = []
     for setting in settings(_for_every_method(results)):
         for optimizer in setting.optimizers:

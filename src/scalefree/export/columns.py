@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from scalefree.records.environment import PACKAGES
 from scalefree.records.schema import SCALARS as DISTRIBUTION
 from scalefree.tracking.metrics import CURVES, DROWN_OUT, FINAL, QUANTITY_NAMES, SCALARS
 
@@ -81,7 +82,6 @@ LAST = tuple(
 )
 
 # By the column, where a record's environment has it.
-PACKAGES = ("scalefree", "torch", "torchvision", "numpy", "hydra-core", "wandb", "scikit-learn")
 ENVIRONMENT = (
     Column("environment.device", "text", "", "processor or GPU"),
     Column("environment.threads", "integer", "threads", "of torch, on a processor"),

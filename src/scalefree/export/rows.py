@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.export.columns import CONFIG, ENVIRONMENT, EPOCHS, LAST, PACKAGES, RUNS, Column
+from scalefree.export.columns import CONFIG, ENVIRONMENT, EPOCHS, LAST, RUNS, Column
 from scalefree.measure import QUANTITIES
 from scalefree.records import Record, cell_identity, cell_slug
 from scalefree.records.configuration import config_of_values
+from scalefree.records.environment import PACKAGES
 
 Value = str | int | float | bool | None
 Row = tuple[Value, ...]

@@ -5,11 +5,12 @@ import os
 from collections.abc import Sequence
 
 from scalefree.config import ConfigError, RunConfig
+from scalefree.interruption import Interrupted
 from scalefree.launching.mps import multi_process_service
 from scalefree.launching.reports import Sweep
 from scalefree.launching.settings import LocalSettings, Settings
 from scalefree.launching.sweep import sweep
-from scalefree.records import RecordError, Store, check_results_dir, run_name
+from scalefree.records import Store, check_results_dir, run_name
 
 
 class SweepUnfinished(Exception):
@@ -21,10 +22,7 @@ class SweepUnfinished(Exception):
 
 
 def _is_done(config: RunConfig) -> bool:
-    try:
-        return Store(config.results_dir).result(run_name(config)) is not None
-    except RecordError:  # that run will say so
-        return False
+    return Store(config.results_dir).has_result(run_name(config))
 
 
 def _needs_cuda(config: RunConfig) -> bool:
@@ -76,8 +74,6 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
         done = sweep_on_slurm(configs, settings)
     print(done.summary(), flush=True)
     if done.interrupted is not None:
-        from scalefree.training import Interrupted  # torch takes seconds
-
         raise Interrupted(done.interrupted)
     if done.unfinished:
         raise SweepUnfinished(len(done.unfinished), len(configs))

@@ -14,16 +14,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from scalefree.config import ConfigError, RunConfig, with_values
+from scalefree.interruption import InterruptionRequest
 from scalefree.launching.reports import Report, Sweep, read_reports, write_reports
 from scalefree.launching.settings import SlurmSettings
 from scalefree.launching.sweep import expected_cost, sweep
 from scalefree.records import RecordError, Store, describe_outcome, run_label, run_name
-
-if TYPE_CHECKING:
-    from scalefree.training.interruption import InterruptionRequest
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +129,7 @@ def jobs_left(array: str) -> int:
     raise OSError(asked.stderr.strip())
 
 
-def wait_for(array: str, interruption: "InterruptionRequest") -> None:
+def wait_for(array: str, interruption: InterruptionRequest) -> None:
     """Until no job of the array is left, or a signal comes; the jobs themselves do not end with it."""
     before = -1
     while interruption.requested is None:
@@ -174,8 +171,6 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
     if not settings.wait:
         done.reports += [Report(run_label(config), "queued", f"in array {array}", 0.0) for config in todo]
         return done
-    from scalefree.training.interruption import InterruptionRequest  # torch takes seconds
-
     with InterruptionRequest() as interruption:
         wait_for(array, interruption)
         done.interrupted = interruption.requested

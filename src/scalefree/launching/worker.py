@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from scalefree.config import RunConfig
+from scalefree.interruption import Interrupted
 from scalefree.launching.reports import Ending, Report
 from scalefree.records import describe_outcome, run_label
 from scalefree.terminal import shown
@@ -33,7 +34,7 @@ class Worker:
 
 def train_one(config: RunConfig) -> Report:
     """Train a run; the report of whatever came of it."""
-    from scalefree.training import Interrupted, RunBusy, run  # torch, in workers only
+    from scalefree.training import RunBusy, run  # torch, in workers only
 
     started = time.perf_counter()
     ending: Ending

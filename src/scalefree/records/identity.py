@@ -127,11 +127,11 @@ def cell_identity(config: RunConfig) -> str:
     return identity_of_values(values)
 
 
-def _number(value: float) -> str:
-    """1e-3 rather than 0.001: step sizes and decays as the paper writes them."""
+def number(value: float, digits: int = 10) -> str:
+    """1e-3 rather than 0.001: step sizes and decays as the paper writes them, `digits` behind the point at most."""
     if value == 0:
         return "0"
-    mantissa, _, exponent = f"{value:.10e}".partition("e")
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
@@ -166,7 +166,7 @@ def _argument(name: str, value: Any) -> str:
         if isinstance(node, list):
             return "_".join(map(text, node))
         if isinstance(node, int | float) and not isinstance(node, bool):
-            return f"{node:g}" if 0.01 <= abs(node) < 1e4 else _number(node)
+            return f"{node:g}" if 0.01 <= abs(node) < 1e4 else number(node)
         return str(node).lower() if isinstance(node, bool) else str(node)
 
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", name + text(value))
@@ -178,8 +178,8 @@ def _label(config: RunConfig, *seed: str) -> str:
         dataset.name if dataset.resolution in (None, 32) else f"{dataset.name}x{dataset.resolution}",
         model_label(config),
         optimizer_label(config),
-        f"lr{_number(config.optimizer.lr)}",
-        f"wd{_number(config.optimizer.weight_decay)}",
+        f"lr{number(config.optimizer.lr)}",
+        f"wd{number(config.optimizer.weight_decay)}",
         *seed,
     ]
     if config.schedule.name != "constant":
@@ -187,7 +187,7 @@ def _label(config: RunConfig, *seed: str) -> str:
     if config.training.loss_multiplier != 1:
         parts.append(f"loss{config.training.loss_multiplier:g}")
     if config.optimizer.eps != 1e-8:
-        parts.append(f"eps{_number(config.optimizer.eps)}")
+        parts.append(f"eps{number(config.optimizer.eps)}")
     if config.optimizer.decay_unbalance:
         parts.append(f"unbalanced{config.optimizer.decay_unbalance:g}")
     if config.training.gradient_unbalance:

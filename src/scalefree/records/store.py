@@ -146,6 +146,13 @@ class Store:
         record = self.read(name)
         return record if record is not None and record.outcome.is_result else None
 
+    def has_result(self, name: str) -> bool:
+        """Whether there is a result that can be read; what is damaged will be named when its run is asked for."""
+        try:
+            return self.result(name) is not None
+        except RecordError:
+            return False
+
     def records(self) -> dict[str, Record]:
         """All readable records by identity; a damaged one is reported and left out, never guessed.
 

@@ -48,7 +48,7 @@ def coverage_section(
         summary += f" Runs that wait until their step sizes and decays have been chosen: {of_each}."
     if left_out:
         summary += f" The profile leaves out {', '.join(left_out)}."
-    rows = [_row(experiment.title, coverage(experiment, store, records)) for experiment in asked]
+    rows = [_row(experiment.title, of) for experiment, of in zip(asked, coverage(asked, store, records), strict=True)]
     return join([element("p", summary, class_="note"), table("Coverage by experiment", HEADS, rows)])
 
 

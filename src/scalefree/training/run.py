@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
+from scalefree.interruption import Interrupted
 from scalefree.measure import histogram_arrays
 from scalefree.optimizers import OPTIMIZERS
 from scalefree.records import (
@@ -32,7 +33,6 @@ from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
 from scalefree.training.chosen_optimizer import check_optimizers
 from scalefree.training.device import check_precision, choose_device, describe, keep_freed_memory
-from scalefree.training.interruption import Interrupted
 from scalefree.training.progress import Reporter
 from scalefree.training.proven import proven
 from scalefree.training.task import build_task, load_data

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from scalefree.interruption import Interrupted, InterruptionRequest
 from scalefree.optim.schedules import SCHEDULES, set_eta
 from scalefree.records import Outcome
 from scalefree.tracking import Tracker
@@ -19,7 +20,6 @@ from scalefree.training.checkpoint import Progress
 from scalefree.training.device import synchronize
 from scalefree.training.environment import environment
 from scalefree.training.evaluation import evaluate_all
-from scalefree.training.interruption import Interrupted, InterruptionRequest
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
