@@ -8,6 +8,7 @@ late is left out. This process never touches the GPU, so each stage's workers ar
 the data and torch in memory.
 """
 
+import functools
 import itertools
 import math
 import multiprocessing
@@ -33,14 +34,16 @@ from scalefree.config import RunConfig, with_values
 from scalefree.experiments import load_experiment
 from scalefree.launching.mps import multi_process_service
 from scalefree.training import run
-from scalefree.training import task as tasks
-from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import synchronize
-from scalefree.training.equality import distances
 from scalefree.training.evaluation import evaluate_all
-from scalefree.training.native import device_code
+from scalefree.training.fast import speedups
+from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.equality import distances
+from scalefree.training.fast.native import device_code
+from scalefree.training.fast.speedups import captures
+from scalefree.training.measured import measured
 from scalefree.training.task import Task, build_task, load_data
-from scalefree.training.trainer import captures, steps
+from scalefree.training.trainer import steps
 
 CONTEXT = multiprocessing.get_context("fork")
 # Seconds that a stage's workers may take to get ready.
@@ -135,7 +138,7 @@ class Fork:
 def prepared_task(config: RunConfig, variant: str) -> Task:
     """A task ready to be captured; the variants change what no key does."""
     if "cudnn" in variant:
-        tasks.use_residual_kernels = lambda *_: False  # type: ignore[attr-defined]
+        speedups.use_residual_kernels = lambda *_: False  # type: ignore[attr-defined]
     task = build_task(config, load_data(config.dataset), torch.device(config.device))
     torch.backends.cudnn.deterministic = "free" not in variant
     torch.backends.cudnn.benchmark = "timed" in variant
@@ -144,7 +147,7 @@ def prepared_task(config: RunConfig, variant: str) -> Task:
 
 def endless(task: Task) -> Iterator[Tensor]:
     """The steps of one epoch after another."""
-    take = CapturedSteps(task) if captures(task) else lambda epoch, start: steps(task, epoch, start)
+    take = CapturedSteps(task) if captures(task.config, task.device) else functools.partial(steps, task)
     for epoch in itertools.count():
         yield from take(epoch, 0)
 
@@ -186,7 +189,7 @@ def kernels(config: RunConfig, out: Path) -> Iterator[str]:
     (out / "kernels.txt").write_text("\n".join(sorted(lines, reverse=True)) + "\n")
     yield (
         f"{sum(count for _, count in own.values()) / 10:.0f} kernels and copies a step, "
-        f"{sum(time for time, _ in own.values()) / 10:.0f} us on the device with {task.native}; "
+        f"{sum(time for time, _ in own.values()) / 10:.0f} us on the device with {task.fast.native}; "
         "kernels.txt"
     )
 
@@ -208,7 +211,7 @@ def without_compiler(config: RunConfig) -> Iterator[str]:
     device_code._cached = refuse
     task = prepared_task(config, "")
     *_, loss = itertools.islice(endless(task), 5)
-    yield f"convolutions of {task.native or 'torch'}, loss {float(loss):.4g}"
+    yield f"convolutions of {task.fast.native or 'torch'}, loss {float(loss):.4g}"
 
 
 def evaluation(config: RunConfig) -> Iterator[str]:
@@ -220,7 +223,7 @@ def evaluation(config: RunConfig) -> Iterator[str]:
     evaluate_all(task, 0)
     synchronize(task.device)
     middle = time.perf_counter()
-    task.measure(1.0)
+    measured(task, 1.0, None)
     yield f"evaluation {middle - started:.2f} s, measurement {time.perf_counter() - middle:.2f} s"
 
 

@@ -1,6 +1,7 @@
 """The ways to train that are compared, from the plain script on, each with one thing more than the one before."""
 
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +14,12 @@ from torch import nn
 
 from benchmarks.pictures import read_folder
 from scalefree.compose import run_config
-from scalefree.training.captured import CapturedSteps
-from scalefree.training.device import keep_freed_memory, synchronize
+from scalefree.training.device import synchronize
+from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.memory import keep_freed_memory
+from scalefree.training.fast.speedups import captures
 from scalefree.training.task import Task, build_task, load_data
-from scalefree.training.trainer import captures, steps
+from scalefree.training.trainer import steps
 
 WARM_UP = 3
 
@@ -107,7 +110,7 @@ def _task(stage: Stage, folder: Path, depth: int, batch_size: int, device: torch
 
 def endless(task: Task, captured: bool) -> Iterator[object]:
     """The steps of one epoch after another."""
-    take = CapturedSteps(task) if captured and captures(task) else lambda epoch, start: steps(task, epoch, start)
+    take = CapturedSteps(task) if captured and captures(task.config, task.device) else functools.partial(steps, task)
     for epoch in itertools.count():
         yield from take(epoch, 0)
 

@@ -18,6 +18,7 @@ from scalefree.records import Store, run_identity
 from scalefree.tracking import start_tracker
 from scalefree.training import checkpoint
 from scalefree.training.device import describe, synchronize
+from scalefree.training.measured import measured
 from scalefree.training.task import build_task
 from scalefree.training.trainer import CHECKPOINT_SECONDS, Trainer
 
@@ -96,7 +97,7 @@ def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_secon
             trainer = Trainer(task, run_identity(config), Path(results, "checkpoint.pt"), tracker, lambda *_: None)
             for _, _ in zip(range(2), trainer.steps(0, 0), strict=False):
                 pass
-            measured = task.measure(eta=1.0)
+            distributions = measured(task, 1.0, None)
             metrics = dict.fromkeys(("batch_loss", "eta", "train_loss", "train_error", "test_loss", "test_error"), 0.5)
             saves, tellings = [], []
             for epoch in range(1, 8):
@@ -105,7 +106,7 @@ def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_secon
                 checkpoint.save(trainer.checkpoint_path, trainer.identity, task, trainer.progress)
                 saves.append(time.perf_counter() - started)
                 started = time.perf_counter()
-                tracker.log_epoch(epoch, metrics, measured)
+                tracker.log_epoch(epoch, metrics, distributions)
                 tellings.append(time.perf_counter() - started)
     save, tell = statistics.median(saves), statistics.median(tellings)
     epoch_seconds = CIFAR_IMAGES / images_per_second

@@ -39,6 +39,7 @@ def test_the_contracts_are_kept(sources: Path) -> None:
     [
         ("figures/new", "import scalefree.training"),
         ("training/new", "import scalefree.experiments.grid, scalefree.figures"),
+        ("training/new", "import scalefree.training.fast.flat"),
         ("records/new", "import torch"),
         ("experiments/new", "import scalefree.measure"),
         ("figures/new", "import torch"),

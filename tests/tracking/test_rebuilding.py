@@ -204,7 +204,7 @@ def test_a_diverged_run_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def diverging(*arguments: Any) -> Any:
         for loss in original(*arguments):
             if arguments[1] == 1:
-                arguments[0].flat.vector.data.fill_(float("nan"))
+                arguments[0].fast.flat.vector.data.fill_(float("nan"))
             yield loss
 
     monkeypatch.setattr(trainer, "steps", diverging)

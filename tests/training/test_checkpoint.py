@@ -146,7 +146,9 @@ def test_another_layout_of_the_vector_is_refused(tiny: Make, tmp_path: Path, mon
     """As where a run began on CUDA and goes on on a CPU: the moments would belong to other weights."""
     path = tmp_path / "checkpoint.pt"
     save(after_steps(trainer_of(tiny(), path), 2))
-    monkeypatch.setattr("scalefree.training.task.memory_format", lambda config, device: torch.contiguous_format)
+    monkeypatch.setattr(
+        "scalefree.training.fast.speedups.memory_format", lambda config, device: torch.contiguous_format
+    )
     with pytest.raises(CheckpointError, match="another kind of device"):
         trainer_of(tiny(), path)
 

@@ -8,6 +8,7 @@ import torch
 
 from conftest import Make
 from scalefree.training.layers import layer_factors
+from scalefree.training.measured import effective_decays
 from scalefree.training.trainer import Trainer
 from training.reference import trainer_of
 
@@ -153,7 +154,7 @@ def test_effective_decays_and_drown_out_shares(kind: str, runner: str, tiny: Mak
     def push(*_: object) -> None:
         if taken == steps:
             x = flat(list(task.model.parameters()))
-            expected["told"] = flat(list(task.effective_decays().values()))
+            expected["told"] = flat(list(effective_decays(task).values()))
             expected["drowned"] = np.array((decay * abs(x) > np.sqrt(expected["u_hat"])).mean())
             np.testing.assert_allclose(expected["told"], expected["decay"], rtol=2e-3)
 

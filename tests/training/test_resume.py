@@ -250,7 +250,7 @@ def test_other_convolutions_are_another_build(tiny: Make, monkeypatch: pytest.Mo
     """As on a machine without a C compiler."""
     config = tiny({"model.width": 8})
     at_steps(monkeypatch, {3: signal.SIGTERM})
-    monkeypatch.setattr("scalefree.training.task.use_native_convolutions", lambda model: False)
+    monkeypatch.setattr("scalefree.training.fast.speedups.use_native_convolutions", lambda model: False)
     with pytest.raises(Interrupted):
         run(config)
     monkeypatch.undo()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conftest import Make
 from scalefree.training.task import build_model
-from scalefree.training.trainer import Trainer, captures
+from scalefree.training.trainer import Trainer
 from training.reference import train
 
 DENSE = {"model": "densenet", "model.depth": 10, "model.growth_rate": 4}
@@ -80,7 +80,8 @@ def assert_same_bits(found: Trainer, expected: Trainer) -> None:
 def test_fast_equals_plain(network: str, precision: str, device: str, tiny: Make, tmp_path: Path) -> None:
     values = {**NETWORKS[network], "precision": precision, "device": device}
     plain, fast = (trained(runner, values, tiny, tmp_path) for runner in ("plain", "fast"))
-    assert plain.task.flat is None and fast.task.flat is not None and captures(fast.task) == (device == "cuda")
+    assert plain.task.fast == Speedups() and fast.task.fast.flat is not None
+    assert isinstance(fast.steps, CapturedSteps) == (device == "cuda")
     apart, losses = TOLERANCES[precision]
     assert distance(fast, plain) < apart
     assert fast.progress.curves["batch_loss"] == pytest.approx(plain.progress.curves["batch_loss"], rel=losses)

@@ -8,7 +8,8 @@ from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.optim import RULES
 from scalefree.seeds import generator
-from scalefree.training.task import build_model, build_task, load_data, memory_format
+from scalefree.training.fast.speedups import memory_format
+from scalefree.training.task import build_model, build_task, load_data
 
 CPU = torch.device("cpu")
 
@@ -105,7 +106,9 @@ def test_memory_is_laid_out_as_the_kernels_want_it(
 
 def test_images_and_weights_lie_alike(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for chosen in (torch.contiguous_format, torch.channels_last):
-        monkeypatch.setattr("scalefree.training.task.memory_format", lambda config, device, chosen=chosen: chosen)
+        monkeypatch.setattr(
+            "scalefree.training.fast.speedups.memory_format", lambda config, device, chosen=chosen: chosen
+        )
         config = tiny()
         task = build_task(config, load_data(config.dataset), CPU)
         weight = next(p for p in task.model.parameters() if p.dim() == 4 and p.shape[1] > 1)

@@ -148,7 +148,7 @@ def save(path: Path, identity: str, task: Task, progress: Progress) -> None:
     content = {
         "format": CHECKPOINT_FORMAT,
         "identity": identity,
-        "flat": None if task.layout is None else str(task.layout),
+        "flat": None if task.fast.layout is None else str(task.fast.layout),
         "model": task.model.state_dict(),
         "optimizer": task.optimizer.state_dict(),
         "loss_second_moment": [] if task.loss_second_moment is None else task.loss_second_moment.u,
@@ -243,10 +243,10 @@ def load(path: Path, identity: str, task: Task) -> Progress | None:
     content = _read(path, task.device)
     if content["identity"] != identity:
         raise CheckpointError(f"{path} belongs to the run {content['identity']}, not to {identity}; remove it")
-    if (content["flat"] is None) != (task.layout is None):
+    if (content["flat"] is None) != (task.fast.layout is None):
         runner = "fast" if content["flat"] else "plain"
         raise CheckpointError(f"{path} was saved with runner={runner}; go on with that, or remove it to start afresh")
-    if task.layout is not None and content["flat"] != str(task.layout):
+    if task.fast.layout is not None and content["flat"] != str(task.fast.layout):
         raise CheckpointError(f"{path} was saved on another kind of device; go on there, or remove it to start afresh")
     try:
         progress = Progress(**{**content["progress"], "not_finite": NotFinite(**content["progress"]["not_finite"])})

@@ -1,7 +1,6 @@
 """Which device computes, and in which precision."""
 
 import contextlib
-import ctypes
 import platform
 from pathlib import Path
 from typing import Any
@@ -55,18 +54,6 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
         # A forward pass casts each weight once, so there is nothing to keep; and kept casts do not go with capture.
         return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
-
-
-def keep_freed_memory() -> None:
-    """Let this process reuse the memory that it frees, where its C library is glibc.
-
-    By default glibc hands large freed blocks back and asks for them again at every step, and the kernel clears each
-    page anew: measured at 20,000 page faults, a tenth of the time, for a step of ResNet-20 on 32x32 images.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: the most it allows; blocks below this come from the heap,
-        mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD: which gives nothing back below this
 
 
 def synchronize(device: torch.device) -> None:

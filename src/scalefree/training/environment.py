@@ -16,6 +16,6 @@ def environment(task: Task) -> dict[str, Any]:
         **versions(),
         **describe(task.device),
         "runner": "fast" if config.runner == "auto" else config.runner,
-        "convolutions": f"torch and {task.native}" if task.native else "torch",
+        "convolutions": f"torch and {task.fast.native}" if task.fast.native else "torch",
         "dataset_root": None if config.dataset.root is None else name_as_text(Path(config.dataset.root).name),
     }

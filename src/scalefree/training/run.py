@@ -32,9 +32,10 @@ from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
 from scalefree.training.chosen_optimizer import check_optimizers
-from scalefree.training.device import check_precision, choose_device, describe, keep_freed_memory
+from scalefree.training.device import check_precision, choose_device, describe
+from scalefree.training.fast.memory import keep_freed_memory
+from scalefree.training.fast.proven import proven
 from scalefree.training.progress import Reporter
-from scalefree.training.proven import proven
 from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
 

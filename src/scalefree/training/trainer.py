@@ -15,11 +15,12 @@ from scalefree.optim.schedules import SCHEDULES, set_eta
 from scalefree.records import Outcome
 from scalefree.tracking import Tracker
 from scalefree.training import checkpoint
-from scalefree.training.captured import CapturedSteps
 from scalefree.training.checkpoint import Progress
 from scalefree.training.device import synchronize
 from scalefree.training.environment import environment
 from scalefree.training.evaluation import evaluate_all
+from scalefree.training.fast.captured import captured_steps
+from scalefree.training.measured import before_step, measured
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
@@ -37,11 +38,6 @@ def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
         yield take_step(task, inputs, labels)
 
 
-def captures(task: Task) -> bool:
-    """Whether a task's steps become graphs: on CUDA, unless runner=plain."""
-    return task.device.type == "cuda" and task.flat is not None
-
-
 class Trainer:
     """One run from its checkpoint, or its beginning, to its outcome."""
 
@@ -54,22 +50,13 @@ class Trainer:
         self.report = report
         saved = checkpoint.load(checkpoint_path, identity, task)
         # From here on the optimizer's tensors stay where they are.
-        self.steps = self._steps()
+        self.steps = captured_steps(task) or functools.partial(steps, task)
         self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
         self.progress.begin_session(environment(task))
         self.last_save = time.monotonic()
         self.interruption = InterruptionRequest()
         # When the steps began whose time is not counted yet; None in an evaluation.
         self.steps_since: float | None = None
-
-    def _steps(self) -> Callable[[int, int], Iterator[Tensor]]:
-        """Captured steps where they can be; one that cannot, for lack of memory say, leaves the task as it was."""
-        if captures(self.task):
-            try:
-                return CapturedSteps(self.task)
-            except RuntimeError as error:  # all of torch's, out of memory too
-                log.warning("no graph of a step (%s); steps are taken one by one", " ".join(str(error).split())[:300])
-        return functools.partial(steps, self.task)
 
     @property
     def steps_taken(self) -> int:
@@ -100,14 +87,13 @@ class Trainer:
     def _train_epoch(self, eta: float) -> None:
         progress = self.progress
         self.steps_since = time.perf_counter()
-        if progress.step == 0 and self._measures():
-            self.task.before_measured_step()
+        before = before_step(self.task) if self._measures() else None
         for loss in self.steps(progress.epoch, progress.step):
             progress.losses[progress.step] = loss
             progress.step += 1
             if progress.step == 1 and self._measures():
                 self._count_seconds()
-                progress.add_measured(progress.epoch + 1, self.steps_taken, self.task.measure(eta))
+                progress.add_measured(progress.epoch + 1, self.steps_taken, measured(self.task, eta, before))
                 self.steps_since = time.perf_counter()
             self._pause()
         self._count_seconds()

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scalefree.models import resnet
-from scalefree.training.flat import FlatParameters
-from scalefree.training.native import residual
-from scalefree.training.native.residual import Sizes, Stage, stages_of, use_residual_kernels
+from scalefree.training.fast.flat import FlatParameters
+from scalefree.training.fast.native import residual
+from scalefree.training.fast.native.residual import Sizes, Stage, stages_of, use_residual_kernels
 
 EMULATION = Path(__file__).with_name("emulation.h")
 # The thread with the lowest number first, the one with the highest first, any.

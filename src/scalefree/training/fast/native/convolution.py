@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scalefree.training.native.compiled import Shape, library
+from scalefree.training.fast.native.compiled import Shape, library
 
 # Channels come in multiples of what conv3x3.c calls LANES.
 LANES = 8

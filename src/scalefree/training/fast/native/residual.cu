@@ -12,7 +12,7 @@
 //
 // Tensors are contiguous: images (batch, channels, height, width), weights (out, in, 3, 3). Defined before this text:
 // CHANNELS, HEIGHT, WIDTH, IMAGES of the row; INPUTS, STRIDE of the first convolution, whose images are STRIDE times as
-// high and wide. residual.py knows what they may be. tests/training/native/emulation.h stands for a GPU.
+// high and wide. residual.py knows what they may be. tests/training/fast/native/emulation.h stands for a GPU.
 
 #define OUTS 4  // channels and
 #define ACROSS (WIDTH % 4 == 0 ? 4 : WIDTH % 2 == 0 ? 2 : 1)  // neighbouring pixels that a thread computes at once

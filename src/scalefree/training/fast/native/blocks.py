@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scalefree.training.native.compiled import library
-from scalefree.training.native.convolution import dense, sizes_of
+from scalefree.training.fast.native.compiled import library
+from scalefree.training.fast.native.convolution import dense, sizes_of
 
 
 class _Blocks(torch.autograd.Function):

@@ -9,6 +9,7 @@ buffers, the places and the warm-up are then tested without a GPU.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from scalefree.data.augmentation import EpochPlan
 from scalefree.optim.adam_family import AdamFamily
+from scalefree.training.fast.speedups import captures
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
@@ -23,6 +25,7 @@ from scalefree.training.task import Task
 WARM_UP = 3
 
 Replay = Callable[[], None]
+log = logging.getLogger(__name__)
 
 
 class CapturedSteps:
@@ -38,7 +41,7 @@ class CapturedSteps:
     """
 
     def __init__(self, task: Task) -> None:
-        assert task.flat is not None, "runner=plain takes its steps one operation at a time"
+        assert task.fast.flat is not None, "runner=plain takes its steps one operation at a time"
         self.task = task
         batches = task.batches
         images = len(batches.split)
@@ -133,3 +136,16 @@ class CapturedSteps:
                 tensor.copy_(value)
             for p in self.task.model.parameters():
                 p.grad = None  # of a step that did not come to its end, to which the next one's would be added
+
+
+def captured_steps(task: Task) -> CapturedSteps | None:
+    """A task's steps as graphs; None where there are none, or one cannot be had, for lack of memory say.
+
+    The task is then as it was.
+    """
+    if captures(task.config, task.device):
+        try:
+            return CapturedSteps(task)
+        except RuntimeError as error:  # all of torch's, out of memory too
+            log.warning("no graph of a step (%s); steps are taken one by one", " ".join(str(error).split())[:300])
+    return None

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from conftest import Make
-from scalefree.training import captured, proven, run, trainer
-from scalefree.training.captured import CapturedSteps
-from scalefree.training.equality import ALLOWED, Distances, distances
-from scalefree.training.flat import FlatParameters
-from scalefree.training.proven import why_not
+from scalefree.training import run
+from scalefree.training.fast import captured, proven
+from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.equality import ALLOWED, Distances, distances
+from scalefree.training.fast.flat import FlatParameters
+from scalefree.training.fast.proven import why_not
 from scalefree.training.step import take_step
 from scalefree.training.task import Task, load_data
 from training.reference import train
@@ -41,13 +42,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's cache of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "scalefree" / "equality"
-
-
-@pytest.fixture
-def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CPU has to prove itself too, and takes captured steps."""
-    monkeypatch.setattr(proven, "asks", lambda config, device: config.runner != "plain")
-    monkeypatch.setattr(trainer, "captures", lambda task: task.flat is not None)
 
 
 def asked(tiny: Make, values: dict[str, Any] | None = None) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from scalefree.paths import user_cache
-from scalefree.training.native.compiled import Unsound, keep, kept, others_can_write
+from scalefree.training.fast.native.compiled import Unsound, keep, kept, others_can_write
 
 # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, and what a kernel has without it.
 MAX_SHARED, UNASKED = 8, 48 << 10

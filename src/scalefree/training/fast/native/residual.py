@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from scalefree.models.resnet import BasicBlock, ResNet
-from scalefree.training.native.device_code import DeviceCode, DeviceError, Launch
+from scalefree.training.fast.native.device_code import DeviceCode, DeviceError, Launch
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scalefree.training.flat import FlatParameters
+from scalefree.training.fast.flat import FlatParameters
 
 
 def small_network() -> nn.Module:

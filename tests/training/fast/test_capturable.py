@@ -20,13 +20,15 @@ from torch.utils._pytree import tree_leaves
 
 from conftest import Make
 from scalefree.config import RunConfig
-from scalefree.training import captured, step, task
-from scalefree.training.captured import CapturedSteps
-from scalefree.training.native import residual
-from scalefree.training.native.residual import Sizes
+from scalefree.training import step, task
+from scalefree.training.fast import captured, speedups
+from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.native import residual
+from scalefree.training.fast.native.residual import Sizes
+from scalefree.training.fast.speedups import speed_up
 from scalefree.training.step import take_step
 from scalefree.training.task import Task, build_task, load_data
-from training.test_proven import KINDS
+from training.fast.test_proven import KINDS
 
 CUDA, META = torch.device("cuda"), torch.device("meta")
 WIDE = {"model.width": 8}
@@ -101,10 +103,9 @@ class Launches:
 def built(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, Any]], Task]:
     """Makes a task as CUDA has it, on the stand-in."""
     monkeypatch.setattr(Launches, "seen", [])
-    memory_format, native, use = task.memory_format, task._native, task.use_residual_kernels
-    monkeypatch.setattr(task, "memory_format", lambda config, device: memory_format(config, CUDA))
-    monkeypatch.setattr(task, "_native", lambda config, dataset, device, model: native(config, dataset, CUDA, model))
-    monkeypatch.setattr(task, "use_residual_kernels", lambda *sizes: use(*sizes, Launches))
+    use = speedups.use_residual_kernels
+    monkeypatch.setattr(speedups, "use_residual_kernels", lambda *sizes: use(*sizes, Launches))
+    monkeypatch.setattr(task, "speed_up", lambda model, config, dataset, _: speed_up(model, config, dataset, CUDA))
     monkeypatch.setattr(task, "set_precision", lambda precision, device: None)
     monkeypatch.setattr(residual, "_are_neighbours", lambda weights: True)  # they have no addresses
 
@@ -133,7 +134,7 @@ def test_a_step_asks_the_host_for_nothing(kind: str, built: Callable[[Mapping[st
     made = built(NETWORKS[kind])
     assert operations(made) > 100
     uses = kind.startswith("residual.cu")
-    assert (made.native == "residual.cu") is uses and bool(Launches.seen) is uses
+    assert (made.fast.native == "residual.cu") is uses and bool(Launches.seen) is uses
 
 
 def reads(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from conftest import Make
 from models.reference import convolution
 from scalefree.models import densenet_bc, resnet
-from scalefree.training.native import compiled, conv3x3, use_native_convolutions
-from scalefree.training.native import network as native
-from scalefree.training.native.blocks import residual_blocks
+from scalefree.training.fast.native import compiled
+from scalefree.training.fast.native import network as native
+from scalefree.training.fast.native.blocks import residual_blocks
+from scalefree.training.fast.native.convolution import conv3x3
+from scalefree.training.fast.native.network import use_native_convolutions
 from scalefree.training.task import build_task, load_data
 
 Array = NDArray[np.float64]

@@ -21,8 +21,8 @@ from torch import Tensor
 from scalefree.config import RunConfig
 from scalefree.data import Dataset
 from scalefree.optim.adam_family import AdamFamily
-from scalefree.training.captured import CapturedSteps
 from scalefree.training.device import autocast
+from scalefree.training.fast.captured import CapturedSteps
 from scalefree.training.layers import GradientMultipliers
 from scalefree.training.task import Task, build_task
 

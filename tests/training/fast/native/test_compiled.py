@@ -19,7 +19,8 @@ from other_users import needs_root
 from scalefree.models import resnet
 from scalefree.records import Store
 from scalefree.training import run
-from scalefree.training.native import compiled, use_native_convolutions
+from scalefree.training.fast.native import compiled
+from scalefree.training.fast.native.network import use_native_convolutions
 from scripts.entry import ENVIRONMENT
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -290,7 +291,7 @@ def test_another_source_or_processor_has_another_one(
 
 @needs_compiler
 def test_processes_that_make_it_at_once_all_have_it(cache: Path) -> None:
-    code = "from scalefree.training.native import compiled; assert compiled.library() is not None"
+    code = "from scalefree.training.fast.native import compiled; assert compiled.library() is not None"
     environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(cache.parent)}
     started = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0]

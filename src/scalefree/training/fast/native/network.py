@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scalefree.models.resnet import BasicBlock
-from scalefree.training.native.blocks import residual_blocks
-from scalefree.training.native.compiled import library
-from scalefree.training.native.convolution import LANES, conv3x3
+from scalefree.training.fast.native.blocks import residual_blocks
+from scalefree.training.fast.native.compiled import library
+from scalefree.training.fast.native.convolution import LANES, conv3x3
 
 # Multiplications of a call up to which torch's costs more than ours: chosen by timing single calls on one core.
 # `make benchmark` shows what it brings for small images.

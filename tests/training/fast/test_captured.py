@@ -10,8 +10,9 @@ import torch
 
 from conftest import Make
 from scalefree.config import RunConfig
-from scalefree.training import Interrupted, trainer
-from scalefree.training.captured import CapturedSteps
+from scalefree.training import Interrupted
+from scalefree.training.fast import captured
+from scalefree.training.fast.captured import CapturedSteps
 from scalefree.training.task import Task, build_task, load_data
 from scalefree.training.trainer import Trainer, steps
 from training.reference import train, trainer_of
@@ -24,12 +25,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one batch": {"training.batch_size": 1000, "training.epochs": 203},
     "no short batch": {"training.batch_size": 40, "training.epochs": 29, "dataset.per_class": 28},
 }
-
-
-@pytest.fixture
-def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainers take captured steps on a CPU too."""
-    monkeypatch.setattr(trainer, "captures", lambda task: task.flat is not None)
 
 
 def task_of(config: RunConfig) -> Task:
@@ -49,7 +44,7 @@ def test_captured_steps_are_the_fast_loops(
     variant: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = trained("fast", VARIANTS[variant], tiny, tmp_path)
-    monkeypatch.setattr(trainer, "captures", lambda task: True)
+    monkeypatch.setattr(captured, "captures", lambda config, device: True)
     found = trained("auto", VARIANTS[variant], tiny, tmp_path)
     assert isinstance(found.steps, CapturedSteps) and not isinstance(expected.steps, CapturedSteps)
     assert_same_bits(found, expected)

@@ -21,9 +21,9 @@ from scalefree.config import RunConfig
 from scalefree.data import Dataset
 from scalefree.files import atomic_write
 from scalefree.paths import user_cache
-from scalefree.training.chosen_optimizer import is_elementwise
 from scalefree.training.device import describe, driver
-from scalefree.training.equality import distances
+from scalefree.training.fast.equality import distances
+from scalefree.training.fast.speedups import captures
 
 # The parts of the package that decide what a step computes.
 CODE = ("data", "models", "optim", "training")
@@ -109,14 +109,9 @@ def why_not(config: RunConfig, dataset: Dataset, device: torch.device) -> str:
     return reason
 
 
-def asks(config: RunConfig, device: torch.device) -> bool:
-    """Whether a run would use a path that this machine has to prove: graphs on CUDA, which only our rules have."""
-    return device.type == "cuda" and config.runner != "plain" and is_elementwise(config.optimizer)
-
-
 def proven(config: RunConfig, dataset: Dataset, device: torch.device) -> RunConfig:
     """The configuration with runner=plain where its own runner does not equal that here, with a line of why."""
-    if not asks(config, device):
+    if not captures(config, device):
         return config
     reason = why_not(config, dataset, device)
     if not reason:

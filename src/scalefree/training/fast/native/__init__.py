@@ -1,0 +1,1 @@
+"""Convolutions of small images, where calling a library costs more than what it computes: on a CPU and on CUDA."""
