@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from conftest import Make
+from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.speedups import Speedups
 from scalefree.training.task import build_model
 from scalefree.training.trainer import Trainer
 from training.reference import train
