@@ -20,7 +20,6 @@ from scalefree.experiments import Cell, Point, Result, with_records
 from scalefree.experiments.arms import arm_of, network_of
 from scalefree.experiments.choosing import choose
 from scalefree.experiments.evidence import Evidence
-from scalefree.experiments.frozen import Frozen
 from scalefree.experiments.results import settings
 from scalefree.records import Record, Store, run_identity
 
@@ -267,8 +266,3 @@ def point(errors: Mapping[int, float | None], **values: Any) -> tuple[Point, Mad
         if of is not None:
             made[run_identity(config)] = (config, of)
     return Point(tuple(results)), MadeStore(made)
-
-
-def evidence_of(store: MadeStore) -> Evidence:
-    """Evidence that has nothing but a store."""
-    return Evidence("hand-made", {}, store, Frozen({}, 0, ""), False)

@@ -19,7 +19,6 @@ from figures.hand_made import (
     MadeStore,
     counted,
     evidence,
-    evidence_of,
     point,
     world,
 )
@@ -59,7 +58,7 @@ class Given(MadeStore):
 
 def accuracy_panel(of: Point, curves: list[list[float]]) -> Axes:
     axes = Figure().subplots()
-    draw_curves(axes, evidence_of(Given(of, curves)), {"adamw": of}, TEST_ACCURACY)
+    draw_curves(axes, Given(of, curves), {"adamw": of}, TEST_ACCURACY)
     return axes
 
 
@@ -111,7 +110,7 @@ def shares(*bins: tuple[int, float], underflow: float = 0.0, not_finite: float =
 def test_histograms_are_the_last_ones_mean_shares_that_sum_to_one() -> None:
     of, _ = point({0: 20.0, 1: 30.0})
     both = [shares((-3, 0.5), (2, 0.2), underflow=0.3), shares((-3, 0.3), (-27, 0.1), underflow=0.6)]
-    found = histogram_of(evidence_of(Given(of, [[0.5]] * 2, both)), of)
+    found = histogram_of(Given(of, [[0.5]] * 2, both), of)
     assert found is not None and found.when == ("in step 9, in epoch 4",)
     axes = Figure().subplots()
     draw_histogram(axes, found, "black", (0, ()))
@@ -127,7 +126,7 @@ def test_histograms_are_the_last_ones_mean_shares_that_sum_to_one() -> None:
 
 def test_coordinates_that_are_not_finite_are_said_in_words() -> None:
     of, _ = point({0: 20.0})
-    found = histogram_of(evidence_of(Given(of, [[0.5]], [shares((-3, 0.5), underflow=0.25, not_finite=0.25)])), of)
+    found = histogram_of(Given(of, [[0.5]], [shares((-3, 0.5), underflow=0.25, not_finite=0.25)]), of)
     assert found is not None
     axes = Figure().subplots()
     draw_histogram(axes, found, "black", (0, ()))
@@ -136,7 +135,7 @@ def test_coordinates_that_are_not_finite_are_said_in_words() -> None:
 
 def test_runs_without_a_histogram_have_none() -> None:
     of, _ = point({0: 20.0, 1: DIVERGED})
-    assert histogram_of(evidence_of(Given(of, [[0.5]] * 2, [{}, shares((-3, 1.0))])), of) is None
+    assert histogram_of(Given(of, [[0.5]] * 2, [{}, shares((-3, 1.0))]), of) is None
 
 
 def test_an_estimate_is_its_seeds_their_mean_and_students_interval() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from scalefree.claims.at import At
 from scalefree.claims.verdict import Measured
-from scalefree.experiments.evidence import scalars
+from scalefree.experiments.evidence import readable_arrays, scalars
 from scalefree.experiments.intervals import rank_correlation
 from scalefree.experiments.pairs import SeedValues
 from scalefree.optimizers import look
@@ -29,7 +29,7 @@ def _forgotten_after(at: At, method: str) -> tuple[float, bool, float] | None:
     """
     found = []
     for record in at.point(method).records.values():
-        arrays = at.evidence.arrays(record, "histograms")
+        arrays = readable_arrays(at.evidence.store, record, "histograms")
         counts = arrays.get("gradient_counts/network")
         if counts is not None and len(counts) > 1:
             # Without the last bin, what is not finite.

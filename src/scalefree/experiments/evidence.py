@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -35,13 +35,6 @@ class Missing(LookupError):
     def __init__(self, what: str, asked: bool = True) -> None:
         super().__init__(what)
         self.asked = asked
-
-
-class HasArrays(Protocol):
-    """Where a figure finds the arrays of the records that it shows."""
-
-    def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
-        """A record's arrays; none where they are damaged."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +140,6 @@ class Evidence:
             there = f"{len(point.records)} of {len(point.results)} seeds"
             raise Missing(f"{network}: {describe(arm)} has {there}")
         return point
-
-    def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
-        """A record's arrays; none, with a line in the log, where they are damaged."""
-        return readable_arrays(self.store, record, kind)
 
 
 def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:

@@ -7,9 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy.typing as npt
+from typing import Any
 
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments.evidence import readable_arrays
@@ -209,11 +207,7 @@ class Survey:
 
     def has_curves(self, record: Record) -> bool:
         """Whether it has any epoch to show: one that diverged in its first has none."""
-        return any(map(len, self.arrays(record, "curves").values()))
-
-    def arrays(self, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
-        """As `Evidence.arrays`."""
-        return readable_arrays(self.store, record, kind)
+        return any(map(len, readable_arrays(self.store, record, "curves").values()))
 
 
 def _diverged(record: Record) -> bool:

@@ -8,11 +8,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from scalefree.experiments.evidence import HasArrays
+from scalefree.experiments.evidence import readable_arrays
 from scalefree.experiments.results import Point
 from scalefree.figures.scales import plain_log_axis
 from scalefree.figures.style import Look, look
 from scalefree.optimizers import Dash
+from scalefree.records import Store
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,16 +62,16 @@ def line_dash(points: Mapping[str, Point], method: str, looks: Callable[[str], L
     return 3.0 * same.index(method), (3.0, 3.0 * (len(same) - 1))
 
 
-def training_loss(source: HasArrays, points: Mapping[str, Point]) -> Quantity:
+def training_loss(store: Store, points: Mapping[str, Point]) -> Quantity:
     """The augmented loss, as the paper's; the plain one where a record lacks it."""
     records = [record for point in points.values() for record in point.records.values()]
-    whole = all(AUGMENTED_LOSS.curve in source.arrays(record, "curves") for record in records)
+    whole = all(AUGMENTED_LOSS.curve in readable_arrays(store, record, "curves") for record in records)
     return AUGMENTED_LOSS if whole else PLAIN_LOSS
 
 
-def curve_of(source: HasArrays, point: Point, name: str) -> Floats:
+def curve_of(store: Store, point: Point, name: str) -> Floats:
     """A curve of all seeds, rows as in `point.records`: (S, E), NaN where not evaluated or after a divergence."""
-    rows = [source.arrays(record, "curves").get(name, ()) for record in point.records.values()]
+    rows = [readable_arrays(store, record, "curves").get(name, ()) for record in point.records.values()]
     curve = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for index, row in enumerate(rows):
         curve[index, : len(row)] = row
@@ -85,7 +86,7 @@ def _evaluated(curve: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
 
 def draw_curves(
     axes: Axes,
-    source: HasArrays,
+    store: Store,
     points: Mapping[str, Point],
     quantity: Quantity,
     looks: Callable[[str], Look] = look,
@@ -93,7 +94,7 @@ def draw_curves(
     """Draw `quantity` for each method's runs, or of whatever else `looks` knows the looks."""
     for index, (method, point) in enumerate(points.items()):
         color, dash = looks(method).color, line_dash(points, method, looks)
-        curve = quantity.scale * curve_of(source, point, quantity.curve) + quantity.offset
+        curve = quantity.scale * curve_of(store, point, quantity.curve) + quantity.offset
         completed = np.array([record.outcome.status == "completed" for record in point.records.values()], dtype=bool)
         for row in curve[~completed]:
             epochs, values = _evaluated(row[None])

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from scalefree.claims.decay_order import RANKED
 from scalefree.claims.planned import judge
 from scalefree.experiments.arms import Arm, Network
-from scalefree.experiments.evidence import Evidence, Missing, errors, scalars
+from scalefree.experiments.evidence import Evidence, Missing, errors, readable_arrays, scalars
 from scalefree.experiments.names import cell_name, network_name
 from scalefree.experiments.results import Point
 from scalefree.figures.by_depth import depths
@@ -38,7 +38,7 @@ def _draw_histograms(axes: Axes, evidence: Evidence, points: Points) -> None:
     """One below the other, each with its highest bin as high as its row; the range is that of 99.9 % of coordinates."""
     low, high = -4.0, 4.0
     for index, (method, point) in enumerate(points.items()):
-        histogram = histogram_of(evidence, point, "effective_decay")
+        histogram = histogram_of(evidence.store, point, "effective_decay")
         if histogram is None:
             continue
         shares = histogram.shares[1:-2]
@@ -78,7 +78,7 @@ def _draw_spread(axes: Axes, points: Points) -> None:
 def _drown_out(evidence: Evidence, point: Point) -> dict[str, np.ndarray]:
     """By layer group (`epoch`: the epochs): (E,) means over the completed runs, as far as they agree in the epochs."""
     completed = [record for record in point.records.values() if record.outcome.status == "completed"]
-    arrays = [evidence.arrays(record, "histograms") for record in completed]
+    arrays = [readable_arrays(evidence.store, record, "histograms") for record in completed]
     arrays = [
         of for of in arrays if "drown_out_share/network" in of and np.array_equal(of["epoch"], arrays[0]["epoch"])
     ]
@@ -117,7 +117,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     network, points = next(((network, points) for network, points in found_in if points), (None, {}))
     if network is None:
         return {}
-    found = [histogram_of(evidence, point, "effective_decay") for point in points.values()]
+    found = [histogram_of(evidence.store, point, "effective_decay") for point in points.values()]
     notes = [
         f"Effective decay: of a coordinate in a step, over {LAMBDA} times the schedule, to first order; 1 for AdamW. "
         f"Drown-out share: coordinates whose {LAMBDA}|x| is above the root mean square of the loss's gradient. b: a "

@@ -152,7 +152,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
     height = 0.55 + 0.24 * max(2, *(len({p.lr for p in of}) for of in grids.values()))
     heights = [height] * rows + [1.75] * bool(points)
     notes = [_heatmap_note(evidence, [network]), _seeds_note(evidence)]
-    histograms = histograms_of(evidence, points)
+    histograms = histograms_of(evidence.store, points)
     if points:
         seeds = sorted({seed for point in points.values() for seed in point.records})
         where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
@@ -188,7 +188,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
     error_colorbar(figure, norm, drawn)
     if points:
         below = [figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)]
-        draw_runs(below, evidence, points, histograms)
+        draw_runs(below, evidence.store, points, histograms)
         if published:
             mark_published_shares(below[2])
     return figure

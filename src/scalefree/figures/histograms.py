@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from scalefree.experiments.evidence import HasArrays
+from scalefree.experiments.evidence import readable_arrays
 from scalefree.experiments.results import Point
 from scalefree.figures.style import ALPHA, ETA, LAMBDA, LOG2
 from scalefree.optimizers import BY_CHANGE, Dash, look
+from scalefree.records import Store
 
 EFFECTIVE_DECAY_LABEL = f"{LOG2} (effective decay / {LAMBDA}{ETA})"
 # What the arrays of a quantity are called in a record: counts, and lower edges of the bins.
@@ -39,14 +40,14 @@ class Histogram:
     when: tuple[str, ...]
 
 
-def histogram_of(source: HasArrays, point: Point, quantity: str = "update_scale") -> Histogram | None:
+def histogram_of(store: Store, point: Point, quantity: str = "update_scale") -> Histogram | None:
     """Of the whole network; None where no completed run has one."""
     counts_name, edges_name = _ARRAYS[quantity]
     completed = [record for record in point.records.values() if record.outcome.status == "completed"]
     found = [
         arrays
         for record in completed
-        if len((arrays := source.arrays(record, "histograms")).get(f"{counts_name}/network", ()))
+        if len((arrays := readable_arrays(store, record, "histograms")).get(f"{counts_name}/network", ()))
     ]
     if not found:
         return None
@@ -61,9 +62,9 @@ def histogram_of(source: HasArrays, point: Point, quantity: str = "update_scale"
     return Histogram(found[0][edges_name], shares, tuple(dict.fromkeys(when)))
 
 
-def histograms_of(source: HasArrays, points: Mapping[str, Point]) -> dict[str, Histogram]:
+def histograms_of(store: Store, points: Mapping[str, Point]) -> dict[str, Histogram]:
     """The update scales of those whose completed runs have any."""
-    found = {name: histogram_of(source, point) for name, point in points.items()}
+    found = {name: histogram_of(store, point) for name, point in points.items()}
     return {name: histogram for name, histogram in found.items() if histogram is not None}
 
 

@@ -4,24 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from scalefree.experiments.evidence import HasArrays
 from scalefree.experiments.results import Point
 from scalefree.figures.curves import TEST_ACCURACY, draw_curves, line_dash, training_loss
 from scalefree.figures.histograms import Histogram, draw_histogram, update_scale_axis, update_scale_label
 from scalefree.figures.style import Look, look
+from scalefree.records import Store
 
 
 def draw_runs(
     panels: Sequence[Axes],
-    source: HasArrays,
+    store: Store,
     points: Mapping[str, Point],
     histograms: Mapping[str, Histogram],
     looks: Callable[[str], Look] = look,
 ) -> None:
     """Three panels: curves of each point's runs and, of those that have one, the last histogram."""
     loss, accuracy, scales = panels
-    draw_curves(loss, source, points, training_loss(source, points), looks)
-    draw_curves(accuracy, source, points, TEST_ACCURACY, looks)
+    draw_curves(loss, store, points, training_loss(store, points), looks)
+    draw_curves(accuracy, store, points, TEST_ACCURACY, looks)
     for name, histogram in histograms.items():
         dash = line_dash(points, name, looks)
         draw_histogram(scales, histogram, looks(name).color, dash, fill=len(histograms) == 1)

@@ -224,7 +224,7 @@ def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
     both = len(survey.tuned) == 2
     shown = _shown(survey, of)
     points = [cell.point for cells in of.values() for cell in cells]
-    histograms = histograms_of(survey, shown)
+    histograms = histograms_of(survey.store, shown)
     rows = -(-len(of) // 2) if both else 1
     height = 0.6 + 0.24 * max(2, len(survey.along(LR))) if both else 2.1
     heights = [height] * rows + [1.75] * bool(shown)
@@ -256,7 +256,9 @@ def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
     else:
         _draw_errors(figure.add_subplot(grid[0, :]), survey, of, looks)
     if shown:
-        draw_runs([figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)], survey, shown, histograms, looks)
+        draw_runs(
+            [figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)], survey.store, shown, histograms, looks
+        )
     return figure
 
 

@@ -28,7 +28,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         (depth, method): histogram
         for depth, of in points.items()
         for method, point in of.items()
-        if (histogram := histogram_of(evidence, point)) is not None
+        if (histogram := histogram_of(evidence.store, point)) is not None
     }
     if not histograms:
         return {}

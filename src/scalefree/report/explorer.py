@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.evidence import Evidence, readable_arrays
 from scalefree.figures.style import ALPHA, ETA, LAMBDA
 from scalefree.report.facets import Facet, facets
 from scalefree.report.markup import Html, element, join
@@ -133,8 +133,10 @@ def packed(runs: Sequence[Run], evidence: Evidence) -> str:
     listed, codes = [], []
     for index, run in enumerate(runs):
         assert run.record is not None
-        curves, of_curves = _curves(evidence.arrays(run.record, "curves"), grids)
-        histograms, of_histograms = _histograms(evidence.arrays(run.record, "histograms"), layouts, when, groups)
+        curves, of_curves = _curves(readable_arrays(evidence.store, run.record, "curves"), grids)
+        histograms, of_histograms = _histograms(
+            readable_arrays(evidence.store, run.record, "histograms"), layouts, when, groups
+        )
         codes += [*of_curves, *of_histograms]
         diverged = run.record.outcome.step if run.state == "diverged" else None
         validation = run.record.validation_error
