@@ -12,7 +12,6 @@ from scalefree.config import (
     DenseNetConfig,
     ResNetConfig,
     RunConfig,
-    to_dict,
     validate,
     with_values,
 )
@@ -256,11 +255,11 @@ def test_with_values_refuses_wrong_types_by_key(key: str, value: Any) -> None:
 
 def test_with_values_copies_and_leaves_the_original_alone() -> None:
     config = RunConfig()
-    before = to_dict(config)
+    before = dataclasses.asdict(config)
     changed = with_values(
         config, {"optimizer.lr": 1, "model.depth": 56, "tracking.tags": ["a"], "dataset.per_class": 5}
     )
-    assert to_dict(config) == before
+    assert dataclasses.asdict(config) == before
     assert changed.model.depth == 56 and changed.tracking.tags == ["a"] and changed.dataset.per_class == 5
     assert type(changed.optimizer.lr) is float
     assert with_values(changed, {"dataset.per_class": None}).dataset.per_class is None

@@ -1,5 +1,6 @@
 """From Hydra's configuration tree under `configs/` to typed run configurations."""
 
+import dataclasses
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict, validate, with_values
+from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
 from scalefree.optimizers import OPTIMIZERS
 from scalefree.terminal import shown
 
@@ -107,7 +108,7 @@ def _typed(composed: DictConfig) -> RunConfig:
     if not isinstance(config, RunConfig):
         raise ConfigError("this configuration is not one of a run; begin its defaults list with `- config`")
     values: Any = OmegaConf.to_container(composed)
-    if unknown := _unknown_keys(values, to_dict(config)):
+    if unknown := _unknown_keys(values, dataclasses.asdict(config)):
         raise ConfigError(f"{unknown[0]} is no key of a run; `python scripts/train.py --cfg job` shows them all")
     return config
 

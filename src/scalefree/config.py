@@ -357,11 +357,6 @@ def validate(config: RunConfig) -> None:
     _is_path("results_dir", config.results_dir)
 
 
-def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The whole configuration as plain JSON values."""
-    return dataclasses.asdict(config)
-
-
 def _typed(key: str, value: Any, kind: Any) -> Any:
     """The value as its declared type: ints become floats, also in lists, so that 0 and 0.0 are one value."""
     if get_origin(kind) is UnionType:

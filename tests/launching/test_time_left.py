@@ -28,7 +28,7 @@ def test_nothing_is_known_before_a_run_was_trained(tiny: Make) -> None:
 
 def test_what_is_pending_is_shared_by_the_workers(tiny: Make) -> None:
     left = TimeLeft(2)
-    left.trained(tiny({"seed": 9}), 10.0)
+    left.pace.add(tiny({"seed": 9}), 10.0)
     assert left.seconds([tiny({"seed": seed}) for seed in range(6)], []) == pytest.approx(30.0)
     # One run is not divided.
     assert left.seconds([tiny()], []) == pytest.approx(10.0)
@@ -36,7 +36,7 @@ def test_what_is_pending_is_shared_by_the_workers(tiny: Make) -> None:
 
 def test_what_runs_already_has_less_left_and_never_less_than_nothing(tiny: Make) -> None:
     left = TimeLeft(1)
-    left.trained(tiny({"seed": 9}), 10.0)
+    left.pace.add(tiny({"seed": 9}), 10.0)
     assert left.seconds([], [worker(tiny(), 4.0)]) == pytest.approx(6.0, abs=0.5)
     assert left.seconds([], [worker(tiny(), 1000.0)]) == 0.0
     assert left.seconds([], []) == 0.0
@@ -46,7 +46,7 @@ def test_what_the_store_has_takes_no_time(tiny: Make) -> None:
     configs = [tiny({"seed": seed}) for seed in range(3)]
     put(Store(configs[0].results_dir), hand_made(configs[0], 0.2))
     left = TimeLeft(1)
-    left.trained(tiny({"seed": 9}), 10.0)
+    left.pace.add(tiny({"seed": 9}), 10.0)
     assert left.seconds(configs, []) == pytest.approx(20.0)
 
 

@@ -17,8 +17,9 @@ from records.made_up import put as put_as_it_is
 from scalefree.compose import run_config
 from scalefree.records import Outcome, Record, RecordError, ResultExists, Store
 from scalefree.records.archive import Archive, add
-from scalefree.records.archiving import ArchiveBusy, Moved, move
-from scalefree.records.merge import Merged, merge
+from scalefree.records.archiving import ArchiveBusy, move
+from scalefree.records.comparison import Treated
+from scalefree.records.merge import merge
 
 
 def made(seed: int = 0, **changes: Any) -> Record:
@@ -44,7 +45,7 @@ def beside_its_archive(store: Store, *whole: Any) -> None:
     archive.with_name("away").rename(archive)
 
 
-def fates(moved: list[Moved]) -> list[str]:
+def fates(moved: list[Treated]) -> list[str]:
     return [run.fate for run in moved]
 
 
@@ -357,7 +358,7 @@ def test_archives_merge_as_folders_do(archived: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
     put(other, 8)
     move(archived, "digits", put(archived, 9))
-    assert merge(other, archived) == [Merged(made(8).name, "added")]
+    assert merge(other, archived) == [Treated(made(8).name, "added")]
     assert archived.place(made(8).name) == archived.directory(made(8).name)
 
 

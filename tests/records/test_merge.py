@@ -16,7 +16,8 @@ from records.made_up import CURVES, HISTOGRAMS, counts, put, record
 from records.made_up import diverged as made_up_diverged
 from scalefree.compose import run_config
 from scalefree.records import Outcome, Record, Store
-from scalefree.records.merge import Merged, merge, summary
+from scalefree.records.comparison import Treated
+from scalefree.records.merge import merge, summary
 
 ENVIRONMENT = {"device": "cpu: A", "threads": 1, "commit": "abc", "packages": {"torch": "2.15.0", "wandb": "0.31.0"}}
 
@@ -53,7 +54,7 @@ def content(store: Store) -> dict[str, bytes]:
     return {str(path.relative_to(store.root)): path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
 
 
-def only(merged: list[Merged]) -> Merged:
+def only(merged: list[Treated]) -> Treated:
     (one,) = merged
     return one
 
@@ -78,7 +79,7 @@ def test_seconds_and_timing_make_no_difference(here: Store, there: Store) -> Non
     add(here, made())
     add(there, made(timing={"wall_seconds": 99.0}), training_seconds=np.array([7.0, 8.0]))
     before = content(here)
-    assert only(merge(there, here)) == Merged(made().name, "identical")
+    assert only(merge(there, here)) == Treated(made().name, "identical")
     assert content(here) == before
 
 

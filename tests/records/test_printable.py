@@ -4,7 +4,7 @@ import pytest
 
 from records.made_up import record
 from scalefree.records import Outcome, RecordError, describe_outcome
-from scalefree.records.printable import printable, shown
+from scalefree.records.printable import printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from scalefree.records.printable import printable, shown
         ("plain text, naïve", "plain text, naïve"),
         ("\x1b[2J\x1b]0;owned\x07", "\\x1b[2J\\x1b]0;owned\\x07"),
         ("a\nerror: b\r\tc", "a\\nerror: b\\r\\tc"),
-        ("caf\udce9", "caf\\udce9"),
+        ("caf\udce9", "caf\\xe9"),
         ("right\u202eleft", "right\\u202eleft"),
         ("\x9b31m", "\\x9b31m"),
     ],
@@ -24,7 +24,7 @@ def test_control_characters_are_written_out(text: str, said: str) -> None:
 
 def test_what_is_long_loses_its_middle() -> None:
     assert printable("a" * 400 + "b" * 400, 100) == "a" * 50 + "..." + "b" * 50
-    assert len(shown("x" * 10**6)) < 200 and len(shown(["x"] * 10**6)) < 200 and len(shown(10**10_000)) < 200
+    assert len(quoted("x" * 10**6)) < 200 and len(quoted(["x"] * 10**6)) < 200 and len(quoted(10**10_000)) < 200
 
 
 def test_an_error_and_an_outcome_are_one_line() -> None:

@@ -7,6 +7,7 @@ runs of the last test are trained.
 import random
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from conftest import TINY
 from scalefree.compose import run_config
-from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, to_dict
+from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.training import run
 from scripts.entry import ROOT, call
 
@@ -72,7 +73,7 @@ def keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from keys(value, f"{prefix}{key}.")
 
 
-OF_RUNS = sorted({*keys(to_dict(RunConfig(model=ResNetConfig()))), *keys(to_dict(RunConfig(model=DenseNetConfig())))})
+OF_RUNS = sorted({*keys(asdict(RunConfig(model=ResNetConfig()))), *keys(asdict(RunConfig(model=DenseNetConfig())))})
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ OF_KIND: dict[type, list[Any]] = {
     list: [[], [1], [0.5, 0.5], [0, 0.9], [1.0, 1.0], [None], ["a"], [[1]], ["t" * 65], [10**400], [float("nan"), 0.5]],
 }
 ANY = [*(value for values in OF_KIND.values() for value in values), None, {}, {"a": 1}, (1, 2), object()]
-DEFAULTS = {**to_dict(RunConfig(model=DenseNetConfig())), **to_dict(RunConfig(model=ResNetConfig()))}
+DEFAULTS = {**asdict(RunConfig(model=DenseNetConfig())), **asdict(RunConfig(model=ResNetConfig()))}
 # Numbers of epochs that are only slow.
 LONG = (10**9, 40)
 

@@ -110,10 +110,6 @@ class Pace:
         runs.append(_Rate(seconds / of.epochs, seconds / of.operations, of.operations))
         self._rates[of.kind] = _Rate(*map(statistics.median, zip(*runs, strict=True)))
 
-    def per_epoch(self) -> dict[Kind, float]:
-        """Median seconds per epoch by kind, evaluations included."""
-        return {of: rate.seconds_per_epoch for of, rate in self._rates.items()}
-
     def seconds(self, of: Load) -> float | None:
         """What a run will take: by the runs of its kind, else by its operations and the pace of those nearest to them.
 

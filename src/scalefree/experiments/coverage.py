@@ -3,10 +3,23 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from scalefree.experiments.cost import Pace, load
 from scalefree.experiments.grid import Experiment, runs_of
 from scalefree.records import Record, Store
+
+# What the store has of a run: `partial` is a checkpoint and no result, `failed` neither.
+State = Literal["completed", "diverged", "partial", "failed", "missing"]
+
+
+def state_of(store: Store, name: str, record: Record | None) -> State:
+    """The state of a run that has this record."""
+    if record is not None and record.outcome.is_result:
+        return record.outcome.status
+    if store.checkpoint(name).exists():
+        return "partial"
+    return "missing" if record is None else "failed"
 
 
 @dataclass(frozen=True)
@@ -37,18 +50,13 @@ def coverage(experiments: Iterable[Experiment], store: Store, records: Mapping[s
 
 
 def _coverage(experiment: Experiment, store: Store, by_name: Mapping[str, Record], pace: Pace) -> Coverage:
-    states = dict.fromkeys(("completed", "diverged", "partial", "failed", "missing"), 0)
+    states: dict[str, int] = dict.fromkeys(get_args(State), 0)
     left: list[float | None] = []
     for name, (config, _) in runs_of([experiment]).items():
-        record = by_name.get(name)
-        if record is not None and record.outcome.is_result:
-            states[record.outcome.status] += 1
-            continue
-        if (store.directory(name) / "checkpoint.pt").exists():
-            states["partial"] += 1
-        else:
-            states["missing" if record is None else "failed"] += 1
-        left.append(pace.seconds(load(config)))
+        state = state_of(store, name, by_name.get(name))
+        states[state] += 1
+        if state not in ("completed", "diverged"):
+            left.append(pace.seconds(load(config)))
     known = [seconds for seconds in left if seconds is not None]
     return Coverage(
         experiment=experiment.name,

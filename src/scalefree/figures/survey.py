@@ -256,9 +256,8 @@ def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
     else:
         _draw_errors(figure.add_subplot(grid[0, :]), survey, of, looks)
     if shown:
-        draw_runs(
-            [figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)], survey.store, shown, histograms, looks
-        )
+        below = [figure.add_subplot(grid[-1, 2 * i : 2 * i + 2]) for i in range(3)]
+        draw_runs(below, survey.store, shown, histograms, looks)
     return figure
 
 

@@ -82,7 +82,7 @@ class _Crew:
     def note_checkpoint(self, config: RunConfig) -> None:
         """Note whether a run that is about to begin goes on from a checkpoint: its time is not that of a whole run."""
         name = run_name(config)
-        if (Store(config.results_dir).directory(name) / "checkpoint.pt").exists():
+        if Store(config.results_dir).checkpoint(name).exists():
             self.resumed.add(name)
 
     def resumes(self, config: RunConfig) -> bool:
@@ -180,7 +180,7 @@ def sweep(configs: Sequence[RunConfig], jobs: int, longest_first: bool = True) -
                     continue
                 done.reports.append(report)
                 if report.ending == "trained" and not crew.resumes(config):
-                    time_left.trained(config, report.seconds)
+                    time_left.pace.add(config, report.seconds)
                 left = None if crew.stopped_by else time_left.seconds((*crew.pending, *crew.elsewhere), crew.busy)
                 is_last = len(done.reports) == len(configs)
                 estimate = "" if left is None or is_last else f"; about {duration(left)} left"

@@ -19,10 +19,6 @@ class TimeLeft:
         # before anybody asked for it in this sweep, and its load. Both take long to find for all pending runs.
         self._known: dict[int, tuple[RunConfig, bool, Load]] = {}
 
-    def trained(self, config: RunConfig, seconds: float) -> None:
-        """A run was trained from its beginning to its end in so many seconds: the others are measured by it."""
-        self.pace.add(config, seconds)
-
     def seconds(self, pending: Iterable[RunConfig], busy: Iterable[Worker]) -> float | None:
         """Until the last run ends, never below 0; None while no run of this sweep has been trained."""
         now = time.perf_counter()

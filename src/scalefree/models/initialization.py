@@ -6,11 +6,6 @@ import torch
 from torch import nn
 
 
-def kaiming_normal(weight: torch.Tensor, generator: torch.Generator | None) -> None:
-    """Normal with variance 2 / fan_in (He et al. 2015), for convolutions and linear layers."""
-    nn.init.kaiming_normal_(weight, generator=generator)
-
-
 def normal_over_outputs(weight: torch.Tensor, generator: torch.Generator | None) -> None:
     """Normal with variance 2 / (k k out): the DenseNet authors' convolutions."""
     out_channels, _, height, width = weight.shape

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scalefree.depths import check_resnet_depth, check_sizes
-from scalefree.models.initialization import kaiming_normal, uniform_over_inputs
+from scalefree.models.initialization import uniform_over_inputs
 
 
 def _conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -116,8 +116,8 @@ def _initialize(model: ResNet, blocks: int, initialization: str, generator: torc
     """Kaiming-normal weights, a bias uniform within 1 / sqrt(fan_in) (authors' code); then what is chosen instead."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            kaiming_normal(module.weight, generator)
-    kaiming_normal(model.linear.weight, generator)
+            nn.init.kaiming_normal_(module.weight, generator=generator)
+    nn.init.kaiming_normal_(model.linear.weight, generator=generator)
     uniform_over_inputs(model.linear.bias, model.linear.in_features, generator)
     if initialization == "kaiming":
         return

@@ -8,40 +8,24 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from scalefree.records.archive import FILES, Archive, add, sound_archives
 from scalefree.records.checksums import as_text, sealed
-from scalefree.records.comparison import content, differences
+from scalefree.records.comparison import Treated, content, differences
 from scalefree.records.places import Archived, Folder, Place
 from scalefree.records.reading import LARGEST_DOCUMENT, Arrays, parse
 from scalefree.records.record import Record, RecordError
 from scalefree.records.store import Store
 
-Fate = Literal["moved", "already archived", "conflicting", "damaged"]
 Whole = tuple[Record, Arrays, Arrays]
 
 
 class ArchiveBusy(Exception):
     """Another process is adding to this archive at this moment."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What became of one run's folder, and a few words on why."""
-
-    name: str
-    fate: Fate
-    detail: str = ""
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether someone must look; the folder stays as it is."""
-        return self.fate in ("conflicting", "damaged")
 
 
 def _unpacked(arrays: Arrays) -> bytes:
@@ -107,16 +91,16 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-def _compare(here: Whole, archived: Place) -> Moved:
+def _compare(here: Whole, archived: Place) -> Treated:
     there = archived.whole()
     assert there is not None
     name = here[0].name
     if differing := differences(content(*here), content(*there)):
-        return Moved(name, "conflicting", f"another {', '.join(differing)} than in {archived.path}; both stay")
-    return Moved(name, "already archived")
+        return Treated(name, "conflicting", f"another {', '.join(differing)} than in {archived.path}; both stay")
+    return Treated(name, "already archived")
 
 
-def _examine(store: Store, name: str) -> Moved | None:
+def _examine(store: Store, name: str) -> Treated | None:
     """What is to become of a run; None where it has no result in a folder."""
     folder = Folder(store.directory(name), name)
     places = [Archived(archive, name) for archive in sound_archives(store.archives, name)]
@@ -125,14 +109,14 @@ def _examine(store: Store, name: str) -> Moved | None:
         if whole is not None:
             verdicts = [_compare(whole, place) for place in places]
             conflicts = [verdict for verdict in verdicts if verdict.is_refused]
-            return (conflicts or verdicts or [Moved(name, "moved")])[0]
+            return (conflicts or verdicts or [Treated(name, "moved")])[0]
         # What an earlier removal, or the failed attempts of a run that was archived elsewhere, left behind.
-        return Moved(name, "already archived") if places and folder.path.is_dir() else None
+        return Treated(name, "already archived") if places and folder.path.is_dir() else None
     except RecordError as error:
-        return Moved(name, "damaged", str(error))
+        return Treated(name, "damaged", str(error))
 
 
-def move(store: Store, profile: str, names: Iterable[str]) -> list[Moved]:
+def move(store: Store, profile: str, names: Iterable[str]) -> list[Treated]:
     """Move the results of these runs from their folders to the profile's archive.
 
     A run that another archive holds is not added to this one; its folder, with the same result, is removed.

@@ -1,10 +1,38 @@
 """What two trainings of one run have in common, and where two records of it differ."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from scalefree.records.reading import Arrays
 from scalefree.records.record import Record
+
+# What becomes of a result that is to be merged, or moved to an archive; in the order in which they are told.
+Fate = Literal[
+    "added",
+    "moved",
+    "identical",
+    "already archived",
+    "conflicting",
+    "damaged",
+    "computed elsewhere",
+    "being trained here",
+    "unfinished",
+]
+
+
+@dataclass(frozen=True)
+class Treated:
+    """What became of one run's result, and a few words on why."""
+
+    name: str
+    fate: Fate
+    detail: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether someone must look: it is damaged, or says what cannot be; it stays as it is."""
+        return self.fate in ("conflicting", "damaged")
 
 
 def content(record: Record, curves: Arrays, histograms: Arrays) -> dict[str, Any]:

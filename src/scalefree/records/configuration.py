@@ -5,7 +5,7 @@ from typing import Any
 
 from scalefree.config import OPEN, ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
 from scalefree.records.identity import identity_of_values, run_identity
-from scalefree.records.printable import printable, shown
+from scalefree.records.printable import printable, quoted
 
 MODELS: dict[str, type[ResNetConfig | DenseNetConfig]] = {"resnet": ResNetConfig, "densenet": DenseNetConfig}
 # A record does not say where its images were, and an image folder's configuration has to.
@@ -29,7 +29,7 @@ def config_of_values(values: Mapping[str, Any]) -> RunConfig:
     model = values.get("model")
     name = model.get("name") if isinstance(model, Mapping) else None
     if not isinstance(name, str) or name not in MODELS:
-        raise ConfigError(f"its model is {shown(name)}; this version knows {' and '.join(MODELS)}")
+        raise ConfigError(f"its model is {quoted(name)}; this version knows {' and '.join(MODELS)}")
     try:
         config = with_values(RunConfig(model=MODELS[name]()), dict(_leaves(values)))
         config.dataset.root = UNKNOWN_ROOT

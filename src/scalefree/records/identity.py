@@ -1,12 +1,13 @@
 """Which run is this: a hash of the scientific part of its configuration, and a readable slug."""
 
 import copy
+import dataclasses
 import hashlib
 import json
 import re
 from typing import Any
 
-from scalefree.config import MACHINE_KEYS, DenseNetConfig, ResNetConfig, RunConfig, to_dict
+from scalefree.config import MACHINE_KEYS, DenseNetConfig, ResNetConfig, RunConfig
 
 # Raise an architecture's when the meaning of its configurations changes, so that old records are never taken for new
 # ones; where nothing is said it is 1. DenseNet's linear layer was Kaiming-normal in format 1.
@@ -62,7 +63,7 @@ def _as_floats(value: Any) -> Any:
 
 def scientific_config(config: RunConfig) -> dict[str, Any]:
     """The configuration without the machine keys, as plain JSON values."""
-    values: dict[str, Any] = _one_zero(to_dict(config))
+    values: dict[str, Any] = _one_zero(dataclasses.asdict(config))
     for key in MACHINE_KEYS:
         node, leaf = _parent(values, key)
         del node[leaf]

@@ -1,78 +1,60 @@
 """Records from another store: what is missing here is added, and nothing that is here is ever overwritten."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from scalefree.records.archive import damaged_archives
-from scalefree.records.comparison import content, differences
+from scalefree.records.comparison import Fate, Treated, content, differences
 from scalefree.records.environment import build_of
 from scalefree.records.printable import printable
 from scalefree.records.reading import Arrays
 from scalefree.records.record import Record, RecordError
 from scalefree.records.store import ResultExists, Store
 
-# In the order in which they are told.
-Fate = Literal["added", "identical", "conflicting", "damaged", "computed elsewhere", "being trained here", "unfinished"]
-
 # What no device and no version changes: a difference here is a conflict wherever the two were computed.
 FIXED = ("config", "fingerprints", "parameters")
 
 
-@dataclass(frozen=True)
-class Merged:
-    """What became of one run of the other store, and a few words on why."""
-
-    name: str
-    fate: Fate
-    detail: str = ""
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether someone must look: the other store's record is damaged, or says what cannot be."""
-        return self.fate in ("conflicting", "damaged")
-
-
-def _compare(here: tuple[Record, Arrays, Arrays], there: tuple[Record, Arrays, Arrays]) -> Merged:
+def _compare(here: tuple[Record, Arrays, Arrays], there: tuple[Record, Arrays, Arrays]) -> Treated:
     """The verdict on two results of one run."""
     name = here[0].name
     differing = differences(content(*here), content(*there))
     if not differing:
-        return Merged(name, "identical")
+        return Treated(name, "identical")
     environments = here[0].environment, there[0].environment
     builds = differences(*map(build_of, environments))
     # Where sessions of one run had different builds, nobody can tell which steps each of them took.
     if any(environment.get("earlier_sessions") for environment in environments):
         builds.append("build in its earlier sessions")
     if not builds or any(key in FIXED for key in differing):
-        return Merged(name, "conflicting", f"another {', '.join(differing)}; the one here stays")
-    return Merged(name, "computed elsewhere", f"another {', '.join(builds)}; the one here stays")
+        return Treated(name, "conflicting", f"another {', '.join(differing)}; the one here stays")
+    return Treated(name, "computed elsewhere", f"another {', '.join(builds)}; the one here stays")
 
 
-def _merge_run(other: Store, store: Store, name: str) -> Merged:
+def _merge_run(other: Store, store: Store, name: str) -> Treated:
     try:
         there = other.whole(name)
         if there is None:
-            return Merged(name, "unfinished", "no record, or that of a failure; not copied")
+            return Treated(name, "unfinished", "no record, or that of a failure; not copied")
         here = store.whole(name)
         if here is not None:  # to compare, a store need not be writable
             return _compare(here, there)
         with store.claim(name) as mine:
             if not mine:
-                return Merged(name, "being trained here", "merge again when it is done")
+                return Treated(name, "being trained here", "merge again when it is done")
             here = store.whole(name)
             if here is None:
                 store.write(*there)
                 store.remove_leftovers(name)
-                return Merged(name, "added")
+                return Treated(name, "added")
         return _compare(here, there)
     except ResultExists:
-        return Merged(name, "being trained here", "its result has just appeared; merge again")
+        return Treated(name, "being trained here", "its result has just appeared; merge again")
     except RecordError as error:
-        return Merged(name, "damaged", str(error))
+        return Treated(name, "damaged", str(error))
 
 
-def merge(other: Store, store: Store) -> list[Merged]:
+def merge(other: Store, store: Store) -> list[Treated]:
     """Add the other store's results that this one lacks; a result takes the place of a failure.
 
     Every run is read and checked completely before anything of it is written, and written as `Store.write` does, so
@@ -84,11 +66,11 @@ def merge(other: Store, store: Store) -> list[Merged]:
     """
     if not any((other.root / folder).is_dir() for folder in ("runs", "archives")):
         raise ValueError(f"{other.root} is not a store of records: it has neither a folder runs/ nor archives/")
-    damaged = [Merged(name, "damaged", str(error)) for name, error in damaged_archives(other.archives).items()]
+    damaged = [Treated(name, "damaged", str(error)) for name, error in damaged_archives(other.archives).items()]
     return damaged + [_merge_run(other, store, name) for name in other.names()]
 
 
-def summary(merged: Sequence[Merged]) -> str:
+def summary(merged: Sequence[Treated]) -> str:
     """`3 added, 2 identical, 1 damaged`, then each run by name but the identical ones."""
     counts = {fate: sum(run.fate == fate for run in merged) for fate in get_args(Fate)}
     lines = [", ".join(f"{count} {fate}" for fate, count in counts.items() if count) or "nothing there"]

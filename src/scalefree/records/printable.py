@@ -1,19 +1,19 @@
 """Text that somebody else wrote, made fit for one line of a terminal."""
 
+from scalefree.terminal import shown
+
 # Characters of one message; longer ones lose their middle.
 LONGEST = 500
 
 
 def printable(text: str, longest: int = LONGEST) -> str:
-    """The text with control characters, terminal escapes and lone surrogates written out, on one line."""
+    """The text on one line, as a terminal shows it."""
     if len(text) > longest:
         text = f"{text[: longest // 2]}...{text[-longest // 2 :]}"
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+    return shown(text)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value that is not what it should be, as a message quotes it: short, whatever it is."""
     # The text of an enormous or deeply nested value is not made to be thrown away.
     if isinstance(value, dict | list):

@@ -21,7 +21,7 @@ from scalefree.optimizers import BY_DIRECTION, OPTIMIZERS
 from scalefree.records.checksums import document_checksum
 from scalefree.records.configuration import config_of_values
 from scalefree.records.identity import identities_of_values, run_identity, run_label, with_added_keys
-from scalefree.records.printable import printable, shown
+from scalefree.records.printable import printable, quoted
 from scalefree.records.schema import DOCUMENT, RECORD_FORMAT, Status, mapping
 
 
@@ -122,8 +122,8 @@ def _check_name(record: Record) -> RunConfig:
         found = getattr(record, key)
         if found != expected:
             raise ValueError(
-                f"it says {key} {shown(found)}, but its configuration has {expected}: it was edited, is mislabelled or "
-                "is a second record of that run"
+                f"it says {key} {quoted(found)}, but its configuration has {expected}: it was edited, is mislabelled "
+                "or is a second record of that run"
             )
     return config
 
@@ -207,7 +207,7 @@ def from_document(document: Any, where: str, remedy: str = "remove it and train 
     found = document.get("format")
     if type(found) is not int or found != RECORD_FORMAT:
         raise RecordError(
-            f"{where} has format {shown(found)}, and this version reads {RECORD_FORMAT}; use the version that wrote "
+            f"{where} has format {quoted(found)}, and this version reads {RECORD_FORMAT}; use the version that wrote "
             f"it, or {remedy}"
         )
     try:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from scalefree.config import MOST_NESTED
 from scalefree.optimizers import BY_CHANGE, BY_DIRECTION
-from scalefree.records.printable import shown
+from scalefree.records.printable import quoted
 
 RECORD_FORMAT = 1
 
@@ -29,7 +29,7 @@ Check = Callable[[str, Any], None]
 def _check(holds: Callable[[Any], bool], what: str) -> Check:
     def check(place: str, value: Any) -> None:
         if not holds(value):
-            raise ValueError(f"{place} is {shown(value)} and not {what}")
+            raise ValueError(f"{place} is {quoted(value)} and not {what}")
 
     return check
 
@@ -44,7 +44,7 @@ class Number:
     def __call__(self, place: str, value: Any) -> None:
         # Python compares whole numbers of any size; a truth value is not a number here.
         if type(value) not in (int, float) or not self.low <= value <= self.high or abs(value) == math.inf:
-            raise ValueError(f"{place} is {shown(value)} and not a finite number {self}")
+            raise ValueError(f"{place} is {quoted(value)} and not a finite number {self}")
 
     def __str__(self) -> str:
         return f"from {self.low:g} to {self.high:g}" if math.isfinite(self.high) else f"of at least {self.low:g}"
@@ -108,7 +108,7 @@ def mapping(known: Mapping[str, Check], others: Check | None = None, names: str 
 
     def check(place: str, value: Any) -> None:
         if not isinstance(value, dict):
-            raise ValueError(f"{place or 'the document'} is {shown(value)} and not a mapping")
+            raise ValueError(f"{place or 'the document'} is {quoted(value)} and not a mapping")
         for name, element in value.items():
             inner = f"{place}.{name}" if place else name
             if name in known:

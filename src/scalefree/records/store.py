@@ -78,6 +78,10 @@ class Store:
                 raise ResultExists(f"{self.place(record.name)} holds a result already; it stays")
         return directory
 
+    def checkpoint(self, name: str) -> Path:
+        """Where a run's state between two steps lies while it has no result."""
+        return self.directory(name) / "checkpoint.pt"
+
     def prepare(self, name: str) -> None:
         """Make a run's directory, in which its record will be written.
 
@@ -191,8 +195,7 @@ class Store:
         That is the checkpoint, files that were being written, and the lock. Nobody needs them any more, so this is
         for anyone to do; what cannot be removed stays, and is no failure.
         """
-        directory = self.directory(name)
-        for leftover in (directory / "checkpoint.pt", *directory.glob(".*.tmp"), self.root / "locks" / name):
+        for leftover in (self.checkpoint(name), *self.directory(name).glob(".*.tmp"), self.root / "locks" / name):
             with contextlib.suppress(OSError):
                 leftover.unlink()
 

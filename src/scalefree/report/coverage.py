@@ -8,7 +8,8 @@ from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Record, Store
 from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
-from scalefree.report.words import count, duration
+from scalefree.report.words import count
+from scalefree.terminal import duration
 
 HEADS = ("Experiment", "Runs", "Done", "Completed", "Diverged", "Partial", "Failed", "Missing", "Time left")
 
@@ -17,14 +18,14 @@ def _row(title: str, of: Coverage) -> Html:
     done = of.completed + of.diverged
     link = element("a", of.experiment, href=f"#experiment={of.experiment}")
     counts = (of.completed, of.diverged, of.partial, of.failed, of.missing)
-    left = "" if done == of.total else duration(of.seconds_left)
+    left = "unknown" if of.seconds_left is None else duration(of.seconds_left)
     bar = element("progress", value=done, max=of.total, aria_label=f"{done} of {of.total}")
     return row(
         element("td", link, element("span", title, class_="note"), class_="two-lines"),
         number_cell(str(of.total), of.total),
         element("td", bar, f" {100 * done // of.total} %", class_="done"),
         *(number_cell(str(number), number) for number in counts),
-        element("td", left, class_="number"),
+        element("td", "" if done == of.total else left, class_="number"),
     )
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from scalefree.experiments import Experiment, runs_of
+from scalefree.experiments.coverage import State, state_of
 from scalefree.records import Record, Store, scientific_config
-
-State = Literal["completed", "diverged", "partial", "failed", "missing"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,6 @@ class Run:
 
     Attributes:
         config: the scientific configuration, as plain values.
-        state: as coverage counts it: `partial` has a checkpoint and no result, `failed` neither.
         record: None where nothing was recorded.
         place: where its record lies, or would, below RESULTS.
         experiments: those of the profile that need it; none for another profile's run.
@@ -35,14 +33,6 @@ class Run:
         return bool(self.experiments) and self.record is not None and self.record.outcome.is_result
 
 
-def _state(store: Store, name: str, record: Record | None) -> State:
-    if record is not None and record.outcome.is_result:
-        return record.outcome.status
-    if (store.directory(name) / "checkpoint.pt").exists():
-        return "partial"
-    return "missing" if record is None else "failed"
-
-
 def _place(store: Store, name: str) -> str:
     """The document in a run's folder, or the archive that holds it; a browser opens both."""
     path = store.place(name)
@@ -55,7 +45,7 @@ def list_runs(experiments: Sequence[Experiment], store: Store, records: Mapping[
 
     def listed(name: str, config: Mapping[str, Any], needed_by: Sequence[str]) -> Run:
         record = by_name.get(name)
-        return Run(name, config, _state(store, name, record), record, _place(store, name), tuple(needed_by))
+        return Run(name, config, state_of(store, name, record), record, _place(store, name), tuple(needed_by))
 
     asked = runs_of(experiments)
     others = sorted(by_name.keys() - asked.keys())

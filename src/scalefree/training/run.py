@@ -121,7 +121,7 @@ def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Reco
         Reporter(name, config.training.epochs) as report,
     ):
         task = build_task(proven(config, dataset, device), dataset, device)
-        trainer = Trainer(task, run_identity(config), store.directory(name) / "checkpoint.pt", tracker, report)
+        trainer = Trainer(task, run_identity(config), store.checkpoint(name), tracker, report)
         beginning = f"goes on after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
         store.note(name, f"{beginning} on {device}")
         if trainer.steps_taken:
