@@ -40,7 +40,8 @@ def test_an_empty_store_gives_a_verdict_on_every_claim_that_the_profile_asks(pro
     assert len(of_trainings(verdicts)) >= 4
     for verdict in of_trainings(verdicts):
         assert verdict.verdict == "not judged" and verdict.where in verdict.reason
-        assert verdict.planned == (profile in ("digits", "cifar16", "rented"))
+        exploratory = verdict.question.number == "15"
+        assert verdict.planned == (profile in ("digits", "cifar16", "rented") and not exploratory)
     assert len({verdict.place for verdict in verdicts}) == len(verdicts)
     assert from_json(to_json(profile, verdicts)) == verdicts and markdown(profile, verdicts)
     assert not (tmp_path / "nothing").exists()
