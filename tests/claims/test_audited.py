@@ -1,4 +1,4 @@
-"""What was added after the first records were seen: cells at edges, the replica in AdamW's place, the weights' bound."""
+"""Cells at edges, the replica in AdamW's place, the bound of the weights: added after records were seen."""
 
 import dataclasses
 import math

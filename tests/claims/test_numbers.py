@@ -170,7 +170,9 @@ def test_numbers_of_every_claim_about_errors(profile: str, profiles: dict[str, L
         for verdict in judged(profiles[profile], unlike).values()
     }
     known = statistics(Records(list(records.values())), profile)
-    assert known.keys() == {place for place, v in verdicts.items() if v.question.number not in ("5a", "5b", "6a", "14", "15")}
+    assert known.keys() == {
+        place for place, v in verdicts.items() if v.question.number not in ("5a", "5b", "6a", "14", "15")
+    }
     decisions = set()
     for place, values in known.items():
         verdict, x = verdicts[place], np.array(list(values.values()))
