@@ -65,3 +65,14 @@ def test_without_a_decay_weights_have_no_bound(tmp_path: Path) -> None:
     loaded = load("cifar16", made_cells("cifar16", adamw=(1e-3, 0.0)), tmp_path)
     verdict = judged(loaded, lambda config: Made(30.0, largest=27), "15")["15-resnet20w8-nobn"]
     assert verdict.verdict == "not judged" and "lambda = 0" in verdict.reason
+
+
+@pytest.mark.parametrize(("error", "expected"), [(84.9, "supported"), (85.1, "not judged")])
+def test_agreement_of_runs_that_learnt_nothing_says_nothing(error: float, expected: str, cifar16: Loaded) -> None:
+    """Ten classes: guessing errs in 90 of 100. That one method learnt is enough."""
+    model = lambda config: Made(error)  # noqa: E731
+    for number in ("1", "13-2"):
+        assert judged(cifar16, model, number)[f"{number}-resnet56w8-nobn"].verdict == expected
+    assert judged(cifar16, model, "4b")["4b-resnet56w8-nobn"].verdict == "negligible"
+    verdict = judged(cifar16, lambda config: Made(95.0 if config.optimizer.name == "adamprox" else 30.0), "1")
+    assert verdict["1-resnet56w8-nobn"].verdict == "contradicted"

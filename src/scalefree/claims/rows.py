@@ -10,11 +10,13 @@ from scalefree.claims.verdict import Measured, Question, Verdict, decide, finite
 from scalefree.experiments.arms import Network
 from scalefree.experiments.evidence import Evidence, Missing, cell_owner, errors
 from scalefree.experiments.intervals import mean_interval
-from scalefree.experiments.names import cell_name, scope
+from scalefree.experiments.names import cell_name, chance_error, scope
 from scalefree.experiments.pairs import SeedValues
 
 # Standard deviation over seeds that a difference is given at the least, in points and in shares or powers of two.
 LEAST_SPREAD, LEAST_SCALAR_SPREAD = 0.1, 0.01
+# Points below the error of guessing at which something has been learnt; 359 test images move by a third of it.
+LEARNT = 5.0
 # The level of a test that stands beside an interval.
 SIGNIFICANT = 0.05
 # Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest. Those with it. Those with an
@@ -63,6 +65,17 @@ def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
     return asked[:1] if where == "first" else asked
 
 
+def _vacuous(claim: Claim, at: At) -> str:
+    """Why runs that agree say nothing, or do no harm: none of them learnt more than guessing; empty where one did."""
+    if claim.question.sense not in ("within", "below"):
+        return ""
+    for point in at.used.values():
+        guessing = chance_error(point.results[0].config.dataset)
+        if guessing is None or errors(point).mean < 100 * guessing - LEARNT:
+            return ""
+    return "not testable: no method that is compared learnt more than guessing"
+
+
 def _measured(claim: Claim, at: At) -> Measured:
     """All that is measured of a claim in one network.
 
@@ -73,7 +86,7 @@ def _measured(claim: Claim, at: At) -> Measured:
     measured = found if isinstance(found, Measured) else measured_over_seeds(claim.question, found, claim.least_spread)
     if measured.problem:
         return measured
-    if claim.objection is not None and (objection := claim.objection(at)):
+    if objection := _vacuous(claim, at) or (claim.objection(at) if claim.objection is not None else ""):
         return dataclasses.replace(measured, chance=1.0, problem=objection)
     if claim.over_methods is not None:
         chance = claim.over_methods(at)
