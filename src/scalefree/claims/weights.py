@@ -25,7 +25,7 @@ def room(method: str, at: At) -> SeedValues:
     """
     point = at.point(method)
     if point.weight_decay == 0:
-        raise Missing("not testable: lambda = 0 was chosen, and there is no bound without a decay")
+        raise Missing(f"{at.network.label}: without a decay weights have no bound, and lambda = 0 was chosen")
     bound = math.log2(point.lr / point.weight_decay)
     found = {}
     for seed, record in point.records.items():
