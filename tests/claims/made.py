@@ -29,6 +29,7 @@ class Made:
     Attributes:
         decay_spread: interquartile range of log2 effective decay.
         gradients: bins of the first and of the last gradients' median; None: no gradients were measured.
+        largest: bin of the largest weight in the last histogram; None: no weights were measured.
         bins: how many there are: 131 up to 2^100, in older records 34 up to 2^3; the last two are what is larger, and
             what is not finite.
     """
@@ -40,6 +41,7 @@ class Made:
     decay_spread: float = 2.0
     gradients: tuple[int, int] | None = (15, 15)
     bins: int = 131
+    largest: int | None = None
 
 
 Model = Callable[[RunConfig], Made | None]
@@ -89,7 +91,14 @@ class MadeStore(Store):
             row[place] += 41
             row[-1] += 60
         edges = np.arange(-27, made.bins - 30)
+        weights = {}
+        if made.largest is not None:
+            # The first histogram has larger weights, which do not count.
+            weights["parameter_counts/network"] = np.eye(34, dtype=np.int64)[[32, 5, made.largest]]
+            weights["parameter_counts/network"][2, :3] = 7
+            weights["log2_lower_edge"] = np.arange(-27, 4)
         return {
+            **weights,
             "gradient_log2_lower_edge": edges,
             "gradient_counts/network": counts,
             "step": np.array([1, 100, 1117]),

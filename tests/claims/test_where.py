@@ -15,12 +15,13 @@ ASKED = {
         "1": [20], "4a": [38], "4b": [20, 38, 80], "4c": [80], "5a": [80], "5b": [80], "6a": [20], "6b-adamw": [20],
         "6b-adaml2": [20], "6c-adamw": [20], "6c-scaled": [20], "6d": [80], "7": [80], "8": [80], "9": [80],
         "11a": [38, 80], "11b": [38, 80], "11c": [38, 80], "11d": [38, 80], "12a": [80], "12b": [80], "12c": [80],
-        "13-1": [80], "13-2": [80], "14": [80],
+        "13-1": [80], "13-2": [80], "14": [80], "15": [20, 38, 80],
     },
     "cifar16": {
         "1": [56], "4a": [56], "4b": [20, 56, 110], "4c": [110], "5a": [56, 110], "5b": [110], "6a": [56],
         "6b-adamw": [56], "6b-adaml2": [56], "7": [56], "8": [110], "9": [110], "11a": [56, 110], "11b": [56, 110],
         "11c": [56, 110], "11d": [56, 110], "12a": [56], "12c": [56], "13-2": [56], "14": [110],
+        "15": [20, 56, 110],
     },
 }  # fmt: skip
 
@@ -83,13 +84,13 @@ def test_claims_that_ask_about_a_decay_need_one(without: tuple[str, ...], tmp_pa
         if vacuous:
             assert verdict.verdict == "not judged" and verdict.measured.chance == 1
             assert verdict.effect is not None, "shown all the same"
-        elif number not in ("5b", "14"):
+        elif number not in ("5b", "14", "15"):
             assert verdict.verdict != "not judged", number
 
 
 def test_with_a_decay_everywhere_all_are_judged(digits: Loaded) -> None:
     for verdict in judged(digits, lambda config: Made(30.0 + 0.1 * (config.seed % 3))).values():
-        assert verdict.question.number == "5b" or verdict.verdict != "not judged"
+        assert verdict.question.number in ("5b", "15") or verdict.verdict != "not judged"
 
 
 def test_at_equal_decay_with_batch_norm_the_decay_is_above_0(tmp_path: Path) -> None:
@@ -114,7 +115,8 @@ def test_four_methods_are_described_and_not_judged(cifar16: Loaded) -> None:
 
 def test_planned_is_what_a_profile_with_selection_seeds_asks(profiles: dict[str, Loaded], quick: Loaded) -> None:
     for loaded in profiles.values():
-        assert all(verdict.planned for verdict in judged(loaded, alike).values())
+        for verdict in judged(loaded, alike).values():
+            assert verdict.planned == (verdict.question.number != "15"), "thought of after the records were seen"
     assert not any(verdict.planned for verdict in judged(quick, alike).values())
     assert evidence(quick, alike).selects_itself
 

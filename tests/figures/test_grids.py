@@ -17,8 +17,9 @@ from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.frozen import Cell, Frozen
 from scalefree.experiments.names import number
 from scalefree.figures import pages, styled
+from scalefree.figures.caption import beyond
 from scalefree.figures.published import is_published, mark_published_shares, published_grid
-from scalefree.figures.style import ordered
+from scalefree.figures.style import ALPHA, LAMBDA, ordered
 
 L2 = "Adam-\u2113\u2082"
 
@@ -89,7 +90,16 @@ def test_a_cell_at_the_edge_of_its_grid_is_named(full: Evidence) -> None:
     edged = dataclasses.replace(full, frozen=dataclasses.replace(full.frozen, cells=cells))
     with styled():
         figure = pages("selection", edged)["selection"]
-    assert [axes.get_title() for axes in panels(figure)].count("AdamW\nat the edge: larger lr") == 1
+        corners = pages("corners", edged)["corners"]
+    assert [axes.get_title() for axes in panels(figure)].count(f"AdamW\nat the edge: larger {ALPHA}") == 1
+    assert f"provisional: AdamW in ResNet-80 (larger {ALPHA})" in caption(corners)
+    with styled():
+        assert "provisional" not in caption(pages("corners", full)["corners"])
+
+
+def test_sides_on_which_a_grid_should_grow_are_called_as_the_axes_call_them() -> None:
+    assert beyond(("larger weight_decay", "larger lr")) == f"larger {LAMBDA} and {ALPHA}"
+    assert beyond(("larger weight_decay", "smaller lr")) == f"larger {LAMBDA}, smaller {ALPHA}"
 
 
 def test_heatmaps_have_an_overview_and_a_page_per_network(full: Evidence) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing, describe, errors
+from scalefree.experiments.frozen import Cell
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
 
@@ -15,6 +16,7 @@ class At:
     """The runs of one network, by method; remembers which cells it was asked for.
 
     Attributes:
+        chosen: the frozen cells that it took step size and decay from, by network and method.
         whole: whether every seed must be there, as for a claim; figures also show what is unfinished.
     """
 
@@ -22,6 +24,7 @@ class At:
     network: Network
     used: dict[str, Point] = field(default_factory=dict)
     whole: bool = True
+    chosen: dict[tuple[str, str], Cell] = field(default_factory=dict)
 
     def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
         """A method's runs with all their seeds; `unusual` are fields of `Arm`.
@@ -33,6 +36,8 @@ class At:
         find = self.evidence.complete if self.whole else self.evidence.point
         found = find(self.network.label, arm, cell, decay_times)
         self.used[f"{self.network.label}: {describe(arm)}"] = found
+        wanted = method if cell == "own" else cell
+        self.chosen[self.network.label, wanted] = self.evidence.frozen.cells[self.network.label][wanted]
         return found
 
     def __call__(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> SeedValues:

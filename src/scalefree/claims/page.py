@@ -15,7 +15,8 @@ over seeds, *n* of them; errors are final test errors in points (hundredths), an
 effect is *supported* when its whole 95 % interval lies on the claim's side of the threshold, *negligible* when it lies
 between minus and plus the threshold, *contradicted* when it lies beyond 0 on the other side, else *inconclusive*; an
 equivalence is supported when the 90 % interval lies within its limits. *Holm* is the claim's p after correction for all
-planned claims of this page, *signed rank* is Wilcoxon's p that there is no effect. A cell is (step size, decay)."""
+planned claims of this page, also those not judged yet; *signed rank* is Wilcoxon's p that there is no effect. A cell is
+(step size, decay). A verdict is *provisional* while a cell that it compares lies at an edge of its grid."""
 
 
 def ends(interval: Interval | None, verdict: Verdict) -> str:
@@ -56,7 +57,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
             verdict.question.number,
             verdict.question.claim,
             verdict.where or "computed",
-            f"**{verdict.verdict}**",
+            f"**{verdict.verdict}**" + ", provisional" * verdict.provisional,
             effect(verdict),
             ends(measured.interval, verdict),
             str(measured.interval.n) if measured.interval is not None else "-",
@@ -73,7 +74,8 @@ def paragraph(verdict: Verdict) -> str:
     question, measured = verdict.question, verdict.measured
     where = f" ({verdict.where})" if verdict.where else ""
     kind = "" if not verdict.where else "planned; " if verdict.planned else "exploratory; "
-    lines = [f"## {question.number}. {question.claim}{where}", "", f"**{verdict.verdict}**: {verdict.reason}.", ""]
+    decided = f"**{verdict.verdict}**" + ", provisional" * verdict.provisional
+    lines = [f"## {question.number}. {question.claim}{where}", "", f"{decided}: {verdict.reason}.", ""]
     lines.append(f"Statistic: {question.statistic}. Measured: {effect(verdict)}; supported if {criterion(verdict)}.")
     if measured.interval is not None:
         about = f"n = {measured.interval.n} {measured.interval.of}, {measured.interval.method}"

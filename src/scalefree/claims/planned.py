@@ -5,10 +5,10 @@ A row's `measure` says its statistic as arithmetic on errors by seed, `at("adaml
 claim is a new row of CLAIMS, and a line of the plan before its records are trained.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from scalefree.claims import decay_order, update_scales
+from scalefree.claims import decay_order, update_scales, weights
 from scalefree.claims.at import At
 from scalefree.claims.rows import LEAST_SCALAR_SPREAD, Claim, judge_row
 from scalefree.claims.verdict import Question, Sense, Verdict
@@ -69,6 +69,19 @@ def _undecayed(*methods: str) -> Callable[[At], str]:
 REPLICA = {"AdamW's replica minus AdamW": lambda at: at("adamw", replica=1) - at("adamw")}
 
 
+def _replaced(measure: Callable[[At], SeedValues]) -> Mapping[str, Callable[[At], SeedValues]]:
+    """The same statistic with AdamW's replica as AdamW: how far chaos in AdamW's runs alone moves it."""
+    return {"the same with AdamW's replica (exploratory)": lambda at: measure(_WithReplica(at.evidence, at.network))}
+
+
+class _WithReplica(At):
+    """AdamW is its replica."""
+
+    def __call__(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> SeedValues:
+        replica = {"replica": 1} if method == "adamw" else {}
+        return super().__call__(method, cell, decay_times, **unusual, **replica)
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         _points(
@@ -94,6 +107,7 @@ CLAIMS: tuple[Claim, ...] = (
             "test error of Adam-l2 minus AdamW's", "above", LEAST_EFFECT,
         ),
         _advantage,
+        beside=_replaced(_advantage),
     ),
     Claim(
         _points(
@@ -220,6 +234,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         _scale_free,
         where="deeper",
+        beside=_replaced(_scale_free),
     ),
     Claim(
         _points(
@@ -228,6 +243,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         _decoupled,
         where="deeper",
+        beside=_replaced(_decoupled),
     ),
     Claim(
         _points(
@@ -236,6 +252,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         _interaction,
         where="deeper",
+        beside=_replaced(_interaction),
     ),
     Claim(
         _points(
@@ -291,6 +308,20 @@ CLAIMS: tuple[Claim, ...] = (
         least_spread=LEAST_SCALAR_SPREAD,
         objection=decay_order.descriptive,
         over_methods=decay_order.chance_of_order,
+    ),
+    Claim(
+        Question(
+            "15", "bounded_weights", "AdamW's weights keep within alpha / lambda.",
+            "log2 of alpha / lambda over the upper edge of the histogram's bin that has the largest weight, at the end",
+            "powers of two", "above", 0.0,
+        ),
+        partial(weights.room, "adamw"),
+        least_spread=LEAST_SCALAR_SPREAD,
+        beside={
+            f"the same of {look(method).label}": partial(weights.room, method)
+            for method in ("adam_scaled_l2", "adam_metric_prox", "adaml2")
+        },
+        exploratory=True,
     ),
 )  # fmt: skip
 

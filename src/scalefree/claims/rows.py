@@ -8,13 +8,15 @@ from typing import Literal
 from scalefree.claims.at import At, is_asked
 from scalefree.claims.verdict import Measured, Question, Verdict, decide, finite, measured_over_seeds
 from scalefree.experiments.arms import Network
-from scalefree.experiments.evidence import Evidence, Missing, errors
+from scalefree.experiments.evidence import Evidence, Missing, cell_owner, errors
 from scalefree.experiments.intervals import mean_interval
-from scalefree.experiments.names import cell_name, scope
+from scalefree.experiments.names import cell_name, chance_error, scope
 from scalefree.experiments.pairs import SeedValues
 
 # Standard deviation over seeds that a difference is given at the least, in points and in shares or powers of two.
 LEAST_SPREAD, LEAST_SCALAR_SPREAD = 0.1, 0.01
+# Points below the error of guessing at which something has been learnt; 359 test images move by a third of it.
+LEARNT = 5.0
 # The level of a test that stands beside an interval.
 SIGNIFICANT = 0.05
 # Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest. Those with it. Those with an
@@ -33,6 +35,7 @@ class Claim:
         objection: why the profile cannot test it, though the runs are there.
         over_methods: a second p, which must be at most 0.05 as well, where what is compared are not seeds alone.
         beside: what is shown beside the statistic, where it is trained, by name.
+        exploratory: whether it was thought of after the records were seen, so that no profile plans it.
     """
 
     question: Question
@@ -43,6 +46,7 @@ class Claim:
     objection: Callable[[At], str] | None = None
     over_methods: Callable[[At], float] | None = None
     beside: Mapping[str, Callable[[At], SeedValues]] = field(default_factory=dict)
+    exploratory: bool = False
 
 
 def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
@@ -61,6 +65,17 @@ def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
     return asked[:1] if where == "first" else asked
 
 
+def _vacuous(claim: Claim, at: At) -> str:
+    """Why runs that agree say nothing, or do no harm: none of them learnt more than guessing; empty where one did."""
+    if claim.question.sense not in ("within", "below"):
+        return ""
+    for point in at.used.values():
+        guessing = chance_error(point.results[0].config.dataset)
+        if guessing is None or errors(point).mean < 100 * guessing - LEARNT:
+            return ""
+    return "not testable: no method that is compared learnt more than guessing"
+
+
 def _measured(claim: Claim, at: At) -> Measured:
     """All that is measured of a claim in one network.
 
@@ -71,7 +86,7 @@ def _measured(claim: Claim, at: At) -> Measured:
     measured = found if isinstance(found, Measured) else measured_over_seeds(claim.question, found, claim.least_spread)
     if measured.problem:
         return measured
-    if claim.objection is not None and (objection := claim.objection(at)):
+    if objection := _vacuous(claim, at) or (claim.objection(at) if claim.objection is not None else ""):
         return dataclasses.replace(measured, chance=1.0, problem=objection)
     if claim.over_methods is not None:
         chance = claim.over_methods(at)
@@ -96,7 +111,7 @@ def _beside(claim: Claim, at: At) -> list[str]:
             continue
         interval = mean_interval(list(values.values()), "seeds", claim.least_spread)
         ends = "" if interval is None else f", 95 % interval [{interval.low:+.2f}, {interval.high:+.2f}]"
-        notes.append(f"{name}: {values.mean:+.2f} points{ends}, {len(values)} seeds")
+        notes.append(f"{name}: {values.mean:+.2f} {claim.question.unit}{ends}, {len(values)} seeds")
     return notes
 
 
@@ -107,6 +122,16 @@ def _left_out(measured: Measured, at: At) -> list[str]:
     trained = set.intersection(*(set(point.records) for point in at.used.values()))
     lacking = sorted(trained - measured.values.keys())
     return [f"not measured at seed {', '.join(map(str, lacking))}"] if lacking else []
+
+
+def _at_edges(at: At) -> list[str]:
+    """A note for each compared cell at an edge of its grid: a better one may lie beyond."""
+    return [
+        f"provisional: {network}: the cell of {cell_owner(method)} lies at an edge of its grid, the neighbours beyond "
+        f"are still to be tried ({' and '.join(cell.edges)})"
+        for (network, method), cell in at.chosen.items()
+        if cell.edges
+    ]
 
 
 def _judge_at(claim: Claim, at: At) -> Verdict:
@@ -123,12 +148,13 @@ def _judge_at(claim: Claim, at: At) -> Verdict:
     return Verdict(
         question=claim.question,
         where=at.network.label,
-        planned=at.evidence.confirms,
+        planned=at.evidence.confirms and not claim.exploratory,
         verdict=decision,
         reason=reason,
         measured=measured,
-        notes=(*cells, *_beside(claim, at), *_left_out(measured, at)),
+        notes=(*cells, *_at_edges(at), *_beside(claim, at), *_left_out(measured, at)),
         scope=scope(at.evidence.profile, list(at.used.values())),
+        provisional=decision != "not judged" and any(cell.edges for cell in at.chosen.values()),
     )
 
 

@@ -74,7 +74,8 @@ class Verdict:
     Attributes:
         where: the network that it was judged in; empty for computed claims.
         planned: whether statistic and threshold were fixed before the records were trained.
-        adjusted: the claim's p value after Holm's correction over the planned claims of the profile.
+        adjusted: the claim's p value after Holm's correction over all planned claims of the profile.
+        provisional: whether a compared cell lies at an edge of its grid, so that its selection is not over.
         notes: sentences for the reader: the cells, the numbers behind the statistic, what is missing.
         scope: data set, profile, epochs, seeds.
     """
@@ -88,6 +89,7 @@ class Verdict:
     notes: tuple[str, ...]
     scope: str
     adjusted: float | None = None
+    provisional: bool = False
 
     @property
     def effect(self) -> float | None:
@@ -220,7 +222,15 @@ def computed(
 
 
 def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The same verdicts, the planned and judged ones with their p values after Holm's correction."""
-    tested = [v for v in verdicts if v.planned and v.where and v.verdict != "not judged"]
-    corrected = dict(zip(map(id, tested), holm([v.measured.chance for v in tested]), strict=True))
-    return [dataclasses.replace(v, adjusted=corrected[id(v)]) if id(v) in corrected else v for v in verdicts]
+    """The same verdicts, the planned and judged ones with their p values after Holm's correction.
+
+    It is over all planned claims of trainings: one that is not judged yet counts with p = 1, so that no claim looks
+    surer for being trained before the others.
+    """
+    planned = [v for v in verdicts if v.planned and v.where]
+    chances = [1.0 if v.verdict == "not judged" else v.measured.chance for v in planned]
+    corrected = dict(zip(map(id, planned), holm(chances), strict=True))
+    return [
+        dataclasses.replace(v, adjusted=corrected[id(v)]) if id(v) in corrected and v.verdict != "not judged" else v
+        for v in verdicts
+    ]

@@ -123,7 +123,7 @@ class Evidence:
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
-            raise Missing(f"{network}: no cell has been chosen for {_named(wanted)} yet")
+            raise Missing(f"{network}: no cell has been chosen for {cell_owner(wanted)} yet")
         point = self._points.get((network, arm, chosen.lr, chosen.decay(decay_times)))
         if point is None:
             raise Missing(f"{network}: {describe(arm)} is not trained at the cell of {wanted}", asked=False)
@@ -151,7 +151,7 @@ def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histo
         return {}
 
 
-def _named(cell: str) -> str:
+def cell_owner(cell: str) -> str:
     """`AdamW`, or `AdamW with a decay`: whose best cell it is."""
     method = cell.removesuffix(DECAYED)
     return look(method).label + (" with a decay" if method != cell else "")

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from scalefree.claims.page import effect, ends
 from scalefree.claims.verdict import Verdict
-from scalefree.experiments.arms import arm_of
+from scalefree.experiments.arms import arm_of, network_of
 from scalefree.experiments.evidence import Evidence
-from scalefree.experiments.names import scope, width_name
+from scalefree.experiments.names import network_name, scope, width_name
 from scalefree.experiments.results import Point, Status
-from scalefree.figures.style import LAMBDA, MINUS
+from scalefree.figures.style import ALPHA, LAMBDA, MINUS, look
+from scalefree.records import run_identity
 
 
 def _count(number: int, noun: str) -> str:
@@ -49,7 +50,30 @@ def nothing_chosen(evidence: Evidence) -> str:
     return "No step sizes and decays have been chosen yet"
 
 
-def chosen_how(evidence: Evidence) -> str:
+def beyond(edges: Sequence[str]) -> str:
+    """Where a grid should be extended, as the axes call it: larger lambda and alpha."""
+    symbols: dict[str, list[str]] = {}
+    for edge in edges:
+        side, _, key = edge.partition(" ")
+        symbols.setdefault(side, []).append({"weight_decay": LAMBDA, "lr": ALPHA}.get(key, key))
+    return ", ".join(f"{side} {' and '.join(of)}" for side, of in symbols.items())
+
+
+def _at_edges(evidence: Evidence, points: Sequence[Point]) -> str:
+    """Which of the cells that are shown lie at an edge of their grids; empty where none does."""
+    told = []
+    for point in points:
+        config = point.results[0].config
+        network, method = network_of(config), arm_of(config).method
+        cell = evidence.frozen.cells.get(network.label, {}).get(method)
+        if cell is not None and cell.edges and (cell.lr, cell.weight_decay) == (point.lr, point.weight_decay):
+            told.append(f"{look(method).label} in {network_name(network)} ({beyond(cell.edges)})")
+    if not told:
+        return ""
+    return f"At an edge of its grid, so that what is said of it is provisional: {', '.join(dict.fromkeys(told))}"
+
+
+def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
     """How step sizes and decays were chosen, whether that is still going on, and what that makes of the claims."""
     if not evidence.frozen.cells:
         return nothing_chosen(evidence)
@@ -58,8 +82,17 @@ def chosen_how(evidence: Evidence) -> str:
         f"were chosen by validation error on {seeds}" if evidence.frozen.records else "are the best that are published"
     )
     sentences = [f"Step sizes and decays (in parentheses) {how}"]
-    if waiting := sum(map(len, evidence.waiting.values())):
-        sentences.append(f"{_count(waiting, 'more cell')} wait for that choice")
+    if edges := _at_edges(evidence, points):
+        sentences.append(edges)
+    # Several experiments may wait for one run.
+    waiting = {
+        (run.network, run.method, run.decay_times, run_identity(run.config))
+        for runs in evidence.waiting.values()
+        for run in runs
+    }
+    if waiting:
+        wait = "waits" if len(waiting) == 1 else "wait"
+        sentences.append(f"{_count(len(waiting), 'run')} of the profile {wait} until theirs have been chosen")
     if evidence.confirms:
         sentences.append("Claims with a number were planned before these runs, all other comparisons are exploratory")
     else:

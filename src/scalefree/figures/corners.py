@@ -118,7 +118,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in known)])
     names = [network_name(network) for network in networks]
     colors = f". Grey: {names[0]}, black: {names[1]}" if len(names) == 2 else f". Network: {names[0]}" if names else ""
-    text = caption(evidence, shown, [marks, FORMULAS + colors if known else "", chosen_how(evidence)])
+    text = caption(evidence, shown, [marks, FORMULAS + colors if known else "", chosen_how(evidence, shown)])
     heights = [2.5, _ROW * len(CONTRASTS) + 0.5][: 1 + bool(known)]
     figure = new_figure(sum(heights), entry.title, text, _legend(methods), 2)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=(1, _BESIDE_RATIO))

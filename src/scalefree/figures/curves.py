@@ -34,6 +34,8 @@ AUGMENTED_LOSS = Quantity("augmented_train_loss", "training loss, augmented (nat
 PLAIN_LOSS = Quantity("train_loss", "training loss, not augmented (nats)", log=True)
 TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset=100.0)
 
+# So many evaluations, or fewer, get a marker each.
+FEW = 10
 CURVES_NOTE = (
     "Curves: means over the seeds that completed; dots at their end: each seed; a thin line that ends in a cross: a "
     "diverged run"
@@ -103,7 +105,9 @@ def draw_curves(
         epochs, curve = _evaluated(curve[completed])
         if not curve.size:
             continue
-        axes.plot(epochs, curve.mean(axis=0), color=color, linestyle=dash, label=method, gid="mean")
+        # Few evaluations are shown where they are: a line alone looks measured everywhere.
+        marker = "." if len(epochs) <= FEW else None
+        axes.plot(epochs, curve.mean(axis=0), color=color, linestyle=dash, marker=marker, label=method, gid="mean")
         end = 1.02 + 0.025 * (index + 1)
         axes.plot(
             np.full(len(curve), epochs[-1] * end), curve[:, -1], "o", color=color, markersize=2, alpha=0.55,

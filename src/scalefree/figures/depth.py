@@ -43,7 +43,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     rows = {depth: found[0] for depth, found in measured.items() if found is not None}
     growth = [verdict for verdict in verdicts if verdict.question.number == "4c"]
     marks = estimates_note([*map(accuracy_of, shown), *(row.estimate for row in rows.values())])
-    notes = [marks, "Dashed: the claim's threshold", chosen_how(evidence), *sentences(growth)]
+    notes = [marks, "Dashed: the claim's threshold", chosen_how(evidence, shown), *sentences(growth)]
     figure = new_figure(2.9, entry.title, caption(evidence, shown, notes), method_entries(METHODS))
     gaps, accuracies = figure.subplots(1, 2)
 

@@ -67,10 +67,9 @@ def _draw_spread(axes: Axes, points: Points) -> None:
         of = look(method)
         axes.plot(
             [spread[seed] for seed in seeds], [error[seed] for seed in seeds], of.marker, color=of.color,
-            markersize=3.6, alpha=0.75, markeredgewidth=0, gid="seeds", clip_on=False,
+            markersize=4, markerfacecolor="none", markeredgewidth=0.9, gid="seeds", clip_on=False,
         )  # fmt: skip
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.08)
+    axes.margins(x=0.08, y=0.08)
     axes.set_xlabel("interquartile range (powers of two)")
     axes.set_ylabel("final test error (%)")
 
@@ -123,7 +122,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         f"Drown-out share: coordinates whose {LAMBDA}|x| is above the root mean square of the loss's gradient. b: a "
         "marker per seed; c, d: means over seeds",
         f"Histograms: {measured_when([one for one in found if one is not None])}",
-        chosen_how(evidence).replace("(in parentheses)", f"({ALPHA}, {LAMBDA} in parentheses)"),
+        chosen_how(evidence, list(points.values())).replace("(in parentheses)", f"({ALPHA}, {LAMBDA} in parentheses)"),
         *sentences(judge(evidence, ("14",))),
     ]
     height = max(3.6, 0.5 * len(points) + 0.6)

@@ -191,7 +191,7 @@ def draw_threshold(axes: Axes, verdict: Verdict, bottom: float, height: float) -
 
 def _result(row: Row) -> str:
     if row.lack:
-        return row.lack
+        return typeset(row.lack)
     if row.verdict is not None:
         return told(row.verdict)
     mean = quantity(float(np.mean(list(row.estimate.values.values()))), "points", signed=True)

@@ -158,7 +158,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     # What the axis is like is said in the caption, which the page is made with.
     logarithmic = rows_axis(Figure().subplots(), every)
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in every)])
-    notes = [marks, rows_note(every, logarithmic), chosen_how(evidence), *also]
+    notes = [marks, rows_note(every, logarithmic), chosen_how(evidence, shown), *also]
     figure = new_figure(sum(heights) + 0.3, entry.title, caption(evidence, shown, notes))
     panels = figure.subplots(len(found), 2, squeeze=False, sharex="col", height_ratios=heights, width_ratios=(1, 1.25))
     rows_axis(panels[0, 1], every)

@@ -9,7 +9,7 @@ from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.frozen import Cell
 from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.results import Point
-from scalefree.figures.caption import caption
+from scalefree.figures.caption import beyond, caption
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.grids import draw_overview, network_in_lines
 from scalefree.figures.heatmap import ErrorGrid, draw_heatmap, error_grid, error_norm
@@ -48,7 +48,7 @@ def _told(points: Sequence[Point], cell: Cell | None) -> str:
     if len(points) == 1:
         return "no choice"
     if cell is not None:
-        return f"at the edge: {' and '.join(cell.edges)}" if cell.edges else ""
+        return f"at the edge: {beyond(cell.edges)}" if cell.edges else ""
     return f"{sum(point.status in ('completed', 'diverged') for point in points)} of {len(points)} cells"
 
 

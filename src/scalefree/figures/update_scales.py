@@ -38,7 +38,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         "Shares of all coordinates, mean over seeds that completed; filled: the method named above; line: AdamW. Peak: "
         "share in the four fullest bins; entropy of the bins in bits; means over seeds. Left, apart: at or below 1e-8",
         f"Histograms: {measured_when(list(histograms.values()))}",
-        chosen_how(evidence),
+        chosen_how(evidence, shown),
         *sentences(judge(evidence, CLAIMS)),
     ]
     figure = new_figure(_ROW * len(points) + 0.4, entry.title, caption(evidence, shown, notes))

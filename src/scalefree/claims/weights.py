@@ -1,0 +1,39 @@
+"""How large weights become, against the bound that decoupled decay implies.
+
+A step of AdamW is x <- (1 - lambda eta) x - eta alpha p, so where |p| is about 1 at most no weight can stay beyond
+alpha / lambda. Xie and Li (ICML 2024, "Implicit Bias of AdamW: l_inf Norm Constrained Optimization") show more: where
+AdamW converges, it does so to a KKT point of the loss under that bound on the largest weight.
+"""
+
+import math
+
+import numpy as np
+
+from scalefree.claims.at import At
+from scalefree.experiments.evidence import Missing
+from scalefree.experiments.pairs import SeedValues
+
+
+def room(method: str, at: At) -> SeedValues:
+    """By seed, log2 of alpha / lambda over the largest weight, rounded up to the end of its bin of the last histogram.
+
+    Negative where the largest weight's bin ends beyond the bound. A seed without a histogram of weights, or whose
+    largest weight is beyond all bins, has none.
+
+    Raises:
+        Missing: runs that are not there, or runs without a decay, which have no bound.
+    """
+    point = at.point(method)
+    if point.weight_decay == 0:
+        raise Missing(f"{at.network.label}: without a decay weights have no bound, and lambda = 0 was chosen")
+    bound = math.log2(point.lr / point.weight_decay)
+    found = {}
+    for seed, record in point.records.items():
+        arrays = at.evidence.arrays(record, "histograms")
+        counts = arrays.get("parameter_counts/network")
+        if counts is None or not len(counts) or counts[-1, -2:].any():
+            continue
+        # Without underflow, which ends where the first bin begins.
+        inside = np.flatnonzero(counts[-1, 1:-2])
+        found[seed] = bound - float(arrays["log2_lower_edge"][inside[-1] if len(inside) else 0] + bool(len(inside)))
+    return SeedValues(found)
