@@ -1,5 +1,5 @@
-// CUDA's runtime without a device: memory is the host's, kernels are counted and compute nothing, copies are made, and
-// a capture refuses what CUDA's refuses. What the tests ask about is in the journal, a line an event.
+// CUDA's runtime without a device: memory is the host's, kernels are counted and compute nothing, copies are made unless
+// they are captured, and a capture refuses what CUDA's refuses. What the tests ask about is in the journal, a line an event.
 //
 // Only what torch needs for training: everything else is a trap that says its name (build.py).
 #define _GNU_SOURCE
@@ -100,7 +100,7 @@ struct CUevent_st {
 };
 
 static struct CUgraph_st* under_way;  // one capture at a time is all that torch has here
-static unsigned long long captures;
+static unsigned long long captures, launches;
 static _Thread_local enum cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
 
 // The legacy stream, and the thread's own, are numbers.
@@ -138,12 +138,16 @@ static cudaError_t enqueue(cudaStream_t stream, const char* what, struct CUgraph
     return cudaSuccess;
 }
 
+// How many kernels were launched so far, those of captures included.
+unsigned long long double_launches(void) { return launches; }
+
 cudaError_t launch(const char* name, cudaStream_t stream) {
     struct CUgraph_st* capture;
     const cudaError_t error = enqueue(stream, name, &capture);
     if (error) return error;
     if (capture) capture->kernels++;
-    note(capture ? "captured %s" : "launch %s", name);
+    __atomic_fetch_add(&launches, 1, __ATOMIC_RELAXED);
+    note(capture ? "captured launch %s" : "launch %s", name);
     return cudaSuccess;
 }
 
@@ -171,7 +175,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
     if (!is_real(stream)) return failed(cudaErrorStreamCaptureUnsupported);
     if (stream->capture || under_way) return failed(cudaErrorIllegalState);
     under_way = stream->capture = calloc(1, sizeof *under_way);
-    *under_way = (struct CUgraph_st){.number = ++captures, .mode = mode, .thread = pthread_self()};
+    under_way->number = ++captures, under_way->mode = mode, under_way->thread = pthread_self();
     note("begin capture");
     return cudaSuccess;
 }
@@ -181,7 +185,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     *graph = NULL;
     if (!capture) return failed(cudaErrorIllegalState);
     stream->capture = under_way = NULL;
-    note("end capture %d kernels, %d others", capture->kernels, capture->others);
+    note("end capture");
     if (capture->broken) return failed(cudaErrorStreamCaptureInvalidated);
     *graph = capture;
     return cudaSuccess;
@@ -291,22 +295,22 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 // ---- graphs
 
-struct CUgraphExec_st {
-    int kernels, others;
-};
-
+// A graph that can be launched is the graph itself: nobody changes one.
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long flags) {
     (void)flags;
-    *made = malloc(sizeof **made);
-    **made = (struct CUgraphExec_st){graph->kernels, graph->others};
+    *made = malloc(sizeof *graph);
+    memcpy(*made, graph, sizeof *graph);
     return cudaSuccess;
 }
 
-cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t made, cudaStream_t stream) {
+    const struct CUgraph_st* graph = (const struct CUgraph_st*)made;
     struct CUgraph_st* capture;
     const cudaError_t error = enqueue(stream, "a graph", &capture);
-    if (!error) note("replay %d kernels, %d others", graph->kernels, graph->others);
-    return error;
+    if (error) return error;
+    if (capture) return refuse(capture, cudaErrorNotSupported, "a graph in a graph");
+    note("replay %d", graph->kernels);
+    return cudaSuccess;
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
@@ -400,12 +404,12 @@ static cudaError_t copy(void* to, const void* from, size_t size, cudaStream_t st
     struct CUgraph_st* capture;
     const cudaError_t error = enqueue(stream, what, &capture);
     if (error) return error;
-    if (capture && (source == pageable || target == pageable))
-        return refuse(capture, cudaErrorStreamCaptureUnsupported, what);
-    if (capture)
-        capture->others++;
-    else
+    if (!capture)
         memmove(to, from, size);
+    else if (source == pageable || target == pageable)
+        return refuse(capture, cudaErrorStreamCaptureUnsupported, what);
+    else
+        capture->others++;
     note(capture ? "captured %s" : "%s", what);
     return cudaSuccess;
 }
