@@ -5,8 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -82,17 +82,14 @@ def compiled(folder: Path) -> Path:
     return library
 
 
-def python(library: Path, cache: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """What Python prints with the double in CUDA's place; a failure is shown with all that it said."""
-    given = {
+def command(library: Path, cache: Path, *arguments: str) -> dict[str, Any]:
+    """How subprocess starts Python with the double in CUDA's place and a user's cache of its own."""
+    (cache / "scalefree").mkdir(exist_ok=True)
+    environment = {
         **os.environ,
         "LD_PRELOAD": str(library),
         "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("src", "", "tests")),
         "OMP_NUM_THREADS": "1",
         "XDG_CACHE_HOME": str(cache),
-        **(environment or {}),
     }
-    done = subprocess.run([sys.executable, *arguments], env=given, capture_output=True, text=True, timeout=600)
-    if done.returncode:
-        raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
+    return {"args": [sys.executable, *arguments], "env": environment}
