@@ -41,6 +41,17 @@ def waits_for_the_device(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
     return take_step(task, inputs, labels)
 
 
+def allocates(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """On a stream that is not capturing, for which torch's allocator has nothing left."""
+    with torch.cuda.stream(torch.cuda.Stream()):
+        torch.empty(1 << 30, dtype=torch.uint8, device=task.device)
+    return take_step(task, inputs, labels)
+
+
+def adds(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    return take_step(task, inputs, labels) + 1
+
+
 def uses_the_legacy_stream(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
     with torch.cuda.stream(torch.cuda.default_stream()):
         labels.add_(0)
@@ -69,6 +80,8 @@ PLANTED: dict[str, Step] = {
     "copies back": test_capturable.copies_back,
     "copies in": test_capturable.copies_in,
     "waits for the device": waits_for_the_device,
+    "allocates": allocates,
+    "adds": adds,
     "uses the legacy stream": uses_the_legacy_stream,
     "works beside": works_beside,
     "copies pinned memory": copies_pinned_memory,
