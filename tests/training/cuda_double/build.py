@@ -1,17 +1,13 @@
-"""Compiles the double of CUDA for the torch that is installed, and starts Python with it."""
+"""Compiles the double of CUDA for the torch that is installed."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[2]
 # Functions of NVIDIA's libraries that work without a device; all others are the double's.
 REAL = {
     "cublasLtGetVersion",
@@ -80,16 +76,3 @@ def compiled(folder: Path) -> Path:
     linked = ["-shared", f"-Wl,-soname,{library.name}", str(traps), *map(str, objects), "-o", str(library)]
     subprocess.run([*words, *linked], check=True)
     return library
-
-
-def command(library: Path, cache: Path, *arguments: str) -> dict[str, Any]:
-    """How subprocess starts Python with the double in CUDA's place and a user's cache of its own."""
-    (cache / "scalefree").mkdir(exist_ok=True)
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": str(library),
-        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("src", "", "tests")),
-        "OMP_NUM_THREADS": "1",
-        "XDG_CACHE_HOME": str(cache),
-    }
-    return {"args": [sys.executable, *arguments], "env": environment}

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from conftest import TINY
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from conftest import TINY
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.data import Dataset
@@ -151,8 +151,8 @@ def captured_steps(values: Mapping[str, Any], plant: str = "nothing") -> dict[st
         with planted(plant):
             made = CapturedSteps(task)
     except RuntimeError as error:
-        refused = [journal.seen(part).refused for part in journal.captures(journal.lines())]
-        return {"error": f"{type(error).__name__}: {error}", "refused": sum(refused, [])}
+        refused = journal.seen(journal.lines()).refused
+        return {"error": f"{type(error).__name__}: {error}", "refused": refused}
     captures = journal.captures(journal.lines())
     replays = []
     for epoch in range(2):
@@ -201,7 +201,7 @@ class _Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def training(values: Mapping[str, Any], plant: str = "nothing") -> dict[str, Any]:
+def whole_training(values: Mapping[str, Any], plant: str = "nothing") -> dict[str, Any]:
     """A training from the question whether its fast path is equal to its last epoch; nothing is remembered."""
     config = config_of(values)
     dataset = load_data(config.dataset)
@@ -231,7 +231,7 @@ def training(values: Mapping[str, Any], plant: str = "nothing") -> dict[str, Any
 ASKED: dict[str, Callable[..., dict[str, Any]]] = {
     "captured_steps": captured_steps,
     "price": price,
-    "training": training,
+    "whole_training": whole_training,
 }
 
 

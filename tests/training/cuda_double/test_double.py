@@ -1,12 +1,12 @@
-"""The double of CUDA can fail: what a captured step must not do, planted in one, is refused or told, in CUDA's words."""
+"""The double of CUDA can fail: what a captured step must not do, planted in one, is refused as by CUDA, or told."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from training.cuda_double.build import command
 from training.cuda_double.conftest import Ask
+from training.cuda_double.process import command
 
 NOT_PERMITTED = "operation not permitted when stream is capturing"
 
@@ -31,9 +31,8 @@ def test_what_waits_allocates_or_leaves_the_stream_is_refused(planted: str, refu
 @pytest.mark.parametrize("planted", ["copies back", "copies in"])
 def test_a_copy_between_host_and_device_is_refused(planted: str, ask: Ask) -> None:
     """By torch already, which asks CUDA whether it is capturing."""
-    assert "Cannot copy between CPU and CUDA tensors during CUDA graph capture" in (
-        ask("captured_steps", {}, planted)["error"]
-    )
+    found = ask("captured_steps", {}, planted)
+    assert "Cannot copy between CPU and CUDA tensors during CUDA graph capture" in found["error"]
 
 
 @pytest.mark.parametrize(
