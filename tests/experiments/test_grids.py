@@ -82,6 +82,13 @@ def test_with_bn_is_the_papers_grid() -> None:
     }
 
 
+@pytest.mark.parametrize("profile", ["paper", "h200"])
+def test_the_papers_sizes_are_computed_as_torch_does_by_default(profile: str) -> None:
+    """On GPUs that have tf32, and the authors' code asks for nothing else."""
+    runs = runs_of([load_experiment(name, profile) for name in ("without_bn", "with_bn")]).values()
+    assert runs and {config.precision for config, _ in runs} == {"tf32"}
+
+
 @pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
 def test_cells_without_decay_share_a_run_and_no_others_do(profile: str) -> None:
     for name in experiment_names():

@@ -1,0 +1,66 @@
+"""Processes that run with the double in CUDA's place."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def command(library: Path, cache: Path, *arguments: str) -> dict[str, Any]:
+    """How subprocess starts Python with the double in CUDA's place and a user's cache of its own."""
+    (cache / "scalefree").mkdir(exist_ok=True)
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(library),
+        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("src", "", "tests")),
+        "OMP_NUM_THREADS": "1",
+        "XDG_CACHE_HOME": str(cache),
+    }
+    return {"args": [sys.executable, *arguments], "env": environment}
+
+
+class Session:
+    """Answers questions, one after another, in a process of its own."""
+
+    def __init__(self, library: Path, folder: Path) -> None:
+        self.library, self.folder = library, folder
+        self.process: subprocess.Popen[str] | None = None
+
+    def __call__(self, question: str, *arguments: Any) -> Any:
+        """The answer of a function of session.py.
+
+        Raises:
+            AssertionError: it failed, or the process ended; with all that it said.
+        """
+        said = self.folder / "stderr"
+        if self.process is None:
+            with said.open("w") as stderr:
+                self.process = subprocess.Popen(
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    text=True,
+                    **command(self.library, self.folder, "-m", "training.cuda_double.session"),
+                )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps([question, arguments]) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.close()
+            raise AssertionError(f"it ended with {code}:\n{said.read_text()}")
+        answer = json.loads(line)
+        assert "raised" not in answer, answer["raised"]
+        return answer
+
+    def close(self) -> int:
+        """Wait for its end, now that nothing more is asked; the next question begins another one."""
+        if self.process is None:
+            return 0
+        self.process.communicate(timeout=60)
+        code, self.process = self.process.returncode, None
+        return code

@@ -1,0 +1,34 @@
+"""What a training step launches and moves, plain and captured: the table in docs/gpu.md.
+
+    PYTHONPATH=src:.:tests python -m training.cuda_double.table
+
+Counted by the double of CUDA, for CIFAR's images, width 16, batches of 128, AdamW, no BatchNorm. Each function of
+cuBLAS and cuDNN counts as one kernel. Bytes are those of the tensors of every operation that launches something, each
+read or written once.
+"""
+
+import tempfile
+from pathlib import Path
+
+from training.cuda_double.build import compiled
+from training.cuda_double.process import Session
+
+DEPTHS = (20, 56, 110)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ask = Session(compiled(folder), folder)
+        print("| depth | launches, plain | kernels of the graph | MB, plain | MB, graph |\n|---|---|---|---|---|")
+        for depth in DEPTHS:
+            found = ask("price", {"model.width": 16, "model.depth": depth, "training.batch_size": 128})
+            plain, fast = found["plain"], found["fast"]
+            launches = [sum(of["kernels"].values()) for of in (plain, fast)]
+            moved = [of["bytes"] / 1e6 for of in (plain, fast)]
+            print(f"| {depth} | {launches[0]:,} | {launches[1]:,} | {moved[0]:,.0f} | {moved[1]:,.0f} |", flush=True)
+        ask.close()
+
+
+if __name__ == "__main__":
+    main()

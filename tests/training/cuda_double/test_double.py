@@ -1,0 +1,61 @@
+"""The double of CUDA can fail: what a captured step must not do, planted in one, is refused as by CUDA, or told."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from training.cuda_double.conftest import Ask
+from training.cuda_double.process import command
+
+NOT_PERMITTED = "operation not permitted when stream is capturing"
+
+
+@pytest.mark.parametrize(
+    ("planted", "refused"),
+    [
+        ("reads", f"wait for a stream: {NOT_PERMITTED}"),
+        ("decides", f"wait for a stream: {NOT_PERMITTED}"),
+        ("chooses", f"wait for a stream: {NOT_PERMITTED}"),
+        ("waits for the device", f"wait for the device: {NOT_PERMITTED}"),
+        ("allocates", f"allocate: {NOT_PERMITTED}"),
+        ("uses the legacy stream", "legacy stream"),
+    ],
+)
+def test_what_waits_allocates_or_leaves_the_stream_is_refused(planted: str, refused: str, ask: Ask) -> None:
+    found = ask("captured_steps", {}, planted)
+    assert "CUDA error" in found["error"]
+    assert refused in found["refused"][0]
+
+
+@pytest.mark.parametrize("planted", ["copies back", "copies in"])
+def test_a_copy_between_host_and_device_is_refused(planted: str, ask: Ask) -> None:
+    """By torch already, which asks CUDA whether it is capturing."""
+    found = ask("captured_steps", {}, planted)
+    assert "Cannot copy between CPU and CUDA tensors during CUDA graph capture" in found["error"]
+
+
+@pytest.mark.parametrize(
+    ("planted", "kind", "told"),
+    [
+        ("works beside", "beside", "beside the capture: "),
+        ("copies pinned memory", "host_copies", "captured copy pinned host to device, 4 bytes"),
+    ],
+)
+def test_what_cuda_allows_and_a_step_must_not_do_is_told(planted: str, kind: str, told: str, ask: Ask) -> None:
+    captures = ask("captured_steps", {}, planted)["captures"]
+    assert len(captures) == 2 and all(capture[kind][0].startswith(told) for capture in captures)
+
+
+def test_an_operation_more_is_a_kernel_more(ask: Ask) -> None:
+    """Counted once in the capture, and in every replay."""
+    expected, found = (ask("captured_steps", {}, planted) for planted in ("nothing", "adds"))
+    for before, after in zip(expected["captures"], found["captures"], strict=True):
+        assert sum(after["kernels"].values()) == sum(before["kernels"].values()) + 1
+    assert sum(found["replays"]["replays"]) == sum(expected["replays"]["replays"]) + found["steps"]
+
+
+def test_a_function_that_the_double_lacks_ends_the_process_by_its_name(double: Path, tmp_path: Path) -> None:
+    code = "import torch; torch.nn.GRU(2, 2).cuda()(torch.zeros(1, 1, 2).cuda())"
+    done = subprocess.run(**command(double, tmp_path, "-c", code), capture_output=True, text=True)
+    assert done.returncode < 0 and "the double of CUDA has no cudnn" in done.stderr
