@@ -9,6 +9,7 @@ RESULTS/atlas.csv, to a page and to a figure. `make atlas` installs what that ne
 """
 
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.drawing import show
 from scalefree.figures import draw_atlas
 from scalefree.files import atomic_write
+from scalefree.records import check_results_dir
 from scalefree.streams import begin
 from scalefree.terminal import shown
 from scalefree.theory import atlas
@@ -58,6 +60,23 @@ def tell(subject: Subject) -> None:
             print(f"  {column.head:20} {shown(value):28} {meaning}" + (f" [{column.unit}]" if column.unit else ""))
 
 
+def check_page(page: str) -> None:
+    """Refuse where no page can be written, before anything is measured.
+
+    Raises:
+        ConfigError, Refused: naming what is there.
+    """
+    check_results_dir(os.path.dirname(page) or ".", "page")
+    try:
+        is_file = stat.S_ISREG(os.stat(page).st_mode)
+    except FileNotFoundError:
+        is_file = not os.path.islink(page)
+    except OSError as error:
+        raise Refused(f"page={page} cannot be: {error.strerror}") from None
+    if not is_file:  # a device would be replaced
+        raise Refused(f"page={page} is there and is not a file; name another")
+
+
 def tell_all(options: Mapping[str, str]) -> None:
     """Measure everything; write the table, the page and the figure."""
     jobs = whole_number(options, "jobs")
@@ -85,6 +104,7 @@ def main() -> int:
         elif options["arguments"]:
             raise ValueError("arguments= needs the target= whose arguments they are")
         else:
+            check_page(options["page"])
             tell_all(options)
     except ModuleNotFoundError as error:
         if error.name != COLLECTION:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from scalefree.command_line import given, parse, refused
 from scalefree.export.write import export
-from scalefree.paths import written_path
-from scalefree.records import Store
+from scalefree.records import Store, check_results_dir
 from scalefree.streams import begin
 from scalefree.terminal import shown
 
@@ -22,7 +21,9 @@ def main() -> int:
     try:
         options = parse(given(), results_dir="results", profile="", format="csv", out="")
         store = Store(options["results_dir"])
-        folder = Path(written_path("out", options["out"])) if options["out"] else store.root / "export"
+        if options["out"]:
+            check_results_dir(options["out"], "out")
+        folder = Path(options["out"]) if options["out"] else store.root / "export"
         written = export(store, folder, options["format"], options["profile"] or None)
     except ValueError as error:
         return refused(error)

@@ -17,6 +17,7 @@ from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.data import DatasetError
 from scalefree.data.cifar import read_cifar
 from scalefree.data.packed import has_packed, pack, packed_path, read_packed
+from scalefree.records import check_results_dir
 from scalefree.records.environment import manifest
 from scalefree.streams import begin
 
@@ -73,6 +74,7 @@ def main() -> int:
         options = parse(given(), dataset_root="", to=str(ROOT / ".carry"), limit="64")
         limit = whole_number(options, "limit") * MIB
         to = Path(options["to"])
+        check_results_dir(options["to"], "to")
         root = Path(options["dataset_root"])
         of_commit = manifest(ROOT)
         if of_commit is None:

@@ -141,3 +141,20 @@ def test_decay_is_lambda_eta_with_eta_in_0_to_1_or_refused(name: str, optimizer_
         factor = 1 - 0.1 * eta if optimizer_class is AdamW else 1 / (1 + 0.1 * eta)
         assert 0 <= eta <= 1 + 1e-12 and p.item() == pytest.approx(before * factor, rel=1e-12)
         scheduler.step()
+
+
+@pytest.mark.parametrize("tensor", [False, True])
+@pytest.mark.parametrize("lr", [-1e-3, float("nan"), float("inf"), 1.1e-2])
+@pytest.mark.parametrize("optimizer_class", [AdamW, AdamProx])
+def test_an_eta_outside_0_to_1_is_refused_also_as_a_tensor(
+    optimizer_class: type[AdamW | AdamProx], lr: float, tensor: bool
+) -> None:
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    optimizer = optimizer_class([p], lr=torch.tensor(1e-2) if tensor else 1e-2, weight_decay=0.1)
+    optimizer.step()
+    before = p.detach().clone()
+    optimizer.param_groups[0]["lr"] = torch.tensor(lr) if tensor else lr
+    with pytest.raises(ValueError, match=r"eta = lr/alpha in \[0, 1\], has no meaning"):
+        optimizer.step()
+    assert torch.equal(p, before)

@@ -130,7 +130,11 @@ def test_a_cell_that_moves_is_said(
 
 @pytest.mark.parametrize(
     ("argument", "named"),
-    [("profile=huge", "profile=huge is unknown; choose one of"), ("profil=digits", "unknown argument 'profil=digits'")],
+    [
+        ("profile=huge", "profile=huge is unknown; choose one of"),
+        ("profile=../profile/smoke", "profile=../profile/smoke is unknown; choose one of"),
+        ("profil=digits", "unknown argument 'profil=digits'"),
+    ],
 )
 def test_bad_arguments_are_one_line_and_nothing_written(
     argument: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

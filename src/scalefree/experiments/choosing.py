@@ -109,7 +109,8 @@ def fill_in(profile: str, records: Mapping[str, Record]) -> dict[str, dict[str, 
     Raises:
         ConfigError: an unknown profile, or a damaged file of frozen cells.
     """
-    before, chosen = read_frozen(profile), _choose_in(selection_grids(profile, records))
+    chosen = _choose_in(selection_grids(profile, records))
+    before = read_frozen(profile)
     added = {
         network: new
         for network, methods in chosen.cells.items()
@@ -132,7 +133,8 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
     Raises:
         ConfigError: an unknown profile, or a damaged file of frozen cells.
     """
-    before, asked = read_frozen(profile), selection_grids(profile, records)
+    asked = selection_grids(profile, records)
+    before = read_frozen(profile)
     chosen = _choose_in(asked)
     cells: dict[str, dict[str, Cell]] = {network: dict(methods) for network, methods in chosen.cells.items()}
     for grid in asked:

@@ -13,6 +13,11 @@ from scalefree.optim import rules
 from scalefree.optim.rules import Hyperparameters, Reading, Rule, Scalar, Tensors
 
 
+def _is_at_hand(value: Scalar) -> bool:
+    """Whether reading it waits for no device, and breaks no compiled step in two."""
+    return not isinstance(value, Tensor) or (value.device.type == "cpu" and not torch.compiler.is_compiling())
+
+
 class AdamFamily(Optimizer):
     """What the optimizers share; a subclass names its `rule` and what can be read off its buffers.
 
@@ -35,11 +40,11 @@ class AdamFamily(Optimizer):
 
     Schedulers: every torch scheduler drives `lr` as it drives torch.optim.Adam's. One that sets a first lr of its own
     (CyclicLR, or lr set by hand before the scheduler is made) sets initial_lr too, as with torch's optimizers; under
-    OneCycleLR alpha is `max_lr`. AdamW and AdamProx refuse an lr above alpha, as a decay of lambda eta then has no
-    meaning.
+    OneCycleLR alpha is `max_lr`. AdamW and AdamProx refuse an lr below 0 or above alpha, as a decay of lambda eta then
+    has no meaning; but one that is a tensor on a GPU, or in a compiled step, is not looked at.
 
     Raises:
-        ValueError: an argument outside its range; in `step`, an lr above alpha; in `load_state_dict`, another rule's
+        ValueError: an argument outside its range; in `step`, an lr outside [0, alpha]; in `load_state_dict`, another rule's
             state.
         RuntimeError: in `step`, a sparse gradient.
     """
@@ -126,13 +131,15 @@ class AdamFamily(Optimizer):
         if "max_lr" in group:  # OneCycleLR's, whose initial_lr is where its warm-up begins
             named["initial_lr"] = group["max_lr"]
         h = Hyperparameters(**named)
-        # A tensor's value is not read: that would wait for the device.
-        known = not any(isinstance(value, Tensor) for value in (h.lr, h.initial_lr, h.weight_decay))
-        if known and self.decays_by_eta and h.weight_decay > 0 and h.lr > h.initial_lr * (1 + 1e-9):
-            raise ValueError(
-                f"lr={h.lr:g} is above alpha={h.initial_lr:g}, so a decay of lambda eta, eta = lr/alpha in [0, 1], "
-                "has no meaning: set group['initial_lr'] to the largest lr of the schedule"
-            )
+        if self.decays_by_eta and all(map(_is_at_hand, (h.lr, h.initial_lr, h.weight_decay))) and h.weight_decay > 0:
+            eta = float(h.lr / h.initial_lr)
+            if not -1e-9 <= eta <= 1 + 1e-6:  # a float32 tensor's lr is rounded
+                where = "above" if eta > 1 else "not between 0 and"
+                raise ValueError(
+                    f"lr={float(h.lr):g} is {where} alpha={float(h.initial_lr):g}, so a decay of lambda eta, "
+                    "eta = lr/alpha in [0, 1], has no meaning: set group['initial_lr'] to the largest lr of the "
+                    "schedule"
+                )
         return h
 
     def _init_group(self, group: dict[str, Any] | None, *lists: Tensors) -> None:

@@ -28,6 +28,11 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 Wanted = Callable[[str, np.dtype[Any], Shape], None]
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opened without waiting: a pipe although nobody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
 @contextlib.contextmanager
 def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
     """A file of at most `largest` bytes, opened.
@@ -38,10 +43,13 @@ def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
         OSError: there is no such file, or it cannot be opened.
         ValueError: it is not a regular file, or it is too large.
     """
-    # Not blocking: a pipe is opened although nobody writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    try:
+        # An opener's descriptor is closed where it turns out to be a folder's; any other would stay open.
+        opened = open(path, "rb", opener=_at_once)
+    except IsADirectoryError:
+        raise ValueError("it is not a regular file") from None
+    with opened as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
         if status.st_size > largest:

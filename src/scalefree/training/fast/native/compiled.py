@@ -78,7 +78,7 @@ def _digest_path(path: Path) -> Path:
 
 def _own_file(path: Path) -> bytes:
     # Not through a link, and not waiting for a pipe.
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise Unsound("is not a file")
