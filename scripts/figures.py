@@ -43,7 +43,7 @@ def draw_parts(texts: list[str], results_dir: str) -> None:
     every = for_every_method(results)
     of = survey({part.text: part.of(every) for part in parts}, store, failures)
     print(short_table(of))
-    title = title_of(of) if len(parts) > 1 else f"{title_of(of)}, where {parts[0].text.strip('[]')}"
+    title = title_of(of) if len(parts) > 1 else f"{title_of(of)}: {parts[0].text.strip('[]')}"
     print("figures, each as PNG and PDF:")
     show(draw_survey(of, title, folder_of(store, stem(parts))))
 

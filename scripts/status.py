@@ -6,21 +6,23 @@ python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
 import sys
 
 from scalefree.command_line import given, parse, refused, whole_number
-from scalefree.experiments import experiment_names, load_experiment, runs_of
+from scalefree.experiments import experiment_names, load_experiment
 from scalefree.experiments.choosing import waited_for
-from scalefree.experiments.coverage import Coverage, coverage
+from scalefree.experiments.coverage import Coverage, coverage, coverage_together
 from scalefree.records import Store
 from scalefree.streams import begin
 from scalefree.terminal import duration, shown
 
 
+def time_left(of: Coverage, jobs: int) -> str:
+    """As long as `jobs` runs at a time take for what has no result; `unknown` where nothing measured says it."""
+    return "unknown" if of.seconds_left is None else duration(of.seconds_left / jobs)
+
+
 def row(of: Coverage, jobs: int) -> str:
     """One line of the table; `jobs` runs are trained at once."""
     states = (of.total, of.completed, of.diverged, of.partial, of.failed, of.missing)
-    alone = of.seconds_left
-    left = "unknown" if alone is None else duration(alone / jobs)
-    if of.completed + of.diverged == of.total:
-        left = "-"
+    left = "-" if of.completed + of.diverged == of.total else time_left(of, jobs)
     return f"{of.experiment:<18}" + "".join(f"{state:>10}" for state in states) + f"{left:>14}"
 
 
@@ -37,13 +39,19 @@ def main() -> int:
     print(f"profile {options['profile']}, {shown(store.root)}: runs, shared ones counted in each experiment")
     heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
     print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
-    for of in coverage(experiments, store, records):
+    for of in coverage([experiment for experiment in experiments if experiment.cells], store, records):
         print(row(of, jobs))
-    needed = runs_of(experiments)
-    done = {record.name for record in records.values() if record.outcome.is_result}
-    print(f"all together {len(needed)} different runs, {len(needed.keys() & done)} done")
+    together = coverage_together(experiments, store, records)
+    done = together.completed + together.diverged
+    more = "" if done == together.total else f", time left {time_left(together, jobs)}"
+    print(f"all together {together.total} different runs, {done} done{more}")
+    if left_out := [of.name for of in experiments if not of.cells and not of.waiting]:
+        print(f"the profile leaves out {', '.join(left_out)}")
     for line in waited_for(experiments, options["profile"], records):
         print(line)
+    if together.seconds_left is None:
+        print("time left: unknown until this store has a completed run, by whose pace it is reckoned")
+        return 0
     print(
         f"time left: {jobs} at a time, at the pace of this store's records; for runs unlike any of them by their FLOPs "
         "and the pace of the most similar ones; at most, as runs that are partial count as whole"

@@ -11,7 +11,7 @@ from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.experiments import load_experiment, runs_of
 from scalefree.experiments.cost import Pace, kind, load
-from scalefree.experiments.coverage import coverage
+from scalefree.experiments.coverage import coverage, coverage_together
 from scalefree.records import Outcome, Record, Store, run_name
 
 
@@ -59,3 +59,14 @@ def test_the_pace_is_that_of_the_same_images_model_and_batch_whatever_the_optimi
     pace = Pace.of_records({"first": first, "second": second})
     assert pace.seconds(load(trained)) == pace.seconds(load(run_config(SHARED))) == pytest.approx(4 * 7.5)
     assert kind(run_config({**SHARED, **change})) != kind(trained)
+
+
+def test_a_run_that_two_experiments_need_counts_once(tmp_path: Path) -> None:
+    experiment = load_experiment("corners", "smoke")
+    again = dataclasses.replace(experiment, name="again")
+    (config, _), *_ = runs_of([experiment]).values()
+    store = Store(tmp_path)
+    put(store, record(config, "completed", 10.0))
+    together = coverage_together([experiment, again], store, store.records())
+    (alone,) = coverage([experiment], store, store.records())
+    assert dataclasses.replace(together, experiment="corners") == alone and alone.seconds_left is not None

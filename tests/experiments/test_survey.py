@@ -157,6 +157,32 @@ def test_parts_side_by_side_are_compared() -> None:
     assert [row.split()[0] for row in table(found).splitlines()[1:3]] == ["[a]", "[b]"]
 
 
+def test_a_parts_only_step_size_is_not_tuned() -> None:
+    parts = {
+        f"[optimizer.lr={lr:g}]": [
+            result(0.2 + decay, optimizer__lr=lr, optimizer__weight_decay=decay) for decay in decays
+        ]
+        for lr, decays in ((1e-3, (1e-4, 1e-3)), (1e-1, (1e-4,)))
+    }
+    found = survey(parts, Store("nowhere"))
+    assert found.tuned == ("optimizer.weight_decay",) and len(found.best_cells()) == 2
+    # Nobody asked for the combinations between parts.
+    assert found.lacking() == ""
+
+
+def test_combinations_that_are_not_there_are_counted() -> None:
+    some = [
+        result(0.2, model__depth=depth, optimizer=of) for depth, of in ((8, "adamw"), (14, "adaml2"), (14, "adamw"))
+    ]
+    assert "of the 4 combinations of depth and optimizer, 3 are here" in of(some).lacking()
+
+
+def test_methods_that_are_adam_without_decay_are_said_to_be() -> None:
+    assert "at weight_decay 0 AdamW and Adam-l2 are one algorithm, Adam" in table(of(grid()))
+    decayed = [one for one in grid() if one.config.optimizer.weight_decay]
+    assert "one algorithm" not in table(of(decayed))
+
+
 def test_a_long_table_is_cut_to_the_best_and_says_so() -> None:
     found = of(result(0.2 + 1e-3 * k, optimizer__lr=1e-3 * (k + 1)) for k in range(90))
     assert len(short_table(found).splitlines()) < 8 and "table.txt" in short_table(found)

@@ -1,5 +1,7 @@
 """What a figure shows, read back from its artists."""
 
+import itertools
+
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -60,3 +62,21 @@ def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
     hidden |= {label for axes in figure.axes if not axes.axison for label in (axes.xaxis.label, axes.yaxis.label)}
     seen = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
     return [(text.get_text(), text.get_window_extent(renderer)) for text in seen if text not in hidden]
+
+
+def outside(figure: Figure, drawn: list[tuple[str, Bbox]]) -> list[str]:
+    """The texts that the page's edge cuts off."""
+    page = figure.bbox
+    return [text for text, box in drawn if box.x0 < -1 or box.y0 < -1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1]
+
+
+def covered(drawn: list[tuple[str, Bbox]]) -> list[str]:
+    """Pairs of texts that stand on each other by more than a tenth of the smaller one."""
+    found = []
+    for (first, a), (second, b) in itertools.combinations(drawn, 2):
+        width = min(a.x1, b.x1) - max(a.x0, b.x0)
+        height = min(a.y1, b.y1) - max(a.y0, b.y0)
+        least = min(a.width * a.height, b.width * b.height)
+        if width > 0 and height > 0 and width * height > 0.1 * least:
+            found.append(f"{first!r} on {second!r}")
+    return found

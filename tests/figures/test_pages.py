@@ -1,13 +1,11 @@
 """Whole pages: which there are, what their captions say, and that everything on them can be read."""
 
-import itertools
-
 import pytest
 from matplotlib.text import Text
 
 from experiments.made import Loaded
 from figures.hand_made import Made, evidence, world
-from figures.reading import boxes, caption, texts, title
+from figures.reading import boxes, caption, covered, outside, texts, title
 from scalefree.config import RunConfig
 from scalefree.experiments.evidence import Evidence
 from scalefree.figures import FIGURES, is_asked, pages, styled
@@ -18,18 +16,6 @@ from scalefree.figures.style import WIDTH
 def everything(full: Evidence, begun: Evidence, quick: Loaded, smoke: Loaded) -> dict[str, Evidence]:
     """Evidence of every kind: confirmed, in selection, two seeds, one seed."""
     return {"full": full, "begun": begun, "quick": evidence(quick, world), "smoke": evidence(smoke, world)}
-
-
-def covered(name: str, page: list[tuple[str, object]]) -> list[str]:
-    """Pairs of texts that stand on each other by more than a tenth of the smaller one."""
-    found = []
-    for (first, a), (second, b) in itertools.combinations(page, 2):
-        width = min(a.x1, b.x1) - max(a.x0, b.x0)  # type: ignore[attr-defined]
-        height = min(a.y1, b.y1) - max(a.y0, b.y0)  # type: ignore[attr-defined]
-        least = min(a.width * a.height, b.width * b.height)  # type: ignore[attr-defined]
-        if width > 0 and height > 0 and width * height > 0.1 * least:
-            found.append(f"{name}: {first!r} on {second!r}")
-    return found
 
 
 @pytest.mark.parametrize("kind", ["full", "begun", "quick", "smoke"])
@@ -44,13 +30,8 @@ def test_every_text_is_large_enough_inside_the_page_and_on_no_other(
             assert figure.get_figwidth() == WIDTH
             assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7
             drawn = boxes(figure)
-            outside = [
-                text
-                for text, box in drawn
-                if box.x0 < -1 or box.y0 < -1 or box.x1 > figure.bbox.x1 + 1 or box.y1 > figure.bbox.y1 + 1
-            ]
-            assert outside == [], stem
-            assert covered(stem, drawn) == []
+            assert outside(figure, drawn) == [], stem
+            assert covered(drawn) == [], stem
 
 
 def test_the_check_finds_what_is_covered_and_what_is_cut_off() -> None:
@@ -62,8 +43,8 @@ def test_the_check_finds_what_is_covered_and_what_is_cut_off() -> None:
         figure.text(0.52, 0.51, "another")
         figure.text(0.98, 0.2, "cut off")
         drawn = boxes(figure)
-    assert covered("page", drawn) == ["page: 'one thing' on 'another'"]
-    assert [text for text, box in drawn if box.x1 > figure.bbox.x1 + 1] == ["cut off"]
+    assert covered(drawn) == ["'one thing' on 'another'"]
+    assert outside(figure, drawn) == ["cut off"]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from figures.reading import boxes, caption, lines, texts, title
+from figures.reading import boxes, caption, covered, lines, outside, texts, title
 from report.hand_made import put
 from report.hand_made import record as hand_made
 from scalefree.compose import run_config
@@ -52,12 +52,18 @@ class Shelf:
         return survey({"": list(results)}, self.store)
 
     def pages(self, results: Iterable[Result]) -> dict[str, Figure]:
-        with styled(), warnings.catch_warnings():
-            warnings.simplefilter("error")  # also of a layout that does not fit
-            drawn = pages(self.survey(results), "A sweep")
-            for page in drawn.values():
-                assert boxes(page)
-        return drawn
+        return drawn(self.survey(results))
+
+
+def drawn(of: Survey, heading: str = "A sweep") -> dict[str, Figure]:
+    """The pages, on which every text can be read."""
+    with styled(), warnings.catch_warnings():
+        warnings.simplefilter("error")  # also of a layout that does not fit
+        found = pages(of, heading)
+        for stem, page in found.items():
+            seen = boxes(page)
+            assert seen and outside(page, seen) == [] and covered(seen) == [], stem
+    return found
 
 
 @pytest.fixture
@@ -181,3 +187,40 @@ def test_files_are_the_same_each_time_and_the_table_is_beside_them(shelf: Shelf,
     assert [path.name for path in first] == ["sweep.png", "sweep.pdf", "table.txt"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert "20.00" in first[-1].read_text()
+
+
+def test_a_long_title_is_wrapped(shelf: Shelf) -> None:
+    conditions = "dataset.name=cifar10, model.depth=56, optimizer.name=[adamw,adaml2], training.batch_size=32"
+    (page,) = drawn(shelf.survey([shelf.result(0.2)]), f"Sweep over lr and weight_decay: {conditions}").values()
+    assert len(title(page).splitlines()) == 2
+
+
+def test_update_scales_of_torch_optimizers_beside_ours_are_named(shelf: Shelf) -> None:
+    results = [shelf.result(0.2), shelf.result(0.3, optimizer="torch", optimizer__target="torch.optim.NAdam")]
+    (page,) = shelf.pages(results).values()
+    assert "grey: |change of weights," in page.axes[-1].get_xlabel()
+
+
+def test_parts_at_one_step_size_each_are_compared_side_by_side(shelf: Shelf) -> None:
+    low, high = (
+        [shelf.result(0.2, optimizer__lr=lr, optimizer=of) for of in ("adamw", "adaml2")] for lr in (1e-3, 1.0)
+    )
+    found = drawn(survey({"[optimizer.lr=1e-3]": low, "[optimizer.lr=1]": high}, shelf.store))
+    assert list(found) == ["best", "optimizer.lr=1e-3", "optimizer.lr=1"]
+
+
+def test_groups_need_not_have_the_same_step_sizes(shelf: Shelf) -> None:
+    """The first step size of all is none of the second depth's."""
+    found = shelf.pages(
+        shelf.result(0.2, model__depth=depth, optimizer__lr=lr)
+        for depth, lrs in ((8, (1e-3, 1e-2)), (14, (1e-2, 1e-1))) for lr in lrs
+    )  # fmt: skip
+    assert list(found) == ["sweep"]
+
+
+def test_methods_that_are_one_algorithm_are_said_to_be(shelf: Shelf) -> None:
+    results = [shelf.result(0.2, optimizer=of, optimizer__weight_decay=0.0) for of in ("adamw", "adaml2")]
+    (page,) = shelf.pages(results).values()
+    assert "0 AdamW and Adam-\u2113\u2082 are one algorithm, Adam" in caption(page)
+    (page,) = shelf.pages(results[:1]).values()
+    assert "one algorithm" not in caption(page)

@@ -3,6 +3,7 @@
 One experiment of the smoke profile here; .ci/run reproduces all of them.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def test_from_nothing_to_figures_and_again(
     table = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert table["with_bn"] == ["3", "3", "0", "0", "0", "0", "-"]
     assert table["corners"][:6] == ["10", "0", "0", "0", "0", "10"]
+    assert re.search(r"all together \d+ different runs, 3 done, time left \d", out) and "unknown" not in out
 
 
 @pytest.mark.parametrize("script", ["reproduce.py", "status.py"])

@@ -1,7 +1,7 @@
 """How much of a profile's grids the store holds, and how long the rest will take."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -24,7 +24,7 @@ def state_of(store: Store, name: str, record: Record | None) -> State:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Runs of one experiment by state; they sum to `total`.
+    """Runs of one experiment, or of several together, by state; they sum to `total`.
 
     Attributes:
         partial: runs with a checkpoint and no result.
@@ -46,20 +46,28 @@ def coverage(experiments: Iterable[Experiment], store: Store, records: Mapping[s
     """Count the runs that each experiment needs by what the store has of them."""
     pace = Pace.of_records(records)
     by_name = {record.name: record for record in records.values()}
-    return [_coverage(experiment, store, by_name, pace) for experiment in experiments]
+    return [_coverage(experiment.name, [experiment], store, by_name, pace) for experiment in experiments]
 
 
-def _coverage(experiment: Experiment, store: Store, by_name: Mapping[str, Record], pace: Pace) -> Coverage:
+def coverage_together(experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record]) -> Coverage:
+    """The same of all of them at once: a run that several need counts once."""
+    by_name = {record.name: record for record in records.values()}
+    return _coverage("all together", experiments, store, by_name, Pace.of_records(records))
+
+
+def _coverage(
+    title: str, experiments: Sequence[Experiment], store: Store, by_name: Mapping[str, Record], pace: Pace
+) -> Coverage:
     states: dict[str, int] = dict.fromkeys(get_args(State), 0)
     left: list[float | None] = []
-    for name, (config, _) in runs_of([experiment]).items():
+    for name, (config, _) in runs_of(experiments).items():
         state = state_of(store, name, by_name.get(name))
         states[state] += 1
         if state not in ("completed", "diverged"):
             left.append(pace.seconds(load(config)))
     known = [seconds for seconds in left if seconds is not None]
     return Coverage(
-        experiment=experiment.name,
+        experiment=title,
         total=sum(states.values()),
         seconds_left=math.fsum(known) if len(known) == len(left) else None,
         **states,

@@ -99,8 +99,8 @@ class Survey:
 
     @property
     def tuned(self) -> tuple[str, ...]:
-        """Those of step size and decay that vary."""
-        return tuple(key for key in self.axes if key in TUNED)
+        """Those of step size and decay that vary, and not only from part to part: a part with one value asks for it."""
+        return tuple(key for key in self.axes if key in TUNED and not (PART in self.axes and self._decides(PART, key)))
 
     @property
     def series(self) -> str | None:
@@ -194,8 +194,12 @@ class Survey:
             of_these = "" if not failed else ", it failed" if len(lacking) == 1 else f", {failed} of which failed"
             parts.append(f"{len(lacking)} of {len(results)} runs {'has' if len(lacking) == 1 else 'have'} no result")
             parts[-1] += of_these
-        free = [*self.across, *([self.series] if self.series else []), *self.tuned]
-        combinations = math.prod(len(self.along(key)) for key in free)
+        free = [key for key in (*self.across, *([self.series] if self.series else []), *self.tuned) if key != PART]
+        # Whoever chooses parts asks for no combination between them.
+        combinations = sum(
+            math.prod(len({cell.values.get(key) for cell in cells}) for key in free)
+            for cells in self._by_part().values()
+        )
         if combinations > len(self.cells):
             parts.append(
                 f"of the {combinations} combinations of {listed(map(short, free))}, {len(self.cells)} are here"
@@ -204,6 +208,22 @@ class Survey:
         if len(counts) > 1:
             parts.append(f"cells have {min(counts)} to {max(counts)} seeds")
         return "; ".join(parts)
+
+    def _by_part(self) -> dict[Any, list[SurveyCell]]:
+        found: dict[Any, list[SurveyCell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.values.get(PART), []).append(cell)
+        return found
+
+    def one_algorithm(self) -> list[str]:
+        """The methods that are Adam in cells without decay, where several are: what differs is their name alone."""
+        found = {
+            cell.values[OPTIMIZER]
+            for cell in self.cells
+            if not cell.point.weight_decay
+            and OPTIMIZERS[cell.point.results[0].config.optimizer.name].without_decay == ADAM
+        }
+        return sorted(found, key=place) if len(found) > 1 else []
 
     def has_curves(self, record: Record) -> bool:
         """Whether it has any epoch to show: one that diverged in its first has none."""

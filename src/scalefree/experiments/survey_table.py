@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scalefree.experiments.evidence import errors
 from scalefree.experiments.results import Point
-from scalefree.experiments.survey import PART, Survey, listed, short, written
+from scalefree.experiments.survey import OPTIMIZER, PART, Survey, listed, short, written
 from scalefree.terminal import shown
 
 # Rows that a terminal is given; of longer tables only the best cells.
@@ -54,6 +54,8 @@ def notes(survey: Survey) -> list[str]:
         said.append(f"best: {best_rule(survey)}{by}")
     elif len(survey.cells) > 1:
         said.append("best: none; there is no cell whose seeds all trained to the end")
+    if alike := survey.one_algorithm():
+        said.append(f"at weight_decay 0 {listed(written(OPTIMIZER, of) for of in alike)} are one algorithm, Adam")
     if any(record.outcome.status == "diverged" for point in survey.points for record in point.records.values()):
         said.append("diverged: training broke down; such a run counts as an error of 100 %")
     if len(survey.seeds) == 1:

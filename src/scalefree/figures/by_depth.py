@@ -102,7 +102,7 @@ def draw_side_by_side(
                 extent += estimate.extent
             else:
                 draw_missing(axes, place, looks(method))
-    dataset = next(iter(next(iter(points.values())).values())).results[0].config.dataset
+    dataset = next(point for of in points.values() for point in of.values()).results[0].config.dataset
     chance = chance_error(dataset)
     if extent:
         _limit(axes, extent, None if chance is None else abs(best - 100 * chance), best)

@@ -100,9 +100,10 @@ def draw_histogram(axes: Axes, histogram: Histogram, color: str, dash: Dash, fil
 def update_scale_label(methods: Iterable[str]) -> str:
     """What an axis has the sizes of: of a torch optimizer, whose direction is not known, the change of the weights."""
     by_change = {look(method).update == BY_CHANGE for method in methods}
-    update, change = f"{LOG2} (|update| / {ALPHA})", f"|change of weights, with decay| / {ALPHA}"
+    # A panel is narrower than the change's name.
+    update, change = f"{LOG2} (|update| / {ALPHA})", f"|change of weights,\nwith decay| / {ALPHA}"
     if by_change == {True}:
-        return f"{LOG2} ({change})".replace(" with", "\nwith")  # a panel is narrower than that
+        return f"{LOG2} ({change})"
     return f"{update}\ngrey: {change}" if True in by_change else update
 
 

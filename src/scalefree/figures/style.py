@@ -26,7 +26,7 @@ _CAPTION_LINE = 0.125
 _CAPTION_WIDTH = 0.97 * WIDTH
 _MARGIN = 0.06
 TITLE_SIZE = 10
-_TITLE_LINE, _LEGEND_LINE = 0.28, 0.19
+_TITLE_LINE, _NEXT_TITLE_LINE, _LEGEND_LINE = 0.28, 0.17, 0.19
 
 # Characters rather than formulas: one font less in every file, and no second typesetter.
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
@@ -115,23 +115,25 @@ def wrapped(text: str, inches: float, size: float = CAPTION_SIZE) -> list[str]:
 def new_figure(
     height: float, title: str, caption: str, entries: Sequence[Artist] = (), legend_columns: int = 6
 ) -> Figure:
-    """A page of the common width: title, legend, `height` inches for panels, and the wrapped caption at the bottom.
+    """A page of the common width: wrapped title, legend, `height` inches for panels, and the wrapped caption below.
 
     Panels are laid out by Matplotlib's constrained layout in the space that the rest leaves; `entries` are labelled
     artists for the legend.
     """
     lines = wrapped(typeset(caption), _CAPTION_WIDTH)
+    titles = wrapped(typeset(title), _CAPTION_WIDTH, TITLE_SIZE)
     below = len(lines) * _CAPTION_LINE + 2 * _MARGIN
-    above = _TITLE_LINE + _LEGEND_LINE * -(-len(entries) // legend_columns)
+    headed = _TITLE_LINE + (len(titles) - 1) * _NEXT_TITLE_LINE
+    above = headed + _LEGEND_LINE * -(-len(entries) // legend_columns)
     total = below + height + above
     engine = ConstrainedLayoutEngine(rect=(0, below / total, 1, height / total), w_pad=0.04, h_pad=0.04)
     figure = Figure(figsize=(WIDTH, total), layout=engine)
-    figure.text(0.5, 1 - _MARGIN / total, typeset(title), fontsize=TITLE_SIZE, ha="center", va="top")
+    figure.text(0.5, 1 - _MARGIN / total, "\n".join(titles), fontsize=TITLE_SIZE, ha="center", va="top")
     if entries:
         legend = figure.legend(
             handles=list(entries),
             loc="upper center",
-            bbox_to_anchor=(0.5, 1 - _TITLE_LINE / total),
+            bbox_to_anchor=(0.5, 1 - headed / total),
             borderaxespad=0,
             ncols=min(legend_columns, len(entries)),
         )

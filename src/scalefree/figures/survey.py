@@ -25,13 +25,14 @@ from scalefree.experiments.survey import (
     WEIGHT_DECAY,
     Survey,
     SurveyCell,
+    listed,
     short,
     written,
 )  # fmt: skip
 from scalefree.experiments.survey_table import best_rule
 from scalefree.figures.by_depth import draw_side_by_side
 from scalefree.figures.caption import coverage, one_run
-from scalefree.figures.curves import CURVES_NOTE, line_dash
+from scalefree.figures.curves import CURVES_NOTE, sharing
 from scalefree.figures.entry import Pages
 from scalefree.figures.estimates import error_of, estimates_note
 from scalefree.figures.grids import draw_overview
@@ -148,7 +149,8 @@ def _legend(survey: Survey, labels: Sequence[str], shown: Mapping[str, Point], l
         of = looks(label)
         if label in shown:
             text = f"{of.label or label}{_at(survey, shown[label])}: {_mean(shown[label]):.1f} %"
-            style = line_dash(shown, label, looks)
+            # Too short for the alternating dashes of lines that are one run: there the colours tell them apart.
+            style = looks(label).dash if len(sharing(shown, label)) == 1 else (0.0, ())
         else:
             text, style = f"{of.label or label}", "none"
         entries.append(Line2D([], [], color=of.color, linestyle=style, marker=of.marker, markersize=4, label=text))
@@ -162,11 +164,17 @@ def _caption(survey: Survey, points: Sequence[Point], notes: Sequence[str]) -> s
         coverage(points),
         f"Missing: {lacking}" if (lacking := survey.lacking()) else "",
         *notes,
-        f"At {LAMBDA} = 0 methods are one algorithm, and share one run where another's is missing"
-        if one_run(points)
-        else "",
+        _alike_note(survey, points),
     ]
     return ". ".join(filter(None, sentences)) + "."
+
+
+def _alike_note(survey: Survey, points: Sequence[Point]) -> str:
+    """That methods are one algorithm without decay: else equal results look like a mistake."""
+    if not (alike := survey.one_algorithm()):
+        return ""
+    shared = ", and share one run where another's is missing" if one_run(points) else ""
+    return f"At {LAMBDA} = 0 {listed(written(OPTIMIZER, of) for of in alike)} are one algorithm, Adam{shared}"
 
 
 def _best_note(survey: Survey) -> str:
@@ -280,7 +288,7 @@ def _panels(survey: Survey, groups: Mapping[tuple[Any, ...], Group], title: str,
         )  # fmt: skip
     rows = -(-len(groups) // 2)
     labels = list(dict.fromkeys(label for of in groups.values() for label in of))
-    text = _caption(survey, points, [estimates_note(map(error_of, points)), _best_note(survey)])
+    text = _caption(survey, points, [estimates_note(map(error_of, points))])
     figure = new_figure(1.9 * rows, title, text, _legend(survey, labels, {}, looks), 4)
     for index, (group, of) in enumerate(groups.items()):
         axes = figure.add_subplot(rows, 2, index + 1)
