@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from scalefree.claims.at import At
-from scalefree.experiments.evidence import Missing
+from scalefree.experiments.evidence import Missing, readable_arrays
 from scalefree.experiments.pairs import SeedValues
 
 
@@ -29,7 +29,7 @@ def room(method: str, at: At) -> SeedValues:
     bound = math.log2(point.lr / point.weight_decay)
     found = {}
     for seed, record in point.records.items():
-        arrays = at.evidence.arrays(record, "histograms")
+        arrays = readable_arrays(at.evidence.store, record, "histograms")
         counts = arrays.get("parameter_counts/network")
         if counts is None or not len(counts) or counts[-1, -2:].any():
             continue

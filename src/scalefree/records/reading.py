@@ -45,7 +45,7 @@ def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
     """
     try:
         # An opener's descriptor is closed where it turns out to be a folder's; any other would stay open.
-        opened = open(path, "rb", opener=_at_once)
+        opened = open(path, "rb", opener=_at_once)  # noqa: SIM115 - closed by the `with` below
     except IsADirectoryError:
         raise ValueError("it is not a regular file") from None
     with opened as file:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from training.cuda_double.build import Unavailable, compiled
-from training.cuda_double.process import Session
+from training.fast.cuda_double.build import Unavailable, compiled
+from training.fast.cuda_double.process import Session
 
 Ask = Callable[..., Any]
 

@@ -6,7 +6,7 @@ The double computes nothing, so the fast path's zeros equal the plain loop's: wh
 
 import pytest
 
-from training.cuda_double.conftest import Ask
+from training.fast.cuda_double.conftest import Ask
 
 
 @pytest.mark.parametrize("width", [4, 8])

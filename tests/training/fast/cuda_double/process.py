@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 
 
 def command(library: Path, cache: Path, *arguments: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Session:
                     stdout=subprocess.PIPE,
                     stderr=stderr,
                     text=True,
-                    **command(self.library, self.folder, "-m", "training.cuda_double.session"),
+                    **command(self.library, self.folder, "-m", "training.fast.cuda_double.session"),
                 )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps([question, arguments]) + "\n")

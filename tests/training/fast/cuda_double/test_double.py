@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.cuda_double.conftest import Ask
-from training.cuda_double.process import command
+from training.fast.cuda_double.conftest import Ask
+from training.fast.cuda_double.process import command
 
 NOT_PERMITTED = "operation not permitted when stream is capturing"
 

@@ -1,6 +1,6 @@
 """What a training step launches and moves, plain and captured: the table in docs/gpu.md.
 
-    PYTHONPATH=src:.:tests python -m training.cuda_double.table
+    PYTHONPATH=src:.:tests python -m training.fast.cuda_double.table
 
 Counted by the double of CUDA, for CIFAR's images, width 16, batches of 128, AdamW, no BatchNorm. Each function of
 cuBLAS and cuDNN counts as one kernel. Bytes are those of the tensors of every operation that launches something, each
@@ -10,8 +10,8 @@ read or written once.
 import tempfile
 from pathlib import Path
 
-from training.cuda_double.build import compiled
-from training.cuda_double.process import Session
+from training.fast.cuda_double.build import compiled
+from training.fast.cuda_double.process import Session
 
 DEPTHS = (20, 56, 110)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from training.cuda_double.conftest import Ask
-from training.test_capturable import NETWORKS
+from training.fast.cuda_double.conftest import Ask
+from training.fast.test_capturable import NETWORKS
 from training.test_runners import NETWORKS as SHAPES
 
 SCALED = {"optimizer": "adam_scaled_l2"}

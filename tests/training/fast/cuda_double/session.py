@@ -21,14 +21,14 @@ from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.data import Dataset
 from scalefree.data.dataset import Split
-from scalefree.training import captured
-from scalefree.training.captured import CapturedSteps
-from scalefree.training.proven import proven
+from scalefree.training.fast import captured
+from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.proven import proven
 from scalefree.training.step import take_step
 from scalefree.training.task import Task, build_task, load_data
 from scalefree.training.trainer import steps
-from training import test_capturable
-from training.cuda_double import journal
+from training.fast import test_capturable
+from training.fast.cuda_double import journal
 from training.reference import train
 
 CUDA = torch.device("cuda")
