@@ -162,7 +162,7 @@ def captured_steps(values: Mapping[str, Any], plant: str = "nothing") -> dict[st
             begin = next(i for i, line in enumerate(events) if line.startswith("replay")) if step == 0 else 0
             replays += events[begin:]
     return {
-        "native": task.native,
+        "native": task.fast.native,
         "captures": [_journal(part) for part in captures],
         "replays": _journal(replays),
         "steps": 2 * len(task.batches),
