@@ -67,7 +67,7 @@ def test_the_page_shows_every_verdict(digits: Loaded, quick: Loaded) -> None:
                 verdict.question.number,
                 verdict.question.claim,
                 verdict.where or "computed",
-                f"**{verdict.verdict}**",
+                f"**{verdict.verdict}**" + ", provisional" * verdict.provisional,
             ]
             assert verdict.reason in page and verdict.scope in page
             assert all(note in page for note in verdict.notes)
