@@ -18,14 +18,15 @@ from benchmarks.roofline import bytes_per_image, operations_per_image
 from scalefree.command_line import given, names, parse, refused
 from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.experiments import experiment_names, load_experiment, runs_of
+from scalefree.experiments.cost import IMAGES
+from scalefree.experiments.names import CLASSES
 from scalefree.models import densenet_bc, resnet
 from scalefree.streams import begin
 
 # By precision: operations a second (dense), and bytes of an activation.
 PEAK = {"fp32": (67e12, 4), "tf32": (495e12, 4), "bf16": (989e12, 2)}
 BANDWIDTH = 4.8e12
-TRAIN, TEST, SIDE, CHANNELS = 50_000, 10_000, 32, 3
-CLASSES = {"cifar10": 10, "cifar100": 100}
+SIDE, CHANNELS = 32, 3
 FORWARD = 0.4
 
 
@@ -50,14 +51,16 @@ def images(config: RunConfig) -> tuple[int, int]:
         ValueError: the data are not CIFAR's, so the sizes are not known here.
     """
     data, training = config.dataset, config.training
-    if data.name not in CLASSES:
+    if data.name not in ("cifar10", "cifar100"):
         raise ValueError(f"dataset={data.name}: only cifar10's and cifar100's costs are computed")
-    train = TRAIN if data.per_class is None else data.per_class * CLASSES[data.name]
+    train, test = IMAGES[data.name]
+    if data.per_class is not None:
+        train = data.per_class * CLASSES[data.name]
     held_out = round(train * data.validation_fraction)
     train -= held_out
     augments = data.crop_padding > 0 or data.horizontal_flip
     evaluations = -(-training.epochs // training.evaluate_every)
-    return train * training.epochs, evaluations * (train * (1 + augments) + held_out + TEST)
+    return train * training.epochs, evaluations * (train * (1 + augments) + held_out + test)
 
 
 def network(config: RunConfig) -> nn.Module:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.made import Loaded, load, made_cells
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
 
@@ -47,6 +48,18 @@ def tiny(tmp_path: Path) -> Make:
         return run_config(chosen)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """The profile that confirms, twenty seeds at frozen cells that are made up."""
+    return load("digits", made_cells("digits"), tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """The demonstration: two seeds, which also choose."""
+    return load("quick", None, tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture

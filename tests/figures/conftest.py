@@ -2,22 +2,10 @@
 
 import pytest
 
-from experiments.made import Loaded, load, made_cells
+from experiments.made import Loaded, load
 from figures.hand_made import evidence, world
 from scalefree.config import RunConfig
 from scalefree.experiments.evidence import Evidence
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """Twenty confirmation seeds at frozen cells."""
-    return load("digits", made_cells("digits"), tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(scope="session")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """Two seeds, which also choose."""
-    return load("quick", None, tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")

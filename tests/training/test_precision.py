@@ -51,9 +51,8 @@ def test_cuda_is_refused_where_there_is_none(tiny: Make) -> None:
 
 
 def test_tf32_is_for_convolutions_alone_as_torchs_default_is() -> None:
-    cuda = torch.device("cuda")  # only named: nothing runs on it
     for precision, expected in (("tf32", True), ("fp32", False), ("tf32", True), ("bf16", False)):
-        set_precision(precision, cuda)
+        set_precision(precision)
         assert torch.backends.cudnn.allow_tf32 is expected
         assert not torch.backends.cuda.matmul.allow_tf32
         assert torch.get_float32_matmul_precision() == "highest"

@@ -20,7 +20,7 @@ from scalefree.data import DatasetError
 from scalefree.files import atomic_write
 from scalefree.records import Record, Store, describe_outcome, run_identity, run_name, scientific_config
 from scalefree.tracking import NullTracker
-from scalefree.training import RunBusy, device, run, trainer
+from scalefree.training import RunBusy, run, trainer
 from scalefree.training.task import Task, load_data
 from training.reference import RUN_MODULE, train_by_the_book
 
@@ -101,8 +101,7 @@ def test_a_record_from_another_machine_needs_neither_its_data_nor_its_device(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny({"precision": "tf32"})
-    for module in (RUN_MODULE, device):
-        monkeypatch.setattr(module, "check_precision", lambda precision, device: None)
+    monkeypatch.setattr(RUN_MODULE, "choose_device", lambda device, precision: torch.device("cpu"))
     record = run(config).record
     monkeypatch.undo()
     monkeypatch.setattr(RUN_MODULE, "load_data", pytest.fail)

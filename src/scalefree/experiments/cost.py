@@ -12,7 +12,7 @@ from scalefree.records.configuration import config_of_values
 
 # Images of the data sets as published, in the train and in the test split. An image folder's are not known before it is
 # read; CIFAR's size stands for it, which the pace of its own first run corrects.
-_IMAGES = {"digits": (1438, 359), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
+IMAGES = {"digits": (1438, 359), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
 _USUAL_IMAGES, _USUAL_SIDE, _SIDES = (50_000, 10_000), 32, {"digits": 8}
 # A training step is one forward and two backward passes; an evaluation reads the training images plain and augmented.
 _PASSES, _READINGS = 3, 2
@@ -50,7 +50,7 @@ def _forward(config: RunConfig) -> float:
 def work(config: RunConfig) -> float:
     """Floating-point operations of a whole run, evaluations included; of an image folder a guess."""
     dataset, training = config.dataset, config.training
-    train, test = _IMAGES.get(dataset.name, _USUAL_IMAGES)
+    train, test = IMAGES.get(dataset.name, _USUAL_IMAGES)
     if dataset.per_class is not None:
         train = min(train, dataset.per_class * CLASSES.get(dataset.name, 10))
     evaluations = math.ceil(training.epochs / training.evaluate_every)

@@ -48,10 +48,10 @@ def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
     if not isinstance(settings, LocalSettings):
         return
     if asked := {(config.device, config.precision) for config in configs if _needs_cuda(config)}:
-        from scalefree.training.device import check_precision, choose_device  # torch takes seconds
+        from scalefree.training.device import choose_device  # torch takes seconds
 
         for device, precision in asked:
-            check_precision(precision, choose_device(device))
+            choose_device(device, precision)
     for root in {config.dataset.root for config in configs if config.dataset.name == "image_folder"}:
         if root is not None and not os.path.isdir(os.path.expanduser(root)):
             raise ConfigError(f"dataset.root={root} does not exist; it is to hold train/<class>/ and test/<class>/")

@@ -170,6 +170,11 @@ class AdamFamily(Optimizer):
                 collected.append(torch.view_as_real(tensor) if tensor.is_complex() else tensor)
             t.append(state["step"])
 
+    def make_state(self) -> None:
+        """Make what the first step would: zero moments of every parameter that has a gradient."""
+        for group in self.param_groups:
+            self._init_group(group, *([] for _ in ("x", "g", "t", *self.buffers)))
+
     def read(self, reading: Reading, group: dict[str, Any]) -> list[Tensor]:
         """What `direction` or `effective_decay` says of each of the group's parameters, after a step."""
         states = [self.state[param] for param in group["params"]]

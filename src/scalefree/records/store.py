@@ -174,19 +174,11 @@ class Store:
         return found
 
     def curves(self, record: Record) -> dict[str, npt.NDArray[Any]]:
-        """Arrays with one row per epoch, in the order in which they were written.
-
-        Raises:
-            RecordError: they are damaged, or not this record's.
-        """
+        """As `Place.curves`."""
         return self._places(record.name)[0].curves(record)
 
     def histograms(self, record: Record) -> dict[str, npt.NDArray[Any]]:
-        """Histograms with one row per measurement.
-
-        Raises:
-            RecordError: they are damaged, or not this record's.
-        """
+        """As `Place.histograms`."""
         return self._places(record.name)[0].histograms(record)
 
     def remove_leftovers(self, name: str) -> None:

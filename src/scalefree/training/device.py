@@ -10,39 +10,27 @@ import torch
 from scalefree.config import ConfigError
 
 
-def choose_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is one.
+def choose_device(device: str, precision: str = "fp32") -> torch.device:
+    """The device that a run asks for; `auto` is CUDA where there is one.
 
     Raises:
-        ConfigError: `cuda` without a CUDA device.
+        ConfigError: `cuda` without a CUDA device; tf32 without one, as the record would claim what was not computed.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda, but torch sees no CUDA device; use device=auto or device=cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision == "tf32" and device != "cuda":
+        raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
     return torch.device(device)
 
 
-def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device does not have; the record would claim what was not computed.
-
-    Raises:
-        ConfigError: tf32 on a device that is not CUDA.
-    """
-    if precision == "tf32" and device.type != "cuda":
-        raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
-
-
-def set_precision(precision: str, device: torch.device) -> None:
+def set_precision(precision: str) -> None:
     """fp32 means IEEE float32 everywhere, tf32 lets convolutions use it (torch's own default), bf16 is autocast.
 
     On CUDA cuDNN's kernels are those that give the same bits every time, chosen without timing them. What a process
     has before this is torch's default: tf32 convolutions, and kernels that add in any order.
-
-    Raises:
-        ConfigError: tf32 on a device that has none.
     """
-    check_precision(precision, device)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

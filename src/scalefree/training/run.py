@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from scalefree.config import RunConfig, validate
 from scalefree.data import Dataset
@@ -32,7 +33,7 @@ from scalefree.records.environment import versions
 from scalefree.tracking import start_tracker
 from scalefree.training.checkpoint import Progress
 from scalefree.training.chosen_optimizer import check_optimizers
-from scalefree.training.device import check_precision, choose_device, describe
+from scalefree.training.device import choose_device, describe
 from scalefree.training.fast.memory import keep_freed_memory
 from scalefree.training.fast.proven import proven
 from scalefree.training.progress import Reporter
@@ -113,9 +114,8 @@ def _arrays(progress: Progress) -> tuple[Arrays, Arrays]:
     return curves, histogram_arrays(progress.histogram_epochs, progress.histogram_steps, progress.counts, drown_out)
 
 
-def _train(config: RunConfig, dataset: Dataset, store: Store, name: str) -> Record:
+def _train(config: RunConfig, dataset: Dataset, device: torch.device, store: Store, name: str) -> Record:
     started = time.perf_counter()
-    device = choose_device(config.device)
     with (
         start_tracker(config, store.root, name, len(dataset.train), describe(device)) as tracker,
         Reporter(name, config.training.epochs) as report,
@@ -183,7 +183,7 @@ def run(config: RunConfig) -> Finished:
     if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:
         return found
     check_optimizers([config.optimizer])
-    check_precision(config.precision, choose_device(config.device))
+    device = choose_device(config.device, config.precision)
     keep_freed_memory()
     dataset = load_data(config.dataset)
     config = resolve(config, dataset)
@@ -199,7 +199,7 @@ def run(config: RunConfig) -> Finished:
             return found
         store.prepare(name)
         try:
-            return Finished(_train(config, dataset, store, name), trained=True)
+            return Finished(_train(config, dataset, device, store, name), trained=True)
         except ResultExists:
             # This process was suspended for so long that another took the run over, and that one has finished it.
             store.note(name, "finished by another process meanwhile; its result stays")

@@ -7,13 +7,19 @@ from scalefree.training.device import autocast
 from scalefree.training.task import Task
 
 
-def take_step(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Train on one batch; returns its loss, times the multiplier, from before the step. Reads nothing back."""
+def backward(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Leave the gradients of one batch's loss, times the multiplier, and return that. Reads nothing back."""
     config = task.config
     task.zero_grad()
     with autocast(config.precision, task.device):
         logits = task.forward(inputs)
     loss = config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
     loss.backward()  # type: ignore[no-untyped-call]
-    task.update()
     return loss.detach()
+
+
+def take_step(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Train on one batch; returns its loss, times the multiplier, from before the step."""
+    loss = backward(task, inputs, labels)
+    task.update()
+    return loss

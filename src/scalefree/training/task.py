@@ -129,12 +129,8 @@ def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:
 
 
 def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Task:
-    """All of a run's objects in their state before the first step; the process computes in its precision from here on.
-
-    Raises:
-        ConfigError: the device does not have that precision.
-    """
-    set_precision(config.precision, device)
+    """All of a run's objects, in their state before the first step; the process computes in its precision from here."""
+    set_precision(config.precision)
     dataset = dataset.to(device)
     model = build_model(config, dataset).to(device)
     fast = speed_up(model, config, dataset, device)

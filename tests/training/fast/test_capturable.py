@@ -106,7 +106,7 @@ def built(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str,
     use = speedups.use_residual_kernels
     monkeypatch.setattr(speedups, "use_residual_kernels", lambda *sizes: use(*sizes, Launches))
     monkeypatch.setattr(task, "speed_up", lambda model, config, dataset, _: speed_up(model, config, dataset, CUDA))
-    monkeypatch.setattr(task, "set_precision", lambda precision, device: None)
+    monkeypatch.setattr(task, "set_precision", lambda precision: None)
     monkeypatch.setattr(residual, "_are_neighbours", lambda weights: True)  # they have no addresses
 
     def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

@@ -81,7 +81,7 @@ class CapturedSteps:
         for group in self.task.optimizer.param_groups:
             for name in ("lr", "weight_decay"):
                 group[name] = torch.as_tensor(group[name], dtype=torch.float64, device=self.task.device)
-            self.task.optimizer._init_group(group, [], [], [], *([] for _ in self.task.optimizer.buffers))
+        self.task.optimizer.make_state()
 
     def _step(self, size: int) -> None:
         """One step on the next `size` places of the plan. No value of a tensor decides what is computed."""

@@ -21,9 +21,9 @@ from torch import Tensor
 from scalefree.config import RunConfig
 from scalefree.data import Dataset
 from scalefree.optim.adam_family import AdamFamily
-from scalefree.training.device import autocast
 from scalefree.training.fast.captured import CapturedSteps
 from scalefree.training.layers import GradientMultipliers
+from scalefree.training.step import backward
 from scalefree.training.task import Task, build_task
 
 # From the beginning of an epoch, and up to its end, where the short batch is.
@@ -131,15 +131,6 @@ def _copy(task: Task, to: Task) -> None:
         state["step"].copy_(taken)
 
 
-def _settle(task: Task) -> None:
-    """Moments that exist, and are zero."""
-    assert isinstance(task.optimizer, AdamFamily)
-    for group in task.optimizer.param_groups:
-        for p in group["params"]:
-            p.grad = torch.zeros_like(p)
-        task.optimizer._init_group(group, [], [], [], *([] for _ in task.optimizer.buffers))
-
-
 class _Exact:
     """The plain loop's network in float64."""
 
@@ -167,15 +158,11 @@ def _compare_step(
     inputs, labels = batch
     before = _joined(_weights(plain))
     truth = exact.gradient(inputs, labels)
-    plain.zero_grad()
-    with autocast(plain.config.precision, plain.device):
-        logits = plain.forward(inputs)
-    expected = plain.config.training.loss_multiplier * F.cross_entropy(logits.float(), labels)
-    expected.backward()  # type: ignore[no-untyped-call]
+    expected = backward(plain, inputs, labels)
     if plain.gradient_multipliers is not None:
         plain.gradient_multipliers()
     gradients, wanted = fast.gradients(), _joined(plain.gradients())
-    found.add("loss", _apart(loss.double(), expected.detach().double(), expected.detach().double()))
+    found.add("loss", _apart(loss.double(), expected.double(), expected.double()))
     found.add("gradient", _apart(_joined(gradients), wanted, wanted))
     found.add_rounding(_apart(_joined(gradients), truth, truth), _apart(wanted, truth, truth))
     if _buffers(plain):
@@ -199,7 +186,10 @@ def distances(config: RunConfig, dataset: Dataset, device: torch.device) -> Dist
         build_task(dataclasses.replace(config, runner=runner), dataset, device) for runner in (config.runner, "plain")
     )
     captured = CapturedSteps(fast)
-    _settle(plain)
+    for p in plain.model.parameters():
+        p.grad = torch.zeros_like(p)
+    assert isinstance(plain.optimizer, AdamFamily)
+    plain.optimizer.make_state()
     plain.model.train()
     exact = _Exact(plain)
     found = Distances()
