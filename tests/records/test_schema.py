@@ -314,5 +314,5 @@ def test_splits_and_steps_are_those_of_the_configuration(outcome: Outcome, sizes
 
     read(Outcome(outcome.status, 24), SIZES)
     read(Outcome(outcome.status, 24), {})
-    with pytest.raises(RecordError, match="split_sizes|steps|at step"):
+    with pytest.raises(RecordError, match=r"split_sizes|steps|at step"):
         read(outcome, sizes)

@@ -44,8 +44,8 @@ class AdamFamily(Optimizer):
     has no meaning; but one that is a tensor on a GPU, or in a compiled step, is not looked at.
 
     Raises:
-        ValueError: an argument outside its range; in `step`, an lr outside [0, alpha]; in `load_state_dict`, another rule's
-            state.
+        ValueError: an argument outside its range; in `step`, an lr outside [0, alpha]; in `load_state_dict`, another
+            rule's state.
         RuntimeError: in `step`, a sparse gradient.
     """
 
