@@ -167,7 +167,7 @@ def test_an_archive_that_no_session_packed_is_refused_by_name(session: ModuleTyp
     session.pack(results, out, set())
     whole = {path.name: path.read_bytes() for path in out.iterdir()}
     for name, content in whole.items():
-        (out / name).write_bytes(content[: len(content) // 2])
+        (out / name).write_bytes(content[: min(700, len(content) // 2)])  # what is behind a tar's end is filling
         with pytest.raises(ValueError, match=f"{name} cannot be unpacked"):
             session.unpack(out, other)
         (out / name).unlink()
