@@ -15,12 +15,14 @@ have an older commit than its files, and a commit made there is nobody else's. C
 import contextlib
 import importlib
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import tarfile
 import time
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -40,6 +42,9 @@ PATIENCE = 20.0
 # Runs at once that take turns, where this machine has no MPS.
 WITHOUT_MPS = 2
 KEPT = ("record.json", "curves.npz", "histograms.npz", "run.log")
+# What archives hold: relative to a store, and to the repository.
+OF_RUN = re.compile(rf"runs/[A-Za-z0-9][A-Za-z0-9_.+-]*/({'|'.join(map(re.escape, (*KEPT, 'checkpoint.pt')))})")
+CELLS = re.compile(r"configs/frozen/[A-Za-z0-9_]+\.yaml")
 PROBE = """
 import subprocess, sys
 from scalefree.launching.mps import multi_process_service
@@ -113,12 +118,28 @@ def run_until(command: Sequence[str], end: float, log: Path) -> int | None:
 
 
 def unpack(back: Path, results: Path) -> int:
-    """Bring what former calls packed into the store; the number of files."""
+    """Bring what former calls packed into the store, where a run that has a record keeps it; the number of files.
+
+    Raises:
+        ValueError: `back` is not a folder, or an archive is damaged or not one of `pack`; nothing of it is unpacked.
+    """
+    if not back.is_dir():
+        raise ValueError(f"back={back} is not a folder")
+    done = {path.parent.name for path in (results / "runs").glob("*/record.json")}
     count = 0
     for path in sorted(back.glob("*.tar*")):
-        with tarfile.open(path) as archive:
-            archive.extractall(ROOT if path.name.startswith("frozen") else results, filter="data")
-            count += len(archive.getmembers())
+        is_chosen = path.name.startswith("frozen")
+        try:
+            with tarfile.open(path) as archive:
+                members = archive.getmembers()  # to its end, so that it is whole
+                for member in members:
+                    if not member.isreg() or (CELLS if is_chosen else OF_RUN).fullmatch(member.name) is None:
+                        raise ValueError(f"it holds {member.name!r}, which no session packs")
+                new = [member for member in members if is_chosen or member.name.split("/")[1] not in done]
+                archive.extractall(ROOT if is_chosen else results, new, filter="data")
+        except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
+            raise ValueError(f"{path} cannot be unpacked ({error}); fetch it again, or remove it") from None
+        count += len(new)
     return count
 
 
@@ -207,7 +228,10 @@ def main() -> int:
     before = {path.parent for path in (results / "runs").glob("*/record.json")}
     chosen = contents(CHOSEN)
     if options["back"]:
-        say(f"{unpack(Path(options['back']), results)} files of former calls")
+        try:
+            say(f"{unpack(Path(options['back']), results)} files of former calls")
+        except ValueError as error:
+            return refused(error)
     mps = has_mps()
     if not mps:
         jobs = min(jobs, WITHOUT_MPS)

@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from records.made_up import CURVES, HISTOGRAMS, NO_HISTOGRAMS, PARAMETERS, Arrays, counts, diverged, put, record
+from records.made_up import CURVES, EPOCHS, HISTOGRAMS, NO_HISTOGRAMS, PARAMETERS, Arrays, counts, diverged, put, record
 from scalefree.compose import run_config
 from scalefree.records import Record, RecordError, Store
 from scalefree.records.arrays import check_curves, check_histograms
@@ -140,3 +141,52 @@ def test_arrays_that_were_exchanged_between_two_runs_are_refused(tmp_path: Any) 
             store.read(each.name)
         with pytest.raises(RecordError, match=f"{each.name}/histograms.npz is .*not its record's"):
             store.histograms(each)
+
+
+def distribution() -> tuple[dict[str, float], npt.NDArray[np.int64]]:
+    """Scalars and counts of one measurement, by NumPy alone."""
+    logs = np.sort(np.random.default_rng(0).normal(-6, 2, PARAMETERS))
+    q05, q25, q50, q75, q95 = np.quantile(logs, [0.05, 0.25, 0.5, 0.75, 0.95])
+    interior = np.histogram(logs, np.arange(-27, 5))[0]
+    shares = interior[interior > 0] / PARAMETERS
+    scalars = {
+        **{"share_underflow": 0.0, "share_not_finite": 0.0, "peak_share": np.sort(interior)[-4:].sum() / PARAMETERS},
+        **{"q05": q05, "q25": q25, "q50": q50, "q75": q75, "q95": q95, "iqr": q75 - q25, "std": logs.std()},
+        "entropy": -(shares * np.log2(shares)).sum(),
+    }
+    return {name: float(value) for name, value in scalars.items()}, np.array([[0, *interior, 0, 0]] * EPOCHS)
+
+
+@pytest.mark.parametrize("group", ["network", "stem"])
+def test_every_scalar_of_a_record_is_what_its_counts_say(group: str) -> None:
+    scalars, counts = distribution()
+    arrays = histograms(counts__network=counts, counts__stem=counts)
+    both = {"network": scalars, "stem": scalars}
+    check_histograms(record(update_scale=both), arrays)
+    for name, value in scalars.items():
+        wrong = {**both, group: {**scalars, name: value + 1.1}}
+        with pytest.raises(ValueError, match=rf"update_scale\.{group}\.({name}|iqr) is "):
+            check_histograms(record(update_scale=wrong), arrays)
+    for moved in (np.roll(counts, 2, axis=1), counts[:, [0, *range(31, 0, -1), 32, 33]]):
+        with pytest.raises(ValueError, match="and its counts say something else"):
+            check_histograms(record(update_scale=both), {**arrays, "counts/network": moved, "counts/stem": moved})
+    with pytest.raises(ValueError, match="and its counts say something else"):
+        check_histograms(record(update_scale=both), {**arrays, "log2_lower_edge": np.arange(-20, 11)})
+
+
+QUANTITIES = ["counts", "gradient_counts", "parameter_counts", "effective_decay_counts"]
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_layer_groups_add_up_to_the_network(quantity: str) -> None:
+    _, counts = distribution()
+    stem = counts // 3
+    parts = {"network": counts, "stem": stem, "head": counts - stem}
+    names = parts if quantity == "counts" else ["network"]
+    made = record(update_scale={name: {} for name in names})
+    sound = {**HISTOGRAMS, "counts/network": counts, **{f"{quantity}/{name}": part for name, part in parts.items()}}
+    sound["effective_decay_log2_lower_edge"] = sound["log2_lower_edge"]
+    check_histograms(made, sound)
+    for wrong in (stem + 1, np.roll(stem, 1, axis=1), np.full_like(stem, 2**62)):
+        with pytest.raises(ValueError, match=f"{quantity}/<group> do not add up to {quantity}/network"):
+            check_histograms(made, {**sound, f"{quantity}/stem": wrong})

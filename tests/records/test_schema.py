@@ -287,3 +287,32 @@ def test_every_kind_of_configuration_is_read_back() -> None:
     assert from_document(record(folder).document(), "here") == record(folder)
     with pytest.raises(RecordError, match="other images than its fingerprints"):
         from_document(record(folder, fingerprints={"train": "0" * 64, "test": "cd" * 32}).document(), "here")
+
+
+SIZES = {"train": 1438, "test": 359}  # 12 batches of 128 per epoch
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sizes"),
+    [
+        (Outcome("completed", 24), {"train": 1438}),
+        (Outcome("completed", 24), {**SIZES, "validation": 5}),
+        (Outcome("completed", 24), {"train": 1600, "test": 359}),
+        (Outcome("completed", 23), SIZES),
+        (Outcome("completed", 2**63 - 1), SIZES),
+        (Outcome("completed", 1), {}),
+        (Outcome("diverged", 25), SIZES),
+        (Outcome("diverged", 0), SIZES),
+        (Outcome("diverged", 0), {}),
+    ],
+)
+def test_splits_and_steps_are_those_of_the_configuration(outcome: Outcome, sizes: dict[str, int]) -> None:
+    def read(outcome: Outcome, sizes: dict[str, int]) -> None:
+        metrics = record(test_error=0.125 if outcome.status == "completed" else None).final_metrics
+        made = record(outcome=outcome, split_sizes=sizes, final_metrics=metrics)
+        from_document(json.loads(json.dumps(made.document())), "here")
+
+    read(Outcome(outcome.status, 24), SIZES)
+    read(Outcome(outcome.status, 24), {})
+    with pytest.raises(RecordError, match=r"split_sizes|steps|at step"):
+        read(outcome, sizes)

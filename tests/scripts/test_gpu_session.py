@@ -139,3 +139,47 @@ def test_what_a_machine_lacks_is_said_before_any_work(tmp_path: Path) -> None:
 def test_wrong_arguments_are_refused(arguments: list[str], tmp_path: Path) -> None:
     done = start(tmp_path, SCRIPT, *arguments)
     assert done.returncode == 2 and done.stderr.startswith("error: ")
+
+
+def test_what_comes_back_replaces_no_record(session: ModuleType, tmp_path: Path) -> None:
+    results, out, second = tmp_path / "results", tmp_path / "out", tmp_path / "second"
+    out.mkdir()
+    made(results, "done")
+    session.pack(results, out, set())
+    here = made(second, "done")
+    (here / "record.json").write_text("the one that was here")
+    assert session.unpack(out, second) == 0
+    assert (here / "record.json").read_text() == "the one that was here"
+
+
+def packed(path: Path, name: str, link: str = "") -> None:
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+        archive.addfile(member)
+
+
+def test_an_archive_that_no_session_packed_is_refused_by_name(session: ModuleType, tmp_path: Path) -> None:
+    results, out, other = tmp_path / "results", tmp_path / "out", tmp_path / "other"
+    out.mkdir()
+    made(results, "done")
+    made(results, "begun", checkpoint=1000)
+    session.pack(results, out, set())
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    for name, content in whole.items():
+        (out / name).write_bytes(content[: min(700, len(content) // 2)])  # what is behind a tar's end is filling
+        with pytest.raises(ValueError, match=f"{name} cannot be unpacked"):
+            session.unpack(out, other)
+        (out / name).unlink()
+    archive = out / "records-0.tar"
+    for name, link in (("../outside", ""), ("/outside", ""), ("runs/a/../../b", ""), ("runs/a/record.json", "/etc/x")):
+        packed(archive, name, link)
+        with pytest.raises(ValueError, match=r"records-0\.tar cannot be unpacked"):
+            session.unpack(out, other)
+    archive.rename(out / "frozen.tar")
+    packed(out / "frozen.tar", "scripts/train.py")
+    with pytest.raises(ValueError, match="which no session packs"):
+        session.unpack(out, other)
+    with pytest.raises(ValueError, match="is not a folder"):
+        session.unpack(tmp_path / "nowhere", other)
+    assert not other.exists()

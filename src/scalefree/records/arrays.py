@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scalefree.records.printable import printable
 from scalefree.records.reading import Arrays, Shape
@@ -16,6 +17,12 @@ OTHER_BINS = 3
 MOST_EDGES = 1000
 # Every coordinate of the network is in one bin of each of these.
 OF_ALL = ("counts/network", "gradient_counts/network", "parameter_counts/network", "effective_decay_counts/network")
+
+# As `measure.distribution` defines them, which needs torch.
+QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
+PEAK = 4
+# Of scalars that were computed from the very counts or on the same values; some in float32.
+ROUNDING = 1e-4
 
 
 def _epochs(record: Record) -> int:
@@ -121,18 +128,75 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
         raise ValueError("its edges or epochs are out of order")
     if completed and epochs[-1:].tolist() != [_epochs(record)]:
         raise ValueError("it does not end with the last epoch")
+    _check_groups(record, histograms)
     _check_last(record, histograms)
 
 
+def _check_groups(record: Record, histograms: Arrays) -> None:
+    """Every coordinate is in exactly one layer group, so that these add up to the network."""
+    for name, network in histograms.items():
+        quantity, _, group = name.partition("/")
+        if group != "network" or network.ndim != 2:
+            continue
+        parts = [array for other, array in histograms.items() if other != name and other.partition("/")[0] == quantity]
+        # No count is above all coordinates; whatever is, could add up by overflowing.
+        if any(np.any(part > record.parameters) for part in parts) or (
+            parts and not np.array_equal(np.sum(parts, axis=0), network)
+        ):
+            raise ValueError(f"{quantity}/<group> do not add up to {name}")
+
+
 def _check_last(record: Record, histograms: Arrays) -> None:
-    """The record has the outermost bins of the last update scales, by layer group, as shares."""
-    prefix = "counts/"
-    rows = {name.removeprefix(prefix): array for name, array in histograms.items() if name.startswith(prefix)}
-    measured = {group: array[-1] for group, array in rows.items() if len(array)}
-    if measured.keys() != record.update_scale.keys():
-        raise ValueError("its layer groups are not those of the record's update_scale")
-    for group, last in measured.items():
-        for scalar, place in (("share_underflow", 0), ("share_not_finite", -1)):
-            told = record.update_scale[group].get(scalar)
-            if told is not None and not math.isclose(told * last.sum(), last[place], rel_tol=1e-9, abs_tol=1e-6):
-                raise ValueError(f"update_scale.{group}.{scalar} is {told}, and its counts say something else")
+    """What the record says of the last measurement, by layer group, is what the counts say."""
+    for entry, quantity in (("update_scale", "counts"), ("effective_decay", "effective_decay_counts")):
+        scalars: dict[str, dict[str, float]] = getattr(record, entry)
+        prefix = f"{quantity}/"
+        rows = {name.removeprefix(prefix): array for name, array in histograms.items() if name.startswith(prefix)}
+        measured = {group: array[-1] for group, array in rows.items() if len(array)}
+        if measured.keys() != scalars.keys() and (entry == "update_scale" or (measured and scalars)):
+            raise ValueError(f"its layer groups are not those of the record's {entry}")
+        edges = histograms.get(f"{quantity.removesuffix('counts')}log2_lower_edge", np.array([]))
+        for group, last in measured.items() if scalars else ():
+            for scalar, bounds in _bounds(last, edges).items():
+                value = scalars[group].get(scalar)
+                if value is not None and not bounds[0] <= value <= bounds[1]:
+                    raise ValueError(f"{entry}.{group}.{scalar} is {value}, and its counts say something else")
+            of_group = scalars[group]
+            if {"q25", "q75", "iqr"} <= of_group.keys():
+                between = of_group["q75"] - of_group["q25"]
+                if abs(between - of_group["iqr"]) > ROUNDING:
+                    raise ValueError(f"{entry}.{group}.iqr is {of_group['iqr']}, and its quartiles say {between}")
+            if "drown_out_share" in of_group:
+                shares = histograms.get(f"drown_out_share/{group}", np.array([math.nan]))
+                if of_group["drown_out_share"] != shares[-1]:
+                    raise ValueError(f"{entry}.{group}.drown_out_share is not that of its histograms")
+
+
+def _bounds(counts: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]) -> dict[str, tuple[float, float]]:
+    """Between what the scalars of a distribution lie, given its counts (bins,); see `measure.distribution`."""
+    interior, moving = counts[1:-2], counts[1:-1]
+    total, coordinates = int(moving.sum()), max(int(counts.sum()), 1)
+    exact = {
+        "share_underflow": counts[0] / coordinates,
+        "share_not_finite": counts[-1] / coordinates,
+        "peak_share": np.sort(interior)[-PEAK:].sum() / coordinates,
+    }
+    if interior.any():
+        shares = interior[interior > 0] / interior.sum()
+        exact["entropy"] = -(shares * np.log2(shares)).sum()
+    bounds = {scalar: (float(value) - ROUNDING, float(value) + ROUNDING) for scalar, value in exact.items()}
+    # What is above the last edge may be of any size.
+    ends = [*edges.tolist(), int(edges[-1]) + 1, math.inf]
+    place = np.cumsum(moving)
+    for scalar, q in QUANTILES.items() if total else ():
+        position = q * (total - 1)
+        below, above = (int(np.searchsorted(place, math.floor(position) + next, side="right")) for next in (0, 1))
+        above = min(above, int(np.flatnonzero(moving)[-1]))
+        bounds[scalar] = ends[below] - ROUNDING, ends[above + 1] + ROUNDING
+    if total and not moving[-1]:
+        # A value and the middle of its bin are half a bin apart at most, and so are the deviations.
+        middles = edges + 0.5
+        mean = np.average(middles, weights=interior)
+        spread = math.sqrt(np.average((middles - mean) ** 2, weights=interior))
+        bounds["std"] = spread - 0.5 - ROUNDING, spread + 0.5 + ROUNDING
+    return bounds

@@ -43,12 +43,12 @@ def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
         OSError: there is no such file, or it cannot be opened.
         ValueError: it is not a regular file, or it is too large.
     """
-    try:
-        # An opener's descriptor is closed where it turns out to be a folder's; any other would stay open.
-        opened = open(path, "rb", opener=_at_once)  # noqa: SIM115 - closed by the `with` below
-    except IsADirectoryError:
-        raise ValueError("it is not a regular file") from None
-    with opened as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            # An opener's descriptor is closed where it turns out to be a folder's; any other would stay open.
+            file = stack.enter_context(open(path, "rb", opener=_at_once))
+        except IsADirectoryError:
+            raise ValueError("it is not a regular file") from None
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")

@@ -13,6 +13,7 @@ Arrays that hold wall-clock time have `seconds` in their names and are the only 
 trainings of one run on the same device and build.
 """
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -139,6 +140,22 @@ def _check_fingerprints(record: Record, config: RunConfig) -> None:
         raise ValueError(f"its configuration has other images than its fingerprints, {of_images}")
 
 
+def _check_steps(record: Record, config: RunConfig) -> None:
+    """As many as there are batches; where the images were not counted, at least one per epoch."""
+    sizes, training = record.split_sizes, config.training
+    if sizes and sizes.keys() != record.fingerprints.keys():
+        raise ValueError(f"it has split_sizes of {', '.join(sizes)} and not of {', '.join(record.fingerprints)}")
+    per_epoch = math.ceil(sizes["train"] / training.batch_size) if sizes else None
+    step, epochs = record.outcome.step, training.epochs
+    if record.outcome.status == "completed":
+        if step < epochs or (per_epoch and step != per_epoch * epochs):
+            raise ValueError(
+                f"it completed {epochs} epochs{f' of {per_epoch} steps' * bool(per_epoch)} in {step} steps"
+            )
+    elif step < 1 or (per_epoch and step > per_epoch * epochs):
+        raise ValueError(f"it diverged at step {step}, which it does not have")
+
+
 def _check_metrics(record: Record, config: RunConfig) -> None:
     """A completed run has its errors, and no other run has any."""
     completed = record.outcome.status == "completed"
@@ -158,11 +175,9 @@ def _check_result(record: Record, config: RunConfig) -> None:
         raise ValueError(f"its update is {record.update}, and its optimizer's {expected}")
     if record.parameters < 1:
         raise ValueError("parameters is 0")
-    if record.outcome.status == "completed":
-        if record.outcome.step < config.training.epochs:
-            raise ValueError(f"it completed {config.training.epochs} epochs in {record.outcome.step} steps")
-        if "network" not in record.update_scale:
-            raise ValueError("update_scale has no network")
+    _check_steps(record, config)
+    if record.outcome.status == "completed" and "network" not in record.update_scale:
+        raise ValueError("update_scale has no network")
 
 
 def _check_checksums(document: dict[str, Any]) -> None:
