@@ -60,7 +60,7 @@ KINDS = {
     "decoupled, lambda": "x is multiplied by 1 - lambda, whatever the step size",
     "decoupled, lambda lr_t/lr_0": "x is multiplied by 1 - lambda lr_t/lr_0: the paper's AdamW",
     "decoupled, lambda lr_t": "x is multiplied by 1 - lambda lr_t: torch's AdamW",
-    "decoupled, lambda lr_t^2/lr_0": "x is multiplied by 1 - lambda lr_t^2/lr_0: AdamC's, in groups with `normalized=True`",
+    "decoupled, lambda lr_t^2/lr_0": "x is multiplied by 1 - lambda lr_t^2/lr_0: AdamC in groups with `normalized`",
     "proximal, lambda": "x is divided by 1 + lambda",
     "proximal, lambda lr_t/lr_0": "x is divided by 1 + lambda lr_t/lr_0: the paper's AdamProx",
     "proximal, lambda lr_t": "x is divided by 1 + lambda lr_t",
