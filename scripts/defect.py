@@ -26,7 +26,7 @@ from scalefree.streams import begin
 from scalefree.terminal import shown
 from scalefree.theory import atlas
 from scalefree.theory.atlas_decay import KINDS
-from scalefree.theory.atlas_page import MEANINGS, page
+from scalefree.theory.atlas_page import MEANINGS, in_words, page
 from scalefree.theory.atlas_subjects import COLLECTION, PACKAGES, Refused, Subject, named, subjects
 
 # Columns whose values have a meaning each.
@@ -50,9 +50,9 @@ def constructor_arguments(text: str) -> dict[str, Any]:
 
 
 def tell(subject: Subject) -> None:
-    """A line a column, with its unit."""
+    """What it says together, then a line per column, with its unit."""
     row = atlas.measure_or_refuse(subject)
-    print(f"{row.name} {row.version}".strip())
+    print(f"{row.name} {row.version}".strip() + f": {in_words(row)}")
     for key, column in MEANINGS.items():
         value = atlas.written(key, getattr(row, key))
         if value and key not in ("package", "optimizer"):

@@ -18,13 +18,15 @@ from scalefree.drawing import draw_everything, show
 from scalefree.experiments.evidence import gather
 from scalefree.experiments.survey import for_every_method, results_of, survey
 from scalefree.experiments.survey_table import short_table
-from scalefree.experiments.where import read_where, stem
+from scalefree.experiments.where import labels, read_where, stem
 from scalefree.figures import check_figure, draw, draw_survey
 from scalefree.launching.ending import folder_of, title_of
 from scalefree.records import Store
 from scalefree.streams import begin
 
 WHERE = "where="
+# Parts that a title names.
+MOST_NAMED = 3
 
 
 def draw_parts(texts: list[str], results_dir: str) -> None:
@@ -41,9 +43,12 @@ def draw_parts(texts: list[str], results_dir: str) -> None:
     if not results:
         raise ConfigError(f"results_dir={results_dir} holds no records; train some, or name another")
     every = for_every_method(results)
-    of = survey({part.text: part.of(every) for part in parts}, store, failures)
+    called = labels(parts)
+    of = survey({label: part.of(every) for label, part in zip(called, parts, strict=True)}, store, failures)
     print(short_table(of))
-    title = title_of(of) if len(parts) > 1 else f"{title_of(of)}: {parts[0].text.strip('[]')}"
+    title = f"{title_of(of)} ({parts[0].text.strip('[]')})"
+    if len(parts) > 1:
+        title = " against ".join(called) if len(parts) <= MOST_NAMED else f"{len(parts)} parts side by side"
     print("figures, each as PNG and PDF:")
     show(draw_survey(of, title, folder_of(store, stem(parts))))
 

@@ -81,6 +81,8 @@ def test_a_cell_with_a_divergence_is_never_the_best_and_counts_as_wholly_wrong()
 def test_a_lucky_single_seed_is_not_the_best() -> None:
     results = [result(0.1, optimizer__lr=1e-2)] + [result(0.3, optimizer__lr=1e-3, seed=seed) for seed in (0, 1)]
     assert [cell.point.lr for cell in of(results).best_cells()] == [1e-3]
+    assert "best: lowest mean test error over lr, among the cells with most seeds" in table(of(results))
+    assert "most seeds" not in table(of(grid()))
 
 
 def test_where_everything_diverged_there_is_no_best_and_the_table_says_so() -> None:

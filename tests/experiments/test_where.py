@@ -8,7 +8,7 @@ from scalefree.compose import run_config
 from scalefree.config import ConfigError
 from scalefree.experiments.grid import Cell
 from scalefree.experiments.results import Result
-from scalefree.experiments.where import read_where, stem
+from scalefree.experiments.where import labels, read_where, stem
 from scalefree.records import run_identity
 
 
@@ -69,3 +69,16 @@ def test_a_condition_that_no_run_fulfils_is_refused_with_what_there_is() -> None
 def test_parts_have_a_folder_by_their_conditions() -> None:
     parts = [read_where("[optimizer.name=adamw, model.depth=56]"), read_where("seed=0")]
     assert stem(parts) == "optimizer.name=adamw_model.depth=56_vs_seed=0"
+
+
+def test_parts_are_called_by_what_tells_them_apart() -> None:
+    def called(*texts: str) -> list[str]:
+        return labels(list(map(read_where, texts)))
+
+    some, other = "[seed=0, model.depth=56, optimizer=[adamw,adaml2]]", "[model.depth=20, seed=0]"
+    assert called(some, other) == ["depth 56, optimizer AdamW or Adam-l2", "depth 20"]
+    assert called("[model.batch_norm=true]", "[]") == ["batch_norm true", "every run"]
+    # The same conditions in another order.
+    assert called("[seed=0, model.depth=8]", "[model.depth=8, seed=0]") == [
+        "[seed=0, model.depth=8]", "[model.depth=8, seed=0]"
+    ]  # fmt: skip

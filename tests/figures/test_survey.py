@@ -209,6 +209,19 @@ def test_parts_at_one_step_size_each_are_compared_side_by_side(shelf: Shelf) -> 
     assert list(found) == ["best", "optimizer.lr=1e-3", "optimizer.lr=1"]
 
 
+def test_parts_with_long_names_are_rows_that_can_be_read(shelf: Shelf) -> None:
+    parts = {
+        f"depth {depth}, optimizer AdamW or Adam-l2, initialization kaiming": [
+            shelf.result(0.2, model__depth=depth, optimizer=of, optimizer__lr=lr, optimizer__weight_decay=decay)
+            for of in ("adamw", "adaml2") for lr in (1e-3, 1e-2) for decay in (1e-4, 1e-3)
+        ]
+        for depth in (8, 14)
+    }  # fmt: skip
+    found = drawn(survey(parts, shelf.store))
+    # What a part decides, its name says: one panel compares the two.
+    assert [len(found[stem].axes) for stem in ("overview", "best")] == [5, 1] and len(found) == 4
+
+
 def test_groups_need_not_have_the_same_step_sizes(shelf: Shelf) -> None:
     """The first step size of all is none of the second depth's."""
     found = shelf.pages(

@@ -11,7 +11,7 @@ import torch
 
 from scalefree.theory import atlas, atlas_decay
 from scalefree.theory.atlas import COLUMNS, Row, from_csv, measure, measure_all, measure_or_refuse, read, to_csv
-from scalefree.theory.atlas_page import MEANINGS, page
+from scalefree.theory.atlas_page import MEANINGS, in_words, page
 from scalefree.theory.atlas_subjects import COLLECTION, OURS, TORCH, Refused, Subject, named, subjects
 from scalefree.theory.scale_freeness import scale_free_defect
 
@@ -160,3 +160,23 @@ def test_the_page_warns_of_what_a_switch_does(name: str, column: str) -> None:
     rows = {row.optimizer: row for row in COMMITTED if row.package == (TORCH if name == "Adam" else COLLECTION)}
     expected = {"if_decoupled": "decoupled, lambda lr_t", "if_coupled": "no effect", "if_fixed": "decoupled, lambda"}
     assert getattr(rows[name], column) == expected[column]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("torch.optim.Adam", "scale-free up to its eps without weight decay, and no longer is with it (coupled)"),
+        (
+            "torch.optim.AdamW",
+            "scale-free up to its eps without weight decay, and stays so with it (decoupled, lambda lr_t)",
+        ),
+        ("torch.optim.Rprop", "scale-free to rounding"),
+        ("torch.optim.SGD", "not scale-free, with weight decay (coupled = decoupled, lambda lr_t) or without"),
+        (
+            "pytorch_optimizer.LaProp",
+            "scale-free to 0.001 without weight decay, and stays so with it (decoupled, lambda lr_t)",
+        ),
+    ],
+)
+def test_a_row_in_words(name: str, said: str) -> None:
+    assert in_words(BY_NAME[name]) == said

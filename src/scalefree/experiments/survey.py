@@ -100,7 +100,7 @@ class Survey:
     @property
     def tuned(self) -> tuple[str, ...]:
         """Those of step size and decay that vary, and not only from part to part: a part with one value asks for it."""
-        return tuple(key for key in self.axes if key in TUNED and not (PART in self.axes and self._decides(PART, key)))
+        return tuple(key for key in self.axes if key in TUNED and not self._parts_decide(key))
 
     @property
     def series(self) -> str | None:
@@ -112,13 +112,17 @@ class Survey:
     def across(self) -> tuple[str, ...]:
         """All other keys that vary: there is a group for each of their combinations.
 
-        One that the series decides makes no groups: where each part has an optimizer of its own, they are compared.
+        One that the series decides makes no groups: where each part has an optimizer of its own, they are compared. Nor
+        does one that the part decides, whose name says it.
         """
         series = self.series
         if series is None:
             return ()
         others = [key for key in self.axes if key not in TUNED and key != series]
-        return tuple(key for key in others if not self._decides(series, key))
+        return tuple(key for key in others if not self._decides(series, key) and not self._parts_decide(key))
+
+    def _parts_decide(self, key: str) -> bool:
+        return PART in self.axes and key != PART and self._decides(PART, key)
 
     def _decides(self, key: str, other: str) -> bool:
         pairs = {(cell.values.get(key), cell.values.get(other)) for cell in self.cells}

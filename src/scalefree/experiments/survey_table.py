@@ -39,11 +39,13 @@ def _lines(rows: Sequence[Sequence[str]], words: int, marks: Sequence[bool]) -> 
 
 def best_rule(survey: Survey) -> str:
     """How the best cells are the best: `lowest mean test error over lr and weight_decay, for each depth`."""
+    counts = {len(point.records) for point in survey.points if point.records}
+    among = ", among the cells with most seeds" if len(counts) > 1 else ""
     if not survey.tuned:
-        return f"lowest mean {survey.criterion} error of all cells"
+        return f"lowest mean {survey.criterion} error of all cells{among}"
     each = [*survey.across, *([survey.series] if survey.series else [])]
     of = f", for each {listed(map(short, each))}" if each else ""
-    return f"lowest mean {survey.criterion} error over {listed(map(short, survey.tuned))}{of}"
+    return f"lowest mean {survey.criterion} error over {listed(map(short, survey.tuned))}{of}{among}"
 
 
 def notes(survey: Survey) -> list[str]:

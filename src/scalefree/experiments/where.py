@@ -8,6 +8,7 @@ from typing import Any
 from scalefree.compose import GROUPS, parse_override
 from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.experiments.results import Result
+from scalefree.experiments.survey import OPTIMIZER, short, written
 from scalefree.records import scientific_config
 
 _MISSING = object()
@@ -129,6 +130,26 @@ def _at(values: Any, key: str) -> Any:
 def _has(values: Any, key: str) -> bool:
     found = _at(values, key)
     return found is not _MISSING and (not isinstance(found, dict) or key.endswith("arguments"))
+
+
+def labels(parts: Sequence[Where]) -> list[str]:
+    """What tells parts apart, for tables and figures: `depth 56, optimizer AdamW or Adam-l2`.
+
+    As they were written where this does not tell them apart.
+    """
+    said = []
+    for part in parts:
+        own = {key: of for key, of in part.conditions.items() if not all(of == p.conditions.get(key) for p in parts)}
+        words = [
+            f"{short(key.removesuffix('.name'))} {' or '.join(_named(key, value) for value in values)}"
+            for key, values in own.items()
+        ]
+        said.append(", ".join(words) or "every run")
+    return said if len(set(said)) == len(parts) else [part.text for part in parts]
+
+
+def _named(key: str, value: Any) -> str:
+    return written(OPTIMIZER if key == f"{OPTIMIZER}.name" else key, value)
 
 
 def stem(parts: Sequence[Where]) -> str:

@@ -283,7 +283,8 @@ def _panels(survey: Survey, groups: Mapping[tuple[Any, ...], Group], title: str,
         text = _caption(survey, points, [HEATMAP_NOTE, _best_note(survey)])
         return draw_overview(
             grids, title, text, norm, draw,
-            row_name=lambda group: "\n".join(wrapped(_named(survey.across, group), 1.1, 8)),
+            # As long as a row is high.
+            row_name=lambda group: "\n".join(wrapped(_named(survey.across, group), 0.95, 8)),
             column_name=lambda label: looks(label).label or label,
         )  # fmt: skip
     rows = -(-len(groups) // 2)

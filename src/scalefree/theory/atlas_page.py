@@ -89,7 +89,29 @@ The defect is that of `scalefree.theory.scale_free_defect`: {STEPS} steps on a n
 gradients and once with each of their 40 coordinates multiplied by its own constant between 1e-3 and 1e4; the largest
 distance between the two paths, over the distance travelled. 1e-16 is scale-free to rounding, 1e-5 is an eps of 1e-8, 1
 is lost. Everything else is in `theory/atlas_conditioning.py` and `theory/atlas_decay.py`.
+
+![each optimizer's defect without and with decay](../results/figures/theory/atlas.png)
+
+Why this matters, and what it does to training: [README](../README.md). To train with any of these optimizers, and have it
+measured and drawn beside ours: [optimizers.md](optimizers.md). To say one library's weight decay in another's words:
+[lambda.md](lambda.md).
 """
+
+
+def in_words(row: Row) -> str:
+    """What a row says of an optimizer and its decay, in a sentence without its end."""
+    if row.defect < ROUNDING:
+        without = "scale-free to rounding"
+    elif row.defect < SCALE_FREE:
+        without = "scale-free up to its eps" if row.defect_eps0 < ROUNDING else f"scale-free to {SCALE_FREE:g}"
+    else:
+        without = "not scale-free"
+    if math.isnan(row.defect_decay):
+        return without
+    if row.defect >= SCALE_FREE:
+        return f"{without}, with weight decay ({row.decay}) or without"
+    kept = "and stays so" if row.defect_decay < SCALE_FREE else "and no longer is"
+    return f"{without} without weight decay, {kept} with it ({row.decay})"
 
 
 def page(rows: Sequence[Row]) -> str:
@@ -125,7 +147,13 @@ def _found(rows: Sequence[Row]) -> str:
     lost = [row for row in decaying if row.defect_decay >= SCALE_FREE]
     kept = [row for row in decaying if row.defect_decay < SCALE_FREE]
     not_free = [row for row in rows if row not in free]
+    examples = [
+        f"{row.name} is {in_words(row)}"
+        for row in rows
+        if row.package == "torch.optim" and row.optimizer in ("Adam", "AdamW", "SGD")
+    ]
     points = [
+        *([f"For example: {'; '.join(examples)}."] if examples else []),
         f"Of {len(rows)} optimizers {len(free)} are scale-free to {SCALE_FREE:g} as they come, without decay. "
         f"{len(exact)} are so to rounding: {names(exact)}. With eps = 0, {len(without_eps)} more are.",
         f"Of those {len(free)}, {len(hidden)} stay above rounding at eps = 0, so that something of another scale is "
