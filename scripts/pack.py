@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 from scalefree.command_line import given, parse, refused, whole_number
-from scalefree.data import DatasetError
-from scalefree.data.cifar import read_cifar
+from scalefree.data import DatasetError, cifar
 from scalefree.data.packed import has_packed, pack, packed_path, read_packed
 from scalefree.records import check_results_dir
 from scalefree.records.environment import manifest
@@ -55,7 +54,7 @@ def images(folder: Path, root: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not has_packed(folder, "cifar10", 16):
-        pack(packed_path(folder, "cifar10", 16), read_cifar("cifar10", root, 16))
+        pack(packed_path(folder, "cifar10", 16), cifar.read("cifar10", root, 16))
     read_packed(folder, "cifar10", 16)
     return packed_path(folder, "cifar10", 16)
 

@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scalefree.config import ConfigError, DenseNetConfig, ResNetConfig, RunConfig, validate, with_values
+from scalefree.datasets import DATASETS
 from scalefree.optimizers import OPTIMIZERS
 from scalefree.terminal import shown
 
@@ -31,13 +32,25 @@ CONFIG_DIR = _config_dir()
 GROUPS = ("dataset", "model", "optimizer", "schedule", "tracking")
 
 
+def tables() -> dict[str, dict[str, dict[str, Any]]]:
+    """The groups that a table holds in place of files, so that a new row needs no file."""
+    return {
+        "optimizer": {key: {"name": key} for key in OPTIMIZERS},
+        "dataset": {
+            key: {"name": key, "crop_padding": row.crop_padding, "horizontal_flip": row.horizontal_flip}
+            for key, row in DATASETS.items()
+        },
+    }
+
+
+def options_of(group: str) -> list[str]:
+    """What there is to choose in a group, sorted."""
+    return sorted(tables().get(group) or (path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
+
+
 def choices(*groups: str) -> str:
     """A line per group, by default per group of a run, with what there is to choose, for `--help`."""
-    found = []
-    for group in groups or GROUPS:
-        names = OPTIMIZERS if group == "optimizer" else [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
-        found.append(f"{group}: {', '.join(sorted(names))}")
-    return "\n".join(found)
+    return "\n".join(f"{group}: {', '.join(options_of(group))}" for group in groups or GROUPS)
 
 
 def register_schemas() -> None:
@@ -50,9 +63,9 @@ def register_schemas() -> None:
     store.store(name="run_schema", node=schema)
     store.store(group="model", name="resnet_schema", node=ResNetConfig)
     store.store(group="model", name="densenet_schema", node=DenseNetConfig)
-    # The table of optimizers is the group `optimizer`, so that a new row needs no file.
-    for key in OPTIMIZERS:
-        store.store(group="optimizer", name=key, node={"name": key})
+    for group, table in tables().items():
+        for key, node in table.items():
+            store.store(group=group, name=key, node=node)
 
 
 def one_line(error: Exception) -> str:
@@ -83,8 +96,7 @@ def parse_override(text: str) -> Override:
     if not (override.is_delete() or override.is_sweep_override()) and (group in GROUPS or "/" in group):
         value = override.value()
         if not isinstance(value, str | dict) or value == "":
-            files = [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
-            known = ", ".join(sorted(OPTIMIZERS if group == "optimizer" else files))
+            known = ", ".join(options_of(group))
             raise ConfigError(f"{text} is not a choice; {group} takes one name{known and f' of {known}'}")
     return override
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from scalefree.datasets import DATASETS
 from scalefree.decay_conventions import CONVENTIONS, convention_of
 from scalefree.depths import check_densenet_depth, check_resnet_depth
 from scalefree.optimizers import COARSER, OPTIMIZERS
 from scalefree.paths import written_path
 from scalefree.wandb_names import check_wandb_address, check_wandb_labels
 
-DATASETS = ("digits", "cifar10", "cifar100", "image_folder")
 # The most that layers may be unbalanced, in decades to either side: float32 has 38.
 MOST_DECADES = 8
 GRANULARITIES = ("coordinate", *COARSER)
@@ -40,8 +40,6 @@ DEVICES = ("auto", "cpu", "cuda")
 RUNNERS = ("auto", "plain", "fast", "compiled")
 TRACKING_MODES = ("offline", "online", "none")
 INITIALIZATIONS = ("kaiming", "zero_last", "fixup")
-# Sides of CIFAR's images in pixels: as published, or averaged over blocks of 2x2 or 4x4.
-RESOLUTIONS = (32, 16, 8)
 
 # float32's smallest normal number and its largest.
 SMALLEST_NORMAL, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
@@ -208,7 +206,8 @@ def _is_path(key: str, value: str) -> None:
 
 
 def _validate_dataset(dataset: DatasetConfig) -> None:
-    _one_of("dataset.name", dataset.name, DATASETS)
+    _one_of("dataset.name", dataset.name, tuple(DATASETS))
+    row = DATASETS[dataset.name]
     _whole("dataset.crop_padding", dataset.crop_padding, 0, 1024)
     if not 0 <= dataset.validation_fraction < 1:
         raise ConfigError(
@@ -218,10 +217,11 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
     if dataset.per_class is not None:
         _whole("dataset.per_class", dataset.per_class, 1)
     if dataset.resolution is not None:
-        sides = ", ".join(map(str, RESOLUTIONS))
-        if not dataset.name.startswith("cifar"):
-            raise ConfigError(f"dataset.resolution is only for cifar10 and cifar100; {dataset.name} has one size")
-        if dataset.resolution not in RESOLUTIONS:
+        sides = ", ".join(map(str, row.resolutions))
+        if not row.resolutions:
+            whose = " and ".join(key for key, of in DATASETS.items() if of.resolutions)
+            raise ConfigError(f"dataset.resolution is only for {whose}; {dataset.name} has one size")
+        if dataset.resolution not in row.resolutions:
             raise ConfigError(f"dataset.resolution={dataset.resolution} is impossible; choose one of {sides}")
     if dataset.root is not None:
         _is_path("dataset.root", dataset.root)

@@ -161,7 +161,7 @@ def _convention(name: str) -> Convention:
 def table() -> str:
     """`CONVENTIONS` as Markdown: what is written for lambda, and under which schedules it is the paper's rule."""
     same = {"eta": "any", "1": "constant only: ignores it", "eta^2": "constant only: follows its square"}
-    lines = ["| name | call | the paper's | w for lambda | same under a schedule that is |", "|---|---|---|---|---|"]
+    lines = ["| name | call | the paper's | w for lambda | holds under which schedule |", "|---|---|---|---|---|"]
     for name, one in CONVENTIONS.items():
         written = f"{'-' if one.sign < 0 else ''}lambda{' / alpha' if one.times_lr else ''}"
         lines.append(f"| {name} | `{one.call}` | {one.rule} | {written} | {same[one.schedule]} |")

@@ -125,7 +125,7 @@ def test_the_check_finds_what_is_missing(logged: Logged) -> None:
 def test_each_figure_has_a_workspace_with_comparer_and_importance() -> None:
     assert [dashboard.key for dashboard in DASHBOARDS] == [
         "with_bn", "without_bn", "depth", "update_scales", "prox_equivalence", "loss_scale",
-        "corners", "effective_decay", "cifar16",
+        "corners", "effective_decay", "cifar16", "optimizers",
     ]  # fmt: skip
     for dashboard in DASHBOARDS:
         kinds = {type(panel).__name__ for section in dashboard.sections for panel in section.panels}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from scalefree.data import DatasetError, cifar, load_dataset, packed
 from scalefree.data.cache import read_image_folder
-from scalefree.data.cifar import averaged, read_cifar
+from scalefree.data.cifar import averaged
 from scalefree.data.dataset import RawSplit, canonical
 from scalefree.data.packed import pack, packed_path
 
@@ -38,7 +38,7 @@ def root(folder: Path) -> Path:
     """A folder that holds its packed averages alone."""
     found = folder.parent / "packed"
     found.mkdir()
-    pack(packed_path(found, "cifar10", 16), read_cifar("cifar10", folder, 16))
+    pack(packed_path(found, "cifar10", 16), cifar.read("cifar10", folder, 16))
     return found
 
 
@@ -76,7 +76,7 @@ def forged(found: cifar.Prepared, kind: str) -> cifar.Prepared:
 
 @pytest.mark.parametrize("kind", ["a pixel", "two labels", "an image less"])
 def test_a_forged_file_is_refused(kind: str, folder: Path, root: Path) -> None:
-    pack(packed_path(root, "cifar10", 16), forged(read_cifar("cifar10", folder, 16), kind))
+    pack(packed_path(root, "cifar10", 16), forged(cifar.read("cifar10", folder, 16), kind))
     with pytest.raises(DatasetError, match=r"cifar10-16x16\.npz does not hold cifar10 averaged to 16x16.*pack\.py"):
         load_dataset("cifar10", root, resolution=16)
 

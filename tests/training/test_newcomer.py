@@ -111,6 +111,11 @@ def test_it_is_in_a_figure_and_in_the_report_and_so_is_a_torch_optimizer(tiny: M
     assert handles["NAdam"].get_color() == look("torch.optim.NAdam()").color
     (axis,) = [axes.get_xlabel() for axes in sheet.axes if "update" in axes.get_xlabel()]
     assert "grey: |change of weights, with decay|" in axis, "of NAdam something else is measured"
+    corners = Evidence("own", {"corners": results}, store, evidence.frozen, selects_itself=True)
+    with styled():
+        (headline,) = pages("corners", corners).values()
+    called = [handle.get_label() for handle in headline.legends[0].legend_handles]
+    assert called[0] == "AdamW: scale-free, decoupled" and called[-2:] == ["NAdam", "sign descent"]
     page = run_table(list_runs([], store, records))
     for method in ("sign_descent", "torch.optim.NAdam()"):
         label = look(method).label

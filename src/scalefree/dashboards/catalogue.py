@@ -312,4 +312,24 @@ DASHBOARDS = (
         runs={"dataset.name": ["cifar10"], "dataset.resolution": [16]},
         grouped=[BATCH_NORM, DEPTH, OPTIMIZER],
     ),
+    Dashboard(
+        "optimizers",
+        "scalefree 10: every optimizer",
+        [
+            Section(
+                "Final error by optimizer",
+                "Whatever was trained without BatchNorm, your own optimizers included. Compare the best cells of each.",
+                [
+                    bars("test error", "final_test_error", ERROR),
+                    bars("training error", "final_train_error", ERROR),
+                ],
+            ),
+            _errors_over_grid("Is each optimizer's lowest point inside its grid?"),
+            _learning_curves("A line per cell: its name says optimizer and depth."),
+            _update_scales("Of another package's optimizers it is the change of the parameters that is measured."),
+            _comparison(),
+        ],
+        runs={**WITHOUT_BN, **USUAL_LOSS},
+        grouped=[DEPTH, OPTIMIZER],
+    ),
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scalefree.data.dataset import Images, RawSplit, canonical
+from scalefree.data.dataset import DatasetError, Images, RawSplit, canonical
 from scalefree.data.image_file import content, decoders, open_file
 from scalefree.data.image_folder import Listing, class_names, decode_images, list_images
 from scalefree.files import atomic_write
@@ -131,3 +131,14 @@ def read_image_folder(root: Path) -> Prepared:
         else:
             break
     return made
+
+
+def read(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
+    """An image folder as a data set.
+
+    Raises:
+        DatasetError: no folder is named, or whatever is wrong with it.
+    """
+    if root is None:
+        raise DatasetError(f"dataset={name} needs root, a folder of images")
+    return read_image_folder(root)

@@ -29,13 +29,6 @@ FINGERPRINTS = {
     },
 }
 
-# The authors' constants for normalisation.
-MEAN_STD = {
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
-}
-
-
 # Pixels of a published image's side.
 SIDE = 32
 
@@ -94,7 +87,7 @@ def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[
         ) from None
 
 
-def read_cifar(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
+def read(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
     """Both splits in canonical order, from an image folder at `root`, a packed file or torchvision's files there.
 
     The images are (N, 32, 32, 3), or averaged to `resolution` once they have been found to be the published ones.

@@ -1,7 +1,10 @@
 """scikit-learn's 1,797 handwritten digits at 8x8 (UCI, Alpaydin and Kaynak 1998): no download, no decoding."""
 
+from pathlib import Path
+
 import numpy as np
 
+from scalefree.data.cache import Prepared, prepared
 from scalefree.data.dataset import RawSplit
 from scalefree.data.splitting import held_out
 
@@ -10,7 +13,7 @@ TEST_SHARE = 0.2
 SPLIT_SEED = 2022
 
 
-def read_digits() -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
+def read(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
     """Train (1,438) and test (359) images (N, 8, 8, 1), balanced over classes; pixels 0..16 become 0..240."""
     from sklearn.datasets import load_digits  # slow to import, and only needed here
 
@@ -18,8 +21,5 @@ def read_digits() -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
     images = (digits.images * 15).astype(np.uint8)[..., None]
     labels = digits.target.astype(np.int64)
     is_test = held_out(labels, TEST_SHARE, SPLIT_SEED)
-    return (
-        RawSplit(images[~is_test], labels[~is_test]),
-        RawSplit(images[is_test], labels[is_test]),
-        tuple(str(name) for name in digits.target_names),
-    )
+    train, test = (RawSplit(images[chosen], labels[chosen]) for chosen in (~is_test, is_test))
+    return prepared((train, test, tuple(map(str, digits.target_names))))

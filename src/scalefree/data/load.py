@@ -1,34 +1,33 @@
 """From a name and a folder to a checked, resident data set."""
 
+import importlib
 import os
 from pathlib import Path
 
 import numpy as np
 
-from scalefree.data.cache import Prepared, prepared, read_image_folder
-from scalefree.data.cifar import MEAN_STD, read_cifar
+from scalefree.data.cache import Prepared
 from scalefree.data.dataset import Dataset, DatasetError, RawSplit, Split, canonical, resident
-from scalefree.data.digits import read_digits
 from scalefree.data.splitting import first_per_class, held_out
+from scalefree.datasets import DATASETS
 
 # Fixed, so that every run of a data set holds out the same images.
 VALIDATION_SEED = 2022
 
 
 def _read(name: str, root: Path | None, resolution: int | None) -> Prepared:
-    if name == "digits":
-        return prepared(read_digits())
-    if name in MEAN_STD:
-        return read_cifar(name, root, resolution)
-    if name == "image_folder" and root is not None:
-        return read_image_folder(root)
-    raise DatasetError(f"dataset={name} with root={root} is unknown; use digits, cifar10, cifar100 or image_folder")
+    """By the module of `data/` that the table names."""
+    if name not in DATASETS:
+        raise DatasetError(f"dataset={name} is unknown; use one of {', '.join(DATASETS)}")
+    source = importlib.import_module(f"scalefree.data.{DATASETS[name].module or name}")
+    found: Prepared = source.read(name, root, resolution)
+    return found
 
 
 def _statistics(name: str, train: RawSplit) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The authors' constants for CIFAR, else mean and standard deviation of every channel in [0, 1] units."""
-    if name in MEAN_STD:
-        return MEAN_STD[name]
+    """Those of the table, else mean and standard deviation of every channel in [0, 1] units."""
+    if (published := DATASETS[name].mean_std) is not None:
+        return published
     counts = [np.bincount(train.images[..., c].ravel(), minlength=256) for c in range(train.images.shape[3])]
     levels = np.arange(256) / 255
     means = [float(count @ levels / count.sum()) for count in counts]
@@ -55,7 +54,7 @@ def load_dataset(
     """A data set on the CPU, in an order that depends only on its content.
 
     Args:
-        name: digits, cifar10, cifar100 or image_folder.
+        name: a key of `datasets.DATASETS`.
         root: where the images are or go; None is the user's cache folder (CIFAR).
         validation_fraction: share of every training class that is held out, the same images for every run.
         resolution: of CIFAR's images, 32 if None; 16 and 8 average them over blocks of 2x2 and 4x4 pixels.

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
-from scalefree.experiments.names import CLASSES
+from scalefree.datasets import DATASETS
 from scalefree.records import Record, scientific_config
 from scalefree.records.configuration import config_of_values
 
-# Images of the data sets as published, in the train and in the test split. An image folder's are not known before it is
-# read; CIFAR's size stands for it, which the pace of its own first run corrects.
-IMAGES = {"digits": (1438, 359), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
-_USUAL_IMAGES, _USUAL_SIDE, _SIDES = (50_000, 10_000), 32, {"digits": 8}
+# CIFAR's, which stand for what is not known before the images are read; the pace of the first run corrects that.
+_USUAL_IMAGES, _USUAL_SIDE, _USUAL_CLASSES = (50_000, 10_000), 32, 10
 # A training step is one forward and two backward passes; an evaluation reads the training images plain and augmented.
 _PASSES, _READINGS = 3, 2
 
@@ -23,7 +21,7 @@ Kind = tuple[object, ...]
 def _forward(config: RunConfig) -> float:
     """Multiplications of one image's forward pass through the convolutions."""
     model = config.model
-    side = config.dataset.resolution or _SIDES.get(config.dataset.name, _USUAL_SIDE)
+    side = config.dataset.resolution or DATASETS[config.dataset.name].side or _USUAL_SIDE
     total = 0.0
     if isinstance(model, ResNetConfig):
         n, channels = (model.depth - 2) // 6, model.width
@@ -50,9 +48,9 @@ def _forward(config: RunConfig) -> float:
 def work(config: RunConfig) -> float:
     """Floating-point operations of a whole run, evaluations included; of an image folder a guess."""
     dataset, training = config.dataset, config.training
-    train, test = IMAGES.get(dataset.name, _USUAL_IMAGES)
+    train, test = DATASETS[dataset.name].images or _USUAL_IMAGES
     if dataset.per_class is not None:
-        train = min(train, dataset.per_class * CLASSES.get(dataset.name, 10))
+        train = min(train, dataset.per_class * (DATASETS[dataset.name].classes or _USUAL_CLASSES))
     evaluations = math.ceil(training.epochs / training.evaluate_every)
     images = _PASSES * train * training.epochs + (_READINGS * train + test) * evaluations
     return 2.0 * images * _forward(config)

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
 from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
+from scalefree.datasets import DATASETS
 from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
@@ -166,8 +167,8 @@ def load_experiment(name: str, profile: str) -> Experiment:
 
 
 def with_dataset_root(config: RunConfig, root: str) -> RunConfig:
-    """The run with its images from `root/<dataset>` where that is a folder, or else from `root`; digits need none."""
-    if not root or config.dataset.name == "digits":
+    """The run with its images from `root/<dataset>` where that is a folder, or else from `root`, if it takes any."""
+    if not root or not DATASETS[config.dataset.name].takes_root:
         return config
     own = os.path.join(root, config.dataset.name)
     return with_values(config, {"dataset.root": own if os.path.isdir(own) else root})

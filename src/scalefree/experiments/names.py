@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from scalefree.config import DatasetConfig, DenseNetConfig, ModelConfig, ResNetConfig
+from scalefree.datasets import DATASETS
 from scalefree.experiments.arms import Network
 from scalefree.experiments.results import Point
 from scalefree.records import identity
 
-DATASETS = {"digits": "Digits 8x8", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "image_folder": "image folder"}
-CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}
 MODELS = {"resnet": "ResNet", "densenet": "DenseNet-BC"}
 INITIALIZATIONS = {"kaiming": "Kaiming", "zero_last": "zero last conv.", "fixup": "Fixup"}
 
@@ -25,7 +24,7 @@ def cell_name(point: Point) -> str:
 
 def dataset_name(dataset: DatasetConfig) -> str:
     """`CIFAR-10`, `CIFAR-10 at 16x16 (500 images per class)`."""
-    name = DATASETS[dataset.name]
+    name = DATASETS[dataset.name].label
     if dataset.resolution not in (None, 32):
         name += f" at {dataset.resolution}x{dataset.resolution}"
     return name if dataset.per_class is None else f"{name} ({dataset.per_class} images per class)"
@@ -49,7 +48,7 @@ def scope(profile: str, points: Sequence[Point]) -> str:
 
 def chance_error(dataset: DatasetConfig) -> float | None:
     """The error in [0, 1] of guessing among balanced classes; None where their number is not known."""
-    classes = CLASSES.get(dataset.name)
+    classes = DATASETS[dataset.name].classes
     return None if classes is None else 1 - 1 / classes
 
 

@@ -5,13 +5,14 @@ from typing import TypeVar
 
 from matplotlib.axes import Axes
 
-from scalefree.experiments.arms import Arm, Network
+from scalefree.experiments.arms import Arm, Network, arm_of
 from scalefree.experiments.evidence import Evidence, Missing
 from scalefree.experiments.names import chance_error, number
 from scalefree.experiments.results import Point
 from scalefree.figures.estimates import Estimate, draw_estimate, draw_missing, mark_cut_intervals
 from scalefree.figures.scales import depth_places
 from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, Look, look
+from scalefree.optimizers import ordered
 
 CORNERS = ("adamw", "adam_scaled_l2", "adam_metric_prox", "adaml2")
 # What an axis has places for.
@@ -28,7 +29,15 @@ def depths(evidence: Evidence) -> list[Network]:
     return [network for network in usual if network.family == largest]
 
 
-def points_by_depth(evidence: Evidence, methods: Sequence[str] = CORNERS) -> ByDepth:
+def compared(evidence: Evidence) -> list[str]:
+    """The four corners, and whatever else the experiment `corners` trains under the usual protocol."""
+    configs = [result.config for result in evidence.results.get("corners", ())]
+    configs += [run.config for run in evidence.waiting.get("corners", ())]
+    arms = {arm_of(config) for config in configs}
+    return ordered([*CORNERS, *(arm.method for arm in arms if arm.is_usual)])
+
+
+def points_by_depth(evidence: Evidence, methods: Sequence[str]) -> ByDepth:
     """Each method's runs at the cell that was chosen for it, in every network that has one."""
     found: ByDepth = {}
     for network in depths(evidence):

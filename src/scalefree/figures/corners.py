@@ -11,7 +11,7 @@ from scalefree.claims.verdict import quantity
 from scalefree.experiments.arms import Network
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.names import network_name
-from scalefree.figures.by_depth import CORNERS, depths, draw_by_depth, points_by_depth
+from scalefree.figures.by_depth import compared, depths, draw_by_depth, points_by_depth
 from scalefree.figures.caption import caption, chosen_how
 from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
@@ -97,7 +97,7 @@ def _legend(methods: Sequence[str]) -> list[Line2D]:
     return [
         Line2D(
             [], [], color=look(method).color, marker=look(method).marker, linestyle="none",
-            label=f"{look(method).label}: {PROPERTIES[method]}",
+            label=": ".join(filter(None, (look(method).label, PROPERTIES.get(method)))),
         )
         for method in methods
     ]  # fmt: skip
@@ -105,11 +105,11 @@ def _legend(methods: Sequence[str]) -> list[Line2D]:
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """Errors against depth, and below them the contrasts of the two deepest networks."""
-    points = points_by_depth(evidence)
+    points = points_by_depth(evidence, compared(evidence))
     shown = [point for of in points.values() for point in of.values()]
     if not any(point.records for point in shown):
         return {}
-    methods = [method for method in CORNERS if any(method in of for of in points.values())]
+    methods = [method for method in compared(evidence) if any(method in of for of in points.values())]
     verdicts = judge(evidence, [number for contrast in CONTRASTS for number in contrast.numbers])
     networks = depths(evidence)[1:][-2:]
     measured = [[contrast.measured_in(evidence, network, verdicts) for network in networks] for contrast in CONTRASTS]

@@ -3,7 +3,7 @@
 from scalefree.claims.planned import judge
 from scalefree.experiments.evidence import Evidence, scalars
 from scalefree.experiments.names import cell_name
-from scalefree.figures.by_depth import CORNERS, points_by_depth
+from scalefree.figures.by_depth import compared, points_by_depth
 from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.histograms import (
@@ -23,7 +23,7 @@ _SCALARS = {"peak": "peak_share", "entropy": "entropy"}
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
     """A row per depth, a column per method, with AdamW's outline in each panel."""
-    points = points_by_depth(evidence)
+    points = points_by_depth(evidence, compared(evidence))
     histograms = {
         (depth, method): histogram
         for depth, of in points.items()
@@ -32,7 +32,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     }
     if not histograms:
         return {}
-    methods = [method for method in CORNERS if any(method in of for of in points.values())]
+    methods = [method for method in compared(evidence) if any(method in of for of in points.values())]
     shown = [point for of in points.values() for point in of.values()]
     notes = [
         "Shares of all coordinates, mean over seeds that completed; filled: the method named above; line: AdamW. Peak: "

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalefree.experiments.names import DATASETS, INITIALIZATIONS, MODELS, number
+from scalefree.datasets import DATASETS
+from scalefree.experiments.names import INITIALIZATIONS, MODELS, number
 from scalefree.optimizers import IN_METHOD, Optimizer, look, method, place
 from scalefree.records.printable import printable
 
@@ -40,7 +41,7 @@ LABELS = {
 # Not what a run is, but when it was looked at.
 _LEFT_OUT = ("training.evaluate_every", "training.histogram_epochs")
 _NAMES: dict[str, Mapping[Any, str]] = {
-    "dataset.name": DATASETS,
+    "dataset.name": {key: row.label for key, row in DATASETS.items()},
     "model.name": MODELS,
     "model.initialization": INITIALIZATIONS,
 }
