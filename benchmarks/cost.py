@@ -17,9 +17,8 @@ from torch import nn
 from benchmarks.roofline import bytes_per_image, operations_per_image
 from scalefree.command_line import given, names, parse, refused
 from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
+from scalefree.datasets import DATASETS
 from scalefree.experiments import experiment_names, load_experiment, runs_of
-from scalefree.experiments.cost import IMAGES
-from scalefree.experiments.names import CLASSES
 from scalefree.models import densenet_bc, resnet
 from scalefree.streams import begin
 
@@ -51,11 +50,12 @@ def images(config: RunConfig) -> tuple[int, int]:
         ValueError: the data are not CIFAR's, so the sizes are not known here.
     """
     data, training = config.dataset, config.training
-    if data.name not in ("cifar10", "cifar100"):
+    row = DATASETS[data.name]
+    if data.name not in ("cifar10", "cifar100") or row.images is None or row.classes is None:
         raise ValueError(f"dataset={data.name}: only cifar10's and cifar100's costs are computed")
-    train, test = IMAGES[data.name]
+    train, test = row.images
     if data.per_class is not None:
-        train = data.per_class * CLASSES[data.name]
+        train = data.per_class * row.classes
     held_out = round(train * data.validation_fraction)
     train -= held_out
     augments = data.crop_padding > 0 or data.horizontal_flip
@@ -65,7 +65,8 @@ def images(config: RunConfig) -> tuple[int, int]:
 
 def network(config: RunConfig) -> nn.Module:
     """A network of these sizes; its weights mean nothing."""
-    model, classes = config.model, CLASSES[config.dataset.name]
+    model, classes = config.model, DATASETS[config.dataset.name].classes
+    assert classes is not None, "images() refuses such data sets"
     if isinstance(model, DenseNetConfig):
         return densenet_bc(model.depth, model.growth_rate, classes, model.batch_norm, in_channels=CHANNELS)
     assert isinstance(model, ResNetConfig)
