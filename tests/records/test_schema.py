@@ -316,3 +316,16 @@ def test_splits_and_steps_are_those_of_the_configuration(outcome: Outcome, sizes
     read(Outcome(outcome.status, 24), {})
     with pytest.raises(RecordError, match=r"split_sizes|steps|at step"):
         read(outcome, sizes)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400, float("inf"), float("nan")])
+@pytest.mark.parametrize("place", ["environment", "nested", "loss"])
+def test_a_number_that_only_python_holds_is_refused(value: float, place: str) -> None:
+    document = json.loads(json.dumps(record().document()))
+    from_document(document, "here")
+    if place == "loss":
+        document["final_metrics"]["final_test_loss"] = value
+    else:
+        document["environment"]["threads"] = value if place == "environment" else {"of": [value]}
+    with pytest.raises(RecordError, match="not a finite number of"):
+        from_document(document, "here")

@@ -37,7 +37,7 @@ SCRIPTS: dict[str, tuple[str, set[int]]] = {
     "dashboard_offline.py": ("results_dir", {1}),
     "defect.py": ("target arguments jobs results_dir", {1}),
     "export.py": ("results_dir profile format out", {1}),
-    "figures.py": ("profile figure results_dir", set()),
+    "figures.py": ("profile figure results_dir where where", set()),
     "freeze.py": ("profile results_dir", {1}),
     "gpu_session.py": ("data out seconds jobs back tests results", set()),
     "import_wandb.py": ("results_dir", set()),

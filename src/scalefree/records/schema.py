@@ -42,12 +42,15 @@ class Number:
     high: float = math.inf
 
     def __call__(self, place: str, value: Any) -> None:
-        # Python compares whole numbers of any size; a truth value is not a number here.
-        if type(value) not in (int, float) or not self.low <= value <= self.high or abs(value) == math.inf:
+        # Python's whole numbers are of any size, and nobody else's; a truth value is not a number here.
+        finite = (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and math.isfinite(value))
+        if not (finite and self.low <= value <= self.high):
             raise ValueError(f"{place} is {quoted(value)} and not a finite number {self}")
 
     def __str__(self) -> str:
-        return f"from {self.low:g} to {self.high:g}" if math.isfinite(self.high) else f"of at least {self.low:g}"
+        if not math.isfinite(self.high):
+            return f"of at least {self.low:g}" if math.isfinite(self.low) else "of 64 bits"
+        return f"from {self.low:g} to {self.high:g}"
 
     def hold(self, values: npt.NDArray[Any]) -> bool:
         """Whether all values of an array lie between the bounds or are NaN."""
