@@ -92,9 +92,8 @@ is lost. Everything else is in `theory/atlas_conditioning.py` and `theory/atlas_
 
 ![each optimizer's defect without and with decay](../results/figures/theory/atlas.png)
 
-Why this matters, and what it does to training: [README](../README.md). To train with any of these optimizers and have
-it measured and drawn beside ours: [optimizers.md](optimizers.md). To say one library's weight decay in another's words:
-[lambda.md](lambda.md).
+Why it matters in training: [README](../README.md). To train with one of these and have it measured and drawn beside
+ours: [optimizers.md](optimizers.md). To say one library's weight decay in another's words: [lambda.md](lambda.md).
 """
 
 
