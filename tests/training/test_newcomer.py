@@ -110,7 +110,7 @@ def test_it_is_in_a_figure_and_in_the_report_and_so_is_a_torch_optimizer(tiny: M
     assert handles["sign descent"].get_color() == ROW.color
     assert handles["NAdam"].get_color() == look("torch.optim.NAdam()").color
     (axis,) = [axes.get_xlabel() for axes in sheet.axes if "update" in axes.get_xlabel()]
-    assert "grey: |change of weights, with decay|" in axis, "of NAdam something else is measured"
+    assert "grey: |change of weights, with decay|" in axis.replace("\n", " "), "of NAdam something else is measured"
     corners = Evidence("own", {"corners": results}, store, evidence.frozen, selects_itself=True)
     with styled():
         (headline,) = pages("corners", corners).values()
