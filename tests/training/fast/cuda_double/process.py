@@ -61,6 +61,6 @@ class Session:
         """Wait for its end, now that nothing more is asked; the next question begins another one."""
         if self.process is None:
             return 0
-        self.process.communicate(timeout=60)
+        self.process.communicate()
         code, self.process = self.process.returncode, None
         return code
