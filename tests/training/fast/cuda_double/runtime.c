@@ -70,8 +70,8 @@ const char* cudaGetErrorString(cudaError_t error) {
         case cudaErrorNotSupported: return "operation not supported";
         case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
         case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
-        case cudaErrorStreamCaptureImplicit:
-            return "operation would make the legacy stream depend on a capturing blocking stream";
+        case cudaErrorStreamCaptureImplicit: return "operation would make the legacy stream depend on a capturing stream";
+        case cudaErrorStreamCaptureIsolation: return "dependency created on uncaptured work in another stream";
         case cudaErrorCapturedEvent: return "operation not permitted on an event last recorded in a capturing stream";
         case cudaErrorIllegalState: return "the operation cannot be performed in the present state";
         default: return "unknown error";
@@ -87,12 +87,13 @@ struct CUgraph_st {
     enum cudaStreamCaptureMode mode;
     pthread_t thread;
     int kernels, others;  // nodes
+    int blocking;         // its stream waits for the legacy stream, and that one for it
     int broken;           // by a call that was refused
 };
 
 struct CUstream_st {
     struct CUgraph_st* capture;  // NULL where it is not capturing
-    int blocking;                // with the legacy stream
+    int blocking;
 };
 
 struct CUevent_st {
@@ -131,8 +132,7 @@ static cudaError_t enqueue(cudaStream_t stream, const char* what, struct CUgraph
         return failed(cudaErrorStreamCaptureInvalidated);
     }
     if (!*capture && under_way) {
-        if (!is_real(stream) && under_way->mode != cudaStreamCaptureModeRelaxed && thread_mode != cudaStreamCaptureModeRelaxed)
-            return refuse(under_way, cudaErrorStreamCaptureImplicit, what);
+        if (!is_real(stream) && under_way->blocking) return refuse(under_way, cudaErrorStreamCaptureImplicit, what);
         note("beside the capture: %s", what);  // legal, but it happens once and is no part of the graph
     }
     return cudaSuccess;
@@ -176,6 +176,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
     if (stream->capture || under_way) return failed(cudaErrorIllegalState);
     under_way = stream->capture = calloc(1, sizeof *under_way);
     under_way->number = ++captures, under_way->mode = mode, under_way->thread = pthread_self();
+    under_way->blocking = stream->blocking;
     note("begin capture");
     return cudaSuccess;
 }
@@ -288,7 +289,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         // Another stream that waits for this one would join the capture; nothing here has two.
         if (capture != event->capture) return refuse(event->capture, cudaErrorNotSupported, "a second stream");
     } else if (capture) {
-        return refuse(capture, cudaErrorStreamCaptureUnsupported, "depend on work outside the capture");
+        return refuse(capture, cudaErrorStreamCaptureIsolation, "wait for work outside the capture");
     }
     return cudaSuccess;
 }
@@ -406,7 +407,7 @@ static cudaError_t copy(void* to, const void* from, size_t size, cudaStream_t st
     if (error) return error;
     if (!capture)
         memmove(to, from, size);
-    else if (source == pageable || target == pageable)
+    else if (source == pageable || target == pageable)  // torch refuses it itself; CUDA may stage it
         return refuse(capture, cudaErrorStreamCaptureUnsupported, what);
     else
         capture->others++;

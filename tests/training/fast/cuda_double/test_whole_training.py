@@ -16,7 +16,7 @@ def test_a_training_is_replays(width: int, ask: Ask) -> None:
     assert found["compared"] > 0 and found["replays"] == found["steps"] > 0
 
 
-@pytest.mark.parametrize("planted", ["reads", "copies in", "uses the legacy stream"])
+@pytest.mark.parametrize("planted", ["reads", "copies in", "allocates"])
 def test_what_cuda_refuses_costs_speed_and_no_run(planted: str, ask: Ask) -> None:
     found = ask("whole_training", {}, planted)
     assert (found["runner"], found["captured"], found["replays"]) == ("plain", False, 0)
