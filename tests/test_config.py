@@ -158,7 +158,7 @@ TORCH = ("optimizer=torch", "optimizer.target=torch.optim.NAdam")
     ("overrides", "named"),
     [
         (TORCH[:1], r"needs optimizer\.target=CLASS, for example torch\.optim\.NAdam"),
-        ((*TORCH[:1], "optimizer.target=NAdam"), r"optimizer\.target=NAdam is not a class of a module"),
+        ((*TORCH[:1], "optimizer.target=NAdam"), r"optimizer\.target=NAdam is not the full name of a class"),
         ((*TORCH[:1], "'optimizer.target=os.system(1)'"), "not the full name of a class|optimizer.target"),
         (
             (*TORCH, "optimizer.betas=[0.8,0.9]"),
@@ -172,7 +172,7 @@ TORCH = ("optimizer=torch", "optimizer.target=torch.optim.NAdam")
         ((*TORCH, "optimizer.arguments={a-b: 1}"), "'a-b', which cannot be the name of an argument"),
         ((*TORCH, "optimizer.arguments={k: inf}"), "contains inf, which is not a finite number"),
         ((*TORCH, "optimizer.arguments={k: [{l: nan}]}"), "contains nan"),
-        ((*TORCH, "optimizer.arguments={k: {k: {k: {k: {k: 1}}}}}"), "is nested more than 4 deep"),
+        ((*TORCH, "optimizer.arguments={k: {k: {k: {k: {k: 1}}}}}"), "is nested more than 4 levels deep"),
         ((*TORCH, f"optimizer.arguments={{k: {'x' * 1001}}}"), "has a string of 1,001 characters"),
         ((*TORCH, f"optimizer.arguments={{k: {2**53 + 1}}}"), "an integer beyond 2"),
         ((*TORCH, "optimizer.arguments=3"), "optimizer.arguments=3"),
