@@ -1,21 +1,21 @@
-# Bare `make` lists what can be done. Every target but `clean` first makes the environment in .venv if it is
-# missing, incomplete or older than pyproject.toml. On the command line: make reproduce-figures PROFILE=smoke JOBS=4
+# `make` alone lists the targets. Every target except `clean` first creates the environment in .venv if it is missing,
+# incomplete or older than pyproject.toml. Example: make reproduce-figures PROFILE=smoke JOBS=4
 
 PROFILE ?= quick
 RESULTS ?= results
-# Left alone, nproc answers OMP_NUM_THREADS where that is set.
+# nproc would report OMP_NUM_THREADS if that is set.
 JOBS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
-# A folder with CIFAR as images, in place of torchvision's download.
+# A folder with CIFAR as images, used instead of torchvision's download.
 DATA ?=
-# How many records `make verify` trains anew.
+# How many runs `make verify` trains again.
 RUNS ?= 5
-# On wandb: who owns the project, and its name; and whether `make sync` only lists what it would upload.
+# The owner and name of the wandb project, and whether `make sync` only lists what it would upload.
 ENTITY ?=
 PROJECT ?= scalefree
 DRY_RUN ?= false
 
-# What the targets below need, all of it but what `atlas` adds (pyproject.toml, optional-dependencies).
+# What the targets below need (pyproject.toml, optional-dependencies); `atlas` adds more.
 EXTRAS := dev,sweeps,dashboards,export
 PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 READY := .venv/.installed
@@ -29,9 +29,9 @@ help:
 	@echo
 	@echo "with PROFILE=$(PROFILE) RESULTS=$(RESULTS) JOBS=$(JOBS) PYTHON=$(PYTHON) DATA=$(DATA)"
 
-# The targets, one paragraph each: a script of scripts/ behind $(READY), and after ## its line in the list.
+# The targets. Each runs a script once $(READY) is up to date; the text after ## is its line in the list.
 
-setup: $(READY) ## Make the environment in .venv (the others do it when needed)
+setup: $(READY) ## Create the environment in .venv (the other targets do this if needed)
 	@echo "The environment is ready: .venv, $$(.venv/bin/python --version)"
 
 test: $(READY) ## Run all tests
@@ -43,13 +43,13 @@ lint: $(READY) ## Check style, types and the direction of imports
 	@.venv/bin/python -m mypy
 	@.venv/bin/lint-imports --no-logo
 
-reproduce-figures: $(READY) ## Train what the profile lacks, then draw its figures
+reproduce-figures: $(READY) ## Train the profile's missing runs, then draw its figures
 	@.venv/bin/python scripts/reproduce.py profile="$(PROFILE)" results_dir="$(RESULTS)" jobs="$(JOBS)" $(FROM)
 
 benchmark: $(READY) ## Measure this machine: a plain script, the plain loop, and each step of the fast path
 	@.venv/bin/python scripts/benchmark.py results_dir="$(RESULTS)" $(FROM)
 
-verify: $(READY) ## Train RUNS of the profile's records anew, and compare them with what is stored
+verify: $(READY) ## Train RUNS of the profile's runs again and compare them with their records
 	@.venv/bin/python scripts/verify.py profile="$(PROFILE)" runs="$(RUNS)" results_dir="$(RESULTS)" jobs="$(JOBS)" \
 		$(FROM)
 
@@ -64,7 +64,7 @@ atlas: $(READY) ## Measure the scale-freeness of every optimizer of torch and py
 		.venv/bin/python -m pip install --quiet --editable ".[atlas]"
 	@.venv/bin/python scripts/defect.py results_dir="$(RESULTS)" jobs="$(JOBS)"
 
-dashboard-offline: $(READY) ## Look at the runs in the terminal, with wandb's viewer; no account needed
+dashboard-offline: $(READY) ## Show the runs in the terminal, in wandb's viewer; no account needed
 	@.venv/bin/python scripts/dashboard_offline.py results_dir="$(RESULTS)"
 
 sync: $(READY) ## Upload finished offline runs to wandb, each once (DRY_RUN=true lists them)
@@ -73,13 +73,13 @@ sync: $(READY) ## Upload finished offline runs to wandb, each once (DRY_RUN=true
 dashboard: $(READY) ## Create or update the wandb workspaces of ENTITY=... PROJECT=...
 	@.venv/bin/python scripts/dashboard.py entity="$(ENTITY)" project="$(PROJECT)"
 
-clean: ## Remove caches and build output; .venv and all results stay
+clean: ## Remove caches and build output, but not .venv or any results
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage build dist outputs multirun
 	rm -rf src/scalefree.egg-info
 	find src scripts tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# The environment. Its stamp appears only after everything went in, and bears the time at which that began.
-# It counts only while .venv's Python works, finds the package in this folder (which may have been moved) and has
+# The environment. Its stamp is written only when everything is installed, with the time at which that began. It is
+# valid only while .venv's Python works, finds the package in this folder (which may have been moved) and has
 # everything that pyproject.toml names, except what `make atlas` adds.
 
 SOUND := $(shell .venv/bin/python -I -c 'import os, re, scalefree; from importlib.metadata import distribution, requires; \
@@ -91,16 +91,16 @@ endif
 
 $(READY): pyproject.toml
 	@if [ -e $@ ] && [ "$(SOUND)" = True ]; then \
-		echo "pyproject.toml has changed: bringing .venv up to date"; \
+		echo "pyproject.toml has changed: updating .venv"; \
 	else \
 		"$(PYTHON)" -c 'import sys; low, high = [tuple(map(int, bound.lstrip("<>=").split("."))) \
 			for bound in sys.argv[1].split(",")]; sys.exit(not low <= sys.version_info[:2] < high)' \
 			"$(PYTHONS)" 2>/dev/null || { \
 			echo "error: scalefree needs Python $(PYTHONS); PYTHON=$(PYTHON) is $$("$(PYTHON)" --version 2>&1)"; \
-			echo "Install one (python.org, conda, pyenv, uv) and name it: make PYTHON=python3.12"; \
+			echo "Install one (python.org, conda, pyenv, uv) and name it, for example make PYTHON=python3.12"; \
 			exit 1; \
 		} >&2; \
-		echo "Making the environment in .venv with $$("$(PYTHON)" --version): 2 to 6 minutes and 6 GB"; \
+		echo "Creating the environment in .venv with $$("$(PYTHON)" --version): takes 2 to 6 minutes and 6 GB"; \
 		rm -f $@; \
 		"$(PYTHON)" -m venv --clear .venv; \
 	fi

@@ -318,7 +318,7 @@ def tests(session: Session) -> None:
     with (session.out / "tests.txt").open("w") as file:
         code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     lines = (session.out / "tests.txt").read_text(errors="replace").strip().splitlines()
-    session.say(f"tests of this device: exit code {code}: {lines[-1] if lines else ''}")
+    session.say(f"device tests: exit code {code}: {lines[-1] if lines else ''}")
     for line in lines:
         if line.startswith(("FAILED", "ERROR")):
             session.say(line[:300])

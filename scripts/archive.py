@@ -2,9 +2,9 @@
 
     python scripts/archive.py [profile=digits] [results_dir=results]
 
-Every reader sees both places, and an archived run is not trained again. What is moved are the results of the runs that
-the profile's experiments ask for, each read and checked whole; run logs are not kept. What is in the archive is never
-replaced: of a result that differs from the archived one both stay, named.
+Every command reads both places, and an archived run is not trained again. The results of all runs that the profile's
+experiments need are moved, each read in full and checked first; run logs are not kept. Nothing in the archive is ever
+replaced: if a result differs from the archived one, both are kept and the run is named.
 """
 
 import sys
@@ -19,7 +19,7 @@ from scalefree.streams import begin
 
 
 def main() -> int:
-    """Exit codes: 0 moved, 1 a record conflicts or is damaged, or nothing could be written, 2 a wrong argument."""
+    """Exit codes: 0 moved, 1 a record conflicts or is damaged or could not be written, 2 a wrong argument."""
     try:
         options = parse(given(), profile="digits", results_dir="results")
         profile = options["profile"]
@@ -34,10 +34,10 @@ def main() -> int:
         refused(error)
         return 1
     except OSError as error:
-        refused(f"{error}; no record is lost, run the same command again to continue")
+        refused(f"{error}; no record is lost; run the same command again to continue")
         return 1
     count = {fate: sum(run.fate == fate for run in moved) for fate in ("moved", "already archived")}
-    print(f"to {path}: {count['moved']} moved, {count['already archived']} were archived already")
+    print(f"to {path}: {count['moved']} moved, {count['already archived']} already archived")
     for run in moved:
         if run.is_refused:
             print(printable(f"  {run.fate}: {run.name}: {run.detail}", 3000))

@@ -1,9 +1,9 @@
 """Measure this machine: python scripts/benchmark.py [results_dir=results] [dataset_root=DIR] [device=auto]
 
-A plain script, the package's plain loop and each step of the fast path, several runs at once, a sweep, what
-checkpoints and tracking cost, and the memory's roofline. Writes RESULTS/benchmarks/<device>.{json,md};
-benchmarks/README.md says how to read it. With dataset_root the images are CIFAR-10's, else they are generated. Nothing
-else should run meanwhile.
+Measures a plain script, the package's plain loop and each step of the fast path, several runs at once, a sweep, the
+cost of checkpoints and tracking, and the memory roofline. Writes RESULTS/benchmarks/<device>.{json,md}, which
+benchmarks/README.md explains. With dataset_root the images are CIFAR-10's; without it they are generated. Run nothing
+else meanwhile.
 """
 
 import logging
@@ -15,7 +15,7 @@ from scalefree.config import DEVICES
 from scalefree.streams import begin
 from scalefree.terminal import shown
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is no part of the package
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not part of the package
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Create or update the saved wandb workspaces of a project, one a figure of the paper.
+"""Create or update a project's saved wandb workspaces, one per figure of the paper.
 
 python scripts/dashboard.py entity=NAME project=scalefree
 
@@ -13,7 +13,7 @@ from scalefree.wandb_names import check_wandb_address
 
 
 def main() -> int:
-    """Exit codes: 0 done, 1 wandb refused or does not answer, 2 an unknown or missing argument, or not installed."""
+    """Exit codes: 0 done, 1 wandb refused or did not answer, 2 an unknown or missing argument, or not installed."""
     try:
         options = parse(given(), entity="", project="scalefree")
         if not options["entity"]:
@@ -24,10 +24,10 @@ def main() -> int:
     try:
         from scalefree.dashboards.publish import publish
     except ModuleNotFoundError as error:
-        return refused(f"{error}; in the checkout, make setup or pip install -e '.[dashboards]' brings it")
+        return refused(f"{error}; in the checkout, make setup or pip install -e '.[dashboards]' installs it")
     try:
         published = publish(options["entity"], options["project"])
-    except Exception as error:  # wandb, its workspaces and their transport each raise kinds of their own
+    except Exception as error:  # wandb, its workspaces and its transport each raise their own kinds
         refused(f"{type(error).__name__}: {error}")
         return 1
     for one in published:

@@ -1,11 +1,11 @@
-"""How scale-free is an optimizer, and what does its weight decay do? One of them, or all: the atlas.
+"""Measure how scale-free an optimizer is and what its weight decay does, for one optimizer or for all (the atlas).
 
     python scripts/defect.py target=torch.optim.Adam 'arguments={weight_decay: 1e-2}'
     python scripts/defect.py [results_dir=results] [jobs=1] [page=docs/atlas.md]
 
-`target` is any optimizer class that can be imported, `arguments` what its constructor gets beside the parameters.
-Without a target, every optimizer of torch.optim and of pytorch_optimizer is measured (minutes), and written to
-RESULTS/atlas.csv, to a page and to a figure. `make atlas` installs what that needs.
+`target` is any importable optimizer class; `arguments` are passed to its constructor besides the parameters. Without a
+target, every optimizer of torch.optim and pytorch_optimizer is measured, which takes minutes, and the results are
+written to RESULTS/atlas.csv, to a page and to a figure. `make atlas` installs what this needs.
 """
 
 import os
@@ -29,23 +29,23 @@ from scalefree.theory.atlas_decay import KINDS
 from scalefree.theory.atlas_page import MEANINGS, in_words, page
 from scalefree.theory.atlas_subjects import COLLECTION, PACKAGES, Refused, Subject, named, subjects
 
-# Columns whose values have a meaning each.
+# Columns whose values are keys of KINDS.
 _KINDS = ("decay", "if_coupled", "if_decoupled", "if_fixed")
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "atlas.md"
 
 
 def constructor_arguments(text: str) -> dict[str, Any]:
-    """The mapping that a text in YAML's or Hydra's manner says, lists as tuples.
+    """The mapping written in `text`, in YAML or Hydra syntax; lists become tuples.
 
     Raises:
-        Refused: it is no mapping of names.
+        Refused: `text` is not a mapping with names as keys.
     """
     try:
         found: Any = OmegaConf.to_container(OmegaConf.create(text or "{}"), resolve=True)
-    except Exception as error:  # OmegaConf's and YAML's kinds have nothing in common
+    except Exception as error:  # OmegaConf's and YAML's exceptions have no common base
         raise Refused(f"arguments={text} cannot be read; write arguments={{weight_decay: 1e-2}}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found) or None in found.values():
-        raise Refused(f"arguments={text} does not say what is what; write arguments={{weight_decay: 1e-2}}")
+        raise Refused(f"arguments={text} is not a mapping of names to values; write arguments={{weight_decay: 1e-2}}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
 
@@ -61,7 +61,7 @@ def tell(subject: Subject) -> None:
 
 
 def check_page(page: str) -> None:
-    """Refuse where no page can be written, before anything is measured.
+    """Refuse a page that cannot be written, before anything is measured.
 
     Raises:
         ConfigError, Refused: naming what is there.
@@ -72,9 +72,9 @@ def check_page(page: str) -> None:
     except FileNotFoundError:
         is_file = not os.path.islink(page)
     except OSError as error:
-        raise Refused(f"page={page} cannot be: {error.strerror}") from None
+        raise Refused(f"page={page} is impossible: {error.strerror}; name another") from None
     if not is_file:  # a device would be replaced
-        raise Refused(f"page={page} is there and is not a file; name another")
+        raise Refused(f"page={page} exists but is not a file; name another")
 
 
 def tell_all(options: Mapping[str, str]) -> None:
@@ -94,15 +94,15 @@ def tell_all(options: Mapping[str, str]) -> None:
 
 
 def main() -> int:
-    """Exit codes: 0 measured, 1 pytorch_optimizer is not installed, 2 an argument that makes no sense."""
+    """Exit codes: 0 measured, 1 pytorch_optimizer is not installed, 2 an argument that does not make sense."""
     try:
         defaults = {"target": "", "arguments": "", "results_dir": "results", "jobs": "1", "page": str(PAGE)}
         options = parse(given(), **defaults)
         if options["target"]:
-            sys.path.append(os.getcwd())  # for an optimizer of one's own
+            sys.path.append(os.getcwd())  # so that a user's own optimizer can be imported
             tell(named(options["target"]).with_arguments(constructor_arguments(options["arguments"])))
         elif options["arguments"]:
-            raise ValueError("arguments= needs the target= whose arguments they are")
+            raise ValueError("arguments= needs target=, the optimizer that takes them")
         else:
             check_page(options["page"])
             tell_all(options)

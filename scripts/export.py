@@ -2,8 +2,8 @@
 
     python scripts/export.py [results_dir=results] [profile=NAME] [format=csv|parquet] [out=DIR]
 
-With `profile=` only the runs of its grids. They go to RESULTS/export/ unless `out=` names another folder; the columns
-are described in docs/export.md. Parquet needs the extra `export`.
+With `profile=`, only the runs of that profile's grids are exported. The tables go to RESULTS/export/ unless `out=`
+names another folder; docs/export.md describes the columns. Parquet needs the extra `export`.
 """
 
 import sys
@@ -31,7 +31,7 @@ def main() -> int:
         refused(str(error.args[0]))
         return 1
     except ModuleNotFoundError as error:
-        refused(f"{error}; pip install '.[export]' brings what Parquet needs")
+        refused(f"{error}; pip install '.[export]' installs what Parquet needs")
         return 1
     for path, rows in written.items():
         print(f"  {shown(path)}: {rows:,} rows")

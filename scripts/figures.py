@@ -1,12 +1,12 @@
-"""Draw figures and judge the claims from what the store holds, training nothing.
+"""Draw figures and judge the claims from the records in the store, without training anything.
 
     python scripts/figures.py [profile=quick] [figure=all] [results_dir=results]
     python scripts/figures.py 'where=[optimizer.name=adamw, model.depth=[20,56]]' ['where=[...]' ...]
                               [results_dir=results]
 
-Without `figure=` it also computes the theory's figures and writes the table of claims. With `where=` it shows that
-part of the store as a multirun shows its own runs at its end: a table, and figures in
-RESULTS/figures/sweeps/<name>/. Several parts are shown side by side; `where=[]` is the whole store.
+Without `figure=` this also draws the theory figures and writes the table of claims. With `where=` it shows the selected
+part of the store as a multirun shows its own runs when it ends: a table, and figures in RESULTS/figures/sweeps/<name>/.
+Several parts are shown side by side; `where=[]` selects the whole store.
 """
 
 import logging
@@ -30,18 +30,18 @@ MOST_NAMED = 3
 
 
 def draw_parts(texts: list[str], results_dir: str) -> None:
-    """Show parts of a store.
+    """Print the table and draw the figures of the selected parts of a store.
 
     Raises:
-        ValueError: a condition that is none, or that no run fulfils.
+        ValueError: a condition that cannot be read, or that no run meets.
     """
     store = Store(results_dir)
     parts = [read_where(text) for text in texts]
     if len({part.text for part in parts}) < len(parts):
-        raise ConfigError("two parts are the same; leave one out")
+        raise ConfigError("two where= arguments are the same; leave one out")
     results, failures = results_of(store.records().values())
     if not results:
-        raise ConfigError(f"results_dir={results_dir} holds no records; train some, or name another")
+        raise ConfigError(f"results_dir={results_dir} contains no records; train some runs, or name another folder")
     every = for_every_method(results)
     called = labels(parts)
     of = survey({label: part.of(every) for label, part in zip(called, parts, strict=True)}, store, failures)

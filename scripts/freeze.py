@@ -1,10 +1,10 @@
-"""Choose each method's step size and decay from the selection seeds' records, by validation error.
+"""Choose each method's step size and decay by validation error, from the records of the selection seeds.
 
     python scripts/freeze.py [profile=digits] [results_dir=results]
 
-Writes configs/frozen/<profile>.yaml, from which the confirmation runs take their cells. A grid with runs missing
-chooses nothing and keeps the cell that it had; a winner at the edge of its grid is named, as the grid should be
-extended there. reproduce.py chooses by itself what has not been chosen yet; this script chooses everything anew.
+Writes configs/frozen/<profile>.yaml, from which the confirmation runs take their cells. An incomplete grid chooses
+nothing and keeps its previous cell; a winner at the edge of its grid is pointed out, because the grid should be
+extended there. reproduce.py makes any choice that has not been made yet; this script makes every choice again.
 """
 
 import sys
@@ -17,7 +17,7 @@ from scalefree.streams import begin
 
 
 def line(network: str, method: str, cell: Cell, before: Cell | None) -> str:
-    """A row of the table of cells."""
+    """One row of the table of cells."""
     at = f"lr {cell.lr:<8g} weight_decay {cell.weight_decay:<8g}"
     moved = before is not None and (before.lr, before.weight_decay) != (cell.lr, cell.weight_decay)
     was = f"  was lr {before.lr:g}, weight_decay {before.weight_decay:g}" if before is not None and moved else ""
@@ -26,9 +26,9 @@ def line(network: str, method: str, cell: Cell, before: Cell | None) -> str:
 
 
 def unfinished(grid: Grid, kept: bool) -> str:
-    """A row about a grid that could not choose."""
-    has = f"{grid.done} of {grid.runs} runs have a result"
-    return f"{grid.network:<32} {grid.method:<32} {has}; {'its cell stays' if kept else 'nothing chosen'}"
+    """The row of a grid that could not choose."""
+    has = f"{grid.done} of {grid.runs} runs have results"
+    return f"{grid.network:<32} {grid.method:<32} {has}; {'keeps its cell' if kept else 'nothing chosen'}"
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def main() -> int:
         if grid.done < grid.runs:
             print(unfinished(grid, grid.method in now.cells.get(grid.network, {})))
     if not now.cells:
-        refused(f"no grid of the experiment selection is complete under profile={profile}")
+        refused(f"profile={profile} has no complete grid in the experiment selection; train more of its runs")
         return 1
     print(f"written: {frozen_path(profile)}")
     return 0

@@ -1,15 +1,15 @@
-"""One call on a GPU machine that is rented or lent by the minute: check, test, train until the time is spent, pack.
+"""One session on a GPU machine that is rented or lent by the minute: check, test, train until time runs out, pack.
 
     python scripts/gpu_session.py data=DIR out=DIR [seconds=540] [jobs=16] [back=DIR] [tests=yes] PLAN ...
 
-Each PLAN is what scripts/reproduce.py is told of one sweep, in quotes: "profile=cifar16 experiment=selection,depth".
-They are worked through in the order given, and their runs too, until `seconds` after the start; then the runs save
-checkpoints, and OUT gets everything new in files of at most 16 MiB: records first, then the checkpoints, newest first,
-as far as they fit. BACK holds what former calls packed and is unpacked first, so that a call continues the one before.
-Results are written to results/, where what the repository has already is not trained again.
-
-SCALEFREE_REVISION must name the revision.json of scripts/pack.py: such a machine's repository, where it has one, may
-have an older commit than its files, and a commit made there is nobody else's. Cells that are chosen come back too.
+Each PLAN holds the arguments of scripts/reproduce.py for one sweep, in quotes: "profile=cifar16
+experiment=selection,depth". Plans and their runs are trained in the order given until `seconds` after the start. Then
+the runs save checkpoints, and everything new is packed into OUT, in files of at most 16 MiB: first the records, then as
+many checkpoints as fit, newest first. BACK holds what earlier sessions packed; it is unpacked first, so that each
+session continues the last one. Results are written to results/, and runs that the repository already has are not
+trained again. SCALEFREE_REVISION must name the revision.json written by scripts/pack.py: the repository on such a
+machine, if it has one, may be at an older commit than its files, and nobody else has a commit made there. Newly chosen
+cells are packed too.
 """
 
 import contextlib
@@ -34,12 +34,12 @@ CHOSEN = ROOT / "configs" / "frozen"
 MODULES = ("hydra", "omegaconf", "antlr4", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "tqdm", "yaml")
 MIB = 1 << 20
 LARGEST = 16 * MIB
-# Files of checkpoints at most, beside those of records and logs; a lent machine gives eight files back.
+# The most checkpoint archives, besides those of records and logs; a lent machine returns only eight files.
 CHECKPOINT_FILES = 3
-# Seconds before the end at which runs are asked to save, and after that until they are ended.
+# Seconds before the end when runs are asked to save, and how long they then have before they are killed.
 SAVING = 35.0
 PATIENCE = 20.0
-# Runs at once that take turns, where this machine has no MPS.
+# Runs at once that share the GPU in turns, on a machine without MPS.
 WITHOUT_MPS = 2
 KEPT = ("record.json", "curves.npz", "histograms.npz", "run.log")
 # What archives hold: relative to a store, and to the repository.
@@ -55,18 +55,20 @@ with multi_process_service():
 
 
 def say(text: str) -> None:
-    """A line that is read while the rest is still to come."""
+    """Print a line at once, so that it can be read while the session continues."""
     print(f"gpu_session: {text}", flush=True)
 
 
 def missing(data: Path, folders: Mapping[str, Path]) -> list[str]:
-    """What this machine lacks, and which folders it cannot have, a line each."""
+    """What this machine lacks and which folders cannot be used, one line each."""
     wrong = []
     for name in MODULES:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            wrong.append(f"{name} cannot be imported ({error}); scripts/pack.py packs what torch's machines lack")
+            wrong.append(
+                f"{name} cannot be imported ({error}); scripts/pack.py packs what a machine with only torch lacks"
+            )
     if wrong:
         return wrong
     from scalefree.config import ConfigError
@@ -75,7 +77,9 @@ def missing(data: Path, folders: Mapping[str, Path]) -> list[str]:
     from scalefree.records.environment import MANIFEST, versions
 
     if MANIFEST not in os.environ:
-        wrong.append(f"{MANIFEST} is not set, so no record could tell its commit; name scripts/pack.py's revision.json")
+        wrong.append(
+            f"{MANIFEST} is not set, so no record could name its commit; set it to the revision.json of scripts/pack.py"
+        )
     try:
         load_dataset("cifar10", data, resolution=16)
     except DatasetError as error:
@@ -91,19 +95,23 @@ def missing(data: Path, folders: Mapping[str, Path]) -> list[str]:
         return [*wrong, str(error)]
     say(f"commit {made['commit']}, changes {made['uncommitted_changes']}")
     if made["commit"] is None or made["uncommitted_changes"]:
-        wrong.append("no commit has this code, and records would say so; commit, and pack with scripts/pack.py again")
+        wrong.append(
+            "this code is not in any commit, and records would say so; commit it, then run scripts/pack.py again"
+        )
     return wrong
 
 
 def has_mps() -> bool:
-    """Whether a process computes under MPS here: a container may have the daemon and not the rights."""
+    """Whether a process can compute under MPS here: a container may have the daemon but lack the rights."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         return subprocess.run([sys.executable, "-c", PROBE], capture_output=True, timeout=90).returncode == 0
     return False
 
 
 def run_until(command: Sequence[str], end: float, log: Path) -> int | None:
-    """Run a command until it ends, or is told to by SIGTERM at `end` (of time.monotonic); its exit code."""
+    """Run a command until it ends, or until it is stopped by SIGTERM at `end` (time.monotonic); returns its exit
+    code.
+    """
     with log.open("a") as file:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         for number, patience in ((signal.SIGTERM, end - time.monotonic()), (signal.SIGKILL, PATIENCE)):
@@ -144,12 +152,12 @@ def unpack(back: Path, results: Path) -> int:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """The files in a folder."""
+    """The contents of a folder's files."""
     return {path: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
 
 
 def pack_chosen(out: Path, before: Mapping[Path, bytes]) -> Path | None:
-    """Put the files of chosen cells that are not as before into an archive below `out`; None where there is none."""
+    """Pack the files of chosen cells that have changed into an archive in `out`; None if none has."""
     changed = [path for path, content in contents(CHOSEN).items() if before.get(path) != content]
     if not changed:
         return None
@@ -166,13 +174,13 @@ def _archive(path: Path, files: Iterable[Path], root: Path) -> None:
 
 
 def _parts(files: Iterable[Path], largest: int) -> list[list[Path]]:
-    """Files in their order, in parts that each fit an archive of `largest` bytes; what alone is larger is left out."""
+    """Files in order, split so that each part fits an archive of `largest` bytes; larger single files are left out."""
     parts: list[list[Path]] = [[]]
     filled = 0
     for file in files:
-        size = file.stat().st_size + 2048  # a header, and the filling of the last block
+        size = file.stat().st_size + 2048  # a header, and padding of the last block
         if size > largest - 20480:
-            say(f"{file} is too large to be packed: {size / MIB:.1f} MiB")
+            say(f"{file} is too large to pack: {size / MIB:.1f} MiB")
             continue
         if filled + size > largest - 20480:
             parts.append([])
@@ -183,7 +191,7 @@ def _parts(files: Iterable[Path], largest: int) -> list[list[Path]]:
 
 
 def pack(results: Path, out: Path, before: set[Path], largest: int = LARGEST) -> list[Path]:
-    """Put records that were not there before, and checkpoints, into archives below `out`; those that were written."""
+    """Pack new records and checkpoints into archives in `out`; returns the archives written."""
     runs = sorted(path for path in (results / "runs").glob("*/") if path not in before)
     records = [run / name for run in runs for name in KEPT if (run / "record.json").exists() and (run / name).exists()]
     unfinished = [run / "checkpoint.pt" for run in runs if (run / "checkpoint.pt").exists()]
@@ -216,7 +224,7 @@ def main() -> int:
         end = started + whole_number(options, "seconds")
         jobs = whole_number(options, "jobs")
         if not (options["data"] and options["out"] and plans):
-            raise ValueError("data=DIR, out=DIR and at least one plan are needed")
+            raise ValueError("data=DIR, out=DIR and at least one plan must be given")
     except ValueError as error:
         return refused(error)
     data, out, results = Path(options["data"]).absolute(), Path(options["out"]), Path(options["results"]).absolute()
@@ -229,7 +237,7 @@ def main() -> int:
     chosen = contents(CHOSEN)
     if options["back"]:
         try:
-            say(f"{unpack(Path(options['back']), results)} files of former calls")
+            say(f"{unpack(Path(options['back']), results)} files from earlier sessions")
         except ValueError as error:
             return refused(error)
     mps = has_mps()
@@ -239,10 +247,10 @@ def main() -> int:
     if options["tests"] == "yes":
         tests = (sys.executable, "-m", "pytest", "-rfE", "--tb=short", "-p", "no:cacheprovider", "-k", "cuda")
         code = run_until((*tests, "tests/training"), min(end - SAVING, time.monotonic() + 90), out / "tests.txt")
-        say(f"tests of this device: exit code {code}; see tests.txt")
+        say(f"device tests: exit code {code}; see tests.txt")
     for plan in plans:
         if time.monotonic() > end - SAVING:
-            say(f"no time left for: {plan}")
+            say(f"out of time, not started: {plan}")
             continue
         machine = (
             *("hydra/launcher=gpu", f"hydra.launcher.jobs={jobs}", f"hydra.launcher.mps={str(mps).lower()}"),

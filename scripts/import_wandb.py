@@ -3,9 +3,9 @@
     python scripts/import_wandb.py WANDB_DIR [results_dir=results]
     python scripts/import_wandb.py entity=NAME [project=scalefree] [results_dir=results]
 
-WANDB_DIR holds folders `offline-run-*` or `run-*`, as RESULTS/wandb does; `entity=` reads all runs of a project through
-wandb's public API, which needs an account (`wandb login`). Every run is checked against its identity; a result that
-the store has already is never overwritten.
+WANDB_DIR contains folders `offline-run-*` or `run-*`, like RESULTS/wandb; `entity=` reads all runs of a project through
+wandb's public API, which needs an account (`wandb login`). Every run is checked against its identity, and results
+already in the store are never overwritten.
 """
 
 import functools
@@ -28,7 +28,7 @@ from scalefree.wandb_names import check_wandb_address
 
 
 def local_logs(folder: Path) -> Iterator[Log | RecordError]:
-    """What a wandb folder holds of each run, or why that cannot be read."""
+    """The log of each run in a wandb folder, or the reason why it cannot be read."""
     for session in newest(sessions(folder)).values():
         try:
             yield log_of(session)
@@ -37,7 +37,7 @@ def local_logs(folder: Path) -> Iterator[Log | RecordError]:
 
 
 def collect(logs: Iterable[Log | RecordError], store: Store) -> list[str]:
-    """Write every finished run to a store; says which could not be, and why."""
+    """Write every finished run to a store; returns a line for each run that could not be written, with the reason."""
     damaged = []
     for log in logs:
         try:
@@ -45,19 +45,19 @@ def collect(logs: Iterable[Log | RecordError], store: Store) -> list[str]:
                 raise log
             found = rebuild(log)
             if found is None:
-                print(printable(f"  left out: {log.where} holds no finished run"))
+                print(printable(f"  left out: {log.where} contains no finished run"))
             else:
                 store.write(*found)
         except RecordError as error:
             damaged.append(f"  damaged: {error}")
         except ResultExists:
             assert isinstance(log, Log)
-            damaged.append(printable(f"  conflicting: {log.where} holds a run that another log has, too"))
+            damaged.append(printable(f"  conflicting: {log.where} contains a run that another log has too"))
     return damaged
 
 
 def source(arguments: list[str]) -> tuple[str, Callable[[], Iterable[Log | RecordError]], str]:
-    """From where to import, in words; how to read it; and RESULTS.
+    """The source in words, a function that reads it, and the results directory.
 
     Raises:
         ValueError: an unknown or missing argument, or a folder without runs.
@@ -67,7 +67,7 @@ def source(arguments: list[str]) -> tuple[str, Callable[[], Iterable[Log | Recor
         folder = Path(written_path("WANDB_DIR", arguments[0]))
         options = parse(arguments[1:], results_dir="results")
         if not sessions(folder):
-            raise ValueError(f"{folder} holds no runs of wandb: no folder offline-run-* or run-*")
+            raise ValueError(f"{folder} contains no wandb runs: it has no folder offline-run-* or run-*")
         return str(folder), functools.partial(local_logs, folder), options["results_dir"]
     options = parse(arguments, entity="", project="scalefree", results_dir="results")
     if not options["entity"]:
@@ -91,7 +91,7 @@ def main() -> int:
             damaged = collect(read(), rebuilt)
             merged = merge(rebuilt, Store(results_dir))
         except OSError as error:
-            refused(f"{error}; what was added before is whole, the same command goes on")
+            refused(f"{error}; records added so far are complete; run the same command again to continue")
             return 1
     print("\n".join([f"from {shown(where)} to {shown(results_dir)}: {summary(merged)}", *damaged]))
     return 1 if damaged or any(run.is_refused for run in merged) else 0

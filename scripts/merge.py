@@ -1,8 +1,8 @@
-"""Add the records of another store, from another machine say, to this one.
+"""Add the records of another store, for example from another machine, to this one.
 
 python scripts/merge.py OTHER_STORE [results_dir=results]
 
-Identical records are skipped. Where two results of one run differ, the one here stays, and the summary says so.
+Identical records are skipped. If two results of the same run differ, the one here is kept, and the summary says so.
 """
 
 import sys
@@ -27,7 +27,7 @@ def main() -> int:
     except ValueError as error:
         return refused(error)
     except OSError as error:
-        refused(f"{error}; what was added before is whole, the same command goes on")
+        refused(f"{error}; records added so far are complete; run the same command again to continue")
         return 1
     print(f"from {shown(other)} to {shown(options['results_dir'])}: {summary(merged)}")
     return 1 if any(run.is_refused for run in merged) else 0

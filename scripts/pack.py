@@ -1,11 +1,12 @@
-"""Pack what a bare machine without a network lacks: wheels, CIFAR-10 at 16x16, and which commit this is.
+"""Pack what a bare machine without a network lacks: wheels, CIFAR-10 at 16x16, and the commit of this code.
 
     python scripts/pack.py dataset_root=DIR [to=.carry] [limit=64]
 
-DIR holds CIFAR-10 as an image folder, or in DIR/cifar10. The machine has torch, torchvision, NumPy and SciPy, for
-Python 3.12; what the package needs besides is downloaded and lies in TO/wheels, the images in TO/data, and
-TO/revision.json lets records name the commit where no repository travels. The working tree must be committed. Together
-with the files that git knows, all this must be smaller than `limit` MiB. What is packed already is not made again.
+DIR, or DIR/cifar10, contains CIFAR-10 as an image folder. The target machine must have Python 3.12 with torch,
+torchvision, NumPy and SciPy. The other packages are downloaded to TO/wheels, the images go to TO/data, and
+TO/revision.json lets records name the commit even where there is no repository. The working tree must be committed.
+Together with the files that git knows, the total must be smaller than `limit` MiB. Anything already packed is not made
+again.
 """
 
 import json
@@ -21,16 +22,16 @@ from scalefree.records.environment import manifest
 from scalefree.streams import begin
 
 ROOT = Path(__file__).resolve().parents[1]
-# All of them pure Python. antlr4 is published as source alone, so its wheel is built here.
+# All pure Python. antlr4 is published as source only, so its wheel is built here.
 WHEELS = ("hydra-core==1.3.8", "omegaconf==2.3.1", "antlr4-python3-runtime==4.9.3")
 MIB = 1 << 20
 
 
 def wheels(folder: Path) -> list[Path]:
-    """Fetch or build what is missing; all wheels.
+    """Download or build missing wheels; returns all of them.
 
     Raises:
-        ValueError: pip failed, or a wheel runs on one kind of machine only.
+        ValueError: pip failed, or a wheel runs only on one kind of machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for wanted in WHEELS:
@@ -47,10 +48,10 @@ def wheels(folder: Path) -> list[Path]:
 
 
 def images(folder: Path, root: Path) -> Path:
-    """CIFAR-10 at 16x16, packed and read back.
+    """Pack CIFAR-10 at 16x16 and read it back as a check.
 
     Raises:
-        DatasetError: `root` does not hold CIFAR-10.
+        DatasetError: `root` does not contain CIFAR-10.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not has_packed(folder, "cifar10", 16):
@@ -60,7 +61,7 @@ def images(folder: Path, root: Path) -> Path:
 
 
 def known_to_git() -> int:
-    """Bytes of the working tree's files that git knows or does not ignore."""
+    """Total size in bytes of the working tree's files that git tracks or does not ignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     paths = {ROOT / name for name in listed.split("\0") if name}
@@ -78,7 +79,7 @@ def main() -> int:
         of_commit = manifest(ROOT)
         if of_commit is None:
             raise ValueError(
-                f"src or configs of {ROOT} differ from their commit; commit first, so that records name it"
+                f"src or configs in {ROOT} have uncommitted changes; commit first, so that records can name it"
             )
         made = wheels(to / "wheels")
         made.append(images(to / "data", root / "cifar10" if (root / "cifar10").is_dir() else root))
@@ -90,7 +91,7 @@ def main() -> int:
         print(f"{path.stat().st_size / MIB:8.2f} MiB  {path.relative_to(to)}")
     tree, packed = known_to_git(), sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     print(f"{tree / MIB:8.2f} MiB  the working tree, commit {of_commit['commit'][:12]}")
-    print(f"{(tree + packed) / MIB:8.2f} MiB  of {limit / MIB:.0f} travel with {to.name} carried")
+    print(f"{(tree + packed) / MIB:8.2f} MiB  of {limit / MIB:.0f} in total, with {to.name}")
     return 0 if tree + packed <= limit else 1
 
 

@@ -1,4 +1,4 @@
-"""Write the report of a profile, one self-contained HTML page, from the records that the store holds.
+"""Write a profile's report, one self-contained HTML page, from the records in the store.
 
 python scripts/report.py [profile=quick] [results_dir=results]
 """

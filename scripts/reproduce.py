@@ -1,16 +1,16 @@
-"""Train what a profile's experiments lack, then draw the figures and judge the claims.
+"""Train the runs that a profile's experiments still lack, then draw the figures and judge the claims.
 
-Where selection seeds choose step sizes and decays, their grids are trained first; what each complete grid chooses is
-written to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
+If the profile's step sizes and decays are chosen by selection seeds, those grids are trained first. The choice of each
+complete grid is written to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
                                 [dataset_root=DIR] [draw=yes]
     python scripts/reproduce.py profile=paper hydra/launcher=slurm hydra.launcher.partition=gpu ...
 
-With dataset_root, CIFAR is not downloaded but read from DIR/cifar10 and DIR/cifar100, or from DIR itself, each a folder
-with train/<class>/*.png and test/<class>/*.png or torchvision's files. The second command trains on a SLURM cluster,
-with the preset and the keys that train.py -m takes. Interrupted and started again, it continues: runs that the store
-has are never trained twice.
+With dataset_root, CIFAR is not downloaded but read from DIR/cifar10 and DIR/cifar100, or from DIR itself; each contains
+train/<class>/*.png and test/<class>/*.png or torchvision's files. The second command trains on a SLURM cluster, with
+the same preset and keys as train.py -m. If it is interrupted, run it again to continue: runs already in the store are
+never trained twice.
 """
 
 import logging
@@ -41,7 +41,7 @@ def to_train(
     """Every run of the experiments with the machine keys set; wandb's group is the first experiment that needs it.
 
     Raises:
-        ConfigError: there are none, nor any that wait for the selection.
+        ConfigError: there are none, and none waits for the selection.
     """
     configs = []
     for config, needed_by in runs_of(experiments).values():
@@ -60,13 +60,13 @@ def to_train(
 
 
 def launcher(arguments: list[str]) -> Settings | None:
-    """The settings of the launcher that is asked for, composed as train.py's are; None without any.
+    """The settings of the requested launcher, composed as train.py composes them; None if no launcher was given.
 
     Raises:
         ValueError: an unknown preset, an unknown key, or a value of the wrong type.
     """
     chosen = [argument for argument in arguments if argument.startswith(PRESET)]
-    # With a plus or without: whether the launcher has such a key is for its settings to say.
+    # With or without a plus: the launcher's settings decide whether it has such a key.
     values = [argument.lstrip("+") for argument in arguments if argument.startswith(LAUNCHER)]
     if not chosen:
         if values:
@@ -84,10 +84,10 @@ def launcher(arguments: list[str]) -> Settings | None:
 
 
 def loaded(names: list[str], profile: str, results_dir: str) -> list[Experiment]:
-    """The experiments, once the records that are there have chosen what these wait for.
+    """The experiments, after the records in the store have made the choices that they wait for.
 
     Raises:
-        ConfigError: a damaged file of frozen cells.
+        ConfigError: the file of frozen cells is damaged.
     """
     experiments = [load_experiment(name, profile) for name in names]
     if not any(experiment.waiting for experiment in experiments):
@@ -141,18 +141,18 @@ def main() -> int:
             try:
                 launch(settings, configs)
             except SweepUnfinished as error:
-                print(f"error: {error}; what there is will be drawn", file=sys.stderr)
+                print(f"error: {error}; the figures will be drawn from the runs that are done", file=sys.stderr)
                 unfinished = True
             launched |= {run_name(config) for config in configs}
             experiments = loaded(chosen, profile, results_dir)
             configs = [config for config in to_train(experiments, *machine) if run_name(config) not in launched]
             if not configs:
                 break
-            print(f"profile {profile}: {len(configs)} more runs, whose cells have been chosen", flush=True)
+            print(f"profile {profile}: {len(configs)} more runs, whose cells have now been chosen", flush=True)
     except ConfigError as error:
         return refused(one_line(error))
     except Interrupted:
-        print("interrupted; the same command goes on from here")
+        print("interrupted; run the same command again to resume")
         return 130
     if any(experiment.waiting for experiment in experiments):
         for line in waited_for(experiments, profile, Store(results_dir).records()):
@@ -160,7 +160,7 @@ def main() -> int:
 
     if not draws:
         return 1 if unfinished else 0
-    # Matplotlib and SciPy; the workers, which read this file too, need neither.
+    # Imports Matplotlib and SciPy, which the workers, who also import this file, do not need.
     from scalefree.drawing import draw_everything
 
     draw_everything(profile, results_dir, jobs)

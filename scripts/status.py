@@ -1,4 +1,4 @@
-"""How much of a profile's grids the store holds.
+"""Show how much of a profile's grids is in the store.
 
 python scripts/status.py [profile=quick] [results_dir=results] [jobs=1]
 """
@@ -15,12 +15,12 @@ from scalefree.terminal import duration, shown
 
 
 def time_left(of: Coverage, jobs: int) -> str:
-    """As long as `jobs` runs at a time take for what has no result; `unknown` where nothing measured says it."""
+    """The time for all runs without a result, `jobs` at a time; `unknown` if nothing was measured."""
     return "unknown" if of.seconds_left is None else duration(of.seconds_left / jobs)
 
 
 def row(of: Coverage, jobs: int) -> str:
-    """One line of the table; `jobs` runs are trained at once."""
+    """One line of the table, if `jobs` runs are trained at once."""
     states = (of.total, of.completed, of.diverged, of.partial, of.failed, of.missing)
     left = "-" if of.completed + of.diverged == of.total else time_left(of, jobs)
     return f"{of.experiment:<18}" + "".join(f"{state:>10}" for state in states) + f"{left:>14}"
@@ -36,7 +36,7 @@ def main() -> int:
         return refused(error)
     store = Store(options["results_dir"])
     records = store.records()
-    print(f"profile {options['profile']}, {shown(store.root)}: runs, shared ones counted in each experiment")
+    print(f"profile {options['profile']}, {shown(store.root)}: runs (shared runs count in each experiment)")
     heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
     print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
     for of in coverage([experiment for experiment in experiments if experiment.cells], store, records):
@@ -44,17 +44,17 @@ def main() -> int:
     together = coverage_together(experiments, store, records)
     done = together.completed + together.diverged
     more = "" if done == together.total else f", time left {time_left(together, jobs)}"
-    print(f"all together {together.total} different runs, {done} done{more}")
+    print(f"{together.total} different runs in total, {done} done{more}")
     if left_out := [of.name for of in experiments if not of.cells and not of.waiting]:
-        print(f"the profile leaves out {', '.join(left_out)}")
+        print(f"the profile does not include {', '.join(left_out)}")
     for line in waited_for(experiments, options["profile"], records):
         print(line)
     if together.seconds_left is None:
-        print("time left: unknown until this store has a completed run, by whose pace it is reckoned")
+        print("time left: unknown until this store has a completed run to estimate it from")
         return 0
     print(
-        f"time left: {jobs} at a time, at the pace of this store's records; for runs unlike any of them by their FLOPs "
-        "and the pace of the most similar ones; at most, as runs that are partial count as whole"
+        f"time left: {jobs} at a time, at the pace of this store's records; for a run unlike them, from its FLOPs and "
+        "the pace of the most similar ones; an upper bound, since partial runs count as not started"
     )
     return 0
 

@@ -1,10 +1,10 @@
-"""Upload offline runs to wandb, each once, in the order of their starts.
+"""Upload offline runs to wandb, each once, in the order in which they started.
 
     python scripts/sync.py [results_dir=results] [--dry-run]
 
-Needs a wandb account (`wandb login`). --dry-run, which is dry_run=true, only lists. Only runs that have ended are
-uploaded: the last session of a run holds all its epochs, also those before it was resumed. What is uploaded is marked
-by wandb itself, beside its log.
+Needs a wandb account (`wandb login`). --dry-run (or dry_run=true) only lists the runs. Only runs that have ended are
+uploaded, because the last session of a run contains all its epochs, including those before it was resumed. wandb itself
+marks each uploaded run, next to its log.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ from scalefree.tracking.sessions import Session, newest, sessions
 
 @dataclass(frozen=True)
 class Plan:
-    """Sessions to upload, in order, and how many others there are and why."""
+    """Sessions to upload, in order, and those that are not: already uploaded, or unfinished."""
 
     upload: list[Session]
     uploaded: int
@@ -29,7 +29,7 @@ class Plan:
 
 
 def plan(results: Path) -> Plan:
-    """What is there to do under RESULTS/wandb, by what its store says of the runs."""
+    """What to upload from RESULTS/wandb, given which runs its store has results of."""
     ended = {identity for identity, record in Store(results).records().items() if record.outcome.is_result}
     offline = [session for session in newest(sessions(results / "wandb")).values() if session.offline]
     done = [session for session in offline if session.is_synced]
@@ -42,15 +42,15 @@ def plan(results: Path) -> Plan:
 
 
 def upload(session: Session) -> str | None:
-    """Hand one session to `wandb sync`; what went wrong, None if it was uploaded.
+    """Pass one session to `wandb sync`; returns what went wrong, or None if it was uploaded.
 
-    wandb's exit code is 0 even where it was refused, so its marker decides.
+    wandb's exit code is 0 even if the upload was refused, so its marker decides.
     """
     command = ["wandb", "sync", "--no-include-online", str(session.folder)]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "there is no `wandb` on PATH"
+        return "no `wandb` on PATH; install wandb, or activate its environment"
     if told.returncode == 0 and session.is_synced:
         return None
     lines = (told.stderr + told.stdout).strip().splitlines()
@@ -58,7 +58,7 @@ def upload(session: Session) -> str | None:
 
 
 def main() -> int:
-    """Exit codes: 0 done, 1 an upload failed (those after it were not tried), 2 a wrong argument."""
+    """Exit codes: 0 done, 1 an upload failed (later ones were not tried), 2 a wrong argument."""
     try:
         arguments = ["dry_run=true" if argument == "--dry-run" else argument for argument in given()]
         options = parse(arguments, results_dir="results", dry_run="false")
@@ -66,9 +66,9 @@ def main() -> int:
     except ValueError as error:
         return refused(error)
     found = plan(Path(options["results_dir"]))
-    print(f"{len(found.upload)} to upload, {found.uploaded} uploaded before, {len(found.unfinished)} not finished yet")
+    print(f"{len(found.upload)} to upload, {found.uploaded} uploaded before, {len(found.unfinished)} not finished")
     for session in found.unfinished:
-        print(f"  waits: {shown(session.folder.name)}")
+        print(f"  not finished: {shown(session.folder.name)}")
     for number, session in enumerate(found.upload, 1):
         where = f"[{number}/{len(found.upload)}] {shown(session.folder.name)}"
         if dry:
@@ -76,7 +76,7 @@ def main() -> int:
             continue
         wrong = upload(session)
         if wrong is not None:
-            refused(f"{where}: {wrong}; the same command goes on from here")
+            refused(f"{where}: {wrong}; run the same command again to continue")
             return 1
         print(f"  uploaded {where}", flush=True)
     return 0

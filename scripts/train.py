@@ -1,8 +1,8 @@
-"""Train one run, or many with -m: python scripts/train.py [-m] [key=value ...]
+"""Train one run, or several with -m: python scripts/train.py [-m] [key=value ...]
 
-python scripts/train.py --cfg job prints every key with its value. Records go to RESULTS/runs/<name>/. A multirun
-ends with a table of its results and with figures in RESULTS/figures/sweeps/<name>/; -m experiment=corners
-profile=quick is one over the runs of an experiment.
+python scripts/train.py --cfg job prints every key with its value. Records go to RESULTS/runs/<name>/. A multirun ends
+with a table of its results and figures in RESULTS/figures/sweeps/<name>/; -m experiment=corners profile=quick trains
+the runs of an experiment.
 """
 
 import logging
@@ -13,7 +13,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-# Hydra shows its own errors at length; with this it raises them, and `main` says them in one line.
+# Hydra prints its own errors at length; with this it raises them instead, and `main` prints them in one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
 
 import hydra
@@ -33,16 +33,16 @@ from scalefree.records import Store, describe_outcome
 from scalefree.streams import begin
 from scalefree.terminal import shown
 
-# With one of these nothing is trained, and what is said is all.
+# With one of these nothing is trained: printing is all that happens.
 SHOWS = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version"}
 
-# What went wrong in this process, in the order in which it did, and the line that said so.
+# What went wrong in this process, in order, each with the line that reported it.
 failures: list[tuple[Exception, str]] = []
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")
 def train(composed: DictConfig) -> float | None:
-    """Train the composed run; returns its final test error, which sweepers can minimise."""
+    """Train the composed run; returns its final test error, which a sweeper can minimise."""
     try:
         config = to_run_config(composed)
 
@@ -50,7 +50,7 @@ def train(composed: DictConfig) -> float | None:
 
         record, trained = run(config)
     except Exception as error:
-        # Hydra's own launcher would print its own account and stop the others; `main` reports instead.
+        # Hydra's own launcher would print its own report and stop the other runs; `main` reports instead.
         hydra_config = HydraConfig.get()
         if hydra_config.mode == RunMode.MULTIRUN and not hydra_config.launcher._target_.endswith("BasicLauncher"):
             raise
@@ -59,7 +59,7 @@ def train(composed: DictConfig) -> float | None:
         failures.append((error, f"{which}{what}"))
         refused(failures[-1][1])
         return None
-    said = describe_outcome(record) if trained else f"done already, {describe_outcome(record)}"
+    said = describe_outcome(record) if trained else f"already done, {describe_outcome(record)}"
     print(f"{said}: {shown(Store(config.results_dir).place(record.name))}")
     return record.test_error
 
@@ -67,7 +67,7 @@ def train(composed: DictConfig) -> float | None:
 def quote_paths(argument: str) -> str:
     """`dataset.root=~/images` as `dataset.root='~/images'`.
 
-    Without quotes Hydra's grammar has no value that begins with a tilde or holds other characters than ASCII.
+    Without quotes, Hydra's grammar accepts no value that begins with a tilde or contains non-ASCII characters.
     """
     if re.match(r"\+{0,2}(results_dir|dataset\.root)=", argument) is None:
         return argument
@@ -75,21 +75,21 @@ def quote_paths(argument: str) -> str:
 
 
 def as_sweeps(arguments: list[str]) -> list[str]:
-    """`experiment=corners profile=quick` as the sweeper's keys: they choose many runs, and so none's configuration.
+    """Turn `experiment=corners profile=quick` into keys of the sweeper, since no single run has them.
 
     Raises:
-        ValueError: without -m, where there would be one run.
+        ValueError: without -m, which means a single run, or a value that is not a name.
     """
     found = [re.match(r"\+{0,2}(experiment|profile)=(.*)", argument, re.DOTALL) for argument in arguments]
     if not any(found) or any(argument.partition("=")[0] in SHOWS for argument in arguments):
         return arguments
     named = {match[1]: match[2].strip("[]") for match in found if match}
     if len(named) < sum(map(bool, found)):
-        raise ValueError("experiment= or profile= is given twice; separate several experiments by commas")
+        raise ValueError("experiment= or profile= is given twice; separate several experiments with commas")
     if "experiment" not in named:
-        raise ValueError(f"profile={named['profile']} needs experiment=NAME, whose runs it gives a size")
+        raise ValueError(f"profile={named['profile']} needs experiment=NAME, the experiment to train at that size")
     if not {"-m", "--multirun"} & set(arguments):
-        raise ValueError(f"experiment={named['experiment']} is many runs; add -m")
+        raise ValueError(f"experiment={named['experiment']} has many runs; add -m")
     for key, of in named.items():
         if not re.fullmatch(r"\w+(, *\w+)*" if key == "experiment" else r"\w+", of, re.ASCII):
             raise ValueError(f"{key}={of} is not {'names separated by commas' if key == 'experiment' else 'one name'}")
@@ -98,26 +98,26 @@ def as_sweeps(arguments: list[str]) -> list[str]:
 
 
 def check_arguments() -> None:
-    """Refuse what Hydra would answer with a page, with a traceback, or by unpickling a file.
+    """Refuse arguments to which Hydra would respond with a page of text, a traceback, or by unpickling a file.
 
     Raises:
         ValueError: saying what is wrong.
     """
 
     def refuse(message: str) -> NoReturn:
-        raise ValueError(f"{message}; python scripts/train.py --help shows what there is")
+        raise ValueError(f"{message}; python scripts/train.py --help lists the options")
 
     parser: Any = get_args_parser()
     parser.error = refuse
     arguments = parser.parse_args(given())
     if arguments.experimental_rerun is not None:
-        refuse("--experimental-rerun would run whatever the pickled file says")
+        refuse("--experimental-rerun would execute whatever the pickled file contains")
     for override in arguments.overrides:
         parse_override(override)
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether it says that something impossible was asked for; Hydra does so with exceptions of many kinds."""
+    """Whether the error refuses an impossible request; Hydra does so with many kinds of exception."""
     if isinstance(error, ConfigError | HydraException | OmegaConfBaseException):
         return True
     modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -125,7 +125,7 @@ def is_refusal(error: Exception) -> bool:
 
 
 def hand_on(number: signal.Signals | None) -> None:
-    """Give a batch system's warning to whoever listened to it before the run did: submitit then queues again."""
+    """Pass a batch system's warning on to whoever handled it before the run did: submitit then requeues the job."""
     if number == signal.SIGUSR2 and callable(signal.getsignal(number)):
         signal.raise_signal(number)
 
@@ -141,13 +141,13 @@ def main() -> int:
         return refused(one_line(error))
     try:
         train()
-    except SystemExit as ended:  # after --help and the like, or when what is to be shown is not there
+    except SystemExit as ended:  # after --help and the like, or if what should be shown does not exist
         return 2 if ended.code else 0
     except (Interrupted, KeyboardInterrupt) as error:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         hand_on(getattr(error, "number", None))
         return 130
-    except SweepUnfinished as error:  # its launcher has listed them
+    except SweepUnfinished as error:  # its launcher has already listed the runs
         print(f"error: {error}", file=sys.stderr)
         return 1
     except Exception as error:

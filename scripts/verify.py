@@ -1,14 +1,14 @@
-"""Train some of the store's records anew, and compare.
+"""Train some of the store's runs again and compare the results.
 
     python scripts/verify.py [profile=digits] [runs=5] [seed=<any>] [results_dir=results] [jobs=<cores>]
                              [dataset_root=DIR]
 
-Of the results that the store has of the profile's runs, `runs` are drawn, each as likely as any other whatever it
-costs; the same seed draws the same ones from the same store. They are trained in a temporary store, with the device
-kind and the loop that their records name. On the same device and build, a record's every number must come out again,
-bit for bit, wall-clock times aside; that the code is of another commit excuses nothing. On another, its final test
-error must be as close as replicas of its cell are to each other, which differ in rounding alone: within three root mean
-squares of their differences, or one image. Where the store has fewer than five such pairs, the difference is only told.
+Draws `runs` of the store's results for the profile, all equally likely whatever they cost; the same seed draws the same
+ones from the same store. They are trained in a temporary store, with the kind of device and the loop that their records
+name. On the same device and build, every number must be reproduced bit for bit, apart from wall-clock times, even if
+the code is from another commit. On another device or build, the final test error must be as close as that of replicas
+of its cell, which differ only in rounding: within three times the root mean square of their differences, or one image.
+If the store has fewer than five such pairs, the difference is reported but not judged.
 """
 
 import logging
@@ -34,13 +34,13 @@ from scalefree.streams import begin
 WORDS = {
     "equal": "equal bit for bit",
     "close": "as close as replicas",
-    "not judged": "another device or build, and no replicas to judge by",
+    "not judged": "another device or build, and too few replicas to judge",
     "different": "different",
 }
 
 
 def as_recorded(config: RunConfig, record: Record, root: str, results_dir: str) -> RunConfig:
-    """The run with the device kind and the loop that its record names, its images from `root`, to `results_dir`."""
+    """The run with the kind of device and the loop that its record names, reading `root` and writing `results_dir`."""
     environment = record.environment
     on_cpu = str(environment.get("device", "")).startswith("cpu")
     values = {
@@ -53,7 +53,7 @@ def as_recorded(config: RunConfig, record: Record, root: str, results_dir: str) 
 
 
 def compared(store: Store, anew: Store, chosen: Sequence[str], records: Mapping[str, Record]) -> list[Verified]:
-    """The verdicts on the chosen records, those whose training failed aside.
+    """The verdicts on the chosen records, except those whose training failed.
 
     Raises:
         RecordError: a chosen record's histograms are damaged.
@@ -63,7 +63,7 @@ def compared(store: Store, anew: Store, chosen: Sequence[str], records: Mapping[
 
 
 def main() -> int:
-    """Exit codes: 0 none differs, 1 a record differs or could not be trained, 2 refused before any work, 130."""
+    """Exit codes: 0 none differs, 1 a record differs or could not be trained, 2 refused, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         options = parse(
@@ -84,7 +84,7 @@ def main() -> int:
         records = {record.name: record for record in store.records().values() if record.outcome.is_result}
         known = sorted(needed.keys() & records.keys())
         if not known:
-            raise ValueError(f"{store.root} has no results of profile={profile}; nothing can be verified")
+            raise ValueError(f"{store.root} has no results for profile={profile}; train some first")
     except ValueError as error:
         return refused(one_line(error))
     chosen = random.Random(seed).sample(known, min(runs, len(known)))
@@ -94,7 +94,7 @@ def main() -> int:
             configs = [as_recorded(needed[name][0], records[name], root, temporary) for name in chosen]
             check_machine(settings, configs)
             of = f"of the {len(known)} records of profile {profile}"
-            print(f"verifying {len(chosen)} {of}, drawn with seed={seed}", flush=True)
+            print(f"verifying {len(chosen)} {of}, chosen with seed={seed}", flush=True)
             launch(settings, configs)
         except SweepUnfinished as error:
             refused(error)

@@ -26,17 +26,20 @@ def test_in_paths_a_tilde_is_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["profil=quick"], "unknown argument 'profil=quick'; known with their defaults: profile=quick, results_dir=r"),
+        (
+            ["profil=quick"],
+            "unknown argument 'profil=quick'; the arguments with their defaults: profile=quick, results_dir=r",
+        ),
         (["profile"], "unknown argument 'profile'"),
         (["--profile=quick"], "unknown argument '--profile=quick'"),
         ([""], "unknown argument ''"),
-        (["profile="], "profile= is empty; give a value, or leave it out for profile=quick"),
+        (["profile="], "profile= is empty; give a value, or omit it to use profile=quick"),
         (["profile= "], "profile= is empty"),
         (["profile=a", "profile=b"], "profile= is given twice, as a and as b"),
         (["profile=a", "profile=a"], "profile= is given twice"),
         (["results_dir=5"], "results_dir=5 is not a path; write ./5"),
-        (["results_dir=~nobody-is-called-so"], "results_dir=~nobody-is-called-so: no such home folder"),
-        (["results_dir=/dev/null"], "results_dir=/dev/null cannot be: /dev/null is not a directory"),
+        (["results_dir=~nobody-is-called-so"], "results_dir=~nobody-is-called-so: there is no such home folder"),
+        (["results_dir=/dev/null"], "results_dir=/dev/null is impossible: /dev/null is not a directory"),
     ],
 )
 def test_what_is_refused(arguments: list[str], said: str) -> None:

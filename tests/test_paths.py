@@ -44,8 +44,8 @@ def test_a_number_is_not_a_path(text: str) -> None:
     [
         ("", "results_dir is empty"),
         (" ", "results_dir is empty"),
-        ("~nobody-is-called-so/x", "results_dir=~nobody-is-called-so/x: no such home folder is known"),
-        ("a\0b", "zero character"),
+        ("~nobody-is-called-so/x", "results_dir=~nobody-is-called-so/x: there is no such home folder"),
+        ("a\0b", "null character"),
         ("\ud800", "cannot be a path here"),
     ],
 )
@@ -75,5 +75,5 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 987654)
     assert user_cache() is None
-    with pytest.raises(ValueError, match="no such home folder is known"):
+    with pytest.raises(ValueError, match="there is no such home folder"):
         written_path("dataset.root", "~/images")

@@ -59,7 +59,7 @@ def test_an_entity_is_a_part_of_an_address_and_a_group_is_not() -> None:
         ("project", "", "tracking.project='' is empty"),
         ("entity", "a#b", "tracking.entity='a#b' contains '#'"),
         ("group", "x" * 200, "tracking.group=xxxxxxxxxxxxxxxxxxxx... has 200 characters"),
-        ("tags", ["ok", "t" * 70], "tracking.tags=tttttttttttttttttttt... has 70 characters; wandb takes 64"),
+        ("tags", ["ok", "t" * 70], "tracking.tags=tttttttttttttttttttt... has 70 characters; wandb allows at most 64"),
     ],
 )
 def test_a_run_is_refused_by_the_key(key: str, value: object, named: str) -> None:

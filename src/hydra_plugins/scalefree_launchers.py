@@ -1,6 +1,7 @@
-"""The launchers `local` and `slurm` of `python scripts/train.py -m`, and its sweeper. Hydra looks for them only here.
+"""The launchers `local` and `slurm` of `python scripts/train.py -m`, and its sweeper. Hydra looks for plugins only
+here.
 
-The sweeper composes and checks every job before the first is started, so a wrong one is refused before any work.
+The sweeper composes and checks every job before starting the first, so an invalid one is refused before any work.
 """
 
 import math
@@ -20,17 +21,17 @@ from scalefree.compose import one_line, parse_override
 from scalefree.config import ConfigError, RunConfig
 from scalefree.records import run_name
 
-# Checking so many takes minutes; of far more not even the list fits into memory.
+# Checking this many takes minutes; the list of far more would not even fit into memory.
 MOST_JOBS = 100_000
 
 
 def values(override: Override) -> Iterator[str]:
-    """What a multirun tries for an override."""
+    """The values that a multirun tries for an override."""
     return override.sweep_string_iterator() if override.is_discrete_sweep() else iter([""])
 
 
 class LocalLauncher(Launcher):
-    """Worker processes on this machine, as many at a time as `jobs` says."""
+    """Worker processes on this machine, `jobs` at a time."""
 
     kind = "local"
 
@@ -38,10 +39,10 @@ class LocalLauncher(Launcher):
         self.values = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in settings.items()}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra gives; the task function is not needed, since the runs are trained by the package.
+        """Keep Hydra's context; the task function is not needed, since the package trains the runs.
 
         Raises:
-            ConfigError: a setting of the launcher that is wrong.
+            ConfigError: an invalid setting of the launcher.
         """
         from scalefree.launching import settings_of
 
@@ -50,11 +51,11 @@ class LocalLauncher(Launcher):
         self.settings = settings_of(self.kind, self.values)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """For sweepers that know their jobs batch by batch: compose these jobs, and train them.
+        """Compose these jobs and train them, for sweepers that decide their jobs batch by batch.
 
         Raises:
-            JobsRefused, ConfigError: runs that cannot be; none of these was started.
-            SweepUnfinished, Interrupted: after everything that could be done.
+            JobsRefused, ConfigError: impossible runs; none of the batch was started.
+            SweepUnfinished, Interrupted: after everything possible was done.
         """
         from scalefree.launching import check_machine, compose_jobs
 
@@ -83,13 +84,13 @@ class SlurmLauncher(LocalLauncher):
 
 
 class GridSweeper(BasicSweeper):
-    """Every combination of the values, as Hydra's own sweeper makes them, but refused as a whole or trained as a whole.
+    """Every combination of the values, as in Hydra's own sweeper, but all are refused or all are trained.
 
-    Also in batches: a job that is wrong is refused before the first batch, and a run that fails costs no later batch.
-    Of itself it writes nothing but figures, at the end: a store that cannot be written may hold all that is asked for.
+    This also holds for batches: an invalid job is refused before the first batch, and a failed run does not cancel
+    later batches. The sweeper itself writes only figures, at the end: a read-only store may already contain every run.
 
-    With `experiment` the jobs are the runs of those experiments under `profile`, each combined with whatever else is
-    swept over; what is set on the command line has precedence over what a grid says.
+    With `experiment` the jobs are the runs of those experiments under `profile`, each combined with anything else that
+    is swept over; the command line takes precedence over a grid.
     """
 
     def __init__(
@@ -104,10 +105,10 @@ class GridSweeper(BasicSweeper):
         self.profile = str(profile or "quick")
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """As Hydra's, which sets up the launcher too.
+        """As in Hydra's sweeper; this sets up the launcher too.
 
         Raises:
-            ConfigError: a batch size that is none.
+            ConfigError: an impossible batch size.
         """
         size = self.max_batch_size
         if size is not None and (type(size) is not int or size < 1):
@@ -120,8 +121,8 @@ class GridSweeper(BasicSweeper):
         """Train every job, batch by batch.
 
         Raises:
-            JobsRefused, ConfigError: jobs that cannot be; nothing was started.
-            SweepUnfinished: after all batches, and after what there is was shown.
+            JobsRefused, ConfigError: impossible jobs; nothing was started.
+            SweepUnfinished: after all batches, once the results were shown.
         """
         from scalefree.launching import SweepUnfinished, conclude
 
@@ -145,10 +146,10 @@ class GridSweeper(BasicSweeper):
         return returns
 
     def _of_experiments(self, jobs: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Each run of the experiments as a job, combined with each of the jobs that the command line gives.
+        """Each run of the experiments as a job, combined with each job from the command line.
 
         Raises:
-            ConfigError: an unknown experiment or profile, or one that has no runs, or none yet.
+            ConfigError: an unknown experiment or profile, or one without runs, or without any that can be trained yet.
         """
         from scalefree.experiments import load_experiment, runs_of
         from scalefree.experiments.overrides import overrides_of
@@ -157,15 +158,15 @@ class GridSweeper(BasicSweeper):
         named = f"experiment={','.join(self.experiments)} profile={self.profile}"
         if waiting := sum(len(experiment.waiting) for experiment in found):
             print(
-                f"{named}: {waiting} runs are left out, whose step size and decay have yet to be chosen; "
-                f"python scripts/reproduce.py profile={self.profile} chooses them and trains all",
+                f"{named}: {waiting} runs are left out because their step size and decay are not chosen yet; "
+                f"python scripts/reproduce.py profile={self.profile} chooses them and trains every run",
                 flush=True,
             )
         runs = runs_of(found)
         if not runs:
             raise ConfigError(f"{named} has no runs{' that can be trained yet' if waiting else ''}")
         if len(runs) * len(jobs) > MOST_JOBS:
-            raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; divide it into smaller ones")
+            raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; split it into smaller ones")
         combined = []
         for job in jobs:
             given = {parse_override(override).key_or_group for override in job}
@@ -178,7 +179,7 @@ class GridSweeper(BasicSweeper):
         return combined
 
     def _prepare(self, arguments: list[str]) -> tuple[list[list[list[str]]], list[RunConfig]]:
-        """The batches of jobs, and the runs of all of them, checked."""
+        """The batches of jobs and their runs, all checked."""
         from scalefree.launching import check_machine, compose_jobs
 
         assert self.hydra_context is not None and self.config is not None
@@ -187,9 +188,9 @@ class GridSweeper(BasicSweeper):
             parser = OverridesParser.create(config_loader=loader)
             overrides = parser.parse_overrides([*self._parse_config(), *arguments])
             if math.prod(sum(1 for _ in islice(values(override), MOST_JOBS + 1)) for override in overrides) > MOST_JOBS:
-                raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; divide it into smaller ones")
+                raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; split it into smaller ones")
             batches = self.split_arguments(overrides, self.max_batch_size)
-        except Exception as error:  # Hydra refuses in many kinds, AssertionError among them
+        except Exception as error:  # Hydra raises many kinds of error, including AssertionError
             raise ConfigError(one_line(error)) from error
         jobs = [job for batch in batches for job in batch]
         local = isinstance(self.launcher, LocalLauncher)
@@ -198,7 +199,7 @@ class GridSweeper(BasicSweeper):
         else:
             jobs = self._of_experiments(jobs)
             configs = compose_jobs(loader, self.config, jobs, own_processes=local)
-            # What is set on the command line may make one run of several.
+            # Settings on the command line may make several runs identical.
             once = {run_name(config): (job, config) for job, config in zip(jobs, configs, strict=True)}.values()
             jobs, configs = [job for job, _ in once], [config for _, config in once]
             size = self.max_batch_size or len(jobs)

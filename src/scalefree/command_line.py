@@ -1,4 +1,4 @@
-"""What a user types: arguments in Hydra's manner for the scripts that need no Hydra tree, and refusals in one line."""
+"""Command-line arguments in Hydra's style for the scripts that do not use Hydra, and one-line refusals."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ from scalefree.paths import written_path
 from scalefree.terminal import shown
 
 PATHS = ("results_dir", "dataset_root", "data", "out", "back", "results", "to", "page")
-# The largest number that counts something here: runs at a time.
+# The largest value of a count, such as runs at a time.
 MOST = 10_000
 
 
 def refused(error: Exception | str) -> int:
-    """Say in one line what is wrong with what was asked for; returns the exit code of every such refusal."""
+    """Print in one line what is wrong with the request; returns the exit code of every such refusal."""
     print(f"error: {shown(error)}", file=sys.stderr)
     return 2
 
@@ -22,7 +22,7 @@ def given() -> list[str]:
     """This process's arguments.
 
     Raises:
-        ValueError: one that is not UTF-8 and no path; records and pages could not hold it.
+        ValueError: an argument that is not UTF-8 and not a path; records and pages could not contain it.
     """
     for argument in sys.argv[1:]:
         key, equals, _ = argument.partition("=")
@@ -31,56 +31,57 @@ def given() -> list[str]:
         try:
             os.fsencode(argument).decode()
         except UnicodeDecodeError:
-            raise ValueError(f"the argument {argument} is not UTF-8 text; name it otherwise") from None
+            raise ValueError(f"the argument {argument} is not UTF-8 text; choose another name") from None
     return sys.argv[1:]
 
 
 def parse(arguments: Sequence[str], /, **defaults: str) -> dict[str, str]:
-    """The defaults with the arguments' values, `~` in paths being the home. Empty values stand only for empty defaults.
+    """The defaults, overridden by the arguments; `~` in paths is expanded. Only keys with an empty default may be
+    empty.
 
     Raises:
-        ValueError: an argument that is not `key=value`, a key without a default or given twice, an empty value, or
-            what cannot be a path or, as results_dir, a folder.
+        ValueError: an argument that is not `key=value`, an unknown or repeated key, an empty value, an impossible path,
+            or a results_dir that cannot be a folder.
     """
     values: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or key not in defaults:
             known = ", ".join(f"{name}={default}" for name, default in defaults.items())
-            raise ValueError(f"unknown argument {argument!r}; known with their defaults: {known}")
+            raise ValueError(f"unknown argument {argument!r}; the arguments with their defaults: {known}")
         if key in values:
             raise ValueError(f"{key}= is given twice, as {values[key]} and as {value}; give it once")
         if defaults[key] and not value.strip():
-            raise ValueError(f"{key}= is empty; give a value, or leave it out for {key}={defaults[key]}")
+            raise ValueError(f"{key}= is empty; give a value, or omit it to use {key}={defaults[key]}")
         values[key] = written_path(key, value) if key in PATHS and value != defaults[key] else value
     options = {**defaults, **values}
     if "results_dir" in options:
-        from scalefree.records import check_results_dir  # needs NumPy, which a bare machine may lack
+        from scalefree.records import check_results_dir  # imports NumPy, which a bare machine may lack
 
         check_results_dir(options["results_dir"])
     return options
 
 
 def names(values: Mapping[str, str], key: str) -> list[str]:
-    """The comma-separated names that a key has as its value.
+    """The comma-separated names in a key's value.
 
     Raises:
-        ValueError: one of them is empty or there twice.
+        ValueError: a name is empty or given twice.
     """
     found = values[key].split(",")
     for name in found:
         if not name.strip():
             raise ValueError(f"{key}={values[key]} has an empty name; separate names by single commas")
         if found.count(name) > 1:
-            raise ValueError(f"{key}={values[key]} has {name} twice; name it once")
+            raise ValueError(f"{key}={values[key]} names {name} twice; name it once")
     return found
 
 
 def choice(values: Mapping[str, str], key: str, *allowed: str) -> str:
-    """The value of a key that has only a few.
+    """The value of a key that allows only certain values.
 
     Raises:
-        ValueError: another one.
+        ValueError: any other value.
     """
     if values[key] not in allowed:
         raise ValueError(f"{key}={values[key]} is impossible; choose one of {', '.join(allowed)}")
@@ -88,7 +89,7 @@ def choice(values: Mapping[str, str], key: str, *allowed: str) -> str:
 
 
 def whole_number(values: Mapping[str, str], key: str) -> int:
-    """The value of a key that counts something.
+    """The value of a key that is a count.
 
     Raises:
         ValueError: not a whole number from 1 to `MOST`.

@@ -22,7 +22,7 @@ from scalefree.terminal import shown
 
 
 def _config_dir() -> Path:
-    """`configs/` at the top of a checkout; where the package was installed as a copy, its own within it."""
+    """`configs/` at the top of a checkout, or the package's own copy if it was installed without a checkout."""
     beside = Path(__file__).resolve().parent / "configs"
     return beside if beside.is_dir() else Path(__file__).resolve().parents[2] / "configs"
 
@@ -49,17 +49,17 @@ def options_of(group: str) -> list[str]:
 
 
 def choices(*groups: str) -> str:
-    """A line per group, by default per group of a run, with what there is to choose, for `--help`."""
+    """One line per config group with its choices, for `--help`; by default all groups of a run."""
     return "\n".join(f"{group}: {', '.join(options_of(group))}" for group in groups or GROUPS)
 
 
 def register_schemas() -> None:
-    """Make the dataclasses known to Hydra, so that it refuses unknown keys and wrong types."""
+    """Register the dataclasses with Hydra, so that it refuses unknown keys and wrong types."""
     OmegaConf.register_new_resolver("choices", choices, replace=True)
     store = ConfigStore.instance()
-    # The model's type is left open: ResNetConfig or DenseNetConfig, whichever group file is chosen.
+    # The model's type is left open: the chosen group file makes it ResNetConfig or DenseNetConfig.
     schema = OmegaConf.structured(RunConfig(model=MISSING))
-    OmegaConf.set_struct(schema.optimizer.arguments, False)  # whatever the optimizer takes
+    OmegaConf.set_struct(schema.optimizer.arguments, False)  # any argument that the optimizer takes
     store.store(name="run_schema", node=schema)
     store.store(group="model", name="resnet_schema", node=ResNetConfig)
     store.store(group="model", name="densenet_schema", node=DenseNetConfig)
@@ -69,7 +69,7 @@ def register_schemas() -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What is wrong, as one line; of Hydra's and OmegaConf's messages without their technical tails."""
+    """The error's message on one line, without the technical details that Hydra and OmegaConf append."""
     noise = ("full_key:", "object_type=", "reference_type=", "To append", "Config search path", "provider=", "See http")
     lines = [line.strip() for line in str(error).splitlines()]
     useful = [line for line in lines if line and not line.startswith(noise) and not line.endswith("_schema")]
@@ -80,14 +80,14 @@ def one_line(error: Exception) -> str:
 
 
 def parse_override(text: str) -> Override:
-    """An override as Hydra reads it.
+    """Parse an override as Hydra does.
 
     Raises:
-        ConfigError: naming an override that cannot be read, and a config group that is given anything but one name,
-            to which Hydra says nothing of use, or merges several files.
+        ConfigError: an override that cannot be parsed, or a config group given anything but one name, for which Hydra's
+            own message is no help, or it merges several files.
     """
     if re.search(r"\d{300}", text):
-        raise ConfigError(f"{text} has a number beyond any arithmetic; give a smaller one")
+        raise ConfigError(f"{text} has a number with too many digits; give a smaller one")
     try:
         override = OverridesParser.create().parse_override(text)
     except Exception as error:
@@ -97,12 +97,12 @@ def parse_override(text: str) -> Override:
         value = override.value()
         if not isinstance(value, str | dict) or value == "":
             known = ", ".join(options_of(group))
-            raise ConfigError(f"{text} is not a choice; {group} takes one name{known and f' of {known}'}")
+            raise ConfigError(f"{text} is not a valid choice; {group} takes one name{known and f' of {known}'}")
     return override
 
 
 def _unknown_keys(composed: Mapping[Any, Any], known: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys that `+key=value` added to the composed configuration and that no run has."""
+    """Dotted keys that `+key=value` added to the composed configuration but that no run has."""
     unknown = []
     for key, value in composed.items():
         if key not in known:
@@ -118,15 +118,15 @@ def _typed(composed: DictConfig) -> RunConfig:
     except (OmegaConfBaseException, OverflowError, RecursionError) as error:
         raise ConfigError(one_line(error)) from None
     if not isinstance(config, RunConfig):
-        raise ConfigError("this configuration is not one of a run; begin its defaults list with `- config`")
+        raise ConfigError("this is not the configuration of a run; begin its defaults list with `- config`")
     values: Any = OmegaConf.to_container(composed)
     if unknown := _unknown_keys(values, dataclasses.asdict(config)):
-        raise ConfigError(f"{unknown[0]} is no key of a run; `python scripts/train.py --cfg job` shows them all")
+        raise ConfigError(f"{unknown[0]} is not a key of a run; `python scripts/train.py --cfg job` shows all keys")
     return config
 
 
 def to_run_config(composed: DictConfig) -> RunConfig:
-    """The typed, validated configuration of a composed one.
+    """Convert a composed configuration to a typed, validated one.
 
     Raises:
         ConfigError: naming the key that is wrong.
@@ -137,10 +137,10 @@ def to_run_config(composed: DictConfig) -> RunConfig:
 
 
 def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
-    """A root configuration (`config`, `experiments`) with command-line style overrides; with `hydra` also Hydra's part.
+    """Compose a root configuration (`config`, `experiments`) with overrides; `hydra` includes Hydra's own section.
 
     Raises:
-        ConfigError: an override that names no key or no choice.
+        ConfigError: an override with an unknown key or choice.
     """
     register_schemas()
     GlobalHydra.instance().clear()
@@ -151,20 +151,22 @@ def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) ->
             return compose(name, overrides=list(overrides), return_hydra_config=hydra)
     except ConfigError:
         raise
-    except Exception as error:  # besides its own kinds Hydra raises ValueError, KeyError, OverflowError ...
+    except Exception as error:  # besides its own kinds, Hydra raises ValueError, KeyError, OverflowError ...
         raise ConfigError(one_line(error)) from error
 
 
 @functools.cache
 def base_config(choices: tuple[str, ...]) -> RunConfig:
-    """What choices of groups alone give; not validated, as dataset=image_folder needs its root, which comes later."""
+    """The configuration that group choices alone give; not validated, since dataset=image_folder gets its root
+    later.
+    """
     return _typed(compose_tree("config", choices))
 
 
 def run_config(values: Mapping[str, Any]) -> RunConfig:
     """A run's configuration from a flat mapping such as {"model": "resnet", "optimizer.lr": 1e-3}.
 
-    Composing is slow and there are few combinations of group choices, so each is composed once.
+    Composing is slow but there are few combinations of group choices, so each is composed only once.
 
     Raises:
         ConfigError: an unknown key or choice, a wrong type or an impossible value.

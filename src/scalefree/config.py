@@ -1,12 +1,12 @@
-"""What a run is: its typed configuration, checked before any work starts.
+"""The typed configuration of a run, checked before any work starts.
 
 A run is a pure function of the *scientific* keys of this configuration. The machine keys (`device`, `runner`,
-`tracking`, `results_dir` and `dataset.root`) say where and how it is computed, are no part of its identity
-and never change its result beyond floating-point rounding.
+`tracking`, `results_dir` and `dataset.root`) say where and how it is computed; they are not part of its identity and
+never change its result beyond floating-point rounding.
 
 Hydra composes the YAML groups under `configs/` onto these dataclasses, so a misspelt key or a value of the
-wrong type is refused by OmegaConf; `validate` refuses the values that have the right type and no meaning.
-This module imports neither torch nor Hydra: `train.py --help` and the figures need only this.
+wrong type is refused by OmegaConf; `validate` refuses values that have the right type but make no sense.
+This module imports neither torch nor Hydra: `train.py --help` and the figures need nothing else.
 """
 
 import copy
@@ -25,14 +25,14 @@ from scalefree.optimizers import COARSER, OPTIMIZERS
 from scalefree.paths import written_path
 from scalefree.wandb_names import check_wandb_address, check_wandb_labels
 
-# The most that layers may be unbalanced, in decades to either side: float32 has 38.
+# The largest imbalance between layers, in decades to either side: float32 has 38.
 MOST_DECADES = 8
 GRANULARITIES = ("coordinate", *COARSER)
 DECAYS = ("own", "lambda")
-# What an optimizer's own arguments may be: as much as a record takes.
+# Limits on an optimizer's own arguments, set by what a record can hold.
 MOST_NESTED = 4
 LONGEST_TEXT = 1000
-# Keys that hold a mapping of any names.
+# Keys whose value is a mapping with arbitrary names.
 OPEN = ("optimizer.arguments",)
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("fp32", "tf32", "bf16")
@@ -49,23 +49,23 @@ MACHINE_KEYS = ("device", "runner", "results_dir", "tracking", "dataset.root")
 
 
 class ConfigError(ValueError):
-    """A configuration that no run can have; the message names the key, the value and what to do."""
+    """An impossible configuration; the message names the key, the value and what to do."""
 
 
 @dataclass
 class DatasetConfig:
     name: str = "digits"
     root: str | None = None
-    # Pixels of zero padding before the random crop; 0 switches the crop off.
+    # Pixels of zero padding before the random crop; 0 disables the crop.
     crop_padding: int = 1
     horizontal_flip: bool = False
-    # Share of the train split held out, class by class, for choosing hyperparameters.
+    # Fraction of each class of the training split held out for choosing hyperparameters.
     validation_fraction: float = 0.0
-    # Keep this many training images of every class; the test split stays whole.
+    # Use only this many training images per class; the test split is not affected.
     per_class: int | None = None
-    # Only for CIFAR: 16 or 8 averages the images over blocks of 2x2 or 4x4 pixels; 32 (or nothing) leaves them whole.
+    # Only for CIFAR: 16 or 8 averages the images over blocks of 2x2 or 4x4 pixels; 32 or null leaves them as they are.
     resolution: int | None = None
-    # Only for image_folder: which images these are. Filled in when they are read, checked when it is given.
+    # Only for image_folder: identifies the images. Filled in when they are read; checked if given.
     fingerprint: str | None = None
 
 
@@ -102,19 +102,20 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     eps: float = 1e-8
-    # Only for adam_scaled_l2: over what the gradient's scale is taken by which the decay is multiplied.
+    # Only for adam_scaled_l2: the group of coordinates that shares one gradient scale, by which the decay is
+    # multiplied.
     granularity: str = "coordinate"
-    # Only for adamw: layer k decays by lambda times c_k, the c_k spread evenly in the logarithm over 10^-w to 10^w in a
-    # fixed random order; w = 0 is one lambda for all.
+    # Only for adamw: layer k decays by lambda times c_k, where the c_k are spaced evenly in the logarithm from 10^-w to
+    # 10^w in a fixed random order; w = 0 is one lambda for all.
     decay_unbalance: float = 0.0
-    # Only for torch: the class, such as torch.optim.NAdam, and what it is given beside lr and weight_decay.
+    # Only for torch: the class, such as torch.optim.NAdam, and its arguments besides lr and weight_decay.
     target: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
-    # Only for torch: whether weight_decay is that optimizer's `own` or the paper's `lambda`, which is then converted.
+    # Only for torch: whether weight_decay is the optimizer's `own` value or the paper's `lambda`, which is converted.
     decay: str = "own"
 
 
-# The keys that only some optimizers take, with the values that mean nothing: the table says whose they are.
+# The keys that only some optimizers take, with their neutral values; the table of optimizers says which take them.
 OPTIONS: dict[str, Any] = {
     key: value
     for key, value in vars(OptimizerConfig()).items()
@@ -132,12 +133,12 @@ class TrainingConfig:
     epochs: int = 300
     batch_size: int = 128
     loss_multiplier: float = 1.0
-    # Multiply layer k's gradients by c_k, spread over 10^-w to 10^w like `optimizer.decay_unbalance`: a loss multiplier
-    # that differs from layer to layer.
+    # Multiply layer k's gradients by c_k, spaced from 10^-w to 10^w as in `optimizer.decay_unbalance`: a loss
+    # multiplier that differs from layer to layer.
     gradient_unbalance: float = 0.0
-    # Evaluate after every so many epochs, and after the last; in between the curves hold NaN.
+    # Evaluate every this many epochs, and after the last; in between, the curves are NaN.
     evaluate_every: int = 1
-    # Epochs (1 is the first) at whose first step the update scales are measured; the last is always added.
+    # Epochs (from 1) at whose first step the update scales are measured; the last epoch is always added.
     histogram_epochs: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 50, 100, 200])
 
 
@@ -146,7 +147,7 @@ class TrackingConfig:
     mode: str = "offline"
     project: str = "scalefree"
     entity: str | None = None
-    # wandb's group; an experiment's name when an experiment asked for the run.
+    # wandb's group: the experiment's name if the run belongs to one.
     group: str | None = None
     tags: list[str] = field(default_factory=list)
 
@@ -161,7 +162,7 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = 0
-    # A run's replicas differ in rounding alone: 1, 2, ... take the images of each batch in another order.
+    # Replicas of a run differ only in rounding: 1, 2, ... take the images of each batch in a different order.
     replica: int = 0
     precision: str = "fp32"
     device: str = "auto"
@@ -191,10 +192,10 @@ def _positive(key: str, value: float) -> None:
 
 
 def _in_float32(key: str, value: float) -> None:
-    """Networks compute in float32, where anything smaller than its normal numbers is neither 0 nor itself."""
+    """Networks compute in float32, where smaller numbers than the smallest normal one lose precision or become 0."""
     if value != 0 and not SMALLEST_NORMAL <= abs(value) <= LARGEST:
         raise ConfigError(
-            f"{key}={value:g} is impossible; float32 holds 0 and numbers from {SMALLEST_NORMAL:.3g} to {LARGEST:.3g}"
+            f"{key}={value:g} is impossible; in float32 it must be 0 or from {SMALLEST_NORMAL:.3g} to {LARGEST:.3g}"
         )
 
 
@@ -212,7 +213,7 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
     if not 0 <= dataset.validation_fraction < 1:
         raise ConfigError(
             f"dataset.validation_fraction={dataset.validation_fraction:g} is impossible; "
-            "it must be in [0, 1), 0 meaning no validation split"
+            "it must be in [0, 1), where 0 means no validation split"
         )
     if dataset.per_class is not None:
         _whole("dataset.per_class", dataset.per_class, 1)
@@ -227,19 +228,19 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
         _is_path("dataset.root", dataset.root)
     if dataset.name == "image_folder" and dataset.root is None:
         raise ConfigError(
-            "dataset=image_folder needs dataset.root=DIR, a folder that holds train/<class>/*.png and "
+            "dataset=image_folder needs dataset.root=DIR, a folder that contains train/<class>/*.png and "
             "test/<class>/*.png"
         )
     if dataset.fingerprint is not None and dataset.name != "image_folder":
-        raise ConfigError(
-            f"dataset.fingerprint is only for dataset=image_folder; {dataset.name} has a fixed one already"
-        )
+        raise ConfigError(f"dataset.fingerprint is only for dataset=image_folder; leave it out for {dataset.name}")
 
 
 def _validate_model(model: ModelConfig) -> None:
     architecture = "resnet" if isinstance(model, ResNetConfig) else "densenet"
     if model.name != architecture:
-        raise ConfigError(f"model.name={model.name} says not what is built; choose with model=resnet or model=densenet")
+        raise ConfigError(
+            f"model.name={model.name} does not match the model; choose with model=resnet or model=densenet"
+        )
     try:
         if isinstance(model, ResNetConfig):
             check_resnet_depth(model.depth)
@@ -280,11 +281,13 @@ def _validate_optimizer(optimizer: OptimizerConfig) -> None:
 
 
 def _validate_target(optimizer: OptimizerConfig) -> None:
-    """What can be told of a torch optimizer without torch; `training.any_torch` tries the class itself."""
+    """Check what can be checked of a torch optimizer without torch; `training.any_torch` tries the class itself."""
     if optimizer.target is None:
         raise ConfigError("optimizer=torch needs optimizer.target=CLASS, for example torch.optim.NAdam")
     if re.fullmatch(r"[a-z_]\w*(\.[a-z_]\w*)+", optimizer.target, re.ASCII | re.IGNORECASE) is None:
-        raise ConfigError(f"optimizer.target={optimizer.target} is not a class of a module, such as torch.optim.NAdam")
+        raise ConfigError(
+            f"optimizer.target={optimizer.target} is not the full name of a class; give one such as torch.optim.NAdam"
+        )
     for key in ("betas", "eps"):
         if getattr(optimizer, key) != getattr(OptimizerConfig(), key):
             raise ConfigError(
@@ -293,21 +296,21 @@ def _validate_target(optimizer: OptimizerConfig) -> None:
     _check_plain("optimizer.arguments", optimizer.arguments)
     for key in optimizer.arguments:
         if key in ("lr", "weight_decay"):
-            raise ConfigError(f"optimizer.arguments has {key}; it is optimizer.{key}")
+            raise ConfigError(f"optimizer.arguments has {key}; set optimizer.{key} instead")
         if key == "params" or not key.isidentifier():
-            raise ConfigError(f"optimizer.arguments has {key!r}, which is not the name of an argument")
+            raise ConfigError(f"optimizer.arguments has {key!r}, which cannot be the name of an argument; remove it")
 
 
 def _validate_conversion(optimizer: OptimizerConfig, schedule: str) -> None:
-    """Refuse the paper's lambda where nobody has found out what it is called there."""
+    """Refuse the paper's lambda for optimizers whose convention for the decay is not known."""
     if optimizer.decay != "lambda":
         return
     assert optimizer.target is not None
     name = convention_of(optimizer.target, optimizer.arguments)
     if name is None:
         raise ConfigError(
-            f"optimizer.decay=lambda: how {optimizer.target} with these arguments writes the paper's lambda is not "
-            "known; docs/optimizers.md has what is, and optimizer.decay=own passes weight_decay as it stands"
+            f"optimizer.decay=lambda: it is not known how {optimizer.target} with these arguments writes the paper's "
+            "lambda; docs/optimizers.md lists what is known, and optimizer.decay=own passes weight_decay unchanged"
         )
     if CONVENTIONS[name].schedule != "eta" and schedule != "constant":
         raise ConfigError(
@@ -318,7 +321,9 @@ def _validate_conversion(optimizer: OptimizerConfig, schedule: str) -> None:
 
 def _unbalance(key: str, decades: float) -> None:
     if not 0 <= decades <= MOST_DECADES:
-        raise ConfigError(f"{key}={decades:g} is impossible; it counts decades, from 0 (none) to {MOST_DECADES}")
+        raise ConfigError(
+            f"{key}={decades:g} is impossible; it must be a number of decades from 0 (none) to {MOST_DECADES}"
+        )
 
 
 def _validate_tracking(tracking: TrackingConfig) -> None:
@@ -331,7 +336,7 @@ def _validate_tracking(tracking: TrackingConfig) -> None:
 
 
 def validate(config: RunConfig) -> None:
-    """Refuse what no run can be, naming the key.
+    """Refuse impossible configurations, naming the key.
 
     Raises:
         ConfigError: one line saying which key is wrong and what is allowed.
@@ -347,7 +352,9 @@ def validate(config: RunConfig) -> None:
     _positive("training.loss_multiplier", config.training.loss_multiplier)
     _unbalance("training.gradient_unbalance", config.training.gradient_unbalance)
     if any(not 1 <= epoch < 2**31 for epoch in config.training.histogram_epochs):
-        raise ConfigError("training.histogram_epochs counts epochs from 1; leave it empty to measure only the last")
+        raise ConfigError(
+            "training.histogram_epochs must be epochs from 1 upwards; leave it empty to measure only the last"
+        )
     _whole("seed", config.seed, 0, 2**63 - 1)
     _whole("replica", config.replica, 0)
     _one_of("precision", config.precision, PRECISIONS)
@@ -358,7 +365,7 @@ def validate(config: RunConfig) -> None:
 
 
 def _typed(key: str, value: Any, kind: Any) -> Any:
-    """The value as its declared type: ints become floats, also in lists, so that 0 and 0.0 are one value."""
+    """The value in its declared type: ints become floats, including in lists, so that 0 and 0.0 are the same."""
     if get_origin(kind) is UnionType:
         if value is None:
             return None
@@ -379,7 +386,7 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
 
 
 def _check_plain(key: str, value: Any, depth: int = MOST_NESTED) -> None:
-    """Refuse what JSON, YAML and a record do not all hold: records keep the value, and the identity is a hash of it."""
+    """Refuse values that JSON, YAML or a record cannot represent: records keep the value and the identity hashes it."""
     if isinstance(value, dict | list) and depth:
         inside = list(value.items()) if isinstance(value, dict) else [("", element) for element in value]
         for name, element in inside:
@@ -387,15 +394,19 @@ def _check_plain(key: str, value: Any, depth: int = MOST_NESTED) -> None:
                 raise ConfigError(f"{key} has the key {name!r:.80}; give names of at most {LONGEST_TEXT} characters")
             _check_plain(key, element, depth - 1)
     elif isinstance(value, dict | list):
-        raise ConfigError(f"{key} is nested more than {MOST_NESTED} deep")
+        raise ConfigError(f"{key} is nested more than {MOST_NESTED} levels deep; make it flatter")
     elif isinstance(value, str) and len(value) > LONGEST_TEXT:
-        raise ConfigError(f"{key} holds a text of {len(value):,} characters; {LONGEST_TEXT} are the most")
+        raise ConfigError(f"{key} has a string of {len(value):,} characters; the limit is {LONGEST_TEXT}")
     elif not (value is None or isinstance(value, bool | int | float | str)):
-        raise ConfigError(f"{key} holds {value!r}; give numbers, texts, true, false, null, lists or mappings of them")
+        raise ConfigError(
+            f"{key} contains {value!r}; give numbers, strings, true, false, null, or lists or mappings of them"
+        )
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{key} holds {value}, which is not a finite number")
+        raise ConfigError(f"{key} contains {value}, which is not a finite number; give a finite one")
     elif isinstance(value, int) and abs(value) > 2**53:
-        raise ConfigError(f"{key} holds a whole number above 2^53, which not every reader of a record tells apart")
+        raise ConfigError(
+            f"{key} contains an integer beyond 2^53, which some readers cannot represent; give a smaller one"
+        )
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
@@ -420,6 +431,6 @@ def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
             {f.name: f.type for f in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
         )
         if leaf not in kinds:
-            raise ConfigError(f"{key} is no key of a run; {type(node).__name__} has {', '.join(kinds) or 'none'}")
+            raise ConfigError(f"{key} is not a key of a run; {type(node).__name__} has {', '.join(kinds) or 'none'}")
         setattr(node, leaf, _typed(key, value, kinds[leaf]))
     return copy

@@ -1,15 +1,15 @@
-"""The paper's lambda in the words of other libraries, and back.
+"""Convert the paper's lambda to the weight decay of other libraries, and back.
 
-The paper's rules, with a first step size alpha and a schedule eta_t in [0, 1], so that lr_t = eta_t alpha:
+The paper's rules, with initial step size alpha and schedule eta_t in [0, 1], so that lr_t = eta_t alpha:
 
     AdamW      x <- (1 - lambda eta_t) x - eta_t alpha p
     AdamProx   x <- (x - eta_t alpha p) / (1 + lambda eta_t)
     Adam-l2    g <- g + lambda x, before both moments
 
-Most libraries multiply the decay by lr_t as well, so they say lambda / alpha for the same thing. Some ignore the
-schedule, or follow its square: then one number is the same decay under a constant schedule only, and `CONVENTIONS`
-says so. Which library was compared at which version: docs/lambda.md, which tests keep to this table and to the
-libraries' own steps.
+Most libraries also multiply the decay by lr_t, so lambda corresponds to their lambda / alpha. Some ignore the schedule
+or follow its square: then the two decays agree only under a constant schedule, and `CONVENTIONS` says so.
+docs/lambda.md lists the library versions compared; tests check that page against this table and against the libraries'
+own steps.
 """
 
 import ast
@@ -21,14 +21,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Convention:
-    """How one way of calling a library writes the decay.
+    """How the decay is written in one way of calling a library.
 
     Attributes:
-        call: the call, `w` being what is written for the decay, `lr` a number or a schedule, `eta` the schedule alone.
-        rule: which of the paper's rules it is: "AdamW", "AdamProx" or "Adam-l2".
+        call: the call; `w` is the library's decay, `lr` a number or a schedule, `eta` the schedule alone.
+        rule: the paper's rule that it implements: "AdamW", "AdamProx" or "Adam-l2".
         times_lr: whether the library multiplies w by lr_t.
-        sign: -1 where a decay is a negative w.
-        schedule: what the decay of a step is proportional to: "eta" as in the paper, "1" or "eta^2"; of Adam-l2, whose
+        sign: -1 if decay is written as a negative w.
+        schedule: what a step's decay is proportional to: "eta" as in the paper, "1" or "eta^2"; for Adam-l2, whose
             decay passes through the moments, it is "eta".
     """
 
@@ -41,7 +41,7 @@ class Convention:
     def _factor(self, lr: float) -> float:
         """w / lambda."""
         if not 0 < lr < math.inf:
-            raise ValueError(f"lr={lr} must be above 0 and finite: the first step size, alpha")
+            raise ValueError(f"lr={lr} must be above 0 and finite; give the initial step size, alpha")
         return self.sign / lr if self.times_lr else float(self.sign)
 
 
@@ -91,7 +91,7 @@ CONVENTIONS = {
 }  # fmt: skip
 
 
-# Classes with steps of their own that write the decay as one above does, as docs/atlas.md has measured.
+# Classes with different steps whose decay is written like one above, as measured in docs/atlas.md.
 ALIKE = {
     "torch.optim.Adafactor": "torch.optim.AdamW",
     "torch.optim.NAdam": "torch.optim.Adam",
@@ -101,7 +101,7 @@ ALIKE = {
 
 
 def _call(text: str) -> tuple[str, dict[str, bool]]:
-    """What a call calls, and the switches that it is given."""
+    """The name that a call calls, and the boolean arguments that it passes."""
     call = ast.parse(text, mode="eval").body
     assert isinstance(call, ast.Call)
     given = {word.arg: word.value.value for word in call.keywords if word.arg and isinstance(word.value, ast.Constant)}
@@ -109,26 +109,26 @@ def _call(text: str) -> tuple[str, dict[str, bool]]:
 
 
 def convention_of(target: str, arguments: Mapping[str, Any]) -> str | None:
-    """The name in `CONVENTIONS` of a class that is called with these arguments; None where it is not known."""
+    """The name in `CONVENTIONS` for a class called with these arguments; None if it is not known."""
     calls = {name: _call(one.call) for name, one in CONVENTIONS.items()}
     of_class = {name: given for name, (of, given) in calls.items() if of == ALIKE.get(target, target)}
     switches = {switch for given in of_class.values() for switch in given} | {"weight_decouple", "fixed_decay"}
     chosen = {switch: arguments[switch] for switch in switches if switch in arguments}
-    # False is as good as nothing said, unless one of the calls says it: there, the default is not False.
+    # False is the same as leaving the switch out, unless one of the calls passes False: then the default is not False.
     said = {switch for given in of_class.values() for switch, value in given.items() if not value}
     plain = {switch: value for switch, value in chosen.items() if value is not False or switch in said}
     return next((name for name, given in of_class.items() if given == plain), None)
 
 
 def to_library(name: str, weight_decay: float, lr: float) -> float:
-    """What a library is told for the paper's lambda.
+    """The library's weight decay for the paper's lambda.
 
         to_library("torch.optim.AdamW", 1e-4, lr=1e-3)  # 0.1
 
     Args:
         name: a key of `CONVENTIONS`.
         weight_decay: lambda, at least 0.
-        lr: alpha, the first step size.
+        lr: alpha, the initial step size.
 
     Raises:
         ValueError: an unknown name, a negative lambda, or an lr that is not above 0.
@@ -139,28 +139,28 @@ def to_library(name: str, weight_decay: float, lr: float) -> float:
 
 
 def from_library(name: str, written: float, lr: float) -> float:
-    """The paper's lambda for what a library is told: `to_library` backwards.
+    """The paper's lambda for a library's weight decay: the inverse of `to_library`.
 
         from_library("optax.adamw", 1e-4, lr=1e-3)  # 1e-7
 
     Raises:
-        ValueError: an unknown name, an lr that is not above 0, or a sign that makes weights grow.
+        ValueError: an unknown name, an lr that is not above 0, or a value whose sign makes weights grow.
     """
     weight_decay = written / _convention(name)._factor(lr) + 0.0
     if not 0 <= weight_decay < math.inf:
-        raise ValueError(f"{name} with {written} is no decay: lambda would be {weight_decay}")
+        raise ValueError(f"{name} with {written} does not decay: lambda would be {weight_decay}; check its sign")
     return weight_decay
 
 
 def _convention(name: str) -> Convention:
     if name not in CONVENTIONS:
-        raise ValueError(f"{name!r} is unknown; known are {', '.join(CONVENTIONS)}")
+        raise ValueError(f"{name!r} is unknown; choose one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
 
 
 def table() -> str:
-    """`CONVENTIONS` as Markdown: what is written for lambda, and under which schedules it is the paper's rule."""
-    same = {"eta": "any", "1": "constant only: ignores it", "eta^2": "constant only: follows its square"}
+    """`CONVENTIONS` as a Markdown table: how lambda is written, and under which schedules it is the paper's rule."""
+    same = {"eta": "any", "1": "only constant: ignores it", "eta^2": "only constant: follows its square"}
     lines = ["| name | call | the paper's | w for lambda | holds under which schedule |", "|---|---|---|---|---|"]
     for name, one in CONVENTIONS.items():
         written = f"{'-' if one.sign < 0 else ''}lambda{' / alpha' if one.times_lr else ''}"

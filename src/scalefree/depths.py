@@ -1,4 +1,4 @@
-"""Which depths and sizes the CIFAR architectures have; free of torch so that a configuration is checked at once."""
+"""The depths and sizes that the CIFAR architectures allow; does not import torch, so that checking is fast."""
 
 
 def _nearest(depth: int, per_n: int, offset: int) -> str:
@@ -8,31 +8,31 @@ def _nearest(depth: int, per_n: int, offset: int) -> str:
 
 
 def check_resnet_depth(depth: int) -> int:
-    """The n of depth 6n + 2: residual blocks of two convolutions in each of the three stages.
+    """The n in depth 6n + 2: the number of two-convolution residual blocks in each of the three stages.
 
     Raises:
         ValueError: another depth, naming the nearest possible ones.
     """
     n, remainder = divmod(depth - 2, 6)
     if remainder or n < 1:
-        raise ValueError(f"depth={depth} is no CIFAR ResNet depth: depths are 6n+2; nearest: {_nearest(depth, 6, 2)}")
+        raise ValueError(f"depth={depth} is not a CIFAR ResNet depth; use 6n+2, nearest: {_nearest(depth, 6, 2)}")
     return n
 
 
 def check_densenet_depth(depth: int) -> int:
-    """The n of depth 6n + 4: bottleneck layers of two convolutions in each of the three dense blocks.
+    """The n in depth 6n + 4: the number of two-convolution bottleneck layers in each of the three dense blocks.
 
     Raises:
         ValueError: another depth, naming the nearest possible ones.
     """
     n, remainder = divmod(depth - 4, 6)
     if remainder or n < 1:
-        raise ValueError(f"depth={depth} is no DenseNet-BC depth: depths are 6n+4; nearest: {_nearest(depth, 6, 4)}")
+        raise ValueError(f"depth={depth} is not a DenseNet-BC depth; use 6n+4, nearest: {_nearest(depth, 6, 4)}")
     return n
 
 
 def check_sizes(**sizes: int) -> None:
-    """Refuse a width or a count below 1, by its name.
+    """Refuse a width or a count below 1, naming it.
 
     Raises:
         ValueError: the first such size.

@@ -1,4 +1,4 @@
-"""What `reproduce.py` and `figures.py` both do with the records: draw all figures and judge all claims."""
+"""Draw all figures and judge all claims from a store's records, for `reproduce.py` and `figures.py`."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from scalefree.terminal import shown
 
 
 def show(paths: list[Path]) -> None:
-    """Say where files are; a figure is there as PNG and as PDF, and one of them is named."""
+    """Print where files are; of a figure's PNG and PDF only the PNG is named."""
     for path in paths:
         if path.suffix != ".pdf":
             print(f"  {shown(path)}")
 
 
 def draw_everything(profile: str, results_dir: str, jobs: int | None = None) -> None:
-    """All figures that the profile's records give, the theory's, and the claims; says where they are.
+    """Draw the figures of the profile's records and of the theory, judge the claims, and print where they are.
 
-    `jobs` processes draw at once, all cores if None.
+    `jobs` processes draw at once; None means one per core.
     """
     store = Store(results_dir)
     evidence = gather(profile, store)

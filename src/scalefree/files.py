@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or absent."""
 
 import contextlib
 import errno
@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 log = logging.getLogger(__name__)
 
-# What a file system answers that cannot flush (CIFS and some FUSE mounts their folders), and one that lets nobody open
-# the folder. A disk that is full or broken answers otherwise.
+# Errors of file systems that cannot flush (CIFS and some FUSE mounts cannot flush folders) or do not let the folder be
+# opened. A full or broken disk gives other errors.
 CANNOT_FLUSH = (
     errno.EINVAL,
     errno.ENOTSUP,
@@ -25,13 +25,15 @@ CANNOT_FLUSH = (
 )
 
 
-# What was said once in this process, which may write thousands of files.
+# Errors already reported by this process, which may write thousands of files.
 _said: set[int] = set()
 
 
 @contextlib.contextmanager
 def _if_it_can(path: Path) -> Iterator[None]:
-    """A flush of what is at `path`; a file system that has none is named, and the file is there all the same."""
+    """Let a flush of `path` fail with a warning if the file system cannot flush; the file has been written all the
+    same.
+    """
     try:
         yield
     except OSError as error:
@@ -39,8 +41,8 @@ def _if_it_can(path: Path) -> Iterator[None]:
             raise
         if error.errno not in _said:
             log.warning(
-                "the file system of %s refuses to flush (%s); files written there are whole, but a loss of power may "
-                "cost the newest",
+                "the file system of %s cannot flush (%s); files written there are complete, but the newest may be lost "
+                "in a power cut",
                 path.parent,
                 error.strerror,
             )
@@ -57,19 +59,19 @@ def _flush_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_write(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A binary file that appears under `path` only when the block ends without an exception.
+    """A binary file that appears at `path` only when the block ends without an exception.
 
-    Written beside its target, flushed to the disk, renamed over it, and the directory flushed too, so that a
-    process killed at any moment leaves the old file or the new one. Its permissions are `mode` as the umask (or the
-    folder) leaves it; nothing is asked of the file system that some refuse, as chmod.
+    It is written next to its target, flushed to disk and renamed over it, and the directory is flushed too, so that a
+    process killed at any moment leaves either the old file or the new one. Its permissions are `mode`, as restricted by
+    the umask or the folder; operations that some file systems refuse, such as chmod, are not used.
 
     Raises:
-        OSError: naming `path`: a full or read-only file system, a folder that may not be written.
+        OSError: naming `path`: the file system is full or read-only, or the folder is not writable.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not by tempfile, whose files are their owner's alone whatever the umask says.
+        # Not with tempfile, whose files are private to their owner whatever the umask.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -78,7 +80,7 @@ def atomic_write(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        # Whatever keeps it from being removed must not hide why there is something to remove.
+        # A failure to remove the file must not hide the original error.
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.filename in (None, str(temporary)) and error.filename2 is None:

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop, as a request that the training loop answers between two steps."""
+"""Signals that ask a run to stop, turned into a request that the training loop checks between steps."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Interrupted(BaseException):
-    """The run was asked to stop, and has saved a checkpoint; no failure, so no `except Exception` takes it."""
+    """The run was asked to stop and has saved a checkpoint; not a failure, so `except Exception` does not catch it."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number.name)
@@ -15,15 +15,15 @@ class Interrupted(BaseException):
 
 
 class InterruptionRequest:
-    """While active, the first signal sets `requested`; a second one of its kind (not SIGHUP) acts as it did before.
+    """While active, the first signal sets `requested`; a second of the same kind (except SIGHUP) has its usual effect.
 
-    Each kind is counted alone, because one request may come twice: a batch system signals every process of a job,
-    and the sweep among them then asks its workers too. A signal that the process ignores stays ignored: whoever
-    started it answers that one. Outside the main thread, where Python allows no signal handlers, nothing is ever
-    requested.
+    Each kind is counted separately, because one request may arrive twice: a batch system signals every process of a
+    job, and the sweep among them then signals its workers too. A signal that the process ignores stays ignored, because
+    whoever started the process handles it. Outside the main thread, where Python allows no signal handlers, nothing is
+    ever requested.
 
-    SIGTERM and SIGINT come from people and machines, SIGHUP from a terminal that was closed (nohup has it ignored),
-    SIGUSR1 from a sweep to its workers, SIGUSR2 from a batch system that is about to take the machine away.
+    SIGTERM and SIGINT come from people and machines, SIGHUP from a closed terminal (ignored under nohup), SIGUSR1 from
+    a sweep to its workers, and SIGUSR2 from a batch system that is about to reclaim the machine.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -35,7 +35,7 @@ class InterruptionRequest:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         kind = signal.Signals(number)
         self.requested = self.requested or kind
-        # Nobody is impatient here: of a terminal that is closed both the kernel and the shell send one.
+        # A second SIGHUP is not impatience: when a terminal closes, both the kernel and the shell send one.
         if kind != signal.SIGHUP:
             signal.signal(kind, self._previous.pop(kind))
 

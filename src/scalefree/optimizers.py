@@ -1,7 +1,7 @@
-"""What each optimizer is called, what it looks like and what it is without decay: the one table that says so.
+"""The table of optimizers: each one's name, its look in figures, and what it is without decay.
 
 Configurations, grids, figures, claims and reports read it. What the optimizers compute is in `optim/`, whose `RULES`
-has a class for every row but `torch`. A new optimizer is a rule, a class and a row.
+has a class for every row except `torch`. A new optimizer needs a rule, a class and a row.
 """
 
 import json
@@ -13,15 +13,15 @@ from typing import Any
 
 Dash = tuple[float, tuple[float, ...]]
 
-# What optimizers that are Adam at lambda = 0 have in common there, and which of them trains the runs that they share.
+# The algorithm that several optimizers share at lambda = 0, and the optimizer that trains those shared runs.
 ADAM = "Adam"
 TRAINS_ADAM = "adamw"
 
-# What update scales are the sizes of; records say which.
+# What update scales measure; each record says which.
 BY_DIRECTION = "the rule's own direction times eta"
 BY_CHANGE = "the change of the parameters over alpha, decay included"
 
-# For what is not ours: recognizably none of the palette's colours.
+# For optimizers that are not ours: clearly different from the palette's colours.
 GREYS = ("#555555", "#8c8c8c", "#262626")
 MARKERS = ("v", "X", "<", "*", ">", "p", "d", "h")
 DASHES: tuple[Dash, ...] = tuple((0, (a, 1, b, 1)) for a in (2.0, 5.0, 8.0) for b in (1.0, 3.0, 6.0))
@@ -32,10 +32,11 @@ class Optimizer:
     """One optimizer.
 
     Attributes:
-        key: its name on the command line, in records and in code.
-        label: its name in sentences and figures, ASCII alone.
-        without_decay: which algorithm it is at lambda = 0, where all that are ADAM share runs; None if it is its own.
-        options: the keys of the configuration's `optimizer` that it alone takes.
+        key: the name on the command line, in records and in code.
+        label: the name in text and figures, in ASCII.
+        without_decay: the algorithm that it becomes at lambda = 0, where all that become ADAM share runs; None if no
+            other optimizer becomes the same.
+        options: the keys of the configuration's `optimizer` that only it takes.
         update: what is measured as its update over alpha.
     """
 
@@ -49,7 +50,8 @@ class Optimizer:
     update: str = BY_DIRECTION
 
 
-# In the order in which figures show them. Okabe and Ito's palette, distinguishable with every common colour blindness.
+# In the order in which figures show them, in Okabe and Ito's palette, which is safe for the common kinds of colour
+# blindness.
 OPTIMIZERS = {
     row.key: row
     for row in (
@@ -60,7 +62,7 @@ OPTIMIZERS = {
         ),
         Optimizer("adam_metric_prox", "metric prox", "#CC79A7", "D", (0, (4, 1, 1, 1)), ADAM),
         Optimizer("adaml2", "Adam-l2", "#D55E00", "s", (0, (5, 1.2)), ADAM),
-        # Any class of torch.optim or of another package, which `optimizer.target` names; `look` tells them apart.
+        # Any class of torch.optim or another package, named by `optimizer.target`; `look` tells them apart.
         Optimizer(
             "torch",
             "another optimizer",
@@ -72,19 +74,19 @@ OPTIMIZERS = {
         ),
     )
 }
-# Marker and dash of a rule that takes what it needs over more than one coordinate, by its granularity.
+# Marker and dash of a rule with a granularity coarser than one coordinate.
 COARSER: dict[str, tuple[str, Dash]] = {"layer": ("X", (0, (6, 1, 2, 1))), "network": ("v", (0, (1, 2)))}
 
-# What `method` tells apart beside the name.
+# What `method` includes besides the name.
 IN_METHOD = ("granularity", "target", "arguments", "decay")
 # A torch optimizer as `method` writes it: package, class, arguments, and whether its decay is converted.
 _CALL = re.compile(r"([\w.]+)\.(\w+)\((.*)\)(/lambda)?", re.ASCII)
 
 
 def method(chosen: Mapping[str, Any]) -> str:
-    """What is compared under one name: the optimizer of a configuration's `optimizer`, step size and decay apart.
+    """The name under which an optimizer is compared: a configuration's `optimizer` without step size and decay.
 
-    `adamw`, `adam_scaled_l2_by_layer`, `torch.optim.NAdam(momentum_decay=0.004)`; `look` knows what each is called.
+    For example `adamw`, `adam_scaled_l2_by_layer` or `torch.optim.NAdam(momentum_decay=0.004)`; `look` gives labels.
     """
     if chosen["target"] is not None:
         arguments = [f"{name}={_written(value)}" for name, value in sorted(chosen["arguments"].items())]
@@ -95,7 +97,7 @@ def method(chosen: Mapping[str, Any]) -> str:
 
 
 def row_of(of: str) -> Optimizer | None:
-    """The row of a method; None where nobody has described it."""
+    """The row of a method; None if it is not in the table."""
     if _CALL.fullmatch(of):
         return OPTIMIZERS["torch"]
     key, by, granularity = of.partition("_by_")
@@ -106,7 +108,7 @@ def row_of(of: str) -> Optimizer | None:
 
 
 def look(of: str) -> Optimizer:
-    """What a method is called and looks like; one that nobody has described is grey and called by its own word."""
+    """A method's label, colour, marker and dash; one that is not in the table is grey and labelled by its own name."""
     row = row_of(of)
     if row is None:
         return _grey(of, of, BY_DIRECTION)
@@ -121,7 +123,7 @@ def look(of: str) -> Optimizer:
 
 def _called(package: str, name: str, arguments: str, converted: str | None) -> str:
     """`NAdam (momentum_decay=0.004)`, `torch's AdamW, decay by lambda`, `timm's Adan`."""
-    # torch's AdamW is not ours, nor is another package's NAdam torch's.
+    # torch's AdamW is not ours, and another package's NAdam is not torch's.
     is_plain = f"{package}.".startswith("torch.optim.") and not any(name == row.label for row in OPTIMIZERS.values())
     text = name if is_plain else f"{package.partition('.')[0]}'s {name}"
     if arguments:
@@ -130,25 +132,25 @@ def _called(package: str, name: str, arguments: str, converted: str | None) -> s
 
 
 def _grey(of: str, label: str, update: str) -> Optimizer:
-    """Grey, with a shade, a marker and a dash that depend on the method's word alone."""
+    """A grey look whose shade, marker and dash depend only on the method's name."""
     choice = zlib.crc32(of.encode())
     marker, dash = MARKERS[choice % len(MARKERS)], DASHES[choice // 8 % len(DASHES)]
     return Optimizer(of, label, GREYS[choice // 128 % len(GREYS)], marker, dash, update=update)
 
 
 def place(of: str) -> tuple[int, str]:
-    """Where a method stands among others: in the table's order, variants behind what they vary, unknown ones last."""
+    """Sort key of a method: the table's order, variants after the original, unknown methods last."""
     row = row_of(of)
     return (len(OPTIMIZERS) if row is None else list(OPTIMIZERS).index(row.key), of)
 
 
 def ordered(methods: Iterable[str]) -> list[str]:
-    """Methods in the one order of all figures, each once."""
+    """Distinct methods in the order used by all figures."""
     return sorted(set(methods), key=place)
 
 
 def _written(value: Any) -> str:
-    """An argument as JSON without spaces; 5 and 5.0 are one number."""
+    """An argument as JSON without spaces; 5 and 5.0 are written alike."""
 
     def plain(node: Any) -> Any:
         if isinstance(node, dict):

@@ -1,7 +1,7 @@
-"""How every script begins: what it does never depends on whether anybody can read what it says.
+"""Start every script so that what it does never depends on whether its output can be written.
 
-A closed standard error, a full disk behind standard output, a terminal that was closed, a pipe whose reader has left,
-an encoding that cannot show a path: each costs words, and no run.
+A closed standard error, a full disk behind standard output, a closed terminal, a pipe without a reader, an encoding
+that cannot represent a path: each loses output, never a run.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 
 class Patient:
-    """A text stream that lets go of what it cannot write; `lost` is the first reason."""
+    """A text stream that drops what it cannot write; `lost` is the first error."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -22,12 +22,12 @@ class Patient:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """All of the text, or as much of it as can be written."""
+        """Write all of the text, or as much of it as possible."""
         self._try(lambda: self.stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush what was written."""
         self._try(self.stream.flush)
 
     def _try(self, action: Callable[[], Any]) -> None:
@@ -35,35 +35,36 @@ class Patient:
             action()
         except (OSError, ValueError) as error:  # ValueError: it was closed
             self.lost = self.lost or error
-            # What waits in its buffer would be tried again, also by Python at its end.
+            # Otherwise Python would try again to write the buffer's contents, at the latest when it exits.
             with contextlib.suppress(OSError, ValueError):
                 descriptor = self.stream.fileno()
                 os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _open_descriptors() -> None:
-    """Give those of 0, 1 and 2 that are closed to /dev/null: else the next files would get them, and what any library
-    says would be written into those."""
+    """Open those of descriptors 0, 1 and 2 that are closed on /dev/null: otherwise the next files opened would get
+    these numbers, and any library's output would be written into them.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number
 
 
 def _patient(stream: TextIO | None) -> Patient:
     if stream is None:  # it was closed when Python started
         return Patient(open(os.devnull, "w"))
-    # An encoding shows what it cannot write as \u00e9.
+    # Characters that the encoding cannot represent become escapes such as \u00e9.
     if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
         reconfigure(errors="backslashreplace")
     return Patient(stream)
 
 
 def begin(main: Callable[[], int], only_says: bool = False) -> int:
-    """The exit code of `main`, which is also 1 where a file or folder refused something, in one line.
+    """Run `main` and return its exit code; an OSError is printed in one line and gives 1.
 
-    Words that are lost change it only for a script that does nothing else (`only_says`).
+    Lost output changes the exit code only for a script that does nothing but print (`only_says`).
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
@@ -74,13 +75,13 @@ def begin(main: Callable[[], int], only_says: bool = False) -> int:
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
-    except SystemExit as ended:  # argparse's way
+    except SystemExit as ended:  # argparse exits this way
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
         out.flush()
         err.flush()
         sys.stdout, sys.stderr = before
-    # Whoever closes a pipe has read enough.
+    # A reader that closes a pipe has read enough.
     if out.lost is not None and not isinstance(out.lost, BrokenPipeError):
         print(f"error: standard output could not be written: {out.lost}", file=err)
         err.flush()

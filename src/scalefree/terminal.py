@@ -1,4 +1,4 @@
-"""What a terminal shows: text that comes from outside, and spans of time."""
+"""How text from outside and durations are printed in a terminal."""
 
 
 def _shown(character: str) -> str:
@@ -10,7 +10,7 @@ def _shown(character: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min` or `3 h 5 min`; never below zero, whatever a clock or rounding makes of it."""
+    """`45 s`, `12 min` or `3 h 5 min`; never negative, whatever the clock or rounding does."""
     seconds = max(0, round(seconds))
     if seconds < 120:
         return f"{seconds} s"
@@ -19,9 +19,9 @@ def duration(seconds: float) -> str:
 
 
 def shown(text: object) -> str:
-    """The text on one line with everything that a terminal would obey, or could not write, as an escape sequence.
+    """The text on one line, with every character that would control a terminal or cannot be written as an escape.
 
-    Names of files and values of settings may hold colours, line breaks, text that runs backwards, or bytes that are
-    not UTF-8: those become `\\x1b`, `\\n`, `\\u202e` and `\\xe9`. Escaping twice changes nothing more.
+    File names and configuration values may contain colours, line breaks, right-to-left overrides or bytes that are not
+    UTF-8; these become `\\x1b`, `\\n`, `\\u202e` and `\\xe9`. Escaping twice has no further effect.
     """
     return "".join(map(_shown, str(text)))

@@ -1,8 +1,8 @@
-"""Which names wandb takes, without asking it: it refuses others when a run starts or, worse, when it is uploaded."""
+"""Check names before wandb does: it refuses them only when a run starts or, worse, when it is uploaded."""
 
 from collections.abc import Iterable
 
-# As wandb's settings have them for projects. An entity is the part of a project's address before it.
+# As in wandb's own check of project names. The entity is the part of a project's address before the name.
 FORBIDDEN = "/\\#?%:"
 MOST_CHARACTERS = 128
 MOST_CHARACTERS_OF_A_TAG = 64
@@ -10,15 +10,15 @@ MOST_CHARACTERS_OF_A_TAG = 64
 
 def _check(key: str, name: str, most: int, forbidden: str = "") -> None:
     if not name.strip():
-        raise ValueError(f"{key}={name!r} is empty; wandb needs at least one character")
+        raise ValueError(f"{key}={name!r} is empty; give at least one character")
     if len(name) > most:
-        raise ValueError(f"{key}={name[:20]}... has {len(name)} characters; wandb takes {most} at most")
+        raise ValueError(f"{key}={name[:20]}... has {len(name)} characters; wandb allows at most {most}")
     if wrong := [character for character in name if character in forbidden or not character.isprintable()]:
         raise ValueError(f"{key}={name!r} contains {wrong[0]!r}, which wandb refuses")
 
 
 def check_wandb_address(project: str, entity: str | None) -> None:
-    """Refuse what can be no project, or no user or team.
+    """Refuse impossible names of a project, user or team.
 
     Raises:
         ValueError: naming `project` or `entity`.
@@ -29,7 +29,7 @@ def check_wandb_address(project: str, entity: str | None) -> None:
 
 
 def check_wandb_labels(group: str | None, tags: Iterable[str]) -> None:
-    """Refuse what can be no group, or no tag, of runs.
+    """Refuse impossible names of a group or tag.
 
     Raises:
         ValueError: naming `group` or `tags`.

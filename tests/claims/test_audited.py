@@ -56,7 +56,7 @@ def test_room_below_the_bound_of_the_weights(largest: int, expected: str, cifar1
     if expected != "not judged":
         lr, decay = CELLS["adamw"]
         assert verdict.effect == pytest.approx(math.log2(lr / decay) - (largest - 27))
-        (note,) = (note for note in verdict.notes if note.startswith("the same of metric prox"))
+        (note,) = (note for note in verdict.notes if note.startswith("the same for metric prox"))
         lr, decay = CELLS["adam_metric_prox"]
         assert f"{math.log2(lr / decay) - (largest - 27):+.2f} powers of two" in note
 

@@ -66,8 +66,8 @@ def test_counts_turn_the_verdict(scale_free: float, descent: float, expected: st
 
 
 def test_rotated_hessians_are_in_the_notes() -> None:
-    assert any("takes the axes" in note for note in conditioning.judge_with(steps(1, 1e8)).notes)
-    assert not any("takes the axes" in note for note in conditioning.judge_with(steps(1, 1e8, rotated=1)).notes)
+    assert any("Only along the axes" in note for note in conditioning.judge_with(steps(1, 1e8)).notes)
+    assert not any("Only along the axes" in note for note in conditioning.judge_with(steps(1, 1e8, rotated=1)).notes)
 
 
 @pytest.mark.parametrize(("order", "expected"), [(2.0, "supported"), (1.95, "supported"), (1.0, "contradicted")])

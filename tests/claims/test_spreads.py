@@ -40,7 +40,7 @@ def test_peak(mean: float, size: float, expected: str, digits: Loaded) -> None:
     [
         ("adamw", (12, 13), 131, ""),
         ("adamw", (0, 0), 131, ""),
-        ("adamw", (16, 15), 131, "AdamW's v needs about 1,386 steps to forget the start, the trainings have 1,117"),
+        ("adamw", (16, 15), 131, "AdamW's v needs about 1,386 steps to forget the start, but the runs have only 1,117"),
         ("adaml2", (20, 10), 131, "Adam-l2's v needs about 13,863 steps"),
         ("adaml2", (90, 10), 131, "Adam-l2's v needs about 110,904 steps"),
         ("adamw", (129, 129), 131, "AdamW's v needs at least 0 steps"),
@@ -144,7 +144,7 @@ def test_a_correlation_takes_five_seeds_that_differ(digits: Loaded) -> None:
         return Made(40.0)
 
     verdict = verdict_of(PAIRED, digits, same)
-    assert (verdict.verdict, verdict.effect) == ("not judged", None) and "five that differ" in verdict.reason
+    assert (verdict.verdict, verdict.effect) == ("not judged", None) and "five with different values" in verdict.reason
 
 
 TIMES_100 = Runs("20w8-nobn", "adaml2", CELLS["adaml2"][1], loss_multiplier=100.0)

@@ -132,5 +132,5 @@ def test_the_replica_stands_beside_what_agrees(digits: Loaded, cifar16: Loaded) 
         (note,) = (note for note in notes if note.startswith("AdamW's replica minus AdamW"))
         assert note.startswith("AdamW's replica minus AdamW: +2.00 points, 95 % interval [+1.")
         assert note.endswith(f"{seeds} seeds")
-    (note,) = (n for n in judged(digits, model, "7")["7-resnet80w8-nobn"].notes if n.startswith("the same of Adam-l2"))
+    (note,) = (n for n in judged(digits, model, "7")["7-resnet80w8-nobn"].notes if n.startswith("the same for Adam-l2"))
     assert "+0.00 points" in note

@@ -150,7 +150,7 @@ def test_a_cache_of_other_images_under_this_ones_name_is_made_again(
     second = load_dataset("image_folder", image_folder)
     cache_file(image_folder).write_bytes(kept)
     assert same(load_dataset("image_folder", image_folder), second) and not same(first, second)
-    assert "does not hold what it says" in caplog.text and len(decoded) == 3
+    assert "does not contain what it claims" in caplog.text and len(decoded) == 3
 
 
 def test_a_touched_image_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
@@ -183,7 +183,7 @@ def test_a_cache_with_other_images_is_made_again(image_folder: Path, decoded: li
     np.savez(file, allow_pickle=False, **arrays)
     with caplog.at_level(logging.WARNING):
         load_dataset("image_folder", image_folder)
-    assert "does not hold what it says" in caplog.text and len(decoded) == 2
+    assert "does not contain what it claims" in caplog.text and len(decoded) == 2
 
 
 def test_a_pipe_in_its_place_is_not_waited_for(image_folder: Path, decoded: list[Path]) -> None:

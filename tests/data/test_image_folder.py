@@ -95,7 +95,7 @@ def enlarge(path: Path) -> None:
         (empty, ".", "no train/ folder"),
         (remove, "test", "no test/ folder"),
         (empty, "train", "no class folders"),
-        (empty, "train/bee", "train/bee holds no image"),
+        (empty, "train/bee", "train/bee contains no images"),
         (remove, "train/bee", "test has the class 'bee' that train/ lacks"),
         (remove, "test/bee", "train has the class 'bee' that test/ lacks"),
         (truncate, "train/cat/2.png", "train/cat/2.png is not a readable image"),
@@ -177,7 +177,7 @@ def test_other_folders_beside_train_and_test_are_named(image_folder: Path, caplo
     (image_folder / "val").mkdir()
     with caplog.at_level("INFO"):
         load_dataset("image_folder", image_folder)
-    assert caplog.messages == [f"only train/ and test/ of {image_folder} are read, and not val"]
+    assert caplog.messages == [f"only train/ and test/ of {image_folder} are read, not val"]
 
 
 def test_links_to_files_and_classes_are_followed(image_folder: Path) -> None:

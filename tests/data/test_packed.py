@@ -77,7 +77,7 @@ def forged(found: cifar.Prepared, kind: str) -> cifar.Prepared:
 @pytest.mark.parametrize("kind", ["a pixel", "two labels", "an image less"])
 def test_a_forged_file_is_refused(kind: str, folder: Path, root: Path) -> None:
     pack(packed_path(root, "cifar10", 16), forged(cifar.read("cifar10", folder, 16), kind))
-    with pytest.raises(DatasetError, match=r"cifar10-16x16\.npz does not hold cifar10 averaged to 16x16.*pack\.py"):
+    with pytest.raises(DatasetError, match=r"cifar10-16x16\.npz does not contain cifar10 averaged to 16x16.*pack\.py"):
         load_dataset("cifar10", root, resolution=16)
 
 
@@ -85,7 +85,7 @@ def test_other_images_are_refused(root: Path) -> None:
     rng = np.random.default_rng(1)
     raw = RawSplit(rng.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8), np.arange(20) % 10)
     pack(packed_path(root, "cifar10", 16), (raw, raw, packed.CLASSES["cifar10"], {}))
-    with pytest.raises(DatasetError, match="does not hold cifar10"):
+    with pytest.raises(DatasetError, match="does not contain cifar10"):
         load_dataset("cifar10", root, resolution=16)
 
 

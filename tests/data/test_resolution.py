@@ -67,7 +67,7 @@ def test_the_published_images_are_checked_before_they_are_averaged(folder: Path)
     pixels = np.asarray(Image.open(image)).copy()
     pixels[0, 0, 0], pixels[0, 1, 0] = pixels[0, 1, 0], pixels[0, 0, 0]  # the averages stay as they are
     Image.fromarray(pixels).save(image)
-    with pytest.raises(DatasetError, match="does not hold cifar10"):
+    with pytest.raises(DatasetError, match="does not contain cifar10"):
         load_dataset("cifar10", folder, resolution=16)
 
 
@@ -78,5 +78,5 @@ def test_other_resolutions_are_refused_with_the_possible_ones(resolution: int) -
 
 
 def test_other_data_sets_have_one_size() -> None:
-    with pytest.raises(ConfigError, match="only for cifar10 and cifar100; digits has one size"):
+    with pytest.raises(ConfigError, match="only for cifar10 and cifar100; leave it out for digits"):
         run_config({"dataset.resolution": 16})

@@ -210,7 +210,7 @@ def test_without_a_home_a_download_needs_a_folder(monkeypatch: pytest.MonkeyPatc
 
 def test_other_images_under_a_published_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torchvision_cifar10(tmp_path, monkeypatch)
-    with pytest.raises(DatasetError, match=r"does not hold cifar10: the images of train/"):
+    with pytest.raises(DatasetError, match=r"does not contain cifar10: the images of train/"):
         load_dataset("cifar10", tmp_path)
 
 

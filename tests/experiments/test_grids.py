@@ -290,8 +290,11 @@ def test_a_grid_of_torch_optimizers_shares_no_run(written: Callable[[object], Ex
         ({"smoke": [{**GRID, "optimizer.lr": "1e-3x"}]}, r"optimizer\.lr"),
         ({"smoke": [{**GRID, "seed": -1}]}, "seed=-1"),
         ({"smoke": [{**GRID, "decay_times": 100}]}, "decay_times=100 multiplies the decay of a cell; add cell: own"),
-        ({"smoke": [{**GRID, "cell": "own"}]}, "cell=own has its step size and decay from there"),
-        ({"smoke": [{**OWN, "optimizer.lr": 1e-3, "cell": "own"}]}, "cell=own has its step size and decay from there"),
+        ({"smoke": [{**GRID, "cell": "own"}]}, "cell=own takes its step size and decay from that cell"),
+        (
+            {"smoke": [{**OWN, "optimizer.lr": 1e-3, "cell": "own"}]},
+            "cell=own takes its step size and decay from that cell",
+        ),
         ({"smoke": [{**OWN, "cell": "best"}]}, "cell=best is unknown; choose own, or a method such as adamw"),
         ({"smoke": [{**OWN, "cell": "own", "decay_times": 0}]}, "decay_times=0 is impossible"),
         ({"smoke": [{**OWN, "cell": "own", "decay_times": "many"}]}, "decay_times=many is impossible"),

@@ -47,7 +47,7 @@ def test_conditions_choose_runs(text: str, runs: int) -> None:
         ("[model.depht=56]", "model.depht is not a key"),
         ("[model]", "model is not a condition"),
         ("[model.depth=]", "model.depth= is not a condition"),
-        ("[seed=0, seed=1]", "seed is there twice"),
+        ("[seed=0, seed=1]", "seed is given twice"),
         ("[seed=0", "bracket"),
         ("[results_dir=x]", "results_dir is not a key"),
         ("[seed=range(3)]", "write seed=[ONE,OTHER]"),

@@ -41,7 +41,7 @@ def test_a_run_its_checkpoint_and_its_resumption(
             run(config)
     with caplog.at_level("INFO"):
         assert run(config).trained
-    assert "goes on after step 6" in caplog.text, "the step after the fifth answers the signal"
+    assert "resumes after step 6" in caplog.text, "the step after the fifth answers the signal"
     assert result(config) == result(expected)
     assert files_of(config.results_dir) == whole(config)
     assert not run(config).trained and len(Store(config.results_dir).records()) == 1

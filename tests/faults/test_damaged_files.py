@@ -106,7 +106,7 @@ def test_a_damaged_checkpoint_fails_its_run_and_is_kept(kind: str, tiny: Make, t
     content = CHECKPOINTS[kind](path.read_bytes())
     path.write_bytes(content)
     for _ in range(2):
-        with pytest.raises(CheckpointError, match=r"checkpoint\.pt is no.*remove it to train this run from its begin"):
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt is not.*remove it to train this run from the begin"):
             run(config)
         failed = Store(config.results_dir).read(run_name(config))
         assert failed is not None and failed.outcome.status == "failed" and str(path) in failed.outcome.reason

@@ -123,7 +123,7 @@ def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(
     disk.make_space()
     with caplog.at_level("INFO"):
         run(config)
-    assert "goes on after step 3" in caplog.text
+    assert "resumes after step 3" in caplog.text
     assert result(config) == expected and files_of(config.results_dir) == whole(config)
 
 
@@ -172,7 +172,7 @@ def test_what_a_read_only_store_has_is_found_by_every_script(
     for arguments in (known, images, ["-m", "hydra/launcher=basic", *known], ["-m", "hydra/launcher=basic", *images]):
         assert call("train.py", arguments, monkeypatch) == 0
         out, err = capfd.readouterr()
-        assert "done already" in out and err == ""
+        assert "already done" in out and err == ""
     assert call("train.py", ["-m", "hydra.launcher.jobs=1", *known], monkeypatch) == 0
     assert capfd.readouterr().out.startswith("1 already done\n")
     assert call("status.py", ["profile=smoke", f"results_dir={results}"], monkeypatch) == 0

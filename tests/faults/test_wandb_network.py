@@ -76,4 +76,4 @@ def test_a_server_that_falls_silent(address: str, tiny: Make, start: Callable[..
     assert result(config) == result(expected)
     assert {file for file in files_of(config.results_dir) if not file.startswith("wandb/")} == whole(config)
     said = journal.with_suffix(".log").read_text().splitlines()
-    assert len([line for line in said if "wandb is left out" in line]) == 1
+    assert len([line for line in said if "without wandb: " in line]) == 1

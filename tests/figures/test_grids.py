@@ -67,7 +67,7 @@ def test_a_selection_in_progress_says_so_and_how_far_it_is(in_progress: Figure) 
     assert titles.count("AdamW\n15 of 40 cells") == 4
     assert f"scaled {L2} by layer\n12 of 15 cells" in titles
     assert all(framed(axes, "chosen") == set() for axes in panels(in_progress))
-    assert "Dashed frames: the lowest error so far, which chooses nothing" in caption(in_progress)
+    assert "Dashed frames: the lowest error so far, which decides nothing" in caption(in_progress)
     crossed = sum(len(lines(axes, "missing")) for axes in panels(in_progress))
     assert crossed > 0 and "missing" in caption(in_progress)
 
@@ -122,7 +122,7 @@ def test_what_is_one_run_is_said(full: Evidence, quick: Loaded) -> None:
     with styled():
         shared = caption(pages("with_bn", full)["with_bn"])
         without = caption(pages("without_bn", evidence(quick, world))["without_bn"])
-    assert "methods are one algorithm and share one run" in shared
+    assert "methods are the same algorithm and share one run" in shared
     assert "share one run" not in without, "all decays of quick's grids are above 0"
 
 
@@ -150,10 +150,10 @@ def test_the_papers_numbers_stand_beside_resnet_110_only(papers: dict[str, Figur
 
 def test_published_cells_are_framed_as_such(papers: dict[str, Figure]) -> None:
     sheet = papers["without_bn_resnet110-nobn"]
-    assert "black frame: the cell that is the best that is published" in caption(sheet)
+    assert "black frame: the best published cell" in caption(sheet)
     assert framed(sheet.axes[0], "chosen") == {("5e-4", "1e-4")}
     assert "each method at its own cell" in caption(sheet) and "validation" not in caption(sheet)
-    assert "are the best that are published. Nothing here was planned" in caption(papers["depth"])
+    assert "are the best published ones. Nothing here was planned" in caption(papers["depth"])
 
 
 def test_where_no_cell_is_known_and_nothing_held_out_the_lowest_test_error_is_shown(papers: dict[str, Figure]) -> None:
@@ -174,7 +174,7 @@ def test_where_nothing_is_held_out_nothing_is_compared_but_at_known_cells(
     with styled():
         (figure,) = pages("prox_equivalence", evidence(loaded, world)).values()
     assert list(figure.axes) == []
-    said = "no images are held out to choose step sizes and decays, and test errors choose none here"
+    said = "no images are held out for choosing step sizes and decays, and none are chosen by test error here"
     assert f"prox_equivalence: {said}" in texts(figure)
 
 

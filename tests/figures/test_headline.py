@@ -151,4 +151,4 @@ def test_at_two_seeds_an_interval_does_not_hide_the_rest(quick: Loaded) -> None:
         line for line in lines(contrasts, "interval") if min(ends(line, "x")) < low or max(ends(line, "x")) > high
     ]
     assert beyond and len(lines(contrasts, "cut")) >= len(beyond)
-    assert "an arrowhead where an interval reaches beyond its axis" in caption(figure)
+    assert "arrowheads: intervals that extend beyond the axis" in caption(figure)

@@ -24,7 +24,7 @@ def test_every_text_is_large_enough_inside_the_page_and_on_no_other(
     name: str, kind: str, everything: dict[str, Evidence]
 ) -> None:
     if not is_asked(FIGURES[name], everything[kind]):
-        pytest.skip("the profile leaves it out")
+        pytest.skip("the profile does not include it")
     with styled():
         for stem, figure in pages(name, everything[kind]).items():
             assert figure.get_figwidth() == WIDTH
@@ -109,4 +109,4 @@ def test_a_figure_that_the_profile_leaves_out_says_so(quick: Loaded) -> None:
     assert not is_asked(FIGURES["ladder"], found)
     with styled():
         (figure,) = pages("ladder", found).values()
-    assert "ladder: the profile quick leaves it out" in texts(figure)
+    assert "ladder: the profile quick does not include it" in texts(figure)

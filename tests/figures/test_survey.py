@@ -234,6 +234,6 @@ def test_groups_need_not_have_the_same_step_sizes(shelf: Shelf) -> None:
 def test_methods_that_are_one_algorithm_are_said_to_be(shelf: Shelf) -> None:
     results = [shelf.result(0.2, optimizer=of, optimizer__weight_decay=0.0) for of in ("adamw", "adaml2")]
     (page,) = shelf.pages(results).values()
-    assert "0 AdamW and Adam-\u2113\u2082 are one algorithm, Adam" in caption(page)
+    assert "0 AdamW and Adam-\u2113\u2082 are the same algorithm, Adam" in caption(page)
     (page,) = shelf.pages(results[:1]).values()
-    assert "one algorithm" not in caption(page)
+    assert "same algorithm" not in caption(page)

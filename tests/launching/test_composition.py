@@ -253,7 +253,7 @@ SETTINGS = [
 def test_settings_that_a_worker_cannot_obey_are_refused_once_and_by_name(setting: str, multirun: Make) -> None:
     made = multirun([setting])
     key = setting.lstrip("+").partition("=")[0].replace("/", ".")
-    with pytest.raises(ConfigError, match=r"hydra/launcher=basic, which obeys it") as refused:
+    with pytest.raises(ConfigError, match=r"hydra/launcher=basic, which supports it") as refused:
         made.ours(["seed=1"], ["seed=2"])
     named = str(refused.value).partition("=")[0]
     assert named.startswith(key) or key.startswith(named)

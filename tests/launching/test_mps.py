@@ -52,9 +52,9 @@ def test_a_clusters_own_daemon_is_used_and_left_alone(journal: Path, monkeypatch
 def test_without_a_daemon_nothing_starts(journal: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     (journal.parent / "code").write_text("3")
-    with pytest.raises(ConfigError, match=r"-d ended with 3: starting; use hydra.launcher.mps=false"):
+    with pytest.raises(ConfigError, match=r"-d failed with exit code 3: starting; use hydra.launcher.mps=false"):
         launch(LocalSettings(jobs=1, mps=True), [config])
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(ConfigError, match=r"needs nvidia-cuda-mps-control.*mps=false does without"):
+    with pytest.raises(ConfigError, match=r"needs nvidia-cuda-mps-control.*use hydra.launcher.mps=false"):
         launch(LocalSettings(jobs=1, mps=True), [config])
     assert not Path(config.results_dir).exists()

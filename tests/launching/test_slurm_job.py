@@ -102,7 +102,7 @@ def test_without_slurm_it_is_refused_and_what_is_done_needs_none(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     config = tiny({"training.epochs": 1})
-    with pytest.raises(ConfigError, match=r"no sbatch here; use hydra/launcher=local"):
+    with pytest.raises(ConfigError, match=r"no sbatch on this machine; use hydra/launcher=local"):
         sweep_on_slurm([config], SlurmSettings())
     run(config)
     done = sweep_on_slurm([config], SlurmSettings())

@@ -173,7 +173,7 @@ def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_give
     done = sweep(configs, jobs=2)
     thread.join()
     assert done.interrupted and [report.ending for report in done.reports] == ["interrupted"] * 2
-    assert all("SIGUSR1" in report.detail and "goes on" in report.detail for report in done.reports)
+    assert all("SIGUSR1" in report.detail and "run the same command again" in report.detail for report in done.reports)
     store = Store(configs[0].results_dir)
     assert store.records() == {}
     steps = [trainer_of(config, store.directory(run_name(config)) / "checkpoint.pt").steps_taken for config in configs]

@@ -25,14 +25,14 @@ def test_densenet_depths(depth: int, n: int) -> None:
 def test_other_resnet_depths_name_the_nearest(depth: int, nearest: str) -> None:
     with pytest.raises(ValueError) as error:
         check_resnet_depth(depth)
-    assert str(error.value) == (f"depth={depth} is no CIFAR ResNet depth: depths are 6n+2; nearest: {nearest}")
+    assert str(error.value) == (f"depth={depth} is not a CIFAR ResNet depth; use 6n+2, nearest: {nearest}")
 
 
 @pytest.mark.parametrize(("depth", "nearest"), [(101, "100, 106"), (99, "94, 100"), (4, "10"), (9, "10")])
 def test_other_densenet_depths_name_the_nearest(depth: int, nearest: str) -> None:
     with pytest.raises(ValueError) as error:
         check_densenet_depth(depth)
-    assert str(error.value) == (f"depth={depth} is no DenseNet-BC depth: depths are 6n+4; nearest: {nearest}")
+    assert str(error.value) == (f"depth={depth} is not a DenseNet-BC depth; use 6n+4, nearest: {nearest}")
 
 
 def test_a_size_below_one_is_named() -> None:

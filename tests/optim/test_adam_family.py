@@ -202,7 +202,7 @@ def test_a_sparse_gradient_is_refused(rule: str) -> None:
         ("lr", 0.0, r"lr=0.0 must be above 0"),
         ("lr", float("nan"), r"lr=nan must be"),
         ("lr", torch.tensor(-1.0), r"lr=-1.0 must be above 0"),
-        ("lr", torch.ones(2), r"lr must be a number or a 0-dim tensor, not of shape \(2,\)"),
+        ("lr", torch.ones(2), r"lr has shape \(2,\); it must be a number or a 0-dim tensor"),
         ("initial_lr", 0.0, r"initial_lr=0.0 must be above 0"),
         ("betas", (1.0, 0.9), r"betas=\(1.0, 0.9\) must be two numbers in \[0, 1\)"),
         ("betas", (0.9, -0.1), r"betas=\(0.9, -0.1\)"),

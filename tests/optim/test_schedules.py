@@ -155,6 +155,6 @@ def test_an_eta_outside_0_to_1_is_refused_also_as_a_tensor(
     optimizer.step()
     before = p.detach().clone()
     optimizer.param_groups[0]["lr"] = torch.tensor(lr) if tensor else lr
-    with pytest.raises(ValueError, match=r"eta = lr/alpha in \[0, 1\], has no meaning"):
+    with pytest.raises(ValueError, match=r"eta = lr/alpha in \[0, 1\] is meaningless"):
         optimizer.step()
     assert torch.equal(p, before)

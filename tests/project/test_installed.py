@@ -58,7 +58,7 @@ def test_the_checkouts_scripts_work_with_it(site: Path, tmp_path: Path) -> None:
     shown = python(ROOT / "scripts/train.py", "--cfg=job", folder=tmp_path, path=site)
     assert shown.returncode == 0 and "weight_decay" in shown.stdout
     status = python(ROOT / "scripts/status.py", "profile=smoke", folder=tmp_path, path=site)
-    assert status.returncode == 0 and "all together 33 different runs, 0 done" in status.stdout
+    assert status.returncode == 0 and "33 different runs in total, 0 done" in status.stdout
     where = python("-c", "import scalefree.compose as c; print(c.CONFIG_DIR)", folder=tmp_path, path=site)
     assert Path(where.stdout.strip()) == site / "scalefree" / "configs"
 

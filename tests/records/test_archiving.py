@@ -137,7 +137,7 @@ def test_only_results_move(store: Store) -> None:
 
 def test_an_archived_result_is_never_written_again(archived: Store) -> None:
     for second in (made(), made(test_error=0.25), failed(0)):
-        with pytest.raises(ResultExists, match=rf"digits\.zip/{made().name} holds a result already"):
+        with pytest.raises(ResultExists, match=rf"digits\.zip/{made().name} already has a result"):
             archived.write(second, {**CURVES, "test_error": np.array([np.nan, second.test_error % 2])}, HISTOGRAMS)
     assert archived.read(made().name) == made() and files_below(archived.root / "runs") == []
 
@@ -192,7 +192,7 @@ def test_two_archives_may_hold_the_same_result_and_not_different_ones(archived: 
     other.write(made(test_error=0.25), {**CURVES, "test_error": np.array([np.nan, 0.25])}, HISTOGRAMS)
     move(other, "quick", [made().name])
     (archived.archives / "quick.zip").write_bytes((other.archives / "quick.zip").read_bytes())
-    with pytest.raises(RecordError, match=rf"quick\.zip/{made().name} and .*digits\.zip/{made().name} hold different"):
+    with pytest.raises(RecordError, match=rf"quick\.zip/{made().name} and .*digits\.zip/{made().name} have different"):
         archived.read(made().name)
     assert len(archived.records()) == 2
 
@@ -247,7 +247,7 @@ def test_a_damaged_member_costs_its_own_record_alone(archived: Store, caplog: py
 
 UNSOUND: dict[str, tuple[str, bytes | None, str]] = {
     "a name that is not its own": ("zzz", None, "is the record of"),
-    "a failure": (failed(5).name, json.dumps(failed(5).document()).encode(), "which no archive holds"),
+    "a failure": (failed(5).name, json.dumps(failed(5).document()).encode(), "which an archive never contains"),
     "no document": (made(5).name, b"hello", "is damaged"),
     "another run's document": (made(5).name, json.dumps(made(6).document()).encode(), "is the record of"),
     "a document of its own, and other arrays": (
@@ -331,7 +331,7 @@ def test_a_folder_is_removed_only_after_its_record_was_read_back(store: Store, m
     def damaged(archive: Archive, name: str, file: str) -> bytes:
         raise ValueError("a broken disk")
 
-    for read, said in ((other, "is not what"), (damaged, "a broken disk")):
+    for read, said in ((other, "differs from"), (damaged, "a broken disk")):
         monkeypatch.setattr(Archive, "read", read)
         with pytest.raises(RecordError, match=rf"digits\.zip/{names[0]} .*{said}"):
             move(store, "digits", names)

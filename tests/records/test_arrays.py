@@ -137,9 +137,9 @@ def test_arrays_that_were_exchanged_between_two_runs_are_refused(tmp_path: Any) 
     put(store, wider, CURVES, HISTOGRAMS)
     assert store.records() == {}
     for each in (first, wider):
-        with pytest.raises(RecordError, match=f"{each.name}/curves.npz is .*not its record's"):
+        with pytest.raises(RecordError, match=f"{each.name}/curves.npz is .*another record's"):
             store.read(each.name)
-        with pytest.raises(RecordError, match=f"{each.name}/histograms.npz is .*not its record's"):
+        with pytest.raises(RecordError, match=f"{each.name}/histograms.npz is .*another record's"):
             store.histograms(each)
 
 

@@ -299,7 +299,7 @@ def test_another_users_pipe_is_not_waited_for() -> None:
     with shared_folder() as folder:
         (folder / "locks").mkdir()
         os.mkfifo(folder / "locks" / "run", 0o644)
-        assert "not a lock but something else" in as_user(OWNER_B, 0o002, lambda: claimed(folder))
+        assert "not a lock file" in as_user(OWNER_B, 0o002, lambda: claimed(folder))
 
 
 @needs_root

@@ -105,7 +105,7 @@ def test_other_content_from_the_same_device_and_build_is_a_conflict(what: str, h
     OTHER_CONTENT[what](there)
     before = content(here)
     conflict = only(merge(there, here))
-    assert conflict.fate == "conflicting" and what in conflict.detail and "the one here stays" in conflict.detail
+    assert conflict.fate == "conflicting" and what in conflict.detail and "the one here is kept" in conflict.detail
     assert content(here) == before
 
 
@@ -118,7 +118,7 @@ def test_other_content_from_another_device_or_build_is_none(key: str, value: Any
     add(there, made(environment={**ENVIRONMENT, key: value}), train_loss=np.array([2.4, 0.1 + 0.2]))
     before = content(here)
     twin = only(merge(there, here))
-    assert twin.fate == "computed elsewhere" and "the one here stays" in twin.detail
+    assert twin.fate == "computed elsewhere" and "the one here is kept" in twin.detail
     assert ("torch" if key == "packages" else key) in twin.detail
     assert content(here) == before
 
@@ -314,9 +314,9 @@ def test_the_summary_counts_and_names(here: Store, there: Store) -> None:
     lines = summary(merge(there, here)).splitlines()
     assert lines[0] == "1 added, 1 identical, 1 conflicting, 1 unfinished"
     assert lines[1] == f"  added: {made(1).name}"
-    assert lines[2] == f"  conflicting: {made(2).name}: another outcome; the one here stays"
+    assert lines[2] == f"  conflicting: {made(2).name}: different outcome; the one here is kept"
     assert lines[3].startswith(f"  unfinished: {made(3).name}: ") and len(lines) == 4
-    assert summary([]) == "nothing there"
+    assert summary([]) == "no records"
 
 
 def test_runs_that_changed_their_build_on_the_way_are_no_conflict(here: Store, there: Store) -> None:

@@ -89,7 +89,7 @@ def test_a_huge_file_is_refused_unread(file: str, largest: int, store: Store) ->
         content.truncate(500 * largest)
     tracemalloc.start()
     try:
-        assert "are the most that is read" in refuse(store, file)
+        assert "and the limit is" in refuse(store, file)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
@@ -167,10 +167,10 @@ def test_what_is_said_of_an_archive(store: Store) -> None:
     assert store.curves(record()).keys() == CURVES.keys()
     for kind, said in (
         ("a bomb", "it would unpack to more than 100,000,000 bytes"),
-        ("a bomb behind an array", "test_error has 17 bytes, and its shape says 16"),
-        ("rows that are missing", "test_error has 8 bytes, and its shape says 16"),
+        ("a bomb behind an array", "test_error has 17 bytes, but its shape requires 16"),
+        ("rows that are missing", "test_error has 8 bytes, but its shape requires 16"),
         ("more rows than epochs", "test_error has 10000000 rows for 2 epochs"),
-        ("an array twice", "it has an array twice"),
+        ("an array twice", "it has a duplicate array"),
     ):
         path.write_bytes(ARCHIVES[kind]())
         assert said in refuse(store, "curves.npz")

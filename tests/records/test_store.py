@@ -250,7 +250,7 @@ def test_nothing_takes_the_place_of_a_result(store: Store) -> None:
     other = record(test_error=0.25)
     failed = record(test_error=None, outcome=Outcome("failed", 0, "a second attempt"))
     for second in (first, other, failed):
-        with pytest.raises(ResultExists, match=f"{first.name} holds a result already"):
+        with pytest.raises(ResultExists, match=f"{first.name} already has a result"):
             store.write(second, {**CURVES, "test_error": np.array([np.nan, second.test_error % 2])}, HISTOGRAMS)
         assert result_bytes(store) == before
 
@@ -285,7 +285,7 @@ def test_a_damaged_record_is_not_overwritten_either(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "zzz-2b329baab201", "..", ""])
 def test_a_name_that_is_not_the_configurations_is_never_written(store: Store, name: str) -> None:
-    with pytest.raises(RecordError, match="is not written: nothing could read it again"):
+    with pytest.raises(RecordError, match="was not written, because it could not be read back"):
         store.write(record(name=name), CURVES, HISTOGRAMS)
     assert not store.root.exists()
 
@@ -297,7 +297,7 @@ def test_what_could_not_be_read_again_is_not_written(store: Store) -> None:
         (record(), {**CURVES, "test_error": np.array([0.5, 0.25])}, HISTOGRAMS),
         (record(), CURVES, {**HISTOGRAMS, "epoch": np.array([1, 3])}),
     ):
-        with pytest.raises(RecordError, match=f"{made.name} is not written"):
+        with pytest.raises(RecordError, match=f"{made.name} was not written"):
             store.write(made, curves, histograms)
     assert not store.root.exists()
 

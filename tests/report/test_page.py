@@ -76,10 +76,10 @@ def test_another_record_changes_the_page(page: Path) -> None:
 
 def test_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
     page = read(render("smoke", tmp_path / "nowhere").removeprefix("<!doctype html>"))
-    assert "no records of this profile yet" in page.one("p", class_="notice").text
+    assert "no records for this profile yet" in page.one("p", class_="notice").text
     assert "make reproduce-figures PROFILE=smoke" in page.one("p", class_="notice").text
     assert [image.attributes["alt"] for image in page.all("img")] == ["A figure of nothing (nothing)"]
-    assert "Nothing to show yet, so no figure of without_bn." in page.one("section", id="figures").text
+    assert "Nothing to show yet for without_bn." in page.one("section", id="figures").text
     assert {row.attributes["data-status"] for row in page.one("table", id="runs-table").one("tbody").all("tr")} == {
         "missing"
     }

@@ -43,13 +43,13 @@ def test_a_mixture_is_counted_and_flagged() -> None:
     assert by_name["numpy"] == (("2.3.1", 3), ("unknown", 1))
     assert by_name["commit"] == ((ENVIRONMENT["commit"], 3), ("unknown", 1))
     page = read(provenance_section(mixed))
-    assert "Needs care: commit; device; numpy; torch." in page.all("p")[0].text
+    assert "Needs attention: commit; device; numpy; torch." in page.all("p")[0].text
     assert ["torchmixed", "2.15.0 in 3 runs2.11.0 in 1 run"] in cells(page)
 
 
 def test_uncommitted_code_is_flagged_even_if_all_records_have_it() -> None:
     assert warnings(records({"uncommitted_changes": True})) == {
-        "code differs from its commit": "no commit has this code"
+        "code differs from its commit": "the code is in no commit"
     }
     assert warnings(records({"uncommitted_changes": True}, {"uncommitted_changes": False}))
     assert warnings(records({"uncommitted_changes": None}, {})) == {"code differs from its commit": "mixed"}
@@ -77,4 +77,4 @@ def test_records_that_say_nothing_are_unknown() -> None:
     config = next(iter(smoke_runs().values()))
     silent = record(config, environment={}, fingerprints={})
     assert {fact.values for fact in facts([silent]) if fact.name in ("commit", "device")} == {(("unknown", 1),)}
-    assert read(provenance_section([])).one("p").text == "No records, so nothing to tell."
+    assert read(provenance_section([])).one("p").text == "There are no records yet."

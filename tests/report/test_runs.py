@@ -132,7 +132,7 @@ def test_coverage_says_what_waits_and_what_is_left_out(
     more = [*experiments, Experiment("later", "", (), waiting), Experiment("never", "", ())]
     said = read(coverage_section(more, store, store.records(), runs)).all("p")[0].text
     assert "wait until their step sizes and decays have been chosen: later (3)." in said
-    assert said.endswith("The profile leaves out never.")
+    assert said.endswith("The profile does not include never.")
 
 
 def test_the_state_is_the_profile_s_and_of_that_moment(runs: list[Run]) -> None:
@@ -141,6 +141,6 @@ def test_the_state_is_the_profile_s_and_of_that_moment(runs: list[Run]) -> None:
     assert said.startswith("State: 3 of 10 runs done (30 %), 1 of them diverged; 1 partial; 1 failed; 5 missing. make ")
     done = [run for run in of_corners if run.is_evidence]
     assert read(state_line(done)).one("p", id="state").text == (
-        "State: 3 of 3 runs done (100 %), 1 of them diverged. Coverage has the rest."
+        "State: 3 of 3 runs done (100 %), 1 of them diverged. Coverage has the details."
     )
     assert state_line([run for run in runs if not run.experiments]) == ""

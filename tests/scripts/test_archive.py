@@ -50,7 +50,7 @@ def test_the_profiles_results_move_and_all_else_stays(
     assert call("archive.py", ["profile=smoke"], monkeypatch) == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    assert lines[0] == "to results/archives/smoke.zip: 3 moved, 0 were archived already" and err == ""
+    assert lines[0] == "to results/archives/smoke.zip: 3 moved, 0 already archived" and err == ""
     assert lines[1].startswith(f"it holds 3 records, 3 of the profile's {len(needed)} runs, in 0.0 MB")
     assert [path.name for path in Path("results/runs").iterdir()] == [other]
     assert store.records() == before and store.place(names[0]).parent == Path("results/archives/smoke.zip")
@@ -59,7 +59,7 @@ def test_the_profiles_results_move_and_all_else_stays(
 
     whole = Path("results/archives/smoke.zip").read_bytes()
     assert call("archive.py", ["profile=smoke"], monkeypatch) == 0
-    assert capfd.readouterr().out.startswith("to results/archives/smoke.zip: 0 moved, 0 were archived already\n")
+    assert capfd.readouterr().out.startswith("to results/archives/smoke.zip: 0 moved, 0 already archived\n")
     assert Path("results/archives/smoke.zip").read_bytes() == whole
 
 
@@ -67,7 +67,7 @@ def test_nothing_to_move_is_no_archive(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert call("archive.py", ["profile=smoke", "results_dir=nowhere"], monkeypatch) == 0
-    assert capfd.readouterr().out == "to nowhere/archives/smoke.zip: 0 moved, 0 were archived already\n"
+    assert capfd.readouterr().out == "to nowhere/archives/smoke.zip: 0 moved, 0 already archived\n"
     assert list(folder.iterdir()) == []
 
 
@@ -81,7 +81,7 @@ def test_an_archived_run_is_done(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert not found.trained and found.record == trained.record and not Path("results/runs", name).exists()
     capfd.readouterr()
     assert call("status.py", ["profile=smoke"], monkeypatch) == 0
-    assert f"all together {len(asked())} different runs, 1 done" in capfd.readouterr().out
+    assert f"{len(asked())} different runs in total, 1 done" in capfd.readouterr().out
 
 
 def test_conflicts_and_damage_are_exit_code_1(
@@ -105,7 +105,7 @@ def test_conflicts_and_damage_are_exit_code_1(
     capfd.readouterr()
     assert call("archive.py", ["profile=smoke"], monkeypatch) == 1
     out, _ = capfd.readouterr()
-    assert f"  conflicting: {name}: another outcome than in {archive}/{name}; both stay\n" in out
+    assert f"  conflicting: {name}: different outcome in {archive}/{name}; both are kept\n" in out
     assert f"  damaged: {damaged}: " in out and "histograms.npz" in out
 
 

@@ -76,7 +76,7 @@ def test_the_screen_shows_the_runs_their_curves_configuration_and_summary(termin
 
 def test_without_runs_it_says_so(tmp_path: Path) -> None:
     done = start(tmp_path, "dashboard_offline.py")
-    assert done.returncode == 1 and "results/wandb holds no runs" in done.stderr
+    assert done.returncode == 1 and "results/wandb contains no runs" in done.stderr
 
 
 def test_the_viewer_is_part_of_wandb() -> None:

@@ -62,7 +62,7 @@ def test_one_command_trains_the_selection_chooses_and_trains_the_rest(
     assert call("freeze.py", ["profile=own"], monkeypatch) == 1
     out, err = capfd.readouterr()
     assert (
-        "0 of 4 runs have a result; nothing chosen" in out and "no grid of the experiment selection is complete" in err
+        "0 of 4 runs have results; nothing chosen" in out and "has no complete grid in the experiment selection" in err
     )
     assert call("status.py", ["profile=own"], monkeypatch) == 0
     out, _ = capfd.readouterr()
@@ -80,7 +80,7 @@ def test_one_command_trains_the_selection_chooses_and_trains_the_rest(
         assert f"chosen: resnet8w4-nobn {method}: lr {cells[method].lr:g}" in out
     runs = {(c.config.optimizer.lr, c.config.optimizer.weight_decay) for c in load_experiment("corners", "own").cells}
     assert runs == {(cells[method].lr, cells[method].weight_decay) for method in ("adamw", "adaml2")}
-    assert "more runs, whose cells have been chosen" in out
+    assert "more runs, whose cells have now been chosen" in out
     done = {record.identity for record in Store("results").records().values() if record.outcome.is_result}
     assert done == {cell.identity for name in ("selection", "corners") for cell in load_experiment(name, "own").cells}
     last = [line for line in out.splitlines() if line.startswith("waiting")]

@@ -96,7 +96,7 @@ def test_a_run_that_has_not_ended_is_left_out(trained: Path, tmp_path: Path) -> 
     content = log.read_bytes()
     log.write_bytes(content[: content.index(b"update_scale/network/q50")])
     done = start(tmp_path, "import_wandb.py", "wandb")
-    assert "holds no finished run" in done.stdout or "damaged" in done.stdout
+    assert "contains no finished run" in done.stdout or "damaged" in done.stdout
     assert Store(tmp_path / "results").records() == {}
 
 
@@ -121,4 +121,4 @@ def test_what_is_no_log_of_wandb_is_refused_by_name(trained: Path, tmp_path: Pat
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     done = start(tmp_path, "import_wandb.py", "nowhere")
-    assert done.returncode == 2 and "nowhere holds no runs of wandb" in done.stderr
+    assert done.returncode == 2 and "nowhere contains no wandb runs" in done.stderr

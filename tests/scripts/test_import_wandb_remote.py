@@ -46,7 +46,7 @@ def test_all_records_come_back_byte_for_byte(uploaded: tuple[Server, Path]) -> N
     server, folder = uploaded
     done = script(server, folder, "import_wandb.py", "entity=lab", f"project={PROJECT}", "results_dir=imported")
     assert done.returncode == 0 and "2 added" in done.stdout, done.stdout + done.stderr
-    assert f"left out: lab/{PROJECT}/unfinished holds no finished run" in done.stdout
+    assert f"left out: lab/{PROJECT}/unfinished contains no finished run" in done.stdout
     names = sorted(record.name for record in Store(folder / "results").records().values())
     assert len(names) == 2
     for name in names:
@@ -81,7 +81,7 @@ def test_another_configuration_than_the_records_is_refused(uploaded: tuple[Serve
         done = script(server, tmp_path, "import_wandb.py", "entity=lab", f"project={PROJECT}")
     finally:
         server.configs[first] = kept
-    assert done.returncode == 1 and "was logged with another optimizer than its record has" in done.stdout
+    assert done.returncode == 1 and "was logged with a different optimizer than in its record" in done.stdout
 
 
 def test_a_project_that_is_not_there_is_named(uploaded: tuple[Server, Path], tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ def test_a_store_that_cannot_be_written_is_exit_code_1(
         (["nowhere"], "nowhere is not a store of records"),
         (["other", "result_dir=x"], "unknown argument 'result_dir=x'"),
         (["other", "results_dir=5"], "results_dir=5 is not a path; write ./5 if"),
-        (["other", "results_dir=~nobody-is-called-so"], "results_dir=~nobody-is-called-so: no such home folder"),
+        (
+            ["other", "results_dir=~nobody-is-called-so"],
+            "results_dir=~nobody-is-called-so: there is no such home folder",
+        ),
         (["1e-3"], "OTHER_STORE=1e-3 is not a path"),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_run(
     assert launched.train("hydra/sweeper=basic", *TINY, "device=cpu,cuda") == 2
     assert "device=cuda, but torch sees no CUDA device" in said()
     assert launched.train(*TINY, "precision=fp32,tf32") == 2
-    assert "precision=tf32 exists on CUDA devices only" in said()
+    assert "precision=tf32 exists only on CUDA devices" in said()
     assert launched.batches == []
 
 
@@ -143,7 +143,7 @@ def test_what_is_done_needs_no_device(launched: Launched, said: Say, monkeypatch
             {"model.depth": 8, "model.width": 4, "training.epochs": EPOCHS, "precision": "tf32", "seed": seed}
         )
         Store("results").write(record(config), CURVES, HISTOGRAMS)
-    assert launched.batches == [] and said().count("precision=tf32 exists on CUDA devices only") == 2
+    assert launched.batches == [] and said().count("precision=tf32 exists only on CUDA devices") == 2
     assert launched.train(*arguments) == 0
     assert len(launched.batches[0]) == 2
     Path("results/runs", run_name(launched.batches[0][0]), "record.json").write_text("damaged")
@@ -171,7 +171,7 @@ def test_a_store_that_cannot_be_is_refused_before_any_run(results: str, launched
 
 def test_more_jobs_than_can_be_listed_are_refused_at_once(launched: Launched, said: Say) -> None:
     assert launched.train(*TINY, "seed=range(1000000000000)", "model.depth=8,14") == 2
-    assert said() == "error: this multirun has more than 100000 jobs; divide it into smaller ones\n"
+    assert said() == "error: this multirun has more than 100000 jobs; split it into smaller ones\n"
 
 
 @pytest.mark.parametrize("launcher", ["local", "basic"])
@@ -251,7 +251,7 @@ def test_an_impossible_experiment_is_refused(arguments: list[str], what: str, la
 def test_an_experiment_without_m_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Say) -> None:
     monkeypatch.chdir(tmp_path)
     assert call("train.py", ["experiment=corners", "profile=smoke"], monkeypatch) == 2
-    assert said() == "error: experiment=corners is many runs; add -m\n"
+    assert said() == "error: experiment=corners has many runs; add -m\n"
 
 
 @pytest.mark.parametrize(("experiment", "profile"), [("corners", "quick"), ("ladder", "smoke"), ("with_bn", "paper")])
@@ -305,5 +305,6 @@ def test_a_multirun_ends_with_its_table_and_its_figure(
     assert "sweep.png" in capfd.readouterr().out and len(list(folder.parent.iterdir())) == 2
     assert call("figures.py", ["where=[optimizer=adamw]"], monkeypatch) == 2
     assert (
-        capfd.readouterr().err == "error: where=[optimizer=adamw]: no run has optimizer.name=adamw; there is adaml2\n"
+        capfd.readouterr().err
+        == "error: where=[optimizer=adamw]: no run has optimizer.name=adamw; choose from adaml2\n"
     )

@@ -66,7 +66,7 @@ def test_from_nothing_to_figures_and_again(
     table = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert table["with_bn"] == ["3", "3", "0", "0", "0", "0", "-"]
     assert table["corners"][:6] == ["10", "0", "0", "0", "0", "10"]
-    assert re.search(r"all together \d+ different runs, 3 done, time left \d", out) and "unknown" not in out
+    assert re.search(r"\d+ different runs in total, 3 done, time left \d", out) and "unknown" not in out
 
 
 @pytest.mark.parametrize("script", ["reproduce.py", "status.py"])
@@ -74,7 +74,7 @@ def test_from_nothing_to_figures_and_again(
     ("argument", "named"),
     [
         ("profile=huge", "profile=huge is unknown; choose one of"),
-        ("profil=quick", "unknown argument 'profil=quick'; known with their defaults: profile=quick"),
+        ("profil=quick", "unknown argument 'profil=quick'; the arguments with their defaults: profile=quick"),
         ("--verbose", "unknown argument '--verbose'"),
         ("jobs=0", "jobs=0 is impossible"),
         ("jobs=many", "jobs=many is impossible"),
@@ -165,7 +165,7 @@ def test_the_launcher_is_set_as_train_sets_it(
         ),
         (["hydra/launcher=local", f"hydra.launcher.jobs={'9' * 400}"], "hydra.launcher.jobs=9"),
         (["hydra/launcher=local", "hydra.launcher.partition=gpu"], "hydra.launcher.partition is unknown"),
-        (["hydra/launcher=null"], "hydra/launcher=null is not a choice"),
+        (["hydra/launcher=null"], "hydra/launcher=null is not a valid choice"),
         (["hydra/launcher=cloud"], "In 'hydra/config': Could not find 'hydra/launcher/cloud'"),
         (["hydra/launcher=basic"], "hydra/launcher=basic is unknown; choose one of local, gpu, slurm"),
         (["hydra/launcher=gpu", "hydra/launcher=local"], "hydra/launcher=gpu hydra/launcher=local: choose one"),
@@ -173,7 +173,7 @@ def test_the_launcher_is_set_as_train_sets_it(
         (["profile=smoke", "experiment=without_bn"], "profile=smoke has no runs of without_bn"),
         (["experiment=corners,corners"], "experiment=corners,corners has corners twice"),
         (["dataset_root=/nowhere/at/all"], "dataset_root=/nowhere/at/all does not exist"),
-        (["profile=h200", "dataset_root=."], "precision=tf32 exists on CUDA devices only"),
+        (["profile=h200", "dataset_root=."], "precision=tf32 exists only on CUDA devices"),
         (["profile=smoke", "profile=quick"], "profile= is given twice"),
         (["results_dir=/dev/null"], "results_dir=/dev/null cannot be"),
     ],

@@ -84,7 +84,7 @@ def test_each_finished_run_is_uploaded_once_in_the_order_of_starts(uploads: Uplo
     assert done.returncode == 0, done.stderr
     assert uploads.calls() == [uploads.first, uploads.second]
     again = uploads.sync()
-    assert again.returncode == 0 and "0 to upload, 2 uploaded before, 2 not finished yet" in again.stdout
+    assert again.returncode == 0 and "0 to upload, 2 uploaded before, 2 not finished" in again.stdout
     assert len(uploads.calls()) == 2
 
 
@@ -93,7 +93,7 @@ def test_a_dry_run_lists_and_uploads_nothing(argument: str, uploads: Uploads) ->
     done = uploads.sync(argument)
     assert done.returncode == 0 and uploads.calls() == []
     lines = done.stdout.splitlines()
-    assert lines[0] == "2 to upload, 0 uploaded before, 2 not finished yet"
+    assert lines[0] == "2 to upload, 0 uploaded before, 2 not finished"
     assert [line.split()[-1] for line in lines[1:]] == [
         uploads.failed, uploads.unfinished, uploads.first, uploads.second,
     ]  # fmt: skip

@@ -83,7 +83,7 @@ def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
     [
         ("optimizer.weight_dekay=0", "weight_dekay"),
         ("+optimizer.momentum=0.9", "momentum"),
-        ("model.depth=21", "depth=21 is no CIFAR ResNet.*20, 26"),
+        ("model.depth=21", "depth=21 is not a CIFAR ResNet.*20, 26"),
         ("optimizer.lr=-1", r"optimizer\.lr=-1"),
         ("optimizer.lr=fast", r"optimizer\.lr.*fast"),
         ("optimizer=sgd", "sgd.*adamw"),
@@ -95,19 +95,22 @@ def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
         ("results_dir=~nobody-is-called-so/x", "no such home folder"),
         ("dataset.root=0.5", r"dataset\.root=0\.5 is not a path"),
         ("results_dir=\x1b[31m", r"\\x1b\[31m"),
-        ("tracking=null", "^error: tracking=null is not a choice; tracking takes one name of none, offline, online$"),
-        ("optimizer=3", "^error: optimizer=3 is not a choice"),
-        ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is not a choice"),
-        ("hydra/launcher=null", "^error: hydra/launcher=null is not a choice"),
-        (f"seed={'9' * 400}", "^error: seed=9*9 has a number beyond any arithmetic"),
+        (
+            "tracking=null",
+            "^error: tracking=null is not a valid choice; tracking takes one name of none, offline, online$",
+        ),
+        ("optimizer=3", "^error: optimizer=3 is not a valid choice"),
+        ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is not a valid choice"),
+        ("hydra/launcher=null", "^error: hydra/launcher=null is not a valid choice"),
+        (f"seed={'9' * 400}", "^error: seed=9*9 has a number too many digits"),
         ("seed=[1", r"^error: seed=\[1 is not key=value as Hydra reads it"),
         ("tracking.project=me/project", r"^error: tracking\.project='me/project' contains '/'"),
-        ("results_dir=/dev/null", "^error: results_dir=/dev/null cannot be: /dev/null is not a directory"),
+        ("results_dir=/dev/null", "^error: results_dir=/dev/null is impossible: /dev/null is not a directory"),
         ("results_dir=''", "^error: results_dir is empty"),
         ("tracking.group='a\nb\x1b'", r"tracking\.group='a\\nb\\x1b' contains"),
         ("--config-name=nowhere", "Cannot find primary config 'nowhere'"),
         ("--config-dir=/nowhere/at/all", "'/nowhere/at/all' not found"),
-        ("--experimental-rerun=job.pickle", "would run whatever the pickled file says"),
+        ("--experimental-rerun=job.pickle", "would execute whatever the pickled file contains"),
         ("--verbose", "unrecognized arguments: --verbose"),
         ("hydra.job.env_copy=[NOT_THERE]", "NOT_THERE"),
     ],
@@ -254,7 +257,7 @@ def test_a_run_says_its_result_and_the_same_run_again_that_it_is_done(
     assert out.splitlines()[-1] == f"test error {record.test_error:.4f}: results/runs/{record.name}" and err == ""
     assert train(*TINY) == 0
     out, err = capfd.readouterr()
-    assert out == f"done already, test error {record.test_error:.4f}: results/runs/{record.name}\n" and err == ""
+    assert out == f"already done, test error {record.test_error:.4f}: results/runs/{record.name}\n" and err == ""
 
 
 def test_a_diverged_run_is_a_result(train: Train, capfd: pytest.CaptureFixture[str]) -> None:
@@ -349,7 +352,7 @@ def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(
         process.send_signal(number)
         _, err = process.communicate()
     assert process.returncode == 130
-    assert err == "interrupted; the same command goes on from here\n"
+    assert err == "interrupted; run the same command again to resume\n"
     left = {path.name for path in (tmp_path / "results" / "runs").glob("*/*")}
     assert left == {"checkpoint.pt", "run.log"}
 

@@ -66,7 +66,7 @@ def test_sound_records_come_out_again_bit_for_bit(
     before = (results.archives / "smoke.zip").read_bytes()
     assert verify("runs=2", "seed=7", patch=monkeypatch) == 0
     first = capfd.readouterr().out
-    assert "verifying 2 of the 3 records of profile smoke, drawn with seed=7\n" in first
+    assert "verifying 2 of the 3 records of profile smoke, chosen with seed=7\n" in first
     assert first.endswith("of 2 records: 2 equal bit for bit\n") and first.count(": equal bit for bit\n") == 2
     drawn = {line.split(":")[0].strip() for line in first.splitlines() if line.endswith(": equal bit for bit")}
     assert drawn < RUNS.keys()
@@ -118,8 +118,8 @@ def test_a_record_of_another_machine_is_not_judged_without_replicas(
     edit(results, name, elsewhere)
     assert verify("runs=3", patch=monkeypatch) == 0
     out = capfd.readouterr().out
-    assert f"  {name}: another device or build, and no replicas to judge by: another torch; test error" in out
-    assert out.endswith("of 3 records: 2 equal bit for bit, 1 another device or build, and no replicas to judge by\n")
+    assert f"  {name}: another device or build, and too few replicas to judge: another torch; test error" in out
+    assert out.endswith("of 3 records: 2 equal bit for bit, 1 another device or build, and too few replicas to judge\n")
 
 
 def test_a_run_is_trained_as_its_record_was(
@@ -148,7 +148,7 @@ def test_a_run_is_trained_as_its_record_was(
         (["seed=x"], "seed=x is impossible; it must be a whole number from 1 to"),
         (["dataset_root=nowhere"], "dataset_root=nowhere does not exist; name the folder"),
         (["run=5"], "unknown argument 'run=5'"),
-        (["results_dir=nowhere"], "nowhere has no results of profile=digits; nothing can be verified"),
+        (["results_dir=nowhere"], "nowhere has no results for profile=digits; train some first"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_nothing_trained(

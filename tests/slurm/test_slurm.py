@@ -158,7 +158,7 @@ def test_a_sweep_whose_jobs_are_requeued_warned_and_killed_gives_the_records_of_
         said, _ = process.communicate(timeout=WAIT)
     assert process.returncode == 0 and "failed" not in said, said
     assert {cluster.states()[job] for job in jobs} == {"COMPLETED"}
-    assert logged(tmp_path, r"goes on after step [1-9]") == 4 and checkpoints(tmp_path) == []
+    assert logged(tmp_path, r"resumes after step [1-9]") == 4 and checkpoints(tmp_path) == []
 
     code, said = swept(tmp_path, cluster, {**GRID, "results_dir": "local"}, "hydra/launcher=local")
     assert code == 0, said
@@ -180,6 +180,6 @@ def test_a_run_that_fails_costs_no_other_and_is_named(cluster: Cluster, tmp_path
     assert code == 1, said
     label = names[0].rpartition("-")[0]
     assert "2 trained" in said and "1 failed" in said
-    assert re.search(rf"failed: {label}: .*checkpoint\.pt is no readable checkpoint", said), said
+    assert re.search(rf"failed: {label}: .*checkpoint\.pt is not a readable checkpoint", said), said
     outcomes = {name: record["outcome"]["status"] for name, (record, *_) in contents(tmp_path / "results").items()}
     assert outcomes == dict(zip(names, ("failed", "completed", "completed"), strict=True))

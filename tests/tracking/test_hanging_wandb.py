@@ -41,7 +41,7 @@ if {stop}:
 
     wandb.init = init
 record = run(run_config({values})).record
-said = [line for line in lines if "wandb is left out" in line]
+said = [line for line in lines if "without wandb: " in line]
 print(json.dumps([record.outcome.status, record.final_metrics, said]))
 """
 

@@ -81,7 +81,7 @@ def test_truncated_and_pickled_files_are_refused_by_name(tiny: Make, path: Path)
 
 def test_pickled_code_inside_a_checkpoint_is_refused(tiny: Make, path: Path) -> None:
     torch.save({"format": 1, "model": Malicious()}, path)
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt is no readable checkpoint.*remove it"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt is not a readable checkpoint.*remove it"):
         trainer_of(tiny(), path)
     assert not Path("executed").exists()
 
@@ -202,7 +202,7 @@ def test_content_that_is_not_the_configurations_is_refused_by_name(
     content = torch.load(path, weights_only=True)
     OTHER_CONTENT[named](content)
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt does not fit its run .*remove it") as caught:
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt does not match its run .*remove it") as caught:
         trainer_of(config, path)
     assert (named in str(caught.value) or named == "progress") and "\n" not in str(caught.value)
 

@@ -154,7 +154,7 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_comma
     (directory / ".checkpoint.pt.x.tmp").write_bytes(b"left by a process that was killed while it wrote")
     with caplog.at_level("INFO"):
         assert result(config) == expected
-    assert "goes on after step 9" in caplog.text
+    assert "resumes after step 9" in caplog.text
     assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz", "run.log"}
 
 

@@ -155,7 +155,7 @@ def test_a_run_that_another_process_has_finished_meanwhile_keeps_that_result(
 
     monkeypatch.setattr(owner, method, suspended)
     record, trained = run(config)
-    assert not trained and "finished by another process meanwhile; its result stays" in caplog.text
+    assert not trained and "in the meantime; its result is kept" in caplog.text
     for path in finished.iterdir():
         assert path.name == "run.log" or (mine / path.name).read_bytes() == path.read_bytes()
     assert record == Store(config.results_dir).read(run_name(config))
@@ -228,7 +228,7 @@ def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(
     full_disk_for(monkeypatch, "record.json")
     with pytest.raises(OSError, match="No space left"):
         run(config)
-    assert "failure could not be recorded" in caplog.text
+    assert "could not be recorded" in caplog.text
     assert Store(config.results_dir).records() == {}
     monkeypatch.undo()
     original = RUN_MODULE.Store.write
@@ -304,7 +304,7 @@ def test_other_images_than_asked_for_are_refused(tiny: Make, folder: Path) -> No
     record, _ = run(of_folder(tiny, folder))
     fingerprint = record.config["dataset"]["fingerprint"]
     assert run(of_folder(tiny, folder, **{"dataset.fingerprint": fingerprint})) == (record, False)
-    with pytest.raises(ValueError, match=f"holds other images than .*its fingerprint is {fingerprint}"):
+    with pytest.raises(ValueError, match=f"does not contain the images of .*its fingerprint is {fingerprint}"):
         run(of_folder(tiny, folder, **{"dataset.fingerprint": "0" * 12}))
 
 

@@ -1,4 +1,4 @@
-"""The paper's claims and the questions it leaves open, each judged from what the store holds."""
+"""The paper's claims and the questions it leaves open, each judged from the records in the store."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ __all__ = [
 
 
 def judge_all(evidence: Evidence) -> list[Verdict]:
-    """Every claim that the profile asks, in the order of their numbers; about 5 seconds of theory."""
-    # Imported here: theory needs torch, and figures, which draw what claims judge, do without.
+    """Judge every claim that the profile tests, in numerical order; the theory takes about 5 seconds."""
+    # Imported here because theory needs torch, which the figures, which import this package, do not.
     from scalefree.claims import conditioning, prox_expansion, scale_free_rules
 
     computed = [prox_expansion.judge(), scale_free_rules.judge(), conditioning.judge()]

@@ -1,4 +1,4 @@
-"""The runs of one network by method: what a claim's arithmetic, `at("adaml2") - at("adamw")`, is written with."""
+"""The runs of one network by method, for writing a claim as arithmetic: `at("adaml2") - at("adamw")`."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from scalefree.experiments.results import Point
 
 @dataclass
 class At:
-    """The runs of one network, by method; remembers which cells it was asked for.
+    """The runs of one network, by method; remembers which cells were used.
 
     Attributes:
         chosen: the frozen cells that it took step size and decay from, by network and method.
-        whole: whether every seed must be there, as for a claim; figures also show what is unfinished.
+        whole: whether every seed must be present, as for a claim; figures also show incomplete points.
     """
 
     evidence: Evidence
@@ -27,10 +27,10 @@ class At:
     chosen: dict[tuple[str, str], Cell] = field(default_factory=dict)
 
     def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
-        """A method's runs with all their seeds; `unusual` are fields of `Arm`.
+        """A method's runs over all seeds; `unusual` sets fields of `Arm`.
 
         Raises:
-            Missing: cells or seeds that are not there.
+            Missing: cells or seeds are missing.
         """
         arm = Arm(method, **unusual)  # type: ignore[arg-type]
         find = self.evidence.complete if self.whole else self.evidence.point
@@ -50,14 +50,14 @@ class At:
 
 
 class _AsPlanned(At):
-    """Has every run that the profile plans, and no result."""
+    """Contains every run that the profile plans, without results."""
 
     def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
         return self.evidence.planned(self.network.label, Arm(method, **unusual))  # type: ignore[arg-type]
 
 
 def is_asked(measure: Callable[[At], object], evidence: Evidence, network: Network) -> bool:
-    """Whether the profile plans every run that is measured, whatever has been trained and chosen so far."""
+    """Whether the profile plans every run that `measure` uses, whatever has been trained and chosen so far."""
     try:
         measure(_AsPlanned(evidence, network))
     except Missing as lack:

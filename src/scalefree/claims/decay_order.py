@@ -1,4 +1,4 @@
-"""Does the spread of the effective decay order the methods' errors? A correlation over methods, and its chance."""
+"""Whether the spread of the effective decay orders the methods' errors: a correlation over methods and its p."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from scalefree.experiments.evidence import Missing, errors, scalars
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
 
-# Methods whose effective decays and errors are ranked: AdamProx, which is AdamW a second time, is none of its own.
+# Methods whose effective decays and errors are ranked; without AdamProx, which behaves like AdamW.
 RANKED = (
     "adamw",
     "adam_scaled_l2",
@@ -21,14 +21,14 @@ RANKED = (
     "adam_metric_prox",
     "adaml2",
 )
-# Fewer methods than this have no order worth the name.
+# Fewer methods than this have no meaningful order.
 LEAST_RANKED = 4
-# Of the 24 orders of four methods one alone has p below 0.05, and of the 6 of three none: that shows too little.
+# Only one of the 24 orders of four methods has p below 0.05, and none of the 6 orders of three: too weak a test.
 LEAST_JUDGED = 5
 
 
 def _decaying(at: At) -> list[Point]:
-    """The methods that the profile trains, those with lambda > 0: without a decay there is no effective decay."""
+    """The methods that the profile trains with lambda > 0: without a decay there is no effective decay."""
     trained: list[Point] = []
     for method in RANKED:
         try:
@@ -37,10 +37,12 @@ def _decaying(at: At) -> list[Point]:
             if lack.asked:
                 raise
     if len(trained) < LEAST_RANKED:
-        raise Missing(f"{at.network.label}: too few methods are trained for an order", asked=False)
+        raise Missing(f"{at.network.label}: too few methods are trained to rank them", asked=False)
     there = [point for point in trained if point.weight_decay > 0]
     if len(there) < LEAST_RANKED:
-        raise Missing(f"not testable: {len(there)} of {len(trained)} methods decay, an order takes {LEAST_RANKED}")
+        raise Missing(
+            f"not testable: {len(there)} of {len(trained)} methods have a decay, but a ranking needs {LEAST_RANKED}"
+        )
     return there
 
 
@@ -52,7 +54,7 @@ def _spreads_and_errors(at: At) -> dict[int, tuple[list[float], list[float]]]:
 
 
 def _standardized_ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Ranks with mean 0 and length 1, so that a product of two is Spearman's correlation; 0 where all values tie."""
+    """Ranks with mean 0 and length 1, whose inner product is Spearman's correlation; 0 if all values tie."""
     ranks: npt.NDArray[np.float64] = rankdata(values) - (len(values) + 1) / 2
     length = float(np.linalg.norm(ranks))
     return ranks / length if length else ranks
@@ -69,11 +71,12 @@ def order(at: At) -> SeedValues:
 
 
 def chance_of_order(at: At) -> float:
-    """p over the methods: the share of all ways to give their errors to one another whose statistic is as large.
+    """p over the methods: the fraction of all permutations of their errors whose statistic is at least as large.
 
-    Seeds repeat one order of few methods, and their interval cannot tell how easily chance would make that order.
+    Seeds only repeat one order of a few methods, so an interval over seeds does not show how easily that order arises
+    by chance.
     """
-    # Not empty, as the statistic has been measured.
+    # Not empty, because the statistic has been measured.
     pairs = _spreads_and_errors(at).values()
     together = np.sum([np.outer(_standardized_ranks(s), _standardized_ranks(e)) for s, e in pairs], axis=0)
     orders = np.array(list(itertools.permutations(range(len(together)))))
@@ -82,6 +85,6 @@ def chance_of_order(at: At) -> float:
 
 
 def descriptive(at: At) -> str:
-    """Why an order of so few methods is shown and not judged; empty where there are enough."""
+    """Why the order of so few methods is shown but not judged; empty if there are enough."""
     methods = len(_decaying(at))
-    return "" if methods >= LEAST_JUDGED else f"descriptive: chance alone may order {methods} methods so"
+    return "" if methods >= LEAST_JUDGED else f"descriptive only: chance alone may order {methods} methods like this"

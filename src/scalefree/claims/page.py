@@ -1,4 +1,4 @@
-"""The judged claims as a page to read and as JSON, the same bytes for the same verdicts."""
+"""The judged claims as a readable page and as JSON; the same verdicts give the same bytes."""
 
 import dataclasses
 import json
@@ -12,15 +12,15 @@ from scalefree.files import atomic_write
 INTRODUCTION = """\
 Statistics and thresholds are those of docs/analysis_plan.md, which says when each was fixed. Differences are paired
 over seeds, *n* of them; errors are final test errors in points (hundredths), and a diverged run counts as 100. An
-effect is *supported* when its whole 95 % interval lies on the claim's side of the threshold, *negligible* when it lies
-between minus and plus the threshold, *contradicted* when it lies beyond 0 on the other side, else *inconclusive*; an
-equivalence is supported when the 90 % interval lies within its limits. *Holm* is the claim's p after correction for all
-planned claims of this page, also those not judged yet; *signed rank* is Wilcoxon's p that there is no effect. A cell is
-(step size, decay). A verdict is *provisional* while a cell that it compares lies at an edge of its grid."""
+effect is *supported* if its whole 95 % interval is on the claim's side of the threshold, *negligible* if it is between
+minus and plus the threshold, *contradicted* if it is beyond 0 on the other side, and otherwise *inconclusive*; an
+equivalence is supported if the 90 % interval is within its limits. *Holm* is the claim's p after correction for all
+planned claims on this page, including those not judged yet; *signed rank* is Wilcoxon's p for no effect. A cell is
+(step size, decay). A verdict is *provisional* while a cell that it compares is at an edge of its grid."""
 
 
 def ends(interval: Interval | None, verdict: Verdict) -> str:
-    """`[-0.6, +1.2]`, signed as the measured value."""
+    """`[-0.6, +1.2]`, signed like the measured value."""
     if interval is None:
         return "-"
     ends = [quantity(value, "", verdict.question.signed) for value in (interval.low, interval.high)]
@@ -41,7 +41,7 @@ def criterion(verdict: Verdict) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """Three decimals; a dash where there is none."""
+    """Three decimals, or a dash if there is none."""
     return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -70,7 +70,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 def paragraph(verdict: Verdict) -> str:
-    """Everything that is known of one claim, in Markdown."""
+    """Everything that is known about one claim, in Markdown."""
     question, measured = verdict.question, verdict.measured
     where = f" ({verdict.where})" if verdict.where else ""
     kind = "" if not verdict.where else "planned; " if verdict.planned else "exploratory; "

@@ -1,8 +1,8 @@
-"""The claims that trainings answer, a row each: what docs/analysis_plan.md plans, as code.
+"""The claims that are tested by training, one row each: docs/analysis_plan.md as code.
 
-A row's `measure` says its statistic as arithmetic on errors by seed, `at("adaml2") - at("adamw")`; everything else
-(which cells, which seeds, the interval, the verdict) is the same for all and stands in `rows` and `verdict`. A new
-claim is a new row of CLAIMS, and a line of the plan before its records are trained.
+A row's `measure` gives its statistic as arithmetic on errors by seed, such as `at("adaml2") - at("adamw")`; everything
+else (which cells, which seeds, the interval, the verdict) is the same for all claims and is in `rows` and `verdict`. A
+new claim needs a new row of CLAIMS, and a line in the plan before its runs are trained.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,10 +16,10 @@ from scalefree.experiments.evidence import Evidence, Missing
 from scalefree.experiments.pairs import SeedValues
 from scalefree.optimizers import look
 
-# An advantage below half a point is not worth the name: two images in 360 of the digits' test set, and a sixth of
+# An advantage below half a point is too small to count: it is two of the 360 test images of the digits, and a sixth of
 # the 3.1 points that the paper shows for ResNet-110.
 LEAST_EFFECT = 0.5
-# About what the paper's own figures differ by where the algorithm is the same (the column lambda = 0).
+# About as much as the paper's own results differ where the algorithm is the same (the column lambda = 0).
 ON_PAR = 1.0
 
 
@@ -55,7 +55,7 @@ def _unbalanced(decades: float, at: At) -> SeedValues:
 
 
 def _undecayed(*methods: str) -> Callable[[At], str]:
-    """Objects where all the methods' cells have lambda = 0: without a decay there is nothing to tell methods apart."""
+    """Objects if all the methods' cells have lambda = 0: without a decay the methods do not differ."""
 
     def objection(at: At) -> str:
         if any(at.point(method).weight_decay > 0 for method in methods):
@@ -65,17 +65,19 @@ def _undecayed(*methods: str) -> Callable[[At], str]:
     return objection
 
 
-# How far rounding alone moves a run: what any two runs that "agree" differ by.
+# How much rounding alone changes a run, and so how much any two runs that "agree" may differ.
 REPLICA = {"AdamW's replica minus AdamW": lambda at: at("adamw", replica=1) - at("adamw")}
 
 
 def _replaced(measure: Callable[[At], SeedValues]) -> Mapping[str, Callable[[At], SeedValues]]:
-    """The same statistic with AdamW's replica as AdamW: how far chaos in AdamW's runs alone moves it."""
+    """The same statistic with AdamW's replica in place of AdamW, to show how much chaos in its runs alone changes
+    it.
+    """
     return {"the same with AdamW's replica (exploratory)": lambda at: measure(_WithReplica(at.evidence, at.network))}
 
 
 class _WithReplica(At):
-    """AdamW is its replica."""
+    """Uses AdamW's replica in place of AdamW."""
 
     def __call__(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> SeedValues:
         replica = {"replica": 1} if method == "adamw" else {}
@@ -142,7 +144,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         Question(
             "6a", "loss_scale_spread",
-            "At fixed decay, multiplying the loss by 100 changes Adam-l2's update scales and not AdamW's.",
+            "At fixed decay, multiplying the loss by 100 changes Adam-l2's update scales but not AdamW's.",
             "how far the interquartile range moves: Adam-l2's in the direction of its mean, minus the size of AdamW's",
             "powers of two", "above", 0.25,
         ),
@@ -153,7 +155,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         _points(
-            "6b-adamw", "loss_scale_adamw", "Multiplying the loss by 100 leaves AdamW's error as it is.",
+            "6b-adamw", "loss_scale_adamw", "Multiplying the loss by 100 leaves AdamW's error unchanged.",
             "test error with the multiplier minus without", "within", ON_PAR,
         ),
         lambda at: at("adamw", loss_multiplier=100.0) - at("adamw"),
@@ -163,7 +165,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         _points(
             "6b-adaml2", "loss_scale_adaml2",
-            "Multiplying the loss by 100 leaves Adam-l2's error as it is, if its decay is multiplied as well.",
+            "Multiplying the loss by 100 leaves Adam-l2's error unchanged if its decay is multiplied as well.",
             "test error with the multiplier minus without", "within", ON_PAR,
         ),
         lambda at: at("adaml2", decay_times=100.0, loss_multiplier=100.0) - at("adaml2"),
@@ -174,7 +176,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         _points(
             "6c-adamw", "layer_loss_adamw",
-            "Multiplying each layer's gradients by a constant of its own leaves AdamW alone.",
+            "Multiplying each layer's gradients by its own constant leaves AdamW's error unchanged.",
             "test error with constants over 10^-1.5 to 10^1.5 minus without", "within", ON_PAR,
         ),
         lambda at: at("adamw", gradient_unbalance=1.5) - at("adamw"),
@@ -184,7 +186,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         _points(
             "6c-scaled", "layer_loss_scaled",
-            "Multiplying each layer's gradients by a constant of its own leaves scaled Adam-l2 alone.",
+            "Multiplying each layer's gradients by its own constant leaves scaled Adam-l2's error unchanged.",
             "test error with constants over 10^-1.5 to 10^1.5 minus without", "within", ON_PAR,
         ),
         lambda at: at("adam_scaled_l2", gradient_unbalance=1.5) - at("adam_scaled_l2"),
@@ -194,7 +196,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         _points(
             "6d", "layer_loss_adaml2",
-            "Multiplying each layer's gradients by a constant of its own changes Adam-l2's error.",
+            "Multiplying each layer's gradients by its own constant changes Adam-l2's error.",
             "test error with constants over 10^-1.5 to 10^1.5 minus without", "beyond", LEAST_EFFECT,
         ),
         lambda at: at("adaml2", gradient_unbalance=1.5) - at("adaml2"),
@@ -207,13 +209,13 @@ CLAIMS: tuple[Claim, ...] = (
             "test error of AdamW at eps = 1e-3 minus at 1e-8", "above", LEAST_EFFECT,
         ),
         lambda at: at("adamw", eps=1e-3) - at("adamw"),
-        beside={"the same of Adam-l2": lambda at: at("adaml2", eps=1e-3) - at("adaml2")},
+        beside={"the same for Adam-l2": lambda at: at("adaml2", eps=1e-3) - at("adaml2")},
     ),
     Claim(
         _points(
             "8", "initialization",
             "From an initialisation that does not explode, Adam-l2 and AdamW are on par without BatchNorm.",
-            "test error of Adam-l2 minus AdamW's, the last convolution of each branch zero at first", "within", ON_PAR,
+            "test error of Adam-l2 minus AdamW's, each branch's last convolution initially zero", "within", ON_PAR,
         ),
         _advantage,
         where="tame",
@@ -265,21 +267,21 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         _points(
-            "12a", "ladder_layer", "Scaling the decay layer by layer is worse than coordinate by coordinate.",
+            "12a", "ladder_layer", "Scaling the decay by layer is worse than scaling it by coordinate.",
             "test error of scaled Adam-l2 by layer minus by coordinate", "above", LEAST_EFFECT,
         ),
         lambda at: at("adam_scaled_l2_by_layer") - at("adam_scaled_l2"),
     ),
     Claim(
         _points(
-            "12b", "ladder_network", "Scaling the decay by one number for the network is worse than by coordinate.",
+            "12b", "ladder_network", "Scaling the decay by network is worse than scaling it by coordinate.",
             "test error of scaled Adam-l2 by network minus by coordinate", "above", LEAST_EFFECT,
         ),
         lambda at: at("adam_scaled_l2_by_network") - at("adam_scaled_l2"),
     ),
     Claim(
         _points(
-            "12c", "ladder_helps", "Scaling the decay layer by layer helps Adam-l2 at all.",
+            "12c", "ladder_helps", "Scaling the decay by layer helps Adam-l2 at all.",
             "test error of Adam-l2 minus scaled Adam-l2's by layer", "above", LEAST_EFFECT,
         ),
         lambda at: at("adaml2") - at("adam_scaled_l2_by_layer"),
@@ -288,7 +290,7 @@ CLAIMS: tuple[Claim, ...] = (
         Claim(
             _points(
                 f"13-{decades:g}", f"balance_{decades:g}",
-                f"Decays spread over 10^-{decades:g} to 10^{decades:g} between layers do AdamW no harm.",
+                f"Decays spread over 10^-{decades:g} to 10^{decades:g} between layers do not harm AdamW.",
                 "test error of AdamW with unbalanced decays minus AdamW's", "below", LEAST_EFFECT,
             ),
             partial(_unbalanced, decades),
@@ -318,7 +320,7 @@ CLAIMS: tuple[Claim, ...] = (
         partial(weights.room, "adamw"),
         least_spread=LEAST_SCALAR_SPREAD,
         beside={
-            f"the same of {look(method).label}": partial(weights.room, method)
+            f"the same for {look(method).label}": partial(weights.room, method)
             for method in ("adam_scaled_l2", "adam_metric_prox", "adaml2")
         },
         exploratory=True,
@@ -327,6 +329,6 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def judge(evidence: Evidence, numbers: Collection[str] | None = None) -> list[Verdict]:
-    """Every claim, or those of the numbers given, in every network in which the profile asks it."""
+    """Judge every claim, or those with the given numbers, in every network where the profile tests it."""
     chosen = [claim for claim in CLAIMS if numbers is None or claim.question.number in numbers]
     return [verdict for claim in chosen for verdict in judge_row(claim, evidence)]

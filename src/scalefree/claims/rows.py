@@ -1,4 +1,4 @@
-"""What a row of the table of claims has, and how it is judged: in which networks, and with what beside it."""
+"""A row of the table of claims and how it is judged: in which networks, and with which notes."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ from scalefree.experiments.intervals import mean_interval
 from scalefree.experiments.names import cell_name, chance_error, scope
 from scalefree.experiments.pairs import SeedValues
 
-# Standard deviation over seeds that a difference is given at the least, in points and in shares or powers of two.
+# Lower bounds of a difference's standard deviation over seeds, in points and in shares or powers of two.
 LEAST_SPREAD, LEAST_SCALAR_SPREAD = 0.1, 0.01
-# Points below the error of guessing at which something has been learnt; 359 test images move by a third of it.
+# How many points below the error of guessing an error must be for something to have been learnt.
 LEARNT = 5.0
-# The level of a test that stands beside an interval.
+# The significance level of a test that accompanies an interval.
 SIGNIFICANT = 0.05
-# Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest. Those with it. Those with an
-# initialisation that does not explode. Each time, of these, the networks where the profile plans the claim's runs.
+# Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest; those with BatchNorm; those
+# with an initialisation that does not explode. In each case only networks where the profile plans the claim's runs.
 Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "tame"]
 
 
@@ -29,12 +29,12 @@ class Claim:
     """A row.
 
     Attributes:
-        measure: the statistic by seed, or all that is measured where it has no value of each seed.
-        where_under: profiles under which it is asked elsewhere than `where` says.
+        measure: the statistic by seed, or a `Measured` if it does not have a value for each seed.
+        where_under: profiles that test it in other networks than `where` says.
         least_spread: see `mean_interval`.
-        objection: why the profile cannot test it, though the runs are there.
-        over_methods: a second p, which must be at most 0.05 as well, where what is compared are not seeds alone.
-        beside: what is shown beside the statistic, where it is trained, by name.
+        objection: why the profile cannot test it although the runs exist.
+        over_methods: a second p, which must also be at most 0.05, if the comparison is not only over seeds.
+        beside: other values to show with the statistic if they were trained, by name.
         exploratory: whether it was thought of after the records were seen, so that no profile plans it.
     """
 
@@ -50,7 +50,7 @@ class Claim:
 
 
 def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
-    """Where the profile asks the claim, from shallow to deep."""
+    """The networks in which the profile tests the claim, from shallow to deep."""
     where = claim.where_under.get(evidence.profile, claim.where)
     usual = [network for network in evidence.networks if network.is_usual]
     among: dict[Where, Sequence[Network]] = {
@@ -66,21 +66,21 @@ def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
 
 
 def _vacuous(claim: Claim, at: At) -> str:
-    """Why runs that agree say nothing, or do no harm: none of them learnt more than guessing; empty where one did."""
+    """Why agreement (or no harm) means nothing: no run learnt more than guessing; empty if one did."""
     if claim.question.sense not in ("within", "below"):
         return ""
     for point in at.used.values():
         guessing = chance_error(point.results[0].config.dataset)
         if guessing is None or errors(point).mean < 100 * guessing - LEARNT:
             return ""
-    return "not testable: no method that is compared learnt more than guessing"
+    return "not testable: none of the compared methods learnt more than guessing"
 
 
 def _measured(claim: Claim, at: At) -> Measured:
-    """All that is measured of a claim in one network.
+    """Everything measured for a claim in one network.
 
     Raises:
-        Missing: what it compares is not there.
+        Missing: some of what it compares is missing.
     """
     found = claim.measure(at)
     measured = found if isinstance(found, Measured) else measured_over_seeds(claim.question, found, claim.least_spread)
@@ -90,24 +90,24 @@ def _measured(claim: Claim, at: At) -> Measured:
         return dataclasses.replace(measured, chance=1.0, problem=objection)
     if claim.over_methods is not None:
         chance = claim.over_methods(at)
-        doubt = f"chance would order the methods as well with p = {chance:.2g}" if chance > SIGNIFICANT else ""
+        doubt = f"chance would order the methods this well with p = {chance:.2g}" if chance > SIGNIFICANT else ""
         return dataclasses.replace(measured, chance=max(chance, measured.chance), doubt=doubt)
     return measured
 
 
 def _beside(claim: Claim, at: At) -> list[str]:
-    """Notes on what stands beside a claim's statistic, as far as the profile trains it."""
+    """Notes on the values shown with a claim's statistic, as far as the profile trains them."""
     notes = []
     for name, measure in claim.beside.items():
         try:
-            # Its cells are no part of the claim's own.
+            # A separate `At`, so that these cells are not counted among the claim's own.
             values = measure(At(at.evidence, at.network))
         except Missing as lack:
             if lack.asked:
                 notes.append(f"{name}: {lack}")
             continue
         if not values:
-            notes.append(f"{name}: no seed has all the runs that are compared")
+            notes.append(f"{name}: no seed has all the runs to compare")
             continue
         interval = mean_interval(list(values.values()), "seeds", claim.least_spread)
         ends = "" if interval is None else f", 95 % interval [{interval.low:+.2f}, {interval.high:+.2f}]"
@@ -116,7 +116,7 @@ def _beside(claim: Claim, at: At) -> list[str]:
 
 
 def _left_out(measured: Measured, at: At) -> list[str]:
-    """A note on seeds whose runs are there and lack the statistic, as those that diverged have no histogram."""
+    """A note on seeds whose runs exist but lack the statistic: diverged runs, for example, have no histogram."""
     if not measured.values:
         return []
     trained = set.intersection(*(set(point.records) for point in at.used.values()))
@@ -125,9 +125,9 @@ def _left_out(measured: Measured, at: At) -> list[str]:
 
 
 def _at_edges(at: At) -> list[str]:
-    """A note for each compared cell at an edge of its grid: a better one may lie beyond."""
+    """A note for each compared cell at an edge of its grid, since there may be a better one beyond."""
     return [
-        f"provisional: {network}: the cell of {cell_owner(method)} lies at an edge of its grid, the neighbours beyond "
+        f"provisional: {network}: the cell of {cell_owner(method)} is at an edge of its grid; the neighbours beyond "
         f"are still to be tried ({' and '.join(cell.edges)})"
         for (network, method), cell in at.chosen.items()
         if cell.edges
@@ -159,5 +159,5 @@ def _judge_at(claim: Claim, at: At) -> Verdict:
 
 
 def judge_row(claim: Claim, evidence: Evidence) -> list[Verdict]:
-    """Its verdicts, one for each network in which the profile asks it."""
+    """A claim's verdicts, one for each network in which the profile tests it."""
     return [_judge_at(claim, At(evidence, network)) for network in _networks(claim, evidence)]

@@ -14,17 +14,17 @@ from scalefree.optim import RULES
 from scalefree.optimizers import look
 from scalefree.theory.scale_freeness import scale_free_defect
 
-# Far above what rounding leaves after a hundred steps in float64, far below any real dependence on the scale.
+# Far above rounding errors after a hundred steps in float64, and far below any real dependence on the scale.
 SCALE_FREE = 1e-10
-# A hundredth of the way travelled, or more, is neither rounding nor eps.
+# A defect of a hundredth of the distance travelled, or more, is due neither to rounding nor to eps.
 NOT_SCALE_FREE = 1e-2
 
 QUESTION = Question(
     number="2",
     name="scale_free_rules",
     claim="At eps = 0 AdamW, AdamProx and scaled Adam-l2 are scale-free; Adam-l2 and the metric prox are not.",
-    statistic="scale-free defect: change of the iterates when every coordinate's gradients are multiplied by a factor "
-    "of its own, from 1e-3 to 1e4, over the distance travelled; the largest of the first three",
+    statistic="scale-free defect: change of the iterates when each coordinate's gradients are multiplied by its own "
+    "factor, from 1e-3 to 1e4, over the distance travelled; the largest of the first three rules",
     unit="",
     sense="below",
     threshold=SCALE_FREE,
@@ -38,7 +38,7 @@ Defects = Mapping[tuple[str, float], float]
 
 
 def defects() -> Defects:
-    """Of the rules that it speaks about, with a decay, at eps = 0 and at the usual eps."""
+    """The defects of the claim's rules with a decay, at eps = 0 and at the usual eps."""
     return {
         (name, eps): scale_free_defect(partial(RULES[name], lr=LR, eps=eps, weight_decay=DECAY))
         for name in (*NOT_FREE, *FREE)
@@ -47,8 +47,8 @@ def defects() -> Defects:
 
 
 def judge_with(found: Defects) -> Verdict:
-    """From the defects."""
-    # NumPy's, as Python's lose a NaN.
+    """Judge from the defects."""
+    # NumPy's max and min, because Python's lose a NaN.
     worst = float(np.max([found[name, 0.0] for name in FREE]))
     least = float(np.min([found[name, 0.0] for name in NOT_FREE]))
     verdict: Decision = "inconclusive"
@@ -58,14 +58,14 @@ def judge_with(found: Defects) -> Verdict:
         verdict, reason = "contradicted", f"one of the other two has a defect of no more than {least:.1e}"
     elif worst <= SCALE_FREE and least >= NOT_SCALE_FREE:
         verdict = "supported"
-        reason = f"theirs is rounding, {worst:.0e}, and the others' is {least:.2g} or more; nothing here is random"
+        reason = f"defects {worst:.0e}, which is rounding; the others' {least:.2g} or more; nothing here is random"
     else:
-        reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the way"
+        reason = f"defects of {worst:.1e} and {least:.1e} are neither rounding nor a hundredth of the distance"
     notes = [f"{look(name).label} at eps = {eps:g}: {value:.1e}" for (name, eps), value in found.items()]
     scope = f"100 steps in float64 on 40 coordinates, alpha {LR:g}, lambda {DECAY:g}; no training"
     return computed(QUESTION, (verdict, reason), worst if math.isfinite(least) else least, scope, notes)
 
 
 def judge() -> Verdict:
-    """Needs no records."""
+    """Judge the claim; needs no records."""
     return judge_with(defects())

@@ -1,4 +1,4 @@
-"""What claims measure of update scales, |update| / alpha: their peak, and their spread in powers of two."""
+"""Statistics of update scales, |update| / alpha, for claims: their peak, and their spread in powers of two."""
 
 import math
 
@@ -11,7 +11,7 @@ from scalefree.experiments.intervals import rank_correlation
 from scalefree.experiments.pairs import SeedValues
 from scalefree.optimizers import look
 
-# v lets an update scale fall by at most one power of two in so many steps: 2 ln 2 / (1 - beta2).
+# v lets an update scale fall by at most one power of two in this many steps: 2 ln 2 / (1 - beta2).
 STEPS_PER_HALVING = 2 * math.log(2) / 1e-3
 
 
@@ -22,17 +22,17 @@ def peak(at: At) -> SeedValues:
 
 
 def _forgotten_after(at: At, method: str) -> tuple[float, bool, float] | None:
-    """Steps that v needs to forget the start, whether they may be more, and steps taken: medians over the seeds.
+    """Steps that v needs to forget the start, whether it may need more, and steps taken: medians over the seeds.
 
-    They may be more where the first gradients are larger than the histogram's largest bin. Where the last are below its
-    smallest, the threshold is eps, which v need not fall below.
+    It may need more if the first gradients are above the histogram's largest bin. If the last ones are below its
+    smallest bin, the threshold is eps, below which v need not fall.
     """
     found = []
     for record in at.point(method).records.values():
         arrays = readable_arrays(at.evidence.store, record, "histograms")
         counts = arrays.get("gradient_counts/network")
         if counts is not None and len(counts) > 1:
-            # Without the last bin, what is not finite.
+            # Without the last bin, which counts values that are not finite.
             first, last = (int(np.searchsorted(row.cumsum(), row.sum() / 2)) for row in counts[[0, -1], :-1])
             taken = float(arrays["step"][-1]) if "step" in arrays else float(record.outcome.step)
             found.append((STEPS_PER_HALVING * (first - last), first == counts.shape[1] - 2, taken))
@@ -43,17 +43,17 @@ def _forgotten_after(at: At, method: str) -> tuple[float, bool, float] | None:
 
 
 def too_short(at: At) -> str:
-    """Why update scales cannot have gathered yet, as v still remembers the start; empty if they can."""
+    """Why update scales cannot have gathered yet, because v still remembers the start; empty if they can."""
     for method in ("adamw", "adaml2"):
         found = _forgotten_after(at, method)
         if found is None:
-            return f"{method} has no gradient histograms, so nobody can tell whether v has forgotten the start"
+            return f"{method} has no gradient histograms, so it is not known whether v has forgotten the start"
         needed, may_be_more, taken = found
         if taken < needed or may_be_more:
             least = "at least " if may_be_more else "about "
             return (
                 f"not testable: {look(method).label}'s v needs {least}{needed:,.0f} steps to forget the start, "
-                f"the trainings have {taken:,.0f}"
+                f"but the runs have only {taken:,.0f}"
             )
     return ""
 
@@ -65,14 +65,14 @@ def excess_and_advantage(at: At) -> Measured:
     seeds = sorted(excess.keys() & advantage.keys())
     r, interval, chance = rank_correlation([excess[s] for s in seeds], [advantage[s] for s in seeds], "seeds")
     if r is None or interval is None:
-        return Measured(r, problem=f"{len(seeds)} seeds; an interval needs five that differ")
+        return Measured(r, problem=f"{len(seeds)} seeds; an interval needs at least five with different values")
     return Measured(r, interval, chance=chance)
 
 
 def moved_spreads(at: At) -> SeedValues:
-    """Adam-l2's change in the direction of its mean, minus the size of AdamW's.
+    """Adam-l2's change in the direction of its mean, minus the size of AdamW's change.
 
-    Sizes of both would call it an effect when Adam-l2's spread merely varies more from run to run.
+    With the sizes of both, it would look like an effect if Adam-l2's spread merely varied more from run to run.
     """
 
     def moved(method: str) -> SeedValues:

@@ -1,10 +1,10 @@
-"""From a question and what was measured to a verdict: one rule for all claims (docs/analysis_plan.md).
+"""How a question and a measurement give a verdict: one rule for all claims (docs/analysis_plan.md).
 
-That an effect is *above* a threshold d is supported when its whole 95 % interval lies above d, negligible when it
-lies between -d and d, contradicted when it lies below 0, and else inconclusive. *Beyond* d asks the same in both
-directions at once. That it is *below* d (no harm) is supported when the interval lies below d, contradicted when it
-lies above. An equivalence, *within* d, is supported when the 90 % interval lies within the limits (two one-sided tests
-at 5 %), contradicted when the 95 % interval lies outside them, and else inconclusive.
+The claim that an effect is *above* a threshold d is supported if its whole 95 % interval is above d, negligible if it
+is between -d and d, contradicted if it is below 0, and otherwise inconclusive. *Beyond* d is the same in both
+directions at once. The claim that it is *below* d (no harm) is supported if the interval is below d and contradicted if
+it is above. An equivalence, *within* d, is supported if the 90 % interval is within the limits (two one-sided tests at
+5 %), contradicted if the 95 % interval is outside them, and otherwise inconclusive.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from scalefree.experiments.intervals import Interval, chance_above, holm, mean_i
 from scalefree.experiments.pairs import SeedValues
 
 Decision = Literal["supported", "contradicted", "negligible", "inconclusive", "not judged"]
-# Where the claim says the effect is: above the threshold, below it, beyond it on either side, or within it on both.
+# Where the claim puts the effect: above the threshold, below it, beyond it on either side, or within it on both.
 Sense = Literal["above", "below", "beyond", "within"]
 NOT_FINITE = "the measured value or an end of its interval is not a finite number"
 
@@ -27,11 +27,11 @@ class Question:
     """A claim and how it is judged.
 
     Attributes:
-        number: its place in docs/analysis_plan.md: `4b`.
+        number: its number in docs/analysis_plan.md: `4b`.
         name: a word for file names and links.
-        claim: one sentence, in our words.
+        claim: one sentence, in our own words.
         statistic: what is measured, `unit` its unit.
-        signed: whether a plus is written before positive values, as for differences.
+        signed: whether positive values are written with a plus, as for differences.
     """
 
     number: str
@@ -46,15 +46,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Measured:
-    """The statistic, its interval, and p of the claim; `problem` says why there is none or why it cannot be judged.
+    """The statistic, its interval and the claim's p; `problem` says why there is none or why it cannot be judged.
 
     Attributes:
         narrow: the 90 % interval of an equivalence, None for other claims.
-        chance: p of the test whose rejection supports the claim, two-sided but for an equivalence, so that it is below
-            0.05 exactly where a t interval supports the claim; 1 where it cannot be tested.
+        chance: p of the test whose rejection supports the claim, two-sided except for an equivalence, so that it is
+            below 0.05 exactly when a t interval supports the claim; 1 if it cannot be tested.
         signed_rank: p of Wilcoxon's test that there is no effect in either direction.
-        values: the statistic of each seed, where it has one.
-        doubt: why the claim is not supported even where the interval would support it.
+        values: the statistic of each seed, if it has one.
+        doubt: why the claim is not supported even if the interval would support it.
     """
 
     effect: float | None = None
@@ -72,10 +72,10 @@ class Verdict:
     """A judged claim, in plain values.
 
     Attributes:
-        where: the network that it was judged in; empty for computed claims.
+        where: the network in which it was judged; empty for computed claims.
         planned: whether statistic and threshold were fixed before the records were trained.
         adjusted: the claim's p value after Holm's correction over all planned claims of the profile.
-        provisional: whether a compared cell lies at an edge of its grid, so that its selection is not over.
+        provisional: whether a compared cell is at an edge of its grid, so that its selection is not finished.
         notes: sentences for the reader: the cells, the numbers behind the statistic, what is missing.
         scope: data set, profile, epochs, seeds.
     """
@@ -101,12 +101,12 @@ class Verdict:
 
     @property
     def place(self) -> str:
-        """`4b-resnet80w8-nobn`: tells a claim's verdicts in several networks apart."""
+        """`4b-resnet80w8-nobn`: distinguishes a claim's verdicts in several networks."""
         return "-".join(filter(None, (self.question.number, self.where)))
 
 
 def from_document(document: dict[str, Any]) -> Verdict:
-    """The verdict that `dataclasses.asdict` was taken of, also after JSON."""
+    """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
 
     def interval(values: dict[str, Any] | None) -> Interval | None:
         return None if values is None else Interval(**values)
@@ -135,15 +135,15 @@ def quantity(value: float, unit: str, signed: bool = False) -> str:
 
 
 def measured_over_seeds(question: Question, values: SeedValues, least_spread: float) -> Measured:
-    """The mean over seeds with all that is known of it; a problem with fewer than two."""
+    """The mean over seeds with its interval and tests; a `problem` with fewer than two seeds."""
     if not values:
-        return Measured(problem="no seed has all the runs that are compared")
+        return Measured(problem="no seed has all the runs to compare")
     numbers, d = list(values.values()), question.threshold
     if not all(map(math.isfinite, numbers)):
         return Measured(problem=NOT_FINITE)
     if len(numbers) < 2:
-        return Measured(values.mean, values=dict(values), problem="one seed, so no interval: it takes a second one")
-    # One-sided p values that the mean is above each limit.
+        return Measured(values.mean, values=dict(values), problem="one seed, so no interval; train at least two")
+    # One-sided p values for the mean being above each limit.
     above, above_minus = (chance_above(numbers, limit, least_spread) for limit in (d, -d))
     chance = {
         "above": 2 * above,
@@ -162,7 +162,7 @@ def measured_over_seeds(question: Question, values: SeedValues, least_spread: fl
 
 
 def finite(measured: Measured) -> Measured:
-    """What was measured, or why it cannot be judged: a value that is not a number cannot be written either."""
+    """The measurement, or a `problem` if any of its values is not finite, since JSON could not hold it either."""
     ends = [
         end for interval in (measured.interval, measured.narrow) if interval for end in (interval.low, interval.high)
     ]
@@ -192,7 +192,7 @@ def _by_interval(question: Question, interval: Interval, narrow: Interval | None
             return "supported", f"the whole {100 * narrow.level:.0f} % interval lies within {both}"
         if interval.low > d or interval.high < -d:
             return "contradicted", f"the whole interval lies outside {both}"
-        return "inconclusive", f"the interval reaches beyond {both}: {too_few}"
+        return "inconclusive", f"the interval extends beyond {both}: {too_few}"
     if question.sense == "below":
         if interval.high < d:
             return "supported", f"the whole interval lies below {limit}"
@@ -207,14 +207,14 @@ def _by_interval(question: Question, interval: Interval, narrow: Interval | None
     elif question.sense == "above" and interval.high < 0:
         return "contradicted", "the whole interval lies below 0"
     if interval.high < d:
-        return "inconclusive", f"the interval lies below {limit}, but reaches across -{limit}: {too_few}"
-    return "inconclusive", f"the interval reaches across {limit}: {too_few}"
+        return "inconclusive", f"the interval lies below {limit} but includes -{limit}: {too_few}"
+    return "inconclusive", f"the interval includes {limit}: {too_few}"
 
 
 def computed(
     question: Question, decided: tuple[Decision, str], effect: float | None, scope: str, notes: Sequence[str] = ()
 ) -> Verdict:
-    """The verdict of a claim that needs no records; not judged where what was computed is not a finite number."""
+    """The verdict of a claim that needs no records; not judged if the computed value is not a finite number."""
     measured = finite(Measured(effect))
     if measured.problem:
         decided = "not judged", measured.problem
@@ -222,7 +222,7 @@ def computed(
 
 
 def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The same verdicts, the planned and judged ones with their p values after Holm's correction.
+    """The same verdicts; those that are planned and judged get their p values after Holm's correction.
 
     It is over all planned claims of trainings: one that is not judged yet counts with p = 1, so that no claim looks
     surer for being trained before the others.

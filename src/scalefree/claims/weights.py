@@ -1,4 +1,4 @@
-"""How large weights become, against the bound that decoupled decay implies.
+"""How large weights become, compared with the bound that decoupled decay implies.
 
 A step of AdamW is x <- (1 - lambda eta) x - eta alpha p, so where |p| is about 1 at most no weight can stay beyond
 alpha / lambda. Xie and Li (ICML 2024, "Implicit Bias of AdamW: l_inf Norm Constrained Optimization") show more: where
@@ -25,7 +25,7 @@ def room(method: str, at: At) -> SeedValues:
     """
     point = at.point(method)
     if point.weight_decay == 0:
-        raise Missing(f"{at.network.label}: without a decay weights have no bound, and lambda = 0 was chosen")
+        raise Missing(f"{at.network.label}: without a decay weights have no bound, but lambda = 0 was chosen")
     bound = math.log2(point.lr / point.weight_decay)
     found = {}
     for seed, record in point.records.items():
@@ -33,7 +33,7 @@ def room(method: str, at: At) -> SeedValues:
         counts = arrays.get("parameter_counts/network")
         if counts is None or not len(counts) or counts[-1, -2:].any():
             continue
-        # Without underflow, which ends where the first bin begins.
+        # Without underflow, which ends where the first bin starts.
         inside = np.flatnonzero(counts[-1, 1:-2])
         found[seed] = bound - float(arrays["log2_lower_edge"][inside[-1] if len(inside) else 0] + bool(len(inside)))
     return SeedValues(found)

@@ -1,7 +1,7 @@
-"""The dashboards, one per question: which runs, how they are grouped, what is drawn, what to look for.
+"""The dashboards, one per question: which runs, how they are grouped, what is plotted, what to look for.
 
-Runs are chosen by their configuration, so that those trained by hand are in them too. The seeds of a cell are one line
-or bar: their mean, with a standard deviation.
+Runs are chosen by their configuration, so runs trained by hand are included. The seeds of a cell are shown as one line
+or bar: their mean with a standard deviation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ LOSS_MULTIPLIER, BATCH_NORM = "training.loss_multiplier", "model.batch_norm"
 
 @dataclass(frozen=True)
 class Section:
-    """Panels under a title, the first of them a text that says what to look for."""
+    """Panels under a title, the first of which is a text that says what to look for."""
 
     title: str
     text: str
@@ -41,7 +41,7 @@ class Dashboard:
     """One saved workspace.
 
     Attributes:
-        key: names it for ever: its address is derived from it.
+        key: its permanent name, from which its address is derived.
         runs: configuration key -> the values of the runs that are shown.
         grouped: configuration keys that group the cells in the table of runs.
     """
@@ -85,7 +85,7 @@ def _update_scales(text: str) -> Section:
             quantiles("update_scale"),
             curves("spread of the update scales: q75 - q25", ["update_scale/network/iqr"], "powers of two"),
             curves(
-                "coordinates that hardly move: |update| / alpha at most 1e-8",
+                "coordinates that hardly move: |update| / alpha of at most 1e-8",
                 ["update_scale/network/share_underflow"],
                 ERROR,
             ),
@@ -98,8 +98,8 @@ def _update_scales(text: str) -> Section:
 def _comparison() -> Section:
     return Section(
         "Compare runs",
-        "What sets the chosen runs apart, which keys go with the final error, and how fast they were. Importance is a "
-        "correlation over the runs that happen to be here: with a grid that is not full it can mislead.",
+        "How the chosen runs differ, which keys correlate with the final error, and how fast they were. Importance is "
+        "a correlation over the runs that happen to be here: it can mislead if the grid is incomplete.",
         [
             wr.ParameterImportancePlot(with_respect_to="final_test_error"),
             wr.RunComparer(diff_only=True),
@@ -119,7 +119,7 @@ DASHBOARDS = (
         "scalefree 1: with BatchNorm",
         [
             _errors_over_grid(
-                "The paper finds the two on par here, both best at lambda = 0, where they are one algorithm. Look "
+                "The paper finds the two on par here, both best at lambda = 0, where they are the same algorithm. Look "
                 "for the lowest points: are they at the left end, and equally low for both optimizers?"
             ),
             _learning_curves(
@@ -139,7 +139,7 @@ DASHBOARDS = (
                 "lowest point of each optimizer, not their means: a bad lambda is bad for both."
             ),
             _learning_curves(
-                "A line per cell. Hide the cells that you do not want to compare: a bad lambda is bad for both."
+                "One line per cell. Hide the cells that you do not want to compare: a bad lambda is bad for both."
             ),
             _update_scales(
                 "AdamW's update scales should gather near 2^-3; Adam-l2's should spread over many powers of two, "
@@ -160,10 +160,10 @@ DASHBOARDS = (
                 [
                     bars("test error", "final_test_error", ERROR),
                     bars("training error", "final_train_error", ERROR),
-                    bars("lowest test error of all epochs", "lowest_test_error", ERROR),
+                    bars("lowest test error in any epoch", "lowest_test_error", ERROR),
                 ],
             ),
-            _learning_curves("A line per cell: its name says optimizer and depth."),
+            _learning_curves("One line per cell, whose name gives its optimizer and depth."),
             _comparison(),
         ],
         runs={**WITHOUT_BN, **TWO, **USUAL_LOSS},
@@ -175,9 +175,9 @@ DASHBOARDS = (
         [
             Section(
                 "Quantiles against epochs, by optimizer and depth",
-                "The paper's histograms as quantiles, since the app draws histograms of single runs only. Look at the "
-                "distance between the 5 % and the 95 % line, and whether it grows with depth: for Adam-l2 it should, "
-                "for AdamW it should not.",
+                "The paper's histograms as quantiles, because the app draws histograms only of single runs. Look at "
+                "the distance between the 5 % and the 95 % line, and at whether it grows with depth: it should for "
+                "Adam-l2 but not for AdamW.",
                 [
                     quantiles("update_scale"),
                     curves("spread: q75 - q25", ["update_scale/network/iqr"], "powers of two"),
@@ -193,7 +193,7 @@ DASHBOARDS = (
             ),
             Section(
                 "Gradients and parameters",
-                "What the optimizer was given, and what it made of the weights.",
+                "The optimizer's input, and what it did to the weights.",
                 [
                     quantiles("gradient"),
                     curves("gradients at most 1e-8", ["gradient/network/share_underflow"], ERROR),
@@ -209,7 +209,9 @@ DASHBOARDS = (
         "prox_equivalence",
         "scalefree 5: Adam-l2, AdamW, AdamProx",
         [
-            _learning_curves("AdamW is AdamProx to first order: their lines should coincide, Adam-l2's should not."),
+            _learning_curves(
+                "AdamW equals AdamProx to first order, so their lines should coincide; Adam-l2's should differ."
+            ),
             _errors_over_grid("The same for the whole grid: AdamW's and AdamProx's points should pair up."),
             _update_scales("Neither AdamW's nor AdamProx's update scales contain the decay; Adam-l2's do."),
             _comparison(),
@@ -228,7 +230,7 @@ DASHBOARDS = (
                     bars("training error", "final_train_error", ERROR),
                 ],
             ),
-            _learning_curves("The training loss contains the multiplier, the error does not."),
+            _learning_curves("The training loss contains the multiplier; the error does not."),
             _update_scales("Gradients move up by log2 of the multiplier; AdamW's update scales should not."),
             _comparison(),
         ],
@@ -241,17 +243,20 @@ DASHBOARDS = (
         [
             Section(
                 "Final error of the four corners",
-                "AdamW is scale-free and keeps its decay out of the moments. The metric prox only keeps it out, scaled "
-                "Adam-l2 is only scale-free, Adam-l2 is neither. If scale-freeness is what helps, the best cells of "
-                "AdamW and scaled Adam-l2 are the lower two; if decoupling is, those of AdamW and the metric prox.",
+                "AdamW is scale-free and keeps its decay out of the moments. The metric prox only does the latter, "
+                "scaled Adam-l2 is only scale-free, and Adam-l2 is neither. If scale-freeness is what helps, the best "
+                "cells of AdamW and scaled Adam-l2 are the lower two; if decoupling is, those of AdamW and the metric "
+                "prox.",
                 [
                     bars("test error", "final_test_error", ERROR),
                     bars("training error", "final_train_error", ERROR),
                 ],
             ),
-            _errors_over_grid("Each optimizer has a best lambda of its own: compare lowest points."),
-            _learning_curves("Do the two that are worse at the end begin worse, or do they stop early?"),
-            _update_scales("The scale-free two should gather near one power of two, the others spread out."),
+            _errors_over_grid("Each optimizer has its own best lambda: compare the lowest points."),
+            _learning_curves("Do the two that end worse start worse, or do they stop improving early?"),
+            _update_scales(
+                "The two scale-free ones should gather near one power of two; the others should spread out."
+            ),
             _comparison(),
         ],
         runs={**WITHOUT_BN, **CORNERS, **USUAL_LOSS},
@@ -263,8 +268,8 @@ DASHBOARDS = (
         [
             Section(
                 "Drown-out: where the decay is larger than the gradient",
-                "The share of coordinates where lambda |x| is above sqrt(u_hat), u being the second moment of the "
-                "loss's gradient. There Adam-l2 is sign descent on the penalty: it no longer sees the loss.",
+                "The share of coordinates where lambda |x| is above sqrt(u_hat), where u is the second moment of the "
+                "loss gradient. There Adam-l2 is sign descent on the penalty and no longer sees the loss.",
                 [
                     curves("whole network", ["effective_decay/network/drown_out_share"], ERROR),
                     *(
@@ -276,15 +281,15 @@ DASHBOARDS = (
             ),
             Section(
                 "Effective decay of each coordinate",
-                "A coordinate's own decay over lambda eta: 1 for AdamW whatever its gradients, alpha / D for Adam-l2, "
-                "so over many powers of two. Runs without decay have none.",
+                "A coordinate's own decay over lambda eta: 1 for AdamW whatever the gradients, alpha / D for Adam-l2, "
+                "which covers many powers of two. Runs without decay have none.",
                 [
                     quantiles("effective_decay"),
                     curves("spread: q75 - q25", ["effective_decay/network/iqr"], "powers of two"),
                     *(quantiles("effective_decay", group) for group in ("stem", "head")),
                 ],
             ),
-            _learning_curves("Do the runs with much drown-out stop learning?"),
+            _learning_curves("Do runs with a lot of drown-out stop learning?"),
             _comparison(),
         ],
         runs={**WITHOUT_BN, **CORNERS, **USUAL_LOSS},
@@ -300,12 +305,12 @@ DASHBOARDS = (
                 "Adam-l2's and AdamW's best cells grow with depth, as the paper finds at 32x32?",
                 [
                     bars("test error", "final_test_error", ERROR),
-                    bars("validation error, which chooses the cells", "final_validation_error", ERROR),
+                    bars("validation error, by which the cells are chosen", "final_validation_error", ERROR),
                     bars("training error", "final_train_error", ERROR),
                 ],
             ),
             _errors_over_grid("Is each optimizer's lowest point inside the grid?"),
-            _learning_curves("Evaluated every seventh epoch only."),
+            _learning_curves("Evaluated only every seventh epoch."),
             _update_scales("As in dashboard 4, on natural images."),
             _comparison(),
         ],

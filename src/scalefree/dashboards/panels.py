@@ -1,4 +1,4 @@
-"""The panels of which the dashboards are made; their axes are titled with the metrics' units."""
+"""The panels that make up the dashboards; their axes are labelled with the metrics' units."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from scalefree.tracking.metrics import AXES, QUANTITY_NAMES
 
 EPOCHS, IMAGES = (axis.name for axis in AXES)
 OPTIMIZER, DEPTH = "optimizer.name", "model.depth"
-# What the seeds of one cell share; its name is readable.
+# The configuration key that the seeds of one cell share; its value is readable.
 CELL = "cell_name"
 ALPHA, LAMBDA = "optimizer.lr", "optimizer.weight_decay"
 
 
 def curves(title: str, metrics: Sequence[str], unit: str, x: str = EPOCHS, log_y: bool = False) -> wr.LinePlot:
-    """Metrics against epochs (or images seen): a line per cell, the mean over its seeds within a standard deviation."""
+    """Metrics against epochs (or images seen): one line per cell, the mean over its seeds with a standard deviation."""
     return wr.LinePlot(
         title=title,
         x=x,
@@ -37,14 +37,14 @@ def quantiles(quantity: str, group: str = "network") -> wr.LinePlot:
 
 
 def against(title: str, key: str, metric: str, color: str, log_x: bool = True) -> wr.ScatterPlot:
-    """A final metric of every run against a key of its configuration, coloured by another."""
+    """Every run's final metric against a key of its configuration, coloured by another key."""
     return wr.ScatterPlot(
         title=title, x=wr.Config(key), y=wr.SummaryMetric(metric), z=wr.Config(color), log_x=log_x or None
     )
 
 
 def bars(title: str, metric: str, unit: str) -> wr.BarPlot:
-    """A final metric: a bar per cell, the mean over its seeds with a standard deviation."""
+    """A final metric: one bar per cell, the mean over its seeds with a standard deviation."""
     return wr.BarPlot(
         title=title,
         metrics=[metric],
@@ -57,5 +57,5 @@ def bars(title: str, metric: str, unit: str) -> wr.BarPlot:
 
 
 def text(markdown: str) -> wr.MarkdownPanel:
-    """A few sentences."""
+    """A panel of Markdown text."""
     return wr.MarkdownPanel(markdown=markdown)

@@ -1,4 +1,4 @@
-"""Creating or updating the saved workspaces of a project; what is there already as it should be is left alone."""
+"""Create or update the saved workspaces of a project; those that are already up to date are left alone."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from scalefree.dashboards.workspace import workspace
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a dashboard, and its address."""
+    """What was done with a dashboard, and its address."""
 
     title: str
     change: Literal["created", "updated", "unchanged"]
@@ -22,16 +22,16 @@ class Published:
 
 
 def specification(built: ws.Workspace) -> dict[str, Any]:
-    """What is sent of a workspace, as JSON values."""
+    """The part of a workspace that is sent, as JSON values."""
     content: dict[str, Any] = json.loads(built._to_model().spec.model_dump_json(by_alias=True, exclude_none=True))
     return content
 
 
 def _saved(built: ws.Workspace) -> dict[str, Any] | None:
-    """The view of that name as the server has it, None where there is none.
+    """The server's view of that name, or None if there is none.
 
     Raises:
-        ValueError: there is no such project, or it is not to be seen.
+        ValueError: the project does not exist or is not accessible.
     """
     try:
         return internal.get_view_dict(
@@ -44,7 +44,7 @@ def _saved(built: ws.Workspace) -> dict[str, Any] | None:
 
 
 def publish(entity: str, project: str) -> list[Published]:
-    """Bring all dashboards of a project to what the code says; edits made in the app are overwritten.
+    """Make all dashboards of a project match the code; edits made in the app are overwritten.
 
     Raises:
         ValueError: no such project.

@@ -1,4 +1,4 @@
-"""A dashboard as the wandb workspace that is saved: the same bytes each time, for one entity and project."""
+"""A dashboard as a wandb workspace: the same bytes each time for one entity and project."""
 
 import hashlib
 from typing import Any
@@ -10,7 +10,7 @@ from scalefree.dashboards.catalogue import Dashboard
 from scalefree.dashboards.panels import CELL, text
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-# The columns of the runs' table; the name comes first by itself.
+# The columns of the table of runs; the name always comes first.
 COLUMNS = (
     "config:optimizer.name",
     "config:model.depth",
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def identifier(*parts: object, length: int = 11) -> str:
-    """Lower-case letters and digits that depend on nothing but the parts."""
+    """An identifier of lower-case letters and digits that depends only on the parts."""
     number = int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest())
     digits = []
     for _ in range(length):
@@ -47,7 +47,7 @@ def _stored(key: str) -> str:
 
 
 def workspace(dashboard: Dashboard, entity: str, project: str) -> ws.Workspace:
-    """The workspace, with identifiers of its own in place of the library's random ones."""
+    """The workspace, with fixed identifiers instead of the library's random ones."""
     sections = []
     for number, section in enumerate(dashboard.sections):
         panels: list[Any] = [text(section.text), *section.panels]

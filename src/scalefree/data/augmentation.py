@@ -1,4 +1,4 @@
-"""Flip and padded crop of whole batches, from randomness that is drawn once an epoch."""
+"""Flips and padded crops of whole batches, from randomness drawn once per epoch."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from scalefree.seeds import generator
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """What chance decides in one epoch: the order of the images and, place by place in it, their crops and flips.
+    """The random choices of one epoch: the order of the images and, for each place in it, the crop and flip.
 
     Attributes:
         order: (N,) indices into the train split.
@@ -29,16 +29,16 @@ class EpochPlan:
         return EpochPlan(*(t.to(device) for t in (self.order, self.top, self.left, self.flip)))
 
     def reordered(self, places: Tensor) -> "EpochPlan":
-        """The same images with the same crops and flips at other places: what was at places[i] comes to i."""
+        """The same images with the same crops and flips in another order: the image at places[i] moves to i."""
         return EpochPlan(*(t[places] for t in (self.order, self.top, self.left, self.flip)))
 
 
 def epoch_plan(
     seed: int, epoch: int, images: int, crop_padding: int, horizontal_flip: bool, purpose: str = ""
 ) -> EpochPlan:
-    """The plan of one epoch: a function of its arguments alone, drawn on the CPU whatever the device.
+    """The plan of one epoch, which depends only on the arguments and is always drawn on the CPU.
 
-    `purpose` gives the evaluation of augmented images chances of its own.
+    `purpose` gives the evaluation of augmented images its own random numbers.
     """
     order = torch.randperm(images, generator=generator(seed, f"{purpose}order", epoch))
     corners = torch.randint(2 * crop_padding + 1, (2, images), generator=generator(seed, f"{purpose}crop", epoch))
@@ -47,7 +47,9 @@ def epoch_plan(
 
 
 def within_batches(seed: int, replica: int, epoch: int, images: int, batch_size: int) -> Tensor:
-    """Places (N,) that give each batch's images another order and every image its own batch, for a replica above 0."""
+    """Places (N,) that reorder the images within each batch and keep every image in its batch, for a replica above
+    0.
+    """
     drawn = generator(seed, f"replica {replica}", epoch)
     starts = range(0, images, batch_size)
     return torch.cat([start + torch.randperm(min(batch_size, images - start), generator=drawn) for start in starts])
@@ -56,8 +58,8 @@ def within_batches(seed: int, replica: int, epoch: int, images: int, batch_size:
 class Augmentation:
     """Crops and flips batches of uint8 images (N, C, H, W) on their device.
 
-    The images are padded with zero pixels *before* normalisation, as in the authors' code, so the border is black and
-    not the mean colour. One gather a batch: no loop over images, no host synchronisation, static shapes.
+    The images are padded with zero pixels *before* normalisation, as in the authors' code, so the border is black, not
+    the mean colour. One gather per batch: no loop over images, no host synchronisation, static shapes.
     """
 
     def __init__(self, images: Tensor, crop_padding: int) -> None:

@@ -12,7 +12,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class TrainBatches:
-    """The training batches of any epoch, from any step on; the short last batch is kept."""
+    """The training batches of any epoch, from any step onwards; the short last batch is kept."""
 
     def __init__(
         self,
@@ -24,7 +24,9 @@ class TrainBatches:
         memory_format: torch.memory_format = torch.contiguous_format,
         replica: int = 0,
     ) -> None:
-        """A replica above 0 has the same batches, augmented alike, with the images of each in another order."""
+        """A replica above 0 has the same batches with the same augmentation, but in each the images in another
+        order.
+        """
         self.split = dataset.train
         self.batch_size = batch_size
         self.crop_padding = crop_padding
@@ -35,7 +37,7 @@ class TrainBatches:
         self.normalization = Normalization(dataset.mean, dataset.std, self.split.images.device, memory_format)
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """Steps per epoch."""
         return -(-len(self.split) // self.batch_size)
 
     @property
@@ -52,9 +54,9 @@ class TrainBatches:
         return plan.to(self.split.images.device)
 
     def evaluation(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The whole split augmented anew, for the training loss as the authors' code evaluates it.
+        """The whole split, freshly augmented, for the training loss as the authors' code evaluates it.
 
-        Its crops and flips are not those of any training epoch. Without augmentation these are the images as they are.
+        Its crops and flips differ from those of every training epoch. Without augmentation these are the plain images.
         """
         plan = epoch_plan(self.seed, epoch, len(self.split), self.crop_padding, self.horizontal_flip, "evaluation ")
         plan = plan.to(self.split.images.device)
@@ -62,20 +64,20 @@ class TrainBatches:
             yield self.make(plan, slice(start, start + batch_size))
 
     def places(self, step: int) -> slice:
-        """Where the batch of a step lies in the plan of its epoch."""
+        """The places of a step's batch in the plan of its epoch."""
         return slice(step * self.batch_size, (step + 1) * self.batch_size)
 
     def make(self, plan: EpochPlan, places: slice | Tensor) -> Batch:
         """The batch at some places of the plan: normalised float32 images (B, C, H, W) and labels (B,).
 
-        Given as a tensor of indices (B,) on the device, the places are never read by the host.
+        If the places are a tensor of indices (B,) on the device, the host never reads them.
         """
         index = plan.order[places]
         images = self.augmentation(index, plan.top[places], plan.left[places], plan.flip[places])
         return self.normalization(images), self.split.labels[index]
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from a step on: what a resumed run needs to go on exactly."""
+        """The batches of an epoch from a given step, as an exactly resumed run needs them."""
         plan = self.plan(epoch)
         for step in range(start_step, len(self)):
             yield self.make(plan, self.places(step))

@@ -1,9 +1,8 @@
-"""An image folder's decoded images, kept so that they are decoded once and not at every start.
+"""A cache of an image folder's decoded images, so that they are decoded only once.
 
-They are found by what they were decoded from: the names and the bytes of all images, which are read at every start
-(about a second for 60,000 small ones), and what decoded them. So a folder that changes in whatever way is decoded
-again, whatever its times say, and no folder gets another one's images. Labels and class names always come from the
-folder itself.
+The cache key is a hash of the names and bytes of all images, which are read at every start (about a second for 60,000
+small ones), and of the decoders' versions. So a folder that has changed in any way is decoded again, whatever its
+timestamps, and no folder gets another's images. Labels and class names always come from the folder itself.
 """
 
 import concurrent.futures
@@ -39,7 +38,7 @@ def _digests(files: list[Path]) -> dict[Path, bytes]:
 
 
 def _digests_of(listing: Listing) -> dict[Path, bytes]:
-    """The SHA-256 of every file's content; a few folders at once, which hides how long a network takes."""
+    """The SHA-256 of every file's content; several folders at once, which hides network latency."""
     folders = [files for classes in listing.values() for files in classes.values()]
     found: dict[Path, bytes] = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -49,7 +48,7 @@ def _digests_of(listing: Listing) -> dict[Path, bytes]:
 
 
 def content_key(listing: Listing, digests: Mapping[Path, bytes]) -> str:
-    """What a listing's decoded images are known by: the decoders, and each file's class, name and content."""
+    """The cache key of a listing: a hash of the decoders and of each file's class, name and content."""
     key = hashlib.sha256(decoders().encode())
     for split, classes in listing.items():
         for name, files in classes.items():
@@ -59,7 +58,7 @@ def content_key(listing: Listing, digests: Mapping[Path, bytes]) -> str:
 
 
 def _labelled(listing: Listing, split: str, images: Images) -> RawSplit:
-    """A split from its images in canonical order, which begins with the label."""
+    """A split from its images in canonical order, which sorts by label first."""
     counts = [len(files) for files in listing[split].values()]
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != sum(counts):
         raise ValueError(f"{split} images of shape {images.shape} and type {images.dtype}")
@@ -75,16 +74,16 @@ def _read(path: Path, key: str, listing: Listing) -> Prepared | None:
         log.info("no image cache in %s: %s", shown(path), shown(error))
         return None
     try:
-        # Opened here: numpy leaves the file open when it cannot make sense of it.
+        # Opened here, because NumPy leaves a file open if it cannot read it.
         with stream, np.load(stream, allow_pickle=False) as file:
             told = {name: str(file[name]) for name in ("key", "train_fingerprint", "test_fingerprint")}
             train, test = (_labelled(listing, split, file[f"{split}_images"]) for split in ("train", "test"))
             found = prepared((train, test, class_names(listing)))
-    except Exception as error:  # truncated or foreign in whatever way: it is only a cache
+    except Exception as error:  # truncated or foreign in any way: it is only a cache
         log.warning("the image cache %s is damaged (%s) and will be made again", shown(path), shown(error))
         return None
     if told != {"key": key, **{f"{split}_fingerprint": value for split, value in found[3].items()}}:
-        log.warning("the image cache %s does not hold what it says and will be made again", shown(path))
+        log.warning("the image cache %s does not contain what it claims and will be made again", shown(path))
         return None
     return found
 
@@ -104,14 +103,14 @@ def _write(path: Path, key: str, prepared: Prepared) -> None:
 
 
 def read_image_folder(root: Path) -> Prepared:
-    """Both splits in canonical order, the class names, whose order gives the labels, and the fingerprints.
+    """Both splits in canonical order, the class names in label order, and the fingerprints.
 
-    Decoded images lie in `root/.scalefree_cache/`, or in the user's cache where that cannot be written. Any number
-    of processes may do this at once: each writes a file of its own and renames it. A cache that cannot be read is
-    made again, one that cannot be written is done without.
+    Decoded images are cached in `root/.scalefree_cache/`, or in the user's cache if that folder is not writable. Any
+    number of processes may do this at once: each writes its own file and renames it. A cache that cannot be read is
+    made again; if it cannot be written, the images are used without it.
 
     Raises:
-        DatasetError: whatever is wrong with the folder or one of its images.
+        DatasetError: something is wrong with the folder or one of its images.
     """
     listing = list_images(root)
     folders = [folder for folder in (root / ".scalefree_cache", user_cache()) if folder is not None]
@@ -122,7 +121,9 @@ def read_image_folder(root: Path) -> Prepared:
             return found
     splits, digests = decode_images(listing)
     made = prepared((splits["train"], splits["test"], class_names(listing)))
-    key = content_key(listing, digests)  # of the very bytes that were decoded: the files may have changed since
+    key = content_key(
+        listing, digests
+    )  # of the bytes that were actually decoded: the files may have changed in the meantime
     for folder in folders:
         try:
             _write(folder / f"{key[:16]}.npz", key, made)

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): downloaded and MD5-checked by torchvision, or an unpacked folder."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), downloaded and MD5-checked by torchvision or read from a folder."""
 
 import contextlib
 import fcntl
@@ -29,7 +29,7 @@ FINGERPRINTS = {
     },
 }
 
-# Pixels of a published image's side.
+# Side length of a published image in pixels.
 SIDE = 32
 
 
@@ -44,9 +44,10 @@ def averaged(images: Images, resolution: int) -> Images:
 
 @contextlib.contextmanager
 def _one_at_a_time(root: Path, name: str) -> Iterator[None]:
-    """Wait until no other process downloads `name` to `root`, and let none do so during the block.
+    """Hold a lock, so that only one process at a time downloads `name` to `root`.
 
-    Where the file system has no locks this does nothing. The lock's file stays: who waits has it open.
+    On a file system without locks this does nothing. The lock file is not removed, because waiting processes have it
+    open.
     """
     root.mkdir(parents=True, exist_ok=True)
     with open(os.open(root / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o666), "rb") as lock:
@@ -66,7 +67,7 @@ def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
 
     def read(download: bool) -> tuple[RawSplit, RawSplit, tuple[str, ...]]:
-        """What torchvision finds at `root`, its MD5 sums checked; RuntimeError where something is missing or wrong."""
+        """What torchvision finds at `root`, with MD5 sums checked; RuntimeError if something is missing or wrong."""
         splits = [kind(str(root), train=train, download=download) for train in (True, False)]
         train, test = (RawSplit(np.asarray(s.data), np.asarray(s.targets, dtype=np.int64)) for s in splits)
         return train, test, tuple(splits[0].classes)
@@ -74,8 +75,8 @@ def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[
     try:
         for path in (root / kind.filename, *(root / kind.base_folder).glob("*")):
             if path.exists() and not path.is_file():  # torchvision would wait for a pipe
-                raise DatasetError(f"{path} is a folder, a pipe or a device, and not a file; remove it")
-        # Without the lock, which a folder that one may only read does not allow.
+                raise DatasetError(f"{path} is a folder, a pipe or a device, not a file; remove it")
+        # First without the lock, which a read-only folder does not allow.
         with contextlib.suppress(RuntimeError):
             return read(download=False)
         with _one_at_a_time(root, name):
@@ -88,18 +89,20 @@ def _from_torchvision(name: str, root: Path) -> tuple[RawSplit, RawSplit, tuple[
 
 
 def read(name: str, root: Path | None, resolution: int | None = None) -> Prepared:
-    """Both splits in canonical order, from an image folder at `root`, a packed file or torchvision's files there.
+    """Read both splits in canonical order from an image folder, a packed file or torchvision's files at `root`.
 
-    The images are (N, 32, 32, 3), or averaged to `resolution` once they have been found to be the published ones.
-    Smaller images have a canonical order and fingerprints of their own. A packed file (`packed.py`) holds averages, and
-    is found to be genuine by these.
+    The images are (N, 32, 32, 3), or averaged to `resolution` after they have been checked against the published ones.
+    Averaged images have their own canonical order and fingerprints. A packed file (`packed.py`) contains averages and
+    is checked against those fingerprints.
 
     Raises:
         DatasetError: a failed download, a bad folder, or images that are not exactly the published ones.
     """
     root = root or user_cache()
     if root is None:
-        raise DatasetError(f"there is no home folder to download {name} to; set dataset.root to a folder")
+        raise DatasetError(
+            f"{name} cannot be downloaded, because there is no home folder; set dataset.root to a folder"
+        )
     if os.path.isdir(root / "train") or os.path.isdir(root / "test"):
         found = read_image_folder(root)
     elif resolution is not None and has_packed(root, name, resolution):
@@ -109,8 +112,8 @@ def read(name: str, root: Path | None, resolution: int | None = None) -> Prepare
     for split, expected in FINGERPRINTS[name].items():
         if found[3][split] != expected:
             raise DatasetError(
-                f"dataset.root={root} does not hold {name}: the images of {split}/ have the fingerprint "
-                f"{found[3][split][:12]} and not {expected[:12]}; use dataset=image_folder for other images"
+                f"dataset.root={root} does not contain {name}: the images of {split}/ have the fingerprint "
+                f"{found[3][split][:12]} instead of {expected[:12]}; use dataset=image_folder for other images"
             )
     if resolution in (None, SIDE):
         return found

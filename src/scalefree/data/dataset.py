@@ -1,4 +1,4 @@
-"""What every data set becomes: resident uint8 tensors in an order that depends on nothing but their content."""
+"""The common form of all data sets: resident uint8 tensors in an order that depends only on their content."""
 
 import dataclasses
 import hashlib
@@ -16,9 +16,9 @@ Labels = npt.NDArray[np.int64]
 
 
 class DatasetError(ValueError):
-    """A data set that is missing, incomplete, damaged or mislabelled; one line that names what and where.
+    """A data set is missing, incomplete, damaged or mislabelled; the message is one line that says what and where.
 
-    Names of files are part of the line, and what a terminal would obey in them is shown instead.
+    It includes file names, in which characters that would control a terminal are escaped.
     """
 
     def __init__(self, message: str) -> None:
@@ -27,7 +27,7 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class RawSplit:
-    """Decoded images (N, H, W, C) uint8 and labels (N,) int64, as a source gives them."""
+    """Decoded images (N, H, W, C) uint8 and labels (N,) int64, in the source's order."""
 
     images: Images
     labels: Labels
@@ -77,7 +77,7 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """The splits there are, by name."""
+        """The existing splits, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
 
@@ -93,7 +93,7 @@ class Dataset:
 
 
 def digests(raw: RawSplit) -> list[bytes]:
-    """SHA-256 of every image: its label in one byte (eight from 256 classes on), then its pixels (H, W, C)."""
+    """SHA-256 of every image: its label in one byte (eight if there are more than 256 classes), then its pixels."""
     width = 1 if raw.labels.max(initial=0) < 256 else 8
     return [
         hashlib.sha256(int(label).to_bytes(width, "little") + image.tobytes()).digest()
@@ -102,15 +102,15 @@ def digests(raw: RawSplit) -> list[bytes]:
 
 
 def fingerprint(image_digests: list[bytes]) -> str:
-    """SHA-256 over the sorted digests: the same for any order of the images."""
+    """SHA-256 of the sorted digests, which is the same for any order of the images."""
     return hashlib.sha256(b"".join(sorted(image_digests))).hexdigest()
 
 
 def canonical(raw: RawSplit) -> tuple[RawSplit, str]:
     """The split sorted by (label, digest), and its fingerprint.
 
-    The official order of CIFAR's images is lost when they are stored as files. With an order of their own, the
-    resident tensors, and hence a run at a seed, are the same wherever the images came from.
+    CIFAR's official order is lost when the images are stored as files. With a canonical order, the resident tensors,
+    and hence a run at a given seed, are the same wherever the images came from.
     """
     image_digests = digests(raw)
     order = sorted(range(len(raw.labels)), key=lambda i: (raw.labels[i], image_digests[i]))
@@ -118,6 +118,6 @@ def canonical(raw: RawSplit) -> tuple[RawSplit, str]:
 
 
 def resident(raw: RawSplit, split_fingerprint: str) -> Split:
-    """A split that is in canonical order already, as tensors on the CPU."""
+    """A split that is already in canonical order, as tensors on the CPU."""
     images = torch.from_numpy(np.ascontiguousarray(raw.images.transpose(0, 3, 1, 2)))
     return Split(images, torch.from_numpy(raw.labels.astype(np.int64)), split_fingerprint)

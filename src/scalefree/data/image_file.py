@@ -1,12 +1,12 @@
-"""One image file as pixels: read whole, or refused by name.
+"""Decode one image file to pixels, or refuse it by name.
 
-Read are files of one image with at most 8 bits per channel, whatever their suffix says: PNG, JPEG, BMP and WebP.
+Accepted are files of a single image with at most 8 bits per channel, whatever their suffix: PNG, JPEG, BMP and WebP.
 
-- *Grey* (one channel) is what its file declares as grey, also with an alpha channel that is opaque throughout, and a
-  palette of greys. Everything else becomes RGB; CMYK by Pillow's formula. Colour profiles are not applied.
-- *Refused* is what would lose something: 16 bits per channel, transparency (an alpha value below opaque, or a colour
-  declared transparent), several frames or pictures in one file, and whatever Pillow cannot decode to its end.
-- An *EXIF orientation* is applied, so that the network sees what a person sees.
+- *Grey* (one channel): images that their file declares as grey, including those with a fully opaque alpha channel, and
+  palettes of greys. Everything else becomes RGB, CMYK by Pillow's formula. Colour profiles are not applied.
+- *Refused*: images that would lose information (16 bits per channel, transparency, that is an alpha value below opaque
+  or a colour declared transparent, several frames or pictures in one file) and files that Pillow cannot fully decode.
+- *EXIF orientation* is applied, so that the network sees what a person sees.
 """
 
 import hashlib
@@ -22,26 +22,26 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 from scalefree.data.dataset import DatasetError, Images
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-# Raise it when the same file becomes other pixels.
+# Increase this when the same file gives different pixels.
 DECODING = 2
 
 
 def decoders() -> str:
-    """What decides which pixels a file becomes: libraries differ in the last bit of a JPEG's."""
+    """The versions that determine a file's pixels: libraries differ in the last bit of a JPEG."""
     versions = (f"{name} {features.version(name)}" for name in ("pil", "jpg", "libjpeg_turbo", "webp"))
     return " ".join([f"scalefree {DECODING}", *versions])
 
 
 def open_file(path: Path) -> BinaryIO:
-    """A regular file, open for reading in binary; a pipe is not waited for, and a device not read.
+    """Open a regular file for reading in binary, without waiting for a pipe or reading a device.
 
     Raises:
-        OSError: there is no such file, it may not be read, or it is something else.
+        OSError: the file does not exist, is not readable, or is not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path} is a folder, a pipe or a device, and not a file")
+        raise OSError(f"{path} is a folder, a pipe or a device, not a file")
     return os.fdopen(descriptor, "rb")
 
 
@@ -49,7 +49,7 @@ def content(file: Path) -> bytes:
     """The bytes of an image file.
 
     Raises:
-        DatasetError: the file is not there, not a regular one, or may not be read.
+        DatasetError: the file does not exist, is not a regular file, or is not readable.
     """
     try:
         with open_file(file) as stream:
@@ -70,7 +70,7 @@ def decode(file: Path) -> Decoded:
     """The pixels of an image file.
 
     Raises:
-        DatasetError: a file that is not an image, or one that is not read whole.
+        DatasetError: the file is not an image, or is refused (see the top of this module).
     """
     read = content(file)
     try:
@@ -78,9 +78,9 @@ def decode(file: Path) -> Decoded:
             pixels = _pixels(image, file)
     except DatasetError:
         raise
-    except Exception as error:  # Pillow raises many kinds, and each means the same here
+    except Exception as error:  # Pillow raises many kinds, all with the same meaning here
         unknown = isinstance(error, UnidentifiedImageError)
-        reason = f"none of {', '.join(FORMATS)}" if unknown else str(error) or type(error).__name__
+        reason = f"not {', '.join(FORMATS[:-1])} or {FORMATS[-1]}" if unknown else str(error) or type(error).__name__
         raise DatasetError(f"{file} is not a readable image ({reason}); replace or remove it") from None
     return Decoded(pixels, hashlib.sha256(read).digest())
 
@@ -88,23 +88,24 @@ def decode(file: Path) -> Decoded:
 def _pixels(opened: ImageFile.ImageFile, file: Path) -> Images:
     frames = getattr(opened, "n_frames", 1)
     if frames > 1:
-        raise DatasetError(f"{file} holds {frames} images; save the one that is meant as a file of its own")
-    # Pillow keeps the upper 8 bits of such a PNG, if it has colour or alpha, or clips it to white.
+        raise DatasetError(f"{file} contains {frames} images; save the one you want as a separate file")
+    # Pillow keeps only the upper 8 bits of such a PNG if it has colour or alpha, and otherwise clips it to white.
     if opened.format == "PNG" and any(";16" in str(tile.args) for tile in opened.tile):
-        raise DatasetError(f"{file} has 16 bits per channel; scale it to 8, which is what the networks get")
+        raise DatasetError(f"{file} has 16 bits per channel; convert it to 8 bits")
     if opened.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK"):
         raise DatasetError(f"{file} has pixels of mode {opened.mode}; convert it to 8-bit greyscale or RGB")
     image = ImageOps.exif_transpose(opened)
     grey = image.mode in ("1", "L", "LA")
     has_palette = image.mode == "P"
     if has_palette and np.asarray(image).max() >= len(image.getpalette() or []) // 3:
-        raise DatasetError(f"{file} has pixels without a colour in its palette; replace or remove it")
+        raise DatasetError(f"{file} has pixels that are not in its palette; replace or remove it")
     if image.has_transparency_data:
-        # Outside palettes a colour is declared transparent, in the file's own bit depth, which Pillow does not scale.
+        # Without a palette, one colour is declared transparent, in the file's own bit depth, which Pillow does not
+        # scale.
         declared = image.mode in ("1", "L", "RGB")
         image = image.convert("RGBA")
         if declared or image.getchannel("A").getextrema() != (255, 255):
-            raise DatasetError(f"{file} is transparent in places; put it on a background and remove its alpha channel")
+            raise DatasetError(f"{file} is partly transparent; put it on a background and remove its alpha channel")
     pixels = np.asarray(image.convert("L" if grey else "RGB"))
     if has_palette and (pixels == pixels[..., :1]).all():
         return pixels[..., :1]

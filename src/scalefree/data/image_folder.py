@@ -1,9 +1,9 @@
-"""`root/{train,test}/<class>/*.png`: any set of images of one size, checked completely before it is used.
+"""`root/{train,test}/<class>/*.png`: any set of images of one size, checked completely before use.
 
-Everything in a class folder is an image (`image_file.py` says which are read) and everything in `train/` and `test/` is
-a class folder; what is neither is refused by name, never left out. Passed over are hidden files and folders, whose
-names begin with a dot, and what Windows leaves behind (`Thumbs.db`, `desktop.ini`). Links are followed. Names may
-be any bytes: labels follow the byte order of the class names, whatever the locale.
+Everything in a class folder must be an image (`image_file.py` lists the accepted kinds) and everything in `train/` and
+`test/` must be a class folder; anything else is refused by name, never skipped. The exceptions are hidden files and
+folders, whose names begin with a dot, and files that Windows leaves behind (`Thumbs.db`, `desktop.ini`). Links are
+followed. Names may be any bytes: labels follow the byte order of the class names in every locale.
 """
 
 import concurrent.futures
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What counts in a folder, in byte order."""
+    """A folder's entries without those that are passed over, in byte order."""
     with os.scandir(folder) as entries:
         counted = [e for e in entries if not e.name.startswith(".") and e.name.lower() not in PASSED_OVER]
     return sorted(counted, key=lambda entry: os.fsencode(entry.name))
@@ -45,7 +45,7 @@ def _list_class(folder: Path) -> list[Path]:
             raise DatasetError(f"{file} does not have the suffix of an image ({kinds}); convert or remove it")
         files.append(file)
     if not files:
-        raise DatasetError(f"{folder} holds no image ({kinds}); fill or remove it")
+        raise DatasetError(f"{folder} contains no images ({kinds}); fill or remove it")
     return files
 
 
@@ -64,8 +64,8 @@ def list_images(root: Path) -> Listing:
     """All image files.
 
     Raises:
-        DatasetError: a missing, unreadable or empty folder, something that is not an image or a class, or classes that
-            differ between train and test.
+        DatasetError: a folder is missing, unreadable or empty, an entry is not an image or a class, or train and test
+            have different classes.
     """
     listing: Listing = {}
     try:
@@ -81,28 +81,28 @@ def list_images(root: Path) -> Listing:
     except OSError as error:
         raise DatasetError(f"dataset.root={root} cannot be read: {error.filename}: {error.strerror}") from None
     if unread:
-        log.info("only train/ and test/ of %s are read, and not %s", shown(root), shown(", ".join(unread)))
+        log.info("only train/ and test/ of %s are read, not %s", shown(root), shown(", ".join(unread)))
     for here, there in (("test", "train"), ("train", "test")):
         for name in listing[here]:
             if name not in listing[there]:
                 raise DatasetError(
-                    f"{root / here} has the class '{name}' that {there}/ lacks; both need the same classes"
+                    f"{root / here} has the class '{name}', which {there}/ lacks; both need the same classes"
                 )
     return listing
 
 
 def class_names(listing: Listing) -> tuple[str, ...]:
-    """The classes in label order, the byte order of their folders' names."""
+    """The classes in label order, which is the byte order of their folders' names."""
     return tuple(map(name_as_text, listing["train"]))
 
 
 def decode_images(listing: Listing) -> tuple[dict[str, RawSplit], dict[Path, bytes]]:
-    """The images and labels of each split in the listing's order, and the SHA-256 of every file as it was read.
+    """The images and labels of each split in the listing's order, and the SHA-256 of the bytes read from every file.
 
-    Images become greyscale (one channel) when all of them are, and RGB otherwise.
+    The images become greyscale (one channel) if all of them are, and RGB otherwise.
 
     Raises:
-        DatasetError: an image that cannot be read whole, images of different sizes or too small.
+        DatasetError: an image is refused or too small, or the images have different sizes.
     """
     images: dict[str, list[Images]] = {split: [] for split in listing}
     labels: dict[str, list[int]] = {split: [] for split in listing}
@@ -117,7 +117,7 @@ def decode_images(listing: Listing) -> tuple[dict[str, RawSplit], dict[Path, byt
                     if size != first[1]:
                         raise DatasetError(
                             f"{file} is {size[1]}x{size[0]} but {first[0]} is {first[1][1]}x{first[1][0]}; "
-                            "all images need one size"
+                            "all images must have the same size"
                         )
                     if min(size) < SMALLEST_SIDE:
                         raise DatasetError(

@@ -1,4 +1,4 @@
-"""From a name and a folder to a checked, resident data set."""
+"""Load a checked, resident data set from its name and folder."""
 
 import importlib
 import os
@@ -11,7 +11,7 @@ from scalefree.data.dataset import Dataset, DatasetError, RawSplit, Split, canon
 from scalefree.data.splitting import first_per_class, held_out
 from scalefree.datasets import DATASETS
 
-# Fixed, so that every run of a data set holds out the same images.
+# Fixed, so that every run on a data set holds out the same images.
 VALIDATION_SEED = 2022
 
 
@@ -35,7 +35,7 @@ def _statistics(name: str, train: RawSplit) -> tuple[tuple[float, ...], tuple[fl
         float(np.sqrt(count @ (levels - mean) ** 2 / count.sum())) for count, mean in zip(counts, means, strict=True)
     ]
     if min(stds) == 0:
-        raise DatasetError(f"dataset={name}: all training images are one colour; nothing can be learnt from them")
+        raise DatasetError(f"dataset={name}: all training images are a single colour; replace them")
     return tuple(means), tuple(stds)
 
 
@@ -51,20 +51,20 @@ def load_dataset(
     per_class: int | None = None,
     resolution: int | None = None,
 ) -> Dataset:
-    """A data set on the CPU, in an order that depends only on its content.
+    """Load a data set to the CPU, in an order that depends only on its content.
 
     Args:
         name: a key of `datasets.DATASETS`.
-        root: where the images are or go; None is the user's cache folder (CIFAR).
-        validation_fraction: share of every training class that is held out, the same images for every run.
+        root: where the images are or will be downloaded; None is the user's cache folder (CIFAR).
+        validation_fraction: fraction of each training class to hold out, the same images for every run.
         resolution: of CIFAR's images, 32 if None; 16 and 8 average them over blocks of 2x2 and 4x4 pixels.
-        per_class: keep this many training images of every class (before holding out); the test split stays whole.
+        per_class: use only this many training images per class (before holding out); the test split is not affected.
 
-    The statistics for normalisation are those of the whole kept train split, held-out part included, so that they
-    do not change with the share.
+    The normalisation statistics are those of all training images used, including the held-out part, so that they do not
+    depend on the fraction.
 
     Raises:
-        DatasetError: anything missing, empty, unreadable, of different sizes, mislabelled or too small.
+        DatasetError: something is missing, empty, unreadable, mislabelled, too small or of different sizes.
     """
     folder = None if root is None else Path(os.path.expanduser(root))
     train, test, class_names, fingerprints = _read(name, folder, resolution)

@@ -1,7 +1,7 @@
-"""CIFAR-10 averaged to 16x16 as one file of 31 MiB, for machines to which the published 95 MiB cannot travel.
+"""CIFAR-10 averaged to 16x16 in one file of 31 MiB, for machines to which the published 95 MiB cannot be sent.
 
-Nothing in the file has to be believed: its images are the averages of the published ones if, and only if, they have the
-fingerprints below, which were computed from the published images after those had been checked.
+The file need not be trusted: its images are averages of the published ones if and only if they have the fingerprints
+below, which were computed from the checked published images.
 """
 
 import os
@@ -28,12 +28,14 @@ CLASSES = {
 
 
 def packed_path(root: Path, name: str, resolution: int) -> Path:
-    """Where the packed file of a data set lies."""
+    """The path of a data set's packed file."""
     return root / f"{name}-{resolution}x{resolution}.npz"
 
 
 def _differences(images: Images) -> Images:
-    """(N, H, W, C) -> (C, N, H, W): each pixel less its left neighbour, modulo 256, which compresses by a quarter."""
+    """(N, H, W, C) -> (C, N, H, W): each pixel minus its left neighbour, modulo 256, which saves a quarter of the
+    size.
+    """
     planes = images.transpose(3, 0, 1, 2)
     return np.diff(planes, axis=3, prepend=np.zeros((), np.uint8)).astype(np.uint8)
 
@@ -47,7 +49,7 @@ def pack(path: Path, found: Prepared) -> None:
     """Write both splits to one file.
 
     Raises:
-        OSError: a full disk or a read-only folder.
+        OSError: the disk is full or the folder is read-only.
     """
     splits = dict(zip(("train", "test"), found[:2], strict=True))
     arrays = {f"{split}_differences": _differences(raw.images) for split, raw in splits.items()}
@@ -57,7 +59,7 @@ def pack(path: Path, found: Prepared) -> None:
 
 
 def has_packed(root: Path, name: str, resolution: int) -> bool:
-    """Whether `root` holds a packed file, of a kind that can be proven genuine."""
+    """Whether `root` contains a packed file for which fingerprints are known."""
     return (name, resolution) in FINGERPRINTS and os.path.exists(packed_path(root, name, resolution))
 
 
@@ -65,7 +67,7 @@ def read_packed(root: Path, name: str, resolution: int) -> Prepared:
     """Both splits in canonical order, class names and fingerprints, exactly as from the published images.
 
     Raises:
-        DatasetError: a file that is damaged or holds other images.
+        DatasetError: the file is damaged or contains other images.
     """
     path = packed_path(root, name, resolution)
     advice = "remove it, or make it again with scripts/pack.py"
@@ -80,12 +82,12 @@ def read_packed(root: Path, name: str, resolution: int) -> Prepared:
                     raise ValueError(f"{split} labels of shape {labels.shape}")
                 splits.append(RawSplit(_images(differences), labels.astype(np.int64)))
         found = prepared((splits[0], splits[1], CLASSES[name]))
-    except Exception as error:  # NumPy, zipfile and zlib raise many kinds for a damaged file, each meaning the same
+    except Exception as error:  # NumPy, zipfile and zlib raise many kinds for a damaged file, all with the same meaning
         raise DatasetError(f"{path} is damaged ({error}); {advice}") from None
     for split, expected in FINGERPRINTS[name, resolution].items():
         if found[3][split] != expected:
             raise DatasetError(
-                f"{path} does not hold {name} averaged to {resolution}x{resolution}: the images of {split} have the "
-                f"fingerprint {found[3][split][:12]} and not {expected[:12]}; {advice}"
+                f"{path} does not contain {name} averaged to {resolution}x{resolution}: the images of {split} have the "
+                f"fingerprint {found[3][split][:12]} instead of {expected[:12]}; {advice}"
             )
     return found

@@ -1,4 +1,4 @@
-"""Class-balanced parts of a split, the same for every run: drawn from a fixed seed, not from the run's."""
+"""Class-balanced parts of a split, drawn with a fixed seed and hence the same for every run."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from scalefree.seeds import generator
 
 
 def held_out(labels: Labels, share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which images (N,) belong to the held-out part: `share` of every class, rounded."""
+    """A mask (N,) of the held-out images: `share` of every class, rounded."""
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -28,7 +28,9 @@ def first_per_class(raw: RawSplit, count: int) -> RawSplit:
     for label in np.unique(raw.labels):
         members = np.flatnonzero(raw.labels == label)
         if len(members) < count:
-            raise ValueError(f"per_class={count} is more than the {len(members)} images of class {label}")
+            raise ValueError(
+                f"per_class={count} is more than the {len(members)} images of class {label}; choose a smaller number"
+            )
         keep.append(members[:count])
     index = np.concatenate(keep)
     return RawSplit(raw.images[index], raw.labels[index])

@@ -1,4 +1,4 @@
-"""What is compared: networks, and in each the arms that were trained, a method and whatever is unusual about it."""
+"""What is compared: networks and, in each, the arms trained, an arm being a method and its unusual settings."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Network:
     """An architecture that all methods are trained on, ordered from shallow to deep.
 
     Attributes:
-        label: as records name it: `resnet80w8-nobn`, `resnet80w8-nobn-zero_last`.
+        label: the name in records: `resnet80w8-nobn`, `resnet80w8-nobn-zero_last`.
     """
 
     depth: int
@@ -27,7 +27,7 @@ class Network:
 
     @property
     def is_usual(self) -> bool:
-        """Whether the main question is asked of it: no BatchNorm, and the paper's initialisation."""
+        """Whether the main question is about this kind of network: no BatchNorm, and the paper's initialisation."""
         return not self.batch_norm and self.initialization == "kaiming"
 
 
@@ -40,10 +40,10 @@ def network_of(config: RunConfig) -> Network:
 
 @dataclass(frozen=True)
 class Arm:
-    """A method and how its training differs from the usual protocol; seed, step size and decay apart.
+    """A method and how its training differs from the usual protocol, apart from seed, step size and decay.
 
     Attributes:
-        method: which optimizer, as `optimizers.method` writes it: `adam_scaled_l2_by_layer`.
+        method: the optimizer as `optimizers.method` writes it: `adam_scaled_l2_by_layer`.
     """
 
     method: str
@@ -56,7 +56,7 @@ class Arm:
 
     @property
     def is_usual(self) -> bool:
-        """The paper's main protocol."""
+        """Whether this is the paper's main protocol."""
         return self == Arm(self.method)
 
 

@@ -1,4 +1,4 @@
-"""From the selection seeds' records to each method's cell: the only place where trainings choose hyperparameters."""
+"""Choose each method's cell from the selection seeds' records; hyperparameters are chosen nowhere else."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from scalefree.records import Record, model_label, run_identity
 
 @dataclass(frozen=True)
 class Grid:
-    """What was tried for one method in one network, at the usual protocol."""
+    """The points tried for one method in one network under the usual protocol."""
 
     network: str
     method: str
@@ -21,17 +21,17 @@ class Grid:
 
     @property
     def runs(self) -> int:
-        """How many runs it asks for."""
+        """Number of runs in the grid."""
         return sum(len(point.results) for point in self.points)
 
     @property
     def done(self) -> int:
-        """How many of them have a result."""
+        """Number of runs with a result."""
         return sum(len(point.records) for point in self.points)
 
 
 def _edges(best: Point, tried: Sequence[Point]) -> tuple[str, ...]:
-    """Where nothing beyond the winner was tried: a decay above its own, or below it and above 0, or a step size."""
+    """The sides on which nothing beyond the winner was tried: larger or smaller (nonzero) decays and step sizes."""
     lrs, decays = {p.lr for p in tried}, {p.weight_decay for p in tried}
     found = []
     if best.weight_decay == max(decays):
@@ -46,7 +46,7 @@ def _edges(best: Point, tried: Sequence[Point]) -> tuple[str, ...]:
 
 
 def _choose(among: Sequence[Point], tried: Sequence[Point]) -> Cell | None:
-    """The point of lowest validation error among those whose seeds are all there and did not diverge."""
+    """The point with the lowest validation error among those whose seeds all have a result and did not diverge."""
     chosen = best((point for point in among if point.status == "completed"), "validation")
     if chosen is None:
         return None
@@ -57,7 +57,7 @@ def _choose(among: Sequence[Point], tried: Sequence[Point]) -> Cell | None:
 
 
 def grids(of: Iterable[Setting]) -> list[Grid]:
-    """Every method's grid in every network at the usual protocol."""
+    """Every method's grid in every network under the usual protocol."""
     found = []
     for setting in of:
         for optimizer in setting.optimizers:
@@ -69,7 +69,7 @@ def grids(of: Iterable[Setting]) -> list[Grid]:
 
 
 def choose(of: Iterable[Setting]) -> Frozen:
-    """Each method's cell in each network whose grid is complete; half a grid chooses nothing."""
+    """Each method's cell in each network whose grid is complete; an incomplete grid chooses nothing."""
     return _choose_in(grids(of))
 
 
@@ -89,9 +89,9 @@ def _choose_in(among: Iterable[Grid]) -> Frozen:
 
 
 def selection_grids(profile: str, records: Mapping[str, Record]) -> list[Grid]:
-    """What the experiment `selection` tries under a profile, with the records by identity that are there.
+    """The grids of the experiment `selection` under a profile, with their records, which are given by identity.
 
-    A single point, trained to see whether it trains at all, is no grid: nothing is chosen where there is no choice.
+    A single point, trained to see whether it trains at all, is not a grid: there is nothing to choose.
 
     Raises:
         ConfigError: an unknown profile.
@@ -101,10 +101,10 @@ def selection_grids(profile: str, records: Mapping[str, Record]) -> list[Grid]:
 
 
 def fill_in(profile: str, records: Mapping[str, Record]) -> dict[str, dict[str, Cell]]:
-    """Choose what the profile's frozen cells lack and the records can choose; what was frozen before stays.
+    """Choose the cells that the profile lacks and the records can decide; existing frozen cells are kept.
 
     Returns:
-        The new cells, which have been written to the profile's file; nothing is written where there are none.
+        The new cells, which have been written to the profile's file; if there are none, nothing is written.
 
     Raises:
         ConfigError: an unknown profile, or a damaged file of frozen cells.
@@ -125,10 +125,10 @@ def fill_in(profile: str, records: Mapping[str, Record]) -> dict[str, dict[str, 
 
 
 def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, Frozen]:
-    """Choose every cell anew and write the profile's file; a grid that is not complete keeps the cell it had.
+    """Choose every cell again and write the profile's file; an incomplete grid keeps its previous cell.
 
     Returns:
-        The cells of before and of now. Nothing is written where there are none.
+        The previous and the new cells. If there are no new ones, nothing is written.
 
     Raises:
         ConfigError: an unknown profile, or a damaged file of frozen cells.
@@ -149,7 +149,7 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
 
 
 def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping[str, Record]) -> list[str]:
-    """A line for each cell that has yet to be chosen: how many runs wait for it, and how far its grid is."""
+    """A line for each cell that is still to be chosen: how many runs wait for it, and how much of its grid is done."""
     waiting: dict[tuple[str, str], set[tuple[str, float]]] = {}
     for experiment in experiments:
         for run in experiment.waiting:
@@ -163,6 +163,6 @@ def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping
         elif grid.done < grid.runs:
             why = f"{grid.done} of the {grid.runs} runs of its grid are done"
         else:
-            why = "nothing in its grid can be chosen: runs diverged, or none has a decay"
+            why = "no cell of its grid can be chosen: runs diverged, or none has a decay"
         lines.append(f"waiting: {network} {method}, {len(runs)} run{'s' * (len(runs) > 1)}; {why}")
     return lines

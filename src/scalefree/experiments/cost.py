@@ -1,4 +1,4 @@
-"""How long runs take: as measured where one like them was trained, else by their arithmetic and the nearest one."""
+"""How long runs take: as measured for similar runs, otherwise estimated from their FLOPs and the most similar one."""
 
 import math
 import statistics
@@ -12,14 +12,15 @@ from scalefree.records.configuration import config_of_values
 
 # CIFAR's, which stand for what is not known before the images are read; the pace of the first run corrects that.
 _USUAL_IMAGES, _USUAL_SIDE, _USUAL_CLASSES = (50_000, 10_000), 32, 10
-# A training step is one forward and two backward passes; an evaluation reads the training images plain and augmented.
+# A training step costs one forward pass and a backward pass as long as two; an evaluation runs over the training images
+# twice, plain and augmented.
 _PASSES, _READINGS = 3, 2
 
 Kind = tuple[object, ...]
 
 
 def _forward(config: RunConfig) -> float:
-    """Multiplications of one image's forward pass through the convolutions."""
+    """Multiplications in the convolutions for one image's forward pass."""
     model = config.model
     side = config.dataset.resolution or DATASETS[config.dataset.name].side or _USUAL_SIDE
     total = 0.0
@@ -46,7 +47,7 @@ def _forward(config: RunConfig) -> float:
 
 
 def work(config: RunConfig) -> float:
-    """Floating-point operations of a whole run, evaluations included; of an image folder a guess."""
+    """Floating-point operations of a whole run, including evaluations; a guess for an image folder."""
     dataset, training = config.dataset, config.training
     train, test = DATASETS[dataset.name].images or _USUAL_IMAGES
     if dataset.per_class is not None:
@@ -57,7 +58,7 @@ def work(config: RunConfig) -> float:
 
 
 def kind(config: RunConfig) -> Kind:
-    """What decides the pace of a run: images, model and batch size."""
+    """What determines a run's pace: images, model and batch size."""
     values = scientific_config(config)
     dataset = values["dataset"]
     model = sorted(values["model"].items())
@@ -65,7 +66,7 @@ def kind(config: RunConfig) -> Kind:
 
 
 class Load(NamedTuple):
-    """What of a run decides how long it takes."""
+    """What determines how long a run takes."""
 
     kind: Kind
     epochs: int
@@ -73,7 +74,7 @@ class Load(NamedTuple):
 
 
 def load(config: RunConfig) -> Load:
-    """A run's load; a sweep asks for it once, as it looks at its pending runs after each that ends."""
+    """A run's load; a sweep computes it once per run, because it goes through its pending runs whenever one ends."""
     return Load(kind(config), config.training.epochs, work(config))
 
 
@@ -86,7 +87,7 @@ class _Rate(NamedTuple):
 
 
 class Pace:
-    """Seconds that runs took, by kind."""
+    """How long runs took, by kind."""
 
     def __init__(self) -> None:
         self._measured: dict[Kind, list[_Rate]] = {}
@@ -94,7 +95,7 @@ class Pace:
 
     @classmethod
     def of_records(cls, records: Mapping[str, Record]) -> "Pace":
-        """As the completed runs of a store were trained."""
+        """The pace of the completed runs among a store's records."""
         pace = cls()
         for record in records.values():
             if record.outcome.status == "completed":
@@ -102,16 +103,15 @@ class Pace:
         return pace
 
     def add(self, config: RunConfig, seconds: float) -> None:
-        """A whole run that took so long."""
+        """Add a whole run that took `seconds`."""
         of = load(config)
         runs = self._measured.setdefault(of.kind, [])
         runs.append(_Rate(seconds / of.epochs, seconds / of.operations, of.operations))
         self._rates[of.kind] = _Rate(*map(statistics.median, zip(*runs, strict=True)))
 
     def seconds(self, of: Load) -> float | None:
-        """What a run will take: by the runs of its kind, else by its operations and the pace of those nearest to them.
-
-        None before any was measured.
+        """Expected seconds of a run: from runs of its kind, otherwise from its operations and the pace of the most
+        similar runs. None before any run was measured.
         """
         if not self._rates:
             return None
@@ -122,7 +122,7 @@ class Pace:
 
 
 def _seconds(record: Record) -> float:
-    """Of training; a record's wall time is only that of its last session, its throughput that of all."""
+    """Seconds of training; a record's wall time covers only its last session, its throughput all sessions."""
     timing: Mapping[str, Any] = record.timing
     images = record.config["training"]["epochs"] * record.split_sizes.get("train", 0)
     rate = timing.get("images_per_second", 0.0)

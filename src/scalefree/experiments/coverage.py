@@ -1,4 +1,4 @@
-"""How much of a profile's grids the store holds, and how long the rest will take."""
+"""How much of a profile's grids is in the store, and how long the rest will take."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from scalefree.experiments.cost import Pace, load
 from scalefree.experiments.grid import Experiment, runs_of
 from scalefree.records import Record, Store
 
-# What the store has of a run: `partial` is a checkpoint and no result, `failed` neither.
+# The state of a run in the store: `partial` means a checkpoint but no result, `failed` neither.
 State = Literal["completed", "diverged", "partial", "failed", "missing"]
 
 
@@ -24,12 +24,13 @@ def state_of(store: Store, name: str, record: Record | None) -> State:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Runs of one experiment, or of several together, by state; they sum to `total`.
+    """Number of runs of one experiment, or of several together, in each state; they sum to `total`.
 
     Attributes:
-        partial: runs with a checkpoint and no result.
-        failed: runs whose last attempt failed; the next one tries again.
-        seconds_left: of training for the runs without a result, one by one; None while the store has no completed run.
+        partial: runs with a checkpoint but no result.
+        failed: runs whose last attempt failed; they will be tried again.
+        seconds_left: training time of the runs without a result, one after another; None while the store has no
+            completed run.
     """
 
     experiment: str
@@ -43,14 +44,14 @@ class Coverage:
 
 
 def coverage(experiments: Iterable[Experiment], store: Store, records: Mapping[str, Record]) -> list[Coverage]:
-    """Count the runs that each experiment needs by what the store has of them."""
+    """Count the runs that each experiment needs by their state in the store."""
     pace = Pace.of_records(records)
     by_name = {record.name: record for record in records.values()}
     return [_coverage(experiment.name, [experiment], store, by_name, pace) for experiment in experiments]
 
 
 def coverage_together(experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record]) -> Coverage:
-    """The same of all of them at once: a run that several need counts once."""
+    """The coverage of all experiments together, in which shared runs count once."""
     by_name = {record.name: record for record in records.values()}
     return _coverage("all together", experiments, store, by_name, Pace.of_records(records))
 

@@ -1,6 +1,6 @@
-"""All that the store has of a profile: its points by network, arm and cell, and the arrays of those that are shown.
+"""Everything the store has for a profile: points by network, arm and cell, and the arrays to show.
 
-Points come from the confirmation experiments alone; the experiment `selection` has other seeds, and chooses.
+Points come only from the confirmation experiments; the experiment `selection` has other seeds and only chooses cells.
 """
 
 import logging
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class Missing(LookupError):
-    """Something that a comparison needs and that the store does not have; the message says what.
+    """Something that a comparison needs is not in the store; the message says what.
 
     Attributes:
-        asked: whether the profile plans it at all.
+        asked: whether the profile plans it.
     """
 
     def __init__(self, what: str, asked: bool = True) -> None:
@@ -43,8 +43,8 @@ class Evidence:
 
     Attributes:
         frozen: each method's cell in each network.
-        selects_itself: whether the seeds that chose the cells are those that are compared, as in the profile quick.
-        waiting: by experiment, the runs whose step size and decay the selection seeds have yet to choose.
+        selects_itself: whether the seeds that chose the cells are also the ones compared, as in the profile quick.
+        waiting: by experiment, the runs whose step size and decay are still to be chosen by the selection seeds.
     """
 
     profile: str
@@ -81,16 +81,16 @@ class Evidence:
 
     @property
     def confirms(self) -> bool:
-        """Whether the profile has selection seeds, so that docs/analysis_plan.md plans it."""
+        """Whether the profile has selection seeds and so follows docs/analysis_plan.md."""
         return bool(self.results.get(SELECTION))
 
     def networks_of(self, experiments: Iterable[str]) -> list[Network]:
-        """Every network of some experiments, from shallow to deep."""
+        """Every network of the given experiments, from shallow to deep."""
         found = {network_of(result.config) for name in experiments for result in self.results.get(name, ())}
         return sorted(found, key=lambda network: (network.depth, network.label))
 
     def grids(self, experiment: str) -> dict[Network, dict[str, list[Point]]]:
-        """An experiment's cells under the usual protocol, by network and method; the selection's too."""
+        """An experiment's cells under the usual protocol, by network and method; works for the selection too."""
         found: dict[Network, dict[str, dict[tuple[float, float], list[Result]]]] = {}
         for result in self.results.get(experiment, ()):
             arm, chosen = arm_of(result.config), result.config.optimizer
@@ -103,7 +103,7 @@ class Evidence:
         }
 
     def planned(self, network: str, arm: Arm) -> Point:
-        """An arm's run as far as it is planned, at whatever cell and seed, without a record.
+        """An arm's planned run, at any cell and seed, without a record.
 
         Raises:
             Missing: the profile does not train it.
@@ -114,7 +114,7 @@ class Evidence:
         return Point((Result(Cell(config, config, ""), None),))
 
     def point(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
-        """An arm's runs over the seeds, at the cell that was chosen for its method, or for the one that `cell` names.
+        """An arm's runs over the seeds, at the cell chosen for its method or for the one that `cell` names.
 
         Raises:
             Missing: the profile does not train it, or nothing has been chosen yet.
@@ -130,10 +130,10 @@ class Evidence:
         return point
 
     def complete(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
-        """The same, with a result of every seed.
+        """Like `point`, but with a result for every seed.
 
         Raises:
-            Missing: also where seeds are missing.
+            Missing: also if seeds are missing.
         """
         point = self.point(network, arm, cell, decay_times)
         if point.status in ("missing", "partial"):
@@ -143,7 +143,7 @@ class Evidence:
 
 
 def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histograms"]) -> dict[str, npt.NDArray[Any]]:
-    """A record's arrays; none, with a line in the log, where they are damaged."""
+    """A record's arrays; empty, with a line in the log, if they are damaged."""
     try:
         return store.curves(record) if kind == "curves" else store.histograms(record)
     except RecordError as error:
@@ -152,7 +152,7 @@ def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histo
 
 
 def cell_owner(cell: str) -> str:
-    """`AdamW`, or `AdamW with a decay`: whose best cell it is."""
+    """`AdamW`, or `AdamW with a decay`: the method whose best cell it is."""
     method = cell.removesuffix(DECAYED)
     return look(method).label + (" with a decay" if method != cell else "")
 
@@ -172,20 +172,20 @@ def describe(arm: Arm) -> str:
 
 
 def errors(point: Point) -> SeedValues:
-    """Final test errors in points by seed; a diverged run counts as 100, the worst there is."""
+    """Final test errors in points by seed; a diverged run counts as 100, the worst possible."""
     found = point.errors("test")
     return SeedValues({seed: 100 * min(error, 1.0) for seed, error in found.items() if math.isfinite(error)})
 
 
 def scalars(point: Point, quantity: Literal["update_scale", "effective_decay"], name: str) -> SeedValues:
-    """A scalar of the whole network's last measured distribution, by the seeds where it is a finite number."""
+    """A scalar of the whole network's last measured distribution by seed, for seeds where it is finite."""
     found = {seed: getattr(record, quantity).get("network", {}).get(name) for seed, record in point.records.items()}
     known = {seed: float(value) for seed, value in found.items() if value is not None}
     return SeedValues({seed: value for seed, value in known.items() if math.isfinite(value)})
 
 
 def gather(profile: str, store: Store, records: Mapping[str, Record] | None = None) -> Evidence:
-    """Everything that a store has of a profile; `records` by identity saves reading it again.
+    """Gather everything a store has for a profile; passing `records` (by identity) saves reading them again.
 
     Raises:
         ConfigError: an unknown profile.
@@ -196,7 +196,7 @@ def gather(profile: str, store: Store, records: Mapping[str, Record] | None = No
     frozen = read_frozen(profile)
     selects_itself = not frozen.cells and not results[SELECTION]
     if selects_itself:
-        # Several experiments may ask for one cell.
+        # Several experiments may contain the same cell.
         own = {run_identity(result.config): result for some in results.values() for result in some}
         frozen = choose(settings(own.values()))
     waiting = {name: experiment.waiting for name, experiment in experiments.items()}

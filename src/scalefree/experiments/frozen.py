@@ -1,8 +1,8 @@
-"""Each method's cell in each network, as the selection seeds chose it: read from and written to configs/frozen/.
+"""Each method's cell in each network, as chosen by the selection seeds: read from and written to configs/frozen/.
 
 Confirmation runs take their step size and decay from here, so that the seeds that judge a method never chose its cell.
-An entry is found by the network's label (`resnet80w8-nobn`) and the method's (`adam_scaled_l2_by_layer`);
-`<method>_decayed` is its best cell with a decay above 0.
+Entries are keyed by the label of the network (`resnet80w8-nobn`) and the name of the method
+(`adam_scaled_l2_by_layer`); `<method>_decayed` is the method's best cell with a decay above 0.
 """
 
 import json
@@ -19,7 +19,7 @@ from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError
 from scalefree.files import atomic_write
 
-# Ends the label of a method's best cell with a decay above 0.
+# Suffix for a method's best cell with a decay above 0.
 DECAYED = "_decayed"
 # Step size and decay in the name of a record.
 NAMED_CELL = re.compile(r"-lr([0-9.e-]+)-wd([0-9.e-]+)-seed\d")
@@ -30,9 +30,9 @@ class Cell:
     """A chosen step size and decay.
 
     Attributes:
-        validation_error: mean over the selection seeds, in [0, 1]; None where others published the cell.
-        chosen_by: names of the records of this cell, no others of its grid did better; empty where others published it.
-        edges: on which sides the grid should be extended, as the winner lies there; empty if it lies inside.
+        validation_error: mean over the selection seeds, in [0, 1]; None for a published cell.
+        chosen_by: names of this cell's selection records; empty for a published cell.
+        edges: the sides on which the grid should be extended because the winner is there; empty if it is inside.
     """
 
     lr: float
@@ -42,7 +42,7 @@ class Cell:
     edges: tuple[str, ...] = ()
 
     def decay(self, times: float = 1) -> float:
-        """The decay times a factor, without what rounding adds: 3e-4 times 100 is 3e-2."""
+        """The decay times a factor, without rounding errors: 3e-4 times 100 is 3e-2."""
         return float(f"{self.weight_decay * times:.10g}")
 
 
@@ -51,7 +51,7 @@ class Frozen:
     """A profile's chosen cells.
 
     Attributes:
-        cells: by network's label, then by method's label.
+        cells: by the network's label, then by method.
         records: how many selection records there were.
         digest: SHA-256 of their sorted identities.
     """
@@ -67,10 +67,10 @@ def frozen_path(profile: str) -> Path:
 
 
 def read_frozen(profile: str) -> Frozen:
-    """The committed cells of a profile; none where nothing has been chosen yet.
+    """The committed cells of a profile; empty if nothing has been chosen yet.
 
     Raises:
-        ConfigError: a file that is not what `as_yaml` writes.
+        ConfigError: the file is not as `as_yaml` writes it.
     """
     path = frozen_path(profile)
     if not path.exists():
@@ -82,13 +82,13 @@ def read_frozen(profile: str) -> Frozen:
             for network, methods in tree["cells"].items()
         }
         return Frozen(cells, int(tree["records"]), str(tree["digest"]))
-    except Exception as error:  # YAML and OmegaConf raise many kinds, and each means the same here
+    except Exception as error:  # YAML and OmegaConf raise many kinds, all with the same meaning here
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{path} is not a file of frozen cells ({why}); write it with scripts/freeze.py") from None
 
 
 def _cell(values: Mapping[str, Any], where: str) -> Cell:
-    """One entry, each value of its own kind; a key that no cell has is a slip of the hand."""
+    """One entry, with its types checked; an unknown key is refused."""
     cell = Cell(**{"validation_error": None, "edges": (), **values})
     error = cell.validation_error
     numbers = (cell.lr, cell.weight_decay, *(() if error is None else (error,)))
@@ -111,7 +111,7 @@ def _cell(values: Mapping[str, Any], where: str) -> Cell:
 
 
 def _number(value: float) -> str:
-    """As YAML reads it back as a number."""
+    """A number in a form that YAML reads back as a number."""
     text = repr(value)
     return text if "e" not in text or "." in text else text.replace("e", ".0e")
 
@@ -143,7 +143,7 @@ def as_yaml(profile: str, frozen: Frozen) -> str:
 
 
 def write_frozen(profile: str, frozen: Frozen) -> None:
-    """Write a profile's file; whoever loads experiments afterwards must forget those that were loaded before."""
+    """Write a profile's file; the caller must clear the cache of `load_experiment` before loading experiments again."""
     path = frozen_path(profile)
     path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as file:

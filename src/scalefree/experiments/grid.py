@@ -1,12 +1,12 @@
-"""An experiment is a named grid of runs; a profile says at which size. Together they give the cells to fill.
+"""An experiment is a named grid of runs; a profile sets their size. Together they give the cells to fill.
 
 `configs/experiment/<name>.yaml` lists, for every profile, products of Hydra overrides; `configs/profile/<name>.yaml`
-holds what all runs of a profile share. Where a grid says `cell: own`, each method has the step size and the decay
-that the selection seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another
-method's, `cell: adamw_decayed` its best with a decay, and `decay_times: 100` multiplies the decay.
+contains what all runs of a profile share. With `cell: own`, each method gets the step size and decay that the selection
+seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another method's cell, `cell:
+adamw_decayed` its best one with a decay, and `decay_times: 100` multiplies the decay.
 
-The optimizers that are Adam at lambda = 0 (`optimizers.py` says which) are one algorithm there, bit for bit (a test
-proves it), so the cells of a grid that differ only in them share one run.
+The optimizers that are Adam at lambda = 0 (`optimizers.py` says which) are the same algorithm there, bit for bit (a
+test checks this), so cells that differ only in the optimizer share one run.
 """
 
 import functools
@@ -26,18 +26,18 @@ from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
 
-# The experiment whose seeds choose step sizes and decays, and confirm nothing.
+# The experiment whose seeds choose step sizes and decays but confirm nothing.
 SELECTION = "selection"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a grid.
+    """One cell of a grid.
 
     Attributes:
-        config: what the cell asks for.
-        run: what is trained for it: `config`, but with one optimizer for all that are Adam where lambda = 0.
-        identity: of `run`, so the key of the cell's record in the store.
+        config: the configuration of the cell.
+        run: the run trained for it: `config`, but with the same optimizer for all that are Adam at lambda = 0.
+        identity: that of `run`, and so the key of the cell's record in the store.
     """
 
     config: RunConfig
@@ -47,12 +47,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run that will be asked for once the selection seeds have chosen its step size and decay.
+    """A run that becomes part of the grid once the selection seeds have chosen its step size and decay.
 
     Attributes:
-        config: all of it but those two.
-        network, method: of the cell that it waits for, as in the file of frozen cells.
-        decay_times: by what that cell's decay will be multiplied.
+        config: everything except those two.
+        network, method: the cell that it waits for, as in the file of frozen cells.
+        decay_times: the factor for that cell's decay.
     """
 
     config: RunConfig
@@ -79,22 +79,22 @@ def _files(folder: str) -> list[str]:
     """
     found = sorted(path.stem for path in (CONFIG_DIR / folder).glob("*.yaml"))
     if not found:
-        raise ConfigError(f"{CONFIG_DIR / folder} holds no files; install scalefree again, from a whole checkout")
+        raise ConfigError(f"{CONFIG_DIR / folder} contains no files; install scalefree again from a complete checkout")
     return found
 
 
 def experiment_names() -> list[str]:
-    """Every experiment that has a file."""
+    """The names of all experiments."""
     return _files("experiment")
 
 
 def profile_names() -> list[str]:
-    """Every profile that has a file."""
+    """The names of all profiles."""
     return _files("profile")
 
 
 def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfig | Waiting:
-    """The configuration at the cell that `cell` names."""
+    """The configuration, with step size and decay of the cell that `cell` names if there is one."""
     wanted = dict(values)
     of, times = wanted.pop("cell", None), wanted.pop("decay_times", None)
     if of is None:
@@ -102,14 +102,18 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfi
             raise ConfigError(f"a grid with decay_times={times} multiplies the decay of a cell; add cell: own")
         return run_config(wanted)
     if any(key in wanted for key in ("optimizer.lr", "optimizer.weight_decay")):
-        raise ConfigError(f"a grid with cell={of} has its step size and decay from there; leave its own out")
+        raise ConfigError(
+            f"a grid with cell={of} takes its step size and decay from that cell; remove optimizer.lr and weight_decay"
+        )
     if of != "own" and row_of(str(of).removesuffix(DECAYED)) is None:
         methods = ", ".join(OPTIMIZERS)
-        raise ConfigError(f"cell={of} is unknown; choose own, or a method such as {methods}, also with {DECAYED}")
+        raise ConfigError(
+            f"cell={of} is unknown; choose own, or a method such as {methods}, optionally followed by {DECAYED}"
+        )
     if times is not None and not (type(times) in (int, float) and 0 < times < math.inf):
         raise ConfigError(f"decay_times={times} is impossible; it must be a finite number above 0")
     config = run_config(wanted)
-    # Read only here: a damaged file must not keep the selection experiment, which mends it, from loading.
+    # Read only here: a damaged file must not prevent loading the selection experiment, which can repair it.
     network, wanted_of = model_label(config), method(vars(config.optimizer)) if of == "own" else of
     chosen = frozen().cells.get(network, {}).get(wanted_of)
     if chosen is None:
@@ -119,7 +123,7 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfi
 
 
 def cell_of(config: RunConfig) -> Cell:
-    """The cell that asks for a configuration."""
+    """The cell of a configuration."""
     run = config
     if config.optimizer.weight_decay == 0 and OPTIMIZERS[config.optimizer.name].without_decay == ADAM:
         without_options = {f"optimizer.{key}": nothing for key, nothing in OPTIONS.items()}
@@ -128,7 +132,7 @@ def cell_of(config: RunConfig) -> Cell:
 
 
 def product(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All combinations of the listed values; a value that is no list stands for itself."""
+    """All combinations of the listed values; a value that is not a list counts as one value."""
     axes = [
         [(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in grid.items()
     ]
@@ -137,10 +141,10 @@ def product(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 @functools.cache
 def load_experiment(name: str, profile: str) -> Experiment:
-    """The cells of an experiment under a profile; none where the profile leaves the experiment out.
+    """Load the cells of an experiment under a profile; there are none if the profile omits the experiment.
 
     Raises:
-        ConfigError: an unknown name, or a grid that names an unknown key or an impossible value.
+        ConfigError: an unknown name, or a grid with an unknown key or an impossible value.
     """
     if name not in experiment_names():
         raise ConfigError(f"experiment={name} is unknown; choose one of {', '.join(experiment_names())}")
@@ -150,7 +154,7 @@ def load_experiment(name: str, profile: str) -> Experiment:
     experiment = composed["experiment"]
     if unknown := set(experiment["grids"]) - set(profile_names()):
         raise ConfigError(f"experiment {name} has grids for unknown profiles: {', '.join(sorted(unknown))}")
-    # Only this profile's, as a grid may name what other profiles have not.
+    # Only this profile's grids, because a grid may refer to things that other profiles lack.
     grids: Any = OmegaConf.to_container(experiment["grids"].get(profile) or OmegaConf.create([]), resolve=True)
     shared: Any = OmegaConf.to_container(composed["profile"]["overrides"], resolve=True)
     frozen = functools.cache(functools.partial(read_frozen, profile))
@@ -175,7 +179,7 @@ def with_dataset_root(config: RunConfig, root: str) -> RunConfig:
 
 
 def runs_of(experiments: Iterable[Experiment]) -> dict[str, tuple[RunConfig, list[str]]]:
-    """Every run that the experiments need, once: name -> (configuration, the experiments that need it)."""
+    """Every distinct run that the experiments need: name -> (configuration, the experiments that need it)."""
     runs: dict[str, tuple[RunConfig, list[str]]] = {}
     for experiment in experiments:
         for cell in experiment.cells:

@@ -1,9 +1,9 @@
-"""How sure a mean over seeds is: intervals, and the tests beside them. Figures draw the intervals that claims judge.
+"""Confidence intervals and tests for means over seeds. Figures draw the same intervals that claims judge.
 
-Below 30 values Student's t: simulated here, its 95 % interval holds the true mean of normal samples in 95 % of cases
-at any n, where the bootstrap (BCa) holds it in 77 % at n = 3 and 90 % at n = 10. Where one seed in five collapses by 40
-points no interval of a mean keeps its promise at n = 5 or 20 (56 to 92 %), so a signed-rank test stands beside it and
-figures show every seed.
+Below 30 values Student's t is used: in the tests' simulations its 95 % interval contains the true mean of normal
+samples in 95 % of cases at any n, while the bootstrap (BCa) contains it in 77 % at n = 3 and 90 % at n = 10. If one
+seed in five collapses by 40 points, no interval for a mean reaches its nominal coverage at n = 5 or 20 (56 to 92 %), so
+a signed-rank test accompanies it and figures show every seed.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 from scipy.stats import bootstrap, spearmanr, wilcoxon
 
-# From here on a mean gets SciPy's BCa bootstrap.
+# From this many values on, a mean gets SciPy's BCa bootstrap.
 LEAST_FOR_BOOTSTRAP = 30
 RESAMPLES = 9999
 # The 0.975 quantile of the normal distribution.
@@ -28,8 +28,8 @@ class Interval:
     Attributes:
         level: 0.95, or 0.9 for two one-sided tests at 5 %.
         n: how many values it was computed from.
-        of: what each of them is, in the plural: `seeds`, `networks`.
-        method: in words.
+        of: what the values belong to, in the plural: `seeds`, `networks`.
+        method: the method in words.
     """
 
     low: float
@@ -45,11 +45,11 @@ def _spread(values: Sequence[float], least_spread: float) -> float:
 
 
 def mean_interval(values: Sequence[float], of: str, least_spread: float, level: float = 0.95) -> Interval | None:
-    """For the mean of `values`; None with fewer than two.
+    """The interval of the mean of `values`; None with fewer than two.
 
     Args:
-        least_spread: a lower bound of their standard deviation, which also holds where all values agree: that
-            they print the same number does not prove that the next one would.
+        least_spread: a lower bound on their standard deviation, used even if all values agree: the next value might
+            not.
     """
     n = len(values)
     if n < 2:
@@ -75,7 +75,7 @@ def mean_interval(values: Sequence[float], of: str, least_spread: float, level: 
 
 
 def chance_above(values: Sequence[float], threshold: float, least_spread: float) -> float:
-    """p of a one-sided t test that the mean is above a threshold; 1 with fewer than two values."""
+    """p of a one-sided t test for the mean being above a threshold; 1 with fewer than two values."""
     if len(values) < 2:
         return 1.0
     error = _spread(values, least_spread) / math.sqrt(len(values))
@@ -83,8 +83,8 @@ def chance_above(values: Sequence[float], threshold: float, least_spread: float)
 
 
 def signed_rank(values: Sequence[float]) -> float | None:
-    """Two-sided p of Wilcoxon's signed-rank test that the values are symmetric about 0; None where all are 0."""
-    # Differences of errors tie often, as errors count images; rounding in their last digits must not break the ties.
+    """Two-sided p of Wilcoxon's signed-rank test for the values being symmetric about 0; None if all are 0."""
+    # Errors count images, so their differences often tie; rounding errors in the last digits must not break the ties.
     rounded = np.round(values, 9)
     if len(rounded) < 2 or not rounded.any():
         return None
@@ -92,12 +92,12 @@ def signed_rank(values: Sequence[float]) -> float | None:
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float], of: str) -> tuple[float | None, Interval | None, float]:
-    """Spearman's correlation, its interval from five points on, and p that it is above 0.
+    """Spearman's correlation, its interval (from five points on), and p for it being above 0.
 
-    There is none where x or y is constant or has a value that is not finite. Fisher's z with the standard error of
-    Bonett and Wright (2000), sqrt((1 + r^2 / 2) / (n - 3)). A perfect ranking counts as lying halfway to the next one
-    below it: else its interval would have no width. p is below 0.05 exactly where the interval lies above 0, and 1
-    where there is no interval.
+    The correlation is None if x or y is constant or has a value that is not finite. The interval uses Fisher's z with
+    the standard error of Bonett and Wright (2000), sqrt((1 + r^2 / 2) / (n - 3)). A perfect ranking is moved halfway to
+    the next lower one, because otherwise its interval would have no width. p is below 0.05 exactly if the interval is
+    above 0, and 1 if there is no interval.
     """
     if len(x) < 2 or not np.isfinite([*x, *y]).all() or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None, None, 1.0
@@ -114,7 +114,7 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], of: str) -> tuple[f
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values (1979), in the order given."""
+    """Holm's (1979) adjusted p values, in the order given."""
     order = sorted(range(len(chances)), key=chances.__getitem__)
     adjusted = [0.0] * len(chances)
     running = 0.0

@@ -1,4 +1,4 @@
-"""How configurations are written for a reader: data sets, networks, cells, numbers; `optimizers.look` has methods."""
+"""Readable names of data sets, networks, cells and numbers; `optimizers.look` has those of methods."""
 
 from collections.abc import Iterable, Sequence
 
@@ -35,7 +35,7 @@ def _either(values: Iterable[int]) -> str:
 
 
 def scope(profile: str, points: Sequence[Point]) -> str:
-    """`Digits 8x8, profile digits, 32 epochs of batch 32, 20 seeds`: what some runs speak about."""
+    """`Digits 8x8, profile digits, 32 epochs of batch 32, 20 seeds`: the scope of some runs."""
     if not points:
         return f"profile {profile}"
     configs = [point.results[0].config for point in points]
@@ -47,7 +47,7 @@ def scope(profile: str, points: Sequence[Point]) -> str:
 
 
 def chance_error(dataset: DatasetConfig) -> float | None:
-    """The error in [0, 1] of guessing among balanced classes; None where their number is not known."""
+    """The error in [0, 1] of guessing among balanced classes; None if their number is unknown."""
     classes = DATASETS[dataset.name].classes
     return None if classes is None else 1 - 1 / classes
 

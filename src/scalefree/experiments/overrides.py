@@ -1,4 +1,4 @@
-"""The way back from a run's configuration to what one types for it."""
+"""From a run's configuration back to the overrides that one would type for it."""
 
 import re
 from typing import Any
@@ -9,10 +9,10 @@ from scalefree.records import scientific_config
 
 
 def overrides_of(config: RunConfig) -> dict[str, str]:
-    """The overrides that compose a run as it is, machine keys apart, by key: groups first, then what differs from them.
+    """The overrides that compose a run, without machine keys, by key: groups first, then deviations from them.
 
     Raises:
-        ConfigError: its names are of no group.
+        ConfigError: the configuration names an unknown group choice.
     """
     chosen = {group: getattr(config, group).name for group in GROUPS if group != "tracking"}
     base = scientific_config(base_config(tuple(f"{group}={name}" for group, name in chosen.items())))
@@ -26,7 +26,7 @@ def overrides_of(config: RunConfig) -> dict[str, str]:
 
 
 def _in_hydras_grammar(value: Any) -> str:
-    """A plain value as an override has it; texts in quotes, so that none is taken for anything else."""
+    """A plain value in Hydra's override syntax; strings are quoted, so that none is mistaken for anything else."""
     if isinstance(value, dict):
         return f"{{{','.join(f'{key}:{_in_hydras_grammar(of)}' for key, of in value.items())}}}"
     if isinstance(value, list):

@@ -1,13 +1,13 @@
-"""Values by seed, and their differences seed by seed.
+"""Values by seed and their paired differences.
 
-At one seed all runs share initialisation, batches and augmentation, so what is compared are runs of one seed.
+All runs at one seed share initialisation, batches and augmentation, so runs are compared seed by seed.
 """
 
 from collections.abc import Callable, Mapping
 
 
 class SeedValues(dict[int, float]):
-    """One number per seed; arithmetic keeps the seeds that both sides have."""
+    """One number per seed; arithmetic keeps only the seeds that both sides have."""
 
     def _with(self, other: Mapping[int, float], combine: Callable[[float, float], float]) -> "SeedValues":
         return SeedValues({seed: combine(self[seed], other[seed]) for seed in sorted(self.keys() & other.keys())})
@@ -26,5 +26,5 @@ class SeedValues(dict[int, float]):
 
     @property
     def mean(self) -> float:
-        """Mean over the seeds, of which there must be one."""
+        """Mean over the seeds; there must be at least one."""
         return sum(self.values()) / len(self)

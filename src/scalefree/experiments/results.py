@@ -1,4 +1,4 @@
-"""Cells with their records, and what one may ask of them: points over seeds, settings, best cells."""
+"""Cells with their records, grouped into points over seeds and settings, and the best cells."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from scalefree.experiments.grid import Cell, Experiment
 from scalefree.optimizers import IN_METHOD, method
 from scalefree.records import Record
 
-# More than any split has; errors over fewer images are told apart exactly.
+# More images than any split has; errors over fewer images are distinguished exactly.
 MOST_IMAGES = 10_000_000
 
 Criterion = Literal["test", "validation"]
@@ -19,18 +19,18 @@ Status = Literal["missing", "partial", "diverged", "completed"]
 
 @dataclass(frozen=True)
 class Result:
-    """A cell and its record; None where the run is not in the store or failed."""
+    """A cell and its record, which is None if the run is not in the store or failed."""
 
     cell: Cell
     record: Record | None
 
     @property
     def config(self) -> RunConfig:
-        """What the cell asks for."""
+        """The cell's configuration."""
         return self.cell.config
 
     def error(self, criterion: Criterion) -> float | None:
-        """Final error in [0, 1]; 2 for a diverged run, as it counts as above 1; None where there is none."""
+        """Final error in [0, 1]; 2 for a diverged run, so that it is worse than any other; None if there is none."""
         if self.record is None:
             return None
         return self.record.test_error if criterion == "test" else self.record.validation_error
@@ -38,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Point:
-    """One (optimizer, lr, weight_decay) of a setting, over its seeds; `optimizer` is its method."""
+    """One (optimizer, lr, weight_decay) of a setting, over its seeds; `optimizer` is the method."""
 
     results: tuple[Result, ...]
 
@@ -56,7 +56,7 @@ class Point:
 
     @property
     def records(self) -> dict[int, Record]:
-        """Records by seed, those that exist."""
+        """The existing records, by seed."""
         return {r.config.seed: r.record for r in self.results if r.record is not None}
 
     @property
@@ -70,21 +70,23 @@ class Point:
         return "diverged" if any(r.outcome.status == "diverged" for r in records) else "completed"
 
     def errors(self, criterion: Criterion = "test") -> dict[int, float]:
-        """Final errors by seed, those that exist; 2 for a diverged run."""
+        """The existing final errors, by seed; 2 for a diverged run."""
         found = {r.config.seed: r.error(criterion) for r in self.results}
         return {seed: error for seed, error in found.items() if error is not None}
 
     def exact_error(self, criterion: Criterion = "test") -> Fraction | None:
-        """The mean over the seeds that exist, a diverged one counting as 2; None without any.
+        """The mean over the existing seeds, where a diverged one counts as 2; None if there are none.
 
-        Without rounding, so that ties are ties: an error is a number of wrong images over a number of images.
+        It is exact, so that ties stay ties: an error is a number of misclassified images over a number of images.
         """
         errors = [Fraction(error).limit_denominator(MOST_IMAGES) for error in self.errors(criterion).values()]
         return sum(errors, Fraction()) / len(errors) if errors else None
 
 
 def best(points: Iterable[Point], criterion: Criterion) -> Point | None:
-    """The point of lowest mean error; the smaller decay wins a tie, then the smaller step size. None without errors."""
+    """The point with the lowest mean error; ties go to the smaller decay, then the smaller step size. None if no
+    errors.
+    """
     judged = [(point.exact_error(criterion), point) for point in points]
     known = [(error, point.weight_decay, point.lr, point) for error, point in judged if error is not None]
     return min(known, key=lambda item: item[:3])[3] if known else None
@@ -92,10 +94,10 @@ def best(points: Iterable[Point], criterion: Criterion) -> Point | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What stays the same while optimizer, step size, decay and seed vary: one heatmap an optimizer.
+    """What stays the same while optimizer, step size, decay and seed vary: one heatmap per optimizer.
 
     Attributes:
-        config: of any of its cells; which optimizer, its lr and weight_decay, and the seed mean nothing here.
+        config: that of any of its cells; the optimizer, lr, weight_decay and seed in it are arbitrary.
     """
 
     config: RunConfig
@@ -107,12 +109,12 @@ class Setting:
 
     @property
     def optimizers(self) -> tuple[str, ...]:
-        """In the order of the grid."""
+        """The optimizers, in the order of the grid."""
         return tuple(dict.fromkeys(point.optimizer for point in self.points))
 
 
 def setting_config(config: RunConfig) -> RunConfig:
-    """What stays the same within a setting: the configuration with what varies there set to nothing."""
+    """What stays the same within a setting: the configuration with the varying keys blanked out."""
     usual = OptimizerConfig()
     varies = {"name": "", "lr": 0.0, "weight_decay": 0.0, **{key: getattr(usual, key) for key in IN_METHOD}}
     return with_values(config, {"seed": 0, **{f"optimizer.{key}": value for key, value in varies.items()}})
@@ -128,7 +130,7 @@ def with_records(experiment: Experiment, records: Mapping[str, Record]) -> list[
 
 
 def settings(results: Iterable[Result]) -> list[Setting]:
-    """Results by setting, in the order of the grid."""
+    """Group results by setting, in the order of the grid."""
     groups: dict[str, dict[tuple[str, float, float], list[Result]]] = {}
     for result in results:
         setting = repr(setting_config(result.config))

@@ -1,6 +1,6 @@
-"""Any results together: what varies among them, what they have in common, and the best cell of each group.
+"""A survey of any set of results: what varies among them, what they share, and the best cell of each group.
 
-A multirun's runs, a named experiment's, or whatever part of a store somebody asks for. Tables and figures read this.
+The results may be those of a multirun, of a named experiment or of any part of a store. Tables and figures use this.
 """
 
 import json
@@ -18,18 +18,18 @@ from scalefree.optimizers import ADAM, IN_METHOD, OPTIMIZERS, TRAINS_ADAM, look,
 from scalefree.records import Record, Store, scientific_config
 from scalefree.records.configuration import config_of_values
 
-# What a run's configuration is asked for, as one types it: the method stands for all keys that make it one.
+# Keys by which runs are grouped, as one types them; the method stands for all the keys that define it.
 OPTIMIZER, LR, WEIGHT_DECAY, DEPTH, PART = "optimizer", "optimizer.lr", "optimizer.weight_decay", "model.depth", "part"
-# Chosen for each method anew by whoever compares methods.
+# Tuned separately for each method.
 TUNED = (LR, WEIGHT_DECAY)
-# Said of every survey where they do not vary; all others only where they are not as by default.
+# Always mentioned if they do not vary; all other keys only if they differ from their defaults.
 _ALWAYS = (
     "dataset", "model", DEPTH, "model.batch_norm", OPTIMIZER, LR, WEIGHT_DECAY, "training.epochs", "training.batch_size"
 )  # fmt: skip
 
 
 def values_of(config: RunConfig) -> dict[str, Any]:
-    """Every scientific key of a run with its value, the seed apart: `{"optimizer": "adamw", "model.depth": 20, ...}`.
+    """Every scientific key of a run except the seed, with its value: `{"optimizer": "adamw", "model.depth": 20, ...}`.
 
     Lists and mappings are JSON text, so that values can be compared and hashed.
     """
@@ -47,7 +47,7 @@ def values_of(config: RunConfig) -> dict[str, Any]:
 
 
 def short(key: str) -> str:
-    """A key's last part: `weight_decay`."""
+    """The last part of a key: `weight_decay`."""
     return key.rpartition(".")[2]
 
 
@@ -58,7 +58,7 @@ def listed(words: Iterable[str]) -> str:
 
 
 def written(key: str, value: Any) -> str:
-    """A value as a reader sees it: `AdamW`, `1e-3`, `false`, `none`."""
+    """A value as shown to the reader: `AdamW`, `1e-3`, `false`, `none`."""
     if value is None:
         return "none"
     if key == OPTIMIZER:
@@ -72,10 +72,10 @@ def written(key: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class SurveyCell:
-    """What differs only in the seed.
+    """Runs that differ only in the seed.
 
     Attributes:
-        values: of every key, as `values_of`; PART is the part that it was asked for in.
+        values: the value of every key, as in `values_of`; PART is the part of the store that it belongs to.
     """
 
     values: Mapping[str, Any]
@@ -87,9 +87,9 @@ class Survey:
     """Results by what varies among them.
 
     Attributes:
-        cells: in the order in which tables and figures have them.
-        axes: the keys that vary, those in front that groups are made by, then the series, then what is tuned.
-        failures: reasons by identity of the runs that failed.
+        cells: in the order of tables and figures.
+        axes: the keys that vary: first those that define groups, then the series, then the tuned ones.
+        failures: why runs failed, by identity.
     """
 
     cells: tuple[SurveyCell, ...]
@@ -99,21 +99,23 @@ class Survey:
 
     @property
     def tuned(self) -> tuple[str, ...]:
-        """Those of step size and decay that vary, and not only from part to part: a part with one value asks for it."""
+        """Whichever of step size and decay vary within a part; a difference only between parts was chosen by the
+        user.
+        """
         return tuple(key for key in self.axes if key in TUNED and not self._parts_decide(key))
 
     @property
     def series(self) -> str | None:
-        """What is compared side by side: the optimizer where it varies, else another key that does."""
+        """What is compared side by side: the optimizer if it varies, otherwise another key that does."""
         untuned = [key for key in self.axes if key not in TUNED]
         return untuned[-1] if untuned else None
 
     @property
     def across(self) -> tuple[str, ...]:
-        """All other keys that vary: there is a group for each of their combinations.
+        """All other keys that vary: each of their combinations is a group.
 
-        One that the series decides makes no groups: where each part has an optimizer of its own, they are compared. Nor
-        does one that the part decides, whose name says it.
+        A key that the series determines does not define groups: parts with one optimizer each are compared with each
+        other. Nor does one that the part decides, whose name says it.
         """
         series = self.series
         if series is None:
@@ -130,7 +132,7 @@ class Survey:
 
     @property
     def criterion(self) -> Criterion:
-        """By which error the best cell is the best: validation where every run holds images out for it."""
+        """The error by which the best cell is chosen: validation if every run holds out images for it."""
         held_out = [cell.point.results[0].config.dataset.validation_fraction > 0 for cell in self.cells]
         return "validation" if held_out and all(held_out) else "test"
 
@@ -140,15 +142,15 @@ class Survey:
 
     @property
     def seeds(self) -> list[int]:
-        """Every seed of any cell."""
+        """All seeds of any cell."""
         return sorted({result.config.seed for point in self.points for result in point.results})
 
     def along(self, key: str) -> list[Any]:
-        """The values of a key that varies, in order."""
+        """The values of a varying key, in order."""
         return _in_order(key, (cell.values.get(key) for cell in self.cells))
 
     def groups(self) -> dict[tuple[Any, ...], dict[Any, list[SurveyCell]]]:
-        """Cells by their values of `across`, and in each group by that of the series (None without one)."""
+        """Cells by their values of `across` and, in each group, by that of the series (None without one)."""
         found: dict[tuple[Any, ...], dict[Any, list[SurveyCell]]] = {}
         for cell in self.cells:
             group = tuple(cell.values.get(key) for key in self.across)
@@ -156,8 +158,8 @@ class Survey:
         return found
 
     def best_of(self, cells: Iterable[SurveyCell]) -> SurveyCell | None:
-        """The cell of lowest mean error among those that have most seeds, so that no single lucky run is; without a
-        divergence. None where there is none.
+        """The cell with the lowest mean error among those with the most seeds, so that a single lucky run cannot win,
+        and without divergence. None if there is none.
         """
         of = {id(cell.point): cell for cell in cells if cell.point.records}
         sound = [cell.point for cell in of.values() if not any(_diverged(r) for r in cell.point.records.values())]
@@ -166,8 +168,8 @@ class Survey:
         return None if found is None else of[id(found)]
 
     def best_cells(self) -> list[SurveyCell]:
-        """The best over step size and decay for each combination of all else that varies; where neither varies, the
-        best of all. None of a single cell.
+        """The best cell over step size and decay for each combination of everything else that varies; if neither
+        varies, the best of all. Empty for a single cell.
         """
         if len(self.cells) < 2:
             return []
@@ -176,7 +178,7 @@ class Survey:
         return [cell for cell in found if cell is not None]
 
     def fixed(self) -> list[str]:
-        """What all cells have in common, in words: `depth 20`."""
+        """What all cells share, in words: `depth 20`."""
         if not self.cells:
             return []
         config = self.cells[0].point.results[0].config
@@ -189,7 +191,7 @@ class Survey:
         return said
 
     def lacking(self) -> str:
-        """What is missing, as a sentence without its end; empty where all is there."""
+        """What is missing, as a sentence without a full stop; empty if nothing is."""
         results = [result for point in self.points for result in point.results]
         lacking = [result for result in results if result.record is None]
         failed = sum(result.cell.identity in self.failures for result in lacking)
@@ -206,7 +208,7 @@ class Survey:
         )
         if combinations > len(self.cells):
             parts.append(
-                f"of the {combinations} combinations of {listed(map(short, free))}, {len(self.cells)} are here"
+                f"only {len(self.cells)} of the {combinations} combinations of {listed(map(short, free))} are here"
             )
         counts = {len(point.results) for point in self.points}
         if len(counts) > 1:
@@ -220,7 +222,7 @@ class Survey:
         return found
 
     def one_algorithm(self) -> list[str]:
-        """The methods that are Adam in cells without decay, where several are: what differs is their name alone."""
+        """The methods that are Adam in cells without decay, if there are several, which differ only in name."""
         found = {
             cell.values[OPTIMIZER]
             for cell in self.cells
@@ -230,7 +232,7 @@ class Survey:
         return sorted(found, key=place) if len(found) > 1 else []
 
     def has_curves(self, record: Record) -> bool:
-        """Whether it has any epoch to show: one that diverged in its first has none."""
+        """Whether a record has any epoch to show: a run that diverged in its first has none."""
         return any(map(len, readable_arrays(self.store, record, "curves").values()))
 
 
@@ -239,7 +241,7 @@ def _diverged(record: Record) -> bool:
 
 
 def _in_order(key: str, values: Iterable[Any]) -> list[Any]:
-    """Each once: optimizers as they are always listed, numbers ascending, anything else as it comes."""
+    """Distinct values: optimizers in their usual order, numbers ascending, anything else in order of appearance."""
     found = list(dict.fromkeys(values))
     if key == OPTIMIZER:
         return sorted(found, key=place)
@@ -256,7 +258,7 @@ def _axes(cells: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def survey(parts: Mapping[str, Iterable[Result]], store: Store, failures: Mapping[str, str] | None = None) -> Survey:
-    """The results of some parts side by side; one part needs no name. A run that two parts have is in both."""
+    """Combine the results of several parts of a store; a run that belongs to two parts appears in both."""
     found: dict[tuple[tuple[str, Any], ...], dict[int, Result]] = {}
     for part, results in parts.items():
         for result in results:
@@ -270,7 +272,7 @@ def survey(parts: Mapping[str, Iterable[Result]], store: Store, failures: Mappin
 
 
 def results_of(records: Iterable[Record]) -> tuple[list[Result], dict[str, str]]:
-    """A result for each record, and by identity the reasons of those that failed."""
+    """A result for each record, and the reasons of failed runs by identity."""
     results, failures = [], {}
     for record in records:
         config = config_of_values(record.config)
@@ -282,9 +284,10 @@ def results_of(records: Iterable[Record]) -> tuple[list[Result], dict[str, str]]
 
 
 def for_every_method(results: Sequence[Result]) -> list[Result]:
-    """The results, and those of Adam at lambda = 0 once for each method that is Adam there.
+    """The results, with those of Adam at lambda = 0 repeated for each method that is Adam there.
 
-    For a method that has runs with a decay in the same setting at that step size and seed, and none without.
+    This applies to methods that have runs with a decay, but none without, at that step size and seed in the same
+    setting.
     """
     asked: dict[tuple[str, float, int], dict[str, RunConfig]] = {}
     there = set()

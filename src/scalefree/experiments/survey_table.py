@@ -1,4 +1,4 @@
-"""A survey as a table of plain text: a row per cell, what varies in front, mean and spread over the seeds behind."""
+"""A survey as a plain-text table: one row per cell, with what varies, then mean and spread over the seeds."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from scalefree.experiments.results import Point
 from scalefree.experiments.survey import OPTIMIZER, PART, Survey, listed, short, written
 from scalefree.terminal import shown
 
-# Rows that a terminal is given; of longer tables only the best cells.
+# The most rows printed in a terminal; longer tables are cut to the best cells.
 MOST_ROWS = 80
 BEST = "<- best"
 _HEADS = ("test error (%)", "sd", "n", "diverged")
@@ -38,7 +38,7 @@ def _lines(rows: Sequence[Sequence[str]], words: int, marks: Sequence[bool]) -> 
 
 
 def best_rule(survey: Survey) -> str:
-    """How the best cells are the best: `lowest mean test error over lr and weight_decay, for each depth`."""
+    """How the best cells were chosen: `lowest mean test error over lr and weight_decay, for each depth`."""
     counts = {len(point.records) for point in survey.points if point.records}
     among = ", among the cells with most seeds" if len(counts) > 1 else ""
     if not survey.tuned:
@@ -49,19 +49,19 @@ def best_rule(survey: Survey) -> str:
 
 
 def notes(survey: Survey) -> list[str]:
-    """What a reader of the table needs to know, a line each."""
+    """What a reader of the table needs to know, one line each."""
     said = [f"held fixed: {', '.join(survey.fixed())}"]
     if survey.best_cells():
-        by = "" if survey.criterion == "validation" else "; no images are held out to choose by"
+        by = "" if survey.criterion == "validation" else "; no images are held out for validation"
         said.append(f"best: {best_rule(survey)}{by}")
     elif len(survey.cells) > 1:
-        said.append("best: none; there is no cell whose seeds all trained to the end")
+        said.append("best: none; there is no cell whose seeds all completed training")
     if alike := survey.one_algorithm():
-        said.append(f"at weight_decay 0 {listed(written(OPTIMIZER, of) for of in alike)} are one algorithm, Adam")
+        said.append(f"at weight_decay 0 {listed(written(OPTIMIZER, of) for of in alike)} are the same algorithm, Adam")
     if any(record.outcome.status == "diverged" for point in survey.points for record in point.records.values()):
         said.append("diverged: training broke down; such a run counts as an error of 100 %")
     if len(survey.seeds) == 1:
-        said.append(f"one seed ({survey.seeds[0]}): how much another seed would change is not known; try seed=0,1,2")
+        said.append(f"one seed ({survey.seeds[0]}): the variation between seeds is unknown; try seed=0,1,2")
     elif not survey.axes:
         said.append(f"seeds {', '.join(map(str, survey.seeds))}; nothing else varies")
     if lacking := survey.lacking():
@@ -70,7 +70,7 @@ def notes(survey: Survey) -> list[str]:
 
 
 def rows_of(survey: Survey, only_best: bool = False) -> list[str]:
-    """The lines of the table alone, its head first."""
+    """The lines of the table without notes, header first."""
     columns = [key for key in survey.axes if key != PART or len(survey.along(PART)) > 1]
     heads = [[*map(short, columns), *_HEADS]]
     best = {id(cell) for cell in survey.best_cells()}
@@ -85,8 +85,8 @@ def table(survey: Survey) -> str:
 
 
 def short_table(survey: Survey) -> str:
-    """As much of it as a terminal should get."""
+    """The table as printed in a terminal: only the best cells if it is long."""
     if len(survey.cells) <= MOST_ROWS:
         return table(survey)
-    left_out = f"the best of {len(survey.cells)} cells; the others are in table.txt beside the figures"
+    left_out = f"the best of {len(survey.cells)} cells; table.txt, next to the figures, has them all"
     return "\n".join([*rows_of(survey, only_best=True), left_out, *notes(survey), ""])

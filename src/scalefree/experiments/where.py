@@ -1,4 +1,4 @@
-"""Parts of a store by what their runs' configurations say: `where=[optimizer.name=adamw, model.depth=[20,56]]`."""
+"""Parts of a store selected by configuration: `where=[optimizer.name=adamw, model.depth=[20,56]]`."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,20 +16,20 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class Where:
-    """Which runs are meant: by key the values, of which a run has one.
+    """Conditions that select runs: for each key, the values that it may have.
 
     Attributes:
-        text: as it was written, for titles.
+        text: the conditions as written, for titles.
     """
 
     text: str
     conditions: Mapping[str, tuple[Any, ...]]
 
     def of(self, results: Sequence[Result]) -> list[Result]:
-        """The results that it means.
+        """The results that meet the conditions.
 
         Raises:
-            ConfigError: there are none; naming the condition that none fulfils and what there is.
+            ConfigError: there are none; the message names the condition that no run meets and the existing values.
         """
         left = list(results)
         fulfilled: list[str] = []
@@ -40,7 +40,7 @@ class Where:
                 there = sorted(
                     {_shown(_value(result.config, key)) for result in left}, key=lambda text: (len(text), text)
                 )
-                said = f"; there {'is' if len(there) == 1 else 'are'} {', '.join(there[:20])}" if there else ""
+                said = f"; choose from {', '.join(there[:20])}" if there else ""
                 among = f" with {' and '.join(fulfilled)}" if fulfilled else ""
                 raise ConfigError(f"where={self.text}: no run{among} has {condition}{said}")
             fulfilled.append(condition)
@@ -53,7 +53,7 @@ def _value(config: RunConfig, key: str) -> Any:
 
 
 def _same(found: Any, wanted: Any) -> bool:
-    """Equal, 1 and 1.0 too, but neither is true."""
+    """Equality by which 1 equals 1.0, but neither equals true."""
     return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
 
 
@@ -64,7 +64,7 @@ def _shown(value: Any) -> str:
 
 
 def _split(text: str) -> Iterator[str]:
-    """What commas separate that are in no brackets and no quotes."""
+    """Split at commas that are outside brackets and quotes."""
     depth, quote, piece = 0, "", ""
     for character in text:
         if quote:
@@ -81,33 +81,33 @@ def _split(text: str) -> Iterator[str]:
 
 
 def read_where(text: str) -> Where:
-    """The conditions of `[key=value, key=[value, value]]`, with or without the brackets; none mean every run.
+    """Parse conditions `[key=value, key=[value, value]]`, with or without the outer brackets; none select every run.
 
     Raises:
-        ConfigError: not conditions, or an unknown key.
+        ConfigError: the text cannot be read as conditions, or a key is unknown.
     """
     inside = text.strip()
     if inside.startswith("[") != inside.endswith("]") and "=[" not in inside:
-        raise ConfigError(f"where={text} has a bracket too many or too few; write where=[model.depth=56, seed=0]")
+        raise ConfigError(f"where={text} has an unmatched bracket; write where=[model.depth=56, seed=0]")
     if inside.startswith("["):
         inside = inside[1:-1]
     conditions: dict[str, tuple[Any, ...]] = {}
     for piece in filter(None, map(str.strip, _split(inside))):
         key, equals, value = (part.strip() for part in piece.partition("="))
         if not equals or not value:
-            raise ConfigError(f"where={text}: {piece} is not a condition; write key=value, as model.depth=56")
-        # As for train.py: optimizer=adamw chooses by name.
+            raise ConfigError(f"where={text}: {piece} is not a condition; write key=value, such as model.depth=56")
+        # As in train.py, optimizer=adamw chooses by name.
         key = f"{key}.name" if key in GROUPS else key
         known = [scientific_config(RunConfig(model=model)) for model in (ResNetConfig(), DenseNetConfig())]
         if not any(_has(values, key) for values in known):
             raise ConfigError(
-                f"where={text}: {key} is not a key by which runs differ; `python scripts/train.py --cfg job` shows them"
+                f"where={text}: {key} cannot be used here; `python scripts/train.py --cfg job` shows the keys"
             )
         if key in conditions:
-            raise ConfigError(f"where={text}: {key} is there twice; write {key}=[ONE,OTHER] for either")
+            raise ConfigError(f"where={text}: {key} is given twice; write {key}=[ONE,OTHER] to allow either")
         override = parse_override(f"{key}={value}")
         if override.is_sweep_override():
-            raise ConfigError(f"where={text}: write {key}=[ONE,OTHER] for either of several values")
+            raise ConfigError(f"where={text}: write {key}=[ONE,OTHER] to allow several values")
         read = override.value()
         either = isinstance(read, list) and not any(isinstance(_at(values, key), list) for values in known)
         conditions[key] = tuple(map(_plain, read)) if either and isinstance(read, list) else (_plain(read),)
@@ -115,7 +115,7 @@ def read_where(text: str) -> Where:
 
 
 def _plain(value: Any) -> Any:
-    """Hydra keeps quotes with what they enclose."""
+    """A parsed value without the quotes that Hydra keeps with it."""
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return getattr(value, "text", value)
@@ -153,5 +153,5 @@ def _named(key: str, value: Any) -> str:
 
 
 def stem(parts: Sequence[Where]) -> str:
-    """A name for the folder of their figures: `optimizer.name=adamw_model.depth=56`."""
+    """The name of the folder of the parts' figures: `optimizer.name=adamw_model.depth=56`."""
     return "_vs_".join(re.sub(r"[\s,]+", "_", part.text.strip("[]")) for part in parts)

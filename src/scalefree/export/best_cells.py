@@ -1,4 +1,4 @@
-"""Each method's best cell in each network, as a LaTeX table: those that a profile chose, or those of a whole store."""
+"""Each method's best cell in each network as a LaTeX table, for the cells chosen for a profile or a whole store."""
 
 import dataclasses
 import statistics
@@ -19,11 +19,11 @@ from scalefree.records import Record
 
 @dataclass(frozen=True)
 class BestCell:
-    """A row of the table.
+    """One row of the table.
 
     Attributes:
-        config: of a run of it; its step size, decay and seed mean nothing.
-        point: None where nothing has been chosen yet.
+        config: that of any of its runs; step size, decay and seed in it are arbitrary.
+        point: None if nothing has been chosen yet.
     """
 
     config: RunConfig
@@ -31,13 +31,13 @@ class BestCell:
 
     @property
     def order(self) -> tuple[int, bool, str, tuple[int, str], str]:
-        """Networks from shallow to deep, and in each the methods as they are always listed."""
+        """Sort key: networks from shallow to deep, and in each the methods in their usual order."""
         model, arm = self.config.model, arm_of(self.config)
         return model.depth, model.batch_norm, heading(self.config), place(arm.method), describe(arm)
 
 
 def heading(config: RunConfig) -> str:
-    """Data set, network and length of the training: what the methods below it have in common."""
+    """Data set, network and length of training, which the methods below it share."""
     parts = [
         dataset_name(config.dataset),
         network_name(network_of(config)),
@@ -49,7 +49,7 @@ def heading(config: RunConfig) -> str:
 
 
 def of_profile(evidence: Evidence) -> list[BestCell]:
-    """The cells that were chosen for each method in each network, under the usual protocol."""
+    """The cells chosen for each method in each network under the usual protocol."""
     confirmed = [result.config for name, of in evidence.results.items() if name != SELECTION for result in of]
     awaited = [run.config for name, of in evidence.waiting.items() if name != SELECTION for run in of]
     asked: dict[tuple[str, Arm], RunConfig] = {}
@@ -67,7 +67,7 @@ def of_profile(evidence: Evidence) -> list[BestCell]:
 
 
 def _for_every_method(results: Sequence[Result]) -> list[Result]:
-    """The results, those of Adam at lambda = 0 once for each method that is Adam there."""
+    """The results, with those of Adam at lambda = 0 repeated for each method that is Adam there."""
     methods = {
         (result.config.optimizer.name, result.config.optimizer.granularity)
         for result in results
@@ -86,7 +86,9 @@ def _for_every_method(results: Sequence[Result]) -> list[Result]:
 
 
 def _best(setting: Setting, optimizer: str) -> Point | None:
-    """The best of the points with most seeds, so that no single lucky run is; None where all are another method's."""
+    """The best point among those with the most seeds, so that a single lucky run cannot win.
+    None if the method has only the runs that it shares at lambda = 0.
+    """
     points = setting.of(optimizer)
     row = row_of(optimizer)
     shares = row is not None and row.without_decay == ADAM and row.key != TRAINS_ADAM
@@ -101,9 +103,9 @@ def _best(setting: Setting, optimizer: str) -> Point | None:
 
 
 def of_records(records: Iterable[Record]) -> list[BestCell]:
-    """The best cell of each method among the results that there are, whatever grid they come from.
+    """The best cell of each method among all results, whatever grid they come from.
 
-    Chosen by validation error where images are held out, else by test error as the paper does.
+    It is chosen by validation error if images are held out, otherwise by test error as in the paper.
     """
     results = [result for result in results_of(records)[0] if result.record is not None]
     found = []
@@ -124,7 +126,7 @@ _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
 
 
 def escaped(text: str) -> str:
-    """Text as LaTeX shows it."""
+    """Text escaped for LaTeX."""
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
@@ -155,7 +157,7 @@ def _row(cell: BestCell) -> str:
 
 
 def latex(cells: Sequence[BestCell], title: str) -> str:
-    """The table, for a document that has `\\usepackage{booktabs}`; `title` says in a comment what it is of.
+    """The table, for a document with `\\usepackage{booktabs}`; `title` is written as a comment.
 
     Errors in per cent, mean and standard deviation over the seeds; a diverged run counts as 100.
     """

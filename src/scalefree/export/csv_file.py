@@ -1,4 +1,4 @@
-"""A table as CSV that pandas, R and spreadsheets read alike: UTF-8, a header, RFC 4180's quotes, lines by \\n."""
+"""CSV that pandas, R and spreadsheets all read alike: UTF-8, a header, RFC 4180 quoting, lines ending in \\n."""
 
 import csv
 import io
@@ -10,16 +10,16 @@ from scalefree.export.columns import Column
 from scalefree.export.rows import Row, Value
 from scalefree.files import atomic_write
 
-# What a spreadsheet computes when a field begins with it.
+# A spreadsheet evaluates a field that begins with one of these.
 FORMULA = tuple(
     "=+-@\t\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
 
 
 def field(value: Value) -> str:
-    """The value as text: nothing, TRUE or FALSE, the shortest number that is read back as the same, NaN, Inf, -Inf.
+    """The value as text: empty, TRUE or FALSE, the shortest number that reads back the same, NaN, Inf, -Inf.
 
-    Text that a spreadsheet would compute gets an apostrophe before it: names and messages may be somebody else's.
+    Text that a spreadsheet would evaluate gets a leading apostrophe, because names and messages may come from others.
     """
     if value is None:
         return ""
@@ -35,7 +35,7 @@ def field(value: Value) -> str:
 
 
 def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int:
-    """Write the table, whole or not at all; returns how many rows it has.
+    """Write the table, completely or not at all; returns the number of rows.
 
     Raises:
         OSError: it cannot be written.

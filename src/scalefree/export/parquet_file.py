@@ -1,4 +1,4 @@
-"""A table as Parquet: typed columns, their units and descriptions with them. Needs the extra `export` (pyarrow)."""
+"""Parquet with typed columns and their units and descriptions. Needs the extra `export` (pyarrow)."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ from scalefree.export.rows import Row
 from scalefree.files import atomic_write
 
 TYPES = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-# Rows that are held at a time.
+# Rows held in memory at a time.
 ROWS = 100_000
 
 
 def write_parquet(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int:
-    """Write the table, whole or not at all; returns how many rows it has.
+    """Write the table, completely or not at all; returns the number of rows.
 
     Raises:
         OSError: it cannot be written.

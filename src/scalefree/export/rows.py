@@ -27,9 +27,9 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def plain_text(text: str) -> str | None:
-    """Text that every reader takes: lines and tabs stay, control characters and lone surrogates are written out.
+    """Text that every reader accepts: newlines and tabs stay, control characters and lone surrogates are escaped.
 
-    None where nothing is left, as CSV cannot tell an empty text from none.
+    None for an empty text, because CSV cannot distinguish it from a missing one.
     """
     return (
         "".join(
@@ -41,7 +41,7 @@ def plain_text(text: str) -> str | None:
 
 
 def _at(values: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """The value at a path of keys, None where there is none."""
+    """The value at a path of keys, or None if there is none."""
     node: Any = values
     for key in path:
         node = node.get(key) if isinstance(node, Mapping) else None
@@ -53,7 +53,7 @@ def _fits(column: Column, value: Any) -> bool:
 
 
 def _environment(environment: Mapping[str, Any]) -> dict[str, Value]:
-    """A record's environment by column. It may hold anything: what fits no column is in the last one."""
+    """A record's environment by column. It may contain anything: whatever fits no column goes into the last one."""
     rest: dict[str, Any] = {
         key: dict(value) if isinstance(value, dict) else value for key, value in environment.items()
     }
@@ -81,7 +81,7 @@ def _configuration(config: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def run_row(record: Record, experiments: Sequence[str] = ()) -> Row:
-    """A row of `runs`; `experiments` need the run."""
+    """The row of `runs` for a record; `experiments` are those that need the run."""
     config = config_of_values(record.config)
     distributions = {"update_scale": record.update_scale, "effective_decay": record.effective_decay}
     values: dict[str, Value] = {
@@ -96,7 +96,7 @@ def run_row(record: Record, experiments: Sequence[str] = ()) -> Row:
         **_configuration(record.config),
         **record.final_metrics,
         **record.timing,
-        # A run that failed has none.
+        # A failed run has no parameter count.
         "parameters": record.parameters or None,
         **{f"split_sizes.{split}": size for split, size in record.split_sizes.items()},
         **{f"fingerprints.{split}": found for split, found in record.fingerprints.items()},
@@ -107,7 +107,7 @@ def run_row(record: Record, experiments: Sequence[str] = ()) -> Row:
 
 
 def _typed(column: Column, value: Value) -> Value:
-    """The value as its column's kind."""
+    """The value converted to its column's kind."""
     if value is None:
         return None
     if column.kind == "text":
@@ -116,7 +116,7 @@ def _typed(column: Column, value: Value) -> Value:
 
 
 def epoch_rows(record: Record, curves: Arrays, histograms: Arrays) -> Iterator[Row]:
-    """The rows of `epochs` of one run, all epochs in order. A curve that the run has not is missing, not NaN."""
+    """The rows of `epochs` for one run, in order. A curve that the run does not have is missing, not NaN."""
     shares = histograms.get("drown_out_share/network", np.array([]))
     drown_out = dict(zip(histograms["epoch"].tolist(), shares.tolist(), strict=False)) if len(shares) else {}
     columns = [curves[column.name].tolist() if column.name in curves else None for column in EPOCHS[2:-1]]
@@ -126,16 +126,16 @@ def epoch_rows(record: Record, curves: Arrays, histograms: Arrays) -> Iterator[R
 
 
 def bin_edges(quantity: str, exponents: npt.NDArray[np.int64]) -> list[tuple[float | None, float | None]]:
-    """log2 of each bin's edges: underflow, the interior bins [2^k, 2^(k+1)), overflow, not finite (which has none)."""
+    """log2 of each bin's edges: underflow, interior bins [2^k, 2^(k+1)), overflow, not finite (without edges)."""
     underflow = math.log2(QUANTITIES[quantity].underflow)
-    # What is not above the underflow's edge is not in the first interior bin.
+    # The first interior bin begins at the edge of the underflow.
     interior = [(max(float(k), underflow), float(k + 1)) for k in exponents.tolist()]
     highest = interior[-1][1] if interior else underflow
     return [(-math.inf, underflow), *interior, (highest, math.inf), (None, None)]
 
 
 def histogram_rows(record: Record, histograms: Arrays) -> Iterator[Row]:
-    """The rows of `histograms` of one run: by measurement, quantity, group and bin, in this order."""
+    """The rows of `histograms` for one run, ordered by measurement, quantity, group and bin."""
     if "epoch" not in histograms:
         return
     epochs = histograms["epoch"].tolist()
@@ -143,7 +143,7 @@ def histogram_rows(record: Record, histograms: Arrays) -> Iterator[Row]:
     for place, (epoch, step) in enumerate(zip(epochs, steps, strict=True)):
         for quantity in QUANTITIES:
             prefix = "counts/" if quantity == "update_scale" else f"{quantity}_counts/"
-            # The gradients of earlier versions have the bins of the update scales.
+            # In earlier versions, gradients had the same bins as update scales.
             exponents = histograms.get(f"{quantity}_log2_lower_edge", histograms["log2_lower_edge"])
             edges = bin_edges(quantity, exponents)
             for name in histograms:

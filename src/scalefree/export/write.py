@@ -1,4 +1,4 @@
-"""All tables of a store, written to a folder."""
+"""Write all tables of a store to a folder."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def _arrays(record: Record, read: Callable[[Record], Arrays]) -> Arrays:
-    """A run's arrays; none, with a line in the log, where they are damaged, and none of a failure, which has none."""
+    """A run's arrays; empty, with a line in the log, if they are damaged, and empty for a failed run."""
     if record.outcome.is_result:
         try:
             return read(record)
@@ -46,23 +46,23 @@ def _needed_by(profile: str) -> dict[str, list[str]]:
 def _best_cells(profile: str | None, records: Mapping[str, Record], store: Store) -> str:
     if profile is None:
         chosen = of_records(records.values())
-        how = "chosen by validation error where images are held out, else by test error; those with most seeds compete"
+        how = "chosen by validation error if images are held out, else by test error, among cells with the most seeds"
         return latex(chosen, f"Best cells of all records: {how}.")
     evidence = gather(profile, store, records)
     chosen = of_profile(evidence)
-    how = "on the seeds that are shown" if evidence.selects_itself else "on selection seeds, which are not shown"
+    how = "on the seeds shown" if evidence.selects_itself else "on selection seeds, which are not shown"
     words = scope(profile, [cell.point for cell in chosen if cell.point is not None])
     return latex(chosen, f"{words}: cells chosen by validation error {how}.")
 
 
 def export(store: Store, folder: Path, kind: str = "csv", profile: str | None = None) -> dict[Path, int]:
-    """Write the tables of a store, or of a profile's runs in it: each file with its rows.
+    """Write the tables of a store, or of a profile's runs in it; returns each file's number of rows.
 
     Raises:
         ValueError: an unknown format or profile.
         LookupError: there are no records.
-        ModuleNotFoundError: `kind` is parquet, and the extra `export` is not installed.
-        OSError: a file cannot be written; those before it are whole.
+        ModuleNotFoundError: `kind` is parquet but the extra `export` is not installed.
+        OSError: a file cannot be written; those written before it are complete.
     """
     if kind not in FORMATS:
         raise ValueError(f"format={kind} is unknown; choose {' or '.join(FORMATS)}")
@@ -76,7 +76,10 @@ def export(store: Store, folder: Path, kind: str = "csv", profile: str | None = 
         identity: record for identity, record in store.records().items() if profile is None or record.name in needed
     }
     if not known:
-        raise LookupError(f"{store.root} has no records" + (f" of the profile {profile}" if profile else ""))
+        raise LookupError(
+            f"{store.root} has no records"
+            + (f" of the profile {profile}; train some first" if profile else "; train some runs first")
+        )
     records = sorted(known.values(), key=lambda record: record.name)
     rows: dict[str, Iterator[Row]] = {
         "runs": (run_row(record, needed.get(record.name, ())) for record in records),

@@ -1,4 +1,4 @@
-"""The atlas in one look: what decay does to scale-freeness, and what scale-freeness has to do with conditioning."""
+"""The atlas at a glance: how decay affects scale-freeness, and how scale-freeness relates to conditioning."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,9 +14,9 @@ from scalefree.theory.atlas import DECAY, Row
 from scalefree.theory.atlas_conditioning import CAP
 
 _LOW, _HIGH = 1e-17, 1e6  # where 0 and inf are drawn
-_BEYOND = 1e3  # where a ratio is drawn that nobody counted to the end
+_BEYOND = 1e3  # where ratios are drawn if the count reached its cap
 
-# By the beginning of the kind of decay: label, marker, colour.
+# Keyed by the beginning of the kind of decay: label, marker, colour.
 _LOOKS = {
     "coupled = decoupled": ("both at once", "P", NEUTRAL),
     "coupled": ("coupled", "s", look("adaml2").color),
@@ -24,7 +24,7 @@ _LOOKS = {
     "proximal": ("proximal", "^", look("adamprox").color),
     "": ("another or none", "D", look("adam_metric_prox").color),
 }
-# Points that a reader looks for, and where their names stand beside them, in points.
+# Well-known optimizers to label, with the offset of the label in points.
 _NAMED_BY_DECAY = {
     "torch.optim.Adam": (5, -1), "torch.optim.AdamW": (5, -4), "torch.optim.SGD": (5, -6),
     "torch.optim.Adagrad": (-32, -8), "torch.optim.Muon": (5, -5), "torch.optim.RAdam": (-26, 4),
@@ -67,22 +67,22 @@ def _defect_axis(axes: Axes, along: str) -> None:
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Defect without and with decay on the left; on the right, the price of a condition number against the defect."""
+    """Left: defect with against without decay. Right: the cost of a condition number against the defect."""
     measured = [row for row in rows if not row.reason]
     decaying = [row for row in measured if not math.isnan(row.defect_decay)]
     counted = [row for row in measured if row.steps_identity < math.inf]
     caption = (
-        f"{len(measured)} optimizers, at their default step size and eps. a: the scale-free defect without decay and "
-        f"with {LAMBDA} = {number(DECAY)}, by what the library's own default does with it; on the diagonal, decay "
-        "changes nothing. Defects of 0 are drawn at 1e-17, infinite ones at 1e6. b: how many times as many steps a "
-        f"diagonal quadratic of condition number 1e4 takes as one of 1 ({len(counted)} optimizers that get there at "
-        f"1); at the dotted line, more than {CAP} steps. What each number is: docs/atlas.md."
+        f"{len(measured)} optimizers at their default step size and eps. a: the scale-free defect with decay "
+        f"{LAMBDA} = {number(DECAY)} against that without, by the kind of decay that is the library's default; on the "
+        "diagonal, decay changes nothing. Defects of 0 are drawn at 1e-17, infinite ones at 1e6. b: steps on a "
+        f"diagonal quadratic of condition number 1e4 over steps at condition number 1 ({len(counted)} optimizers that "
+        f"converge at 1); at the dotted line, more than {CAP} steps. docs/atlas.md explains each number."
     )
     entries = [
         Line2D([], [], linestyle="none", marker=marker, markersize=3.8, color=color, label=label)
         for label, marker, color in _LOOKS.values()
     ]
-    figure = new_figure(2.9, "Decay, conditioning and scale-freeness, optimizer by optimizer", caption, entries)
+    figure = new_figure(2.9, "Decay, conditioning and scale-freeness of each optimizer", caption, entries)
     left, right = figure.subplots(1, 2)
     left.plot([_LOW, _HIGH], [_LOW, _HIGH], color=NEUTRAL, linewidth=0.6, linestyle=":")
     _scatter(left, [(row, _shown(row.defect), _shown(row.defect_decay)) for row in decaying], _NAMED_BY_DECAY)

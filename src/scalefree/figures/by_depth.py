@@ -1,4 +1,4 @@
-"""Methods against depth without BatchNorm: a panel of estimates, with each method's cell written below it."""
+"""Methods by depth without BatchNorm: a panel of estimates, with each method's cell written below it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -15,14 +15,14 @@ from scalefree.figures.style import ALPHA, LAMBDA, NEUTRAL, Look, look
 from scalefree.optimizers import ordered
 
 CORNERS = ("adamw", "adam_scaled_l2", "adam_metric_prox", "adaml2")
-# What an axis has places for.
+# What the places on an axis stand for.
 Along = TypeVar("Along")
-# Depth -> method -> its runs, those that the profile trains.
+# Depth -> method -> its runs, if the profile trains them.
 ByDepth = dict[int, dict[str, Point]]
 
 
 def depths(evidence: Evidence) -> list[Network]:
-    """The networks of the main question, from shallow to deep: those of the architecture that comes in most depths."""
+    """The networks of the main question, from shallow to deep: those of the architecture with the most depths."""
     usual = [network for network in evidence.networks if network.is_usual]
     families = [network.family for network in usual]
     largest = max(families, key=families.count, default="")
@@ -38,7 +38,7 @@ def compared(evidence: Evidence) -> list[str]:
 
 
 def points_by_depth(evidence: Evidence, methods: Sequence[str]) -> ByDepth:
-    """Each method's runs at the cell that was chosen for it, in every network that has one."""
+    """Each method's runs at the cell chosen for it, in every network that has one."""
     found: ByDepth = {}
     for network in depths(evidence):
         for method in methods:
@@ -50,14 +50,14 @@ def points_by_depth(evidence: Evidence, methods: Sequence[str]) -> ByDepth:
 
 
 def depth_axis(axes: Axes, places: dict[int, float]) -> None:
-    """Ticks at the depths and the same margins at both ends."""
+    """Put ticks at the depths, with the same margins at both ends."""
     axes.set_xticks(list(places.values()), [str(depth) for depth in places])
     axes.set_xlim(min(places.values()) - 0.5, max(places.values()) + 0.5)
     axes.grid(False, axis="x")
 
 
 def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods: Sequence[str]) -> None:
-    """Step size and decay of each method below each depth, a line per method in its colour."""
+    """Write each method's step size and decay below each depth, one line per method in its colour."""
     for line, method in enumerate(methods):
         height = -18 - 9.5 * line
         for depth, of in points.items():
@@ -71,7 +71,7 @@ def _write_cells(axes: Axes, points: ByDepth, places: dict[int, float], methods:
 
 
 def _limit(axes: Axes, values: Sequence[float], chance: float | None, best: float) -> None:
-    """What holds all `values`, the best there can be (0 or 100) where they come near it, and chance if that is near."""
+    """Set limits that include all `values`, and the best possible value (0 or 100) and chance if they are near."""
     worse = [abs(value - best) for value in values]
     low, high = min(worse), max(*worse, 1.0)
     chance_there = chance is not None and abs(chance - best) < 1.25 * high
@@ -94,10 +94,8 @@ def draw_side_by_side(
     best: float = 0.0,
     looks: Callable[[str], Look] = look,
 ) -> None:
-    """Seeds, means and intervals in percent, at each place the methods (or other series) side by side; nothing joins
-    places between which nothing was trained.
-
-    `best` is 0 for errors, 100 for accuracies.
+    """Draw seeds, means and intervals in percent, with the methods (or other series) side by side at each place.
+    Nothing joins the places, since nothing was trained between them. `best` is 0 for errors, 100 for accuracies.
     """
     room = 0.8 / len(methods)
     extent: list[float] = []
@@ -122,7 +120,7 @@ def draw_side_by_side(
 def draw_by_depth(
     axes: Axes, points: ByDepth, methods: Sequence[str], measured: Callable[[Point], Estimate], best: float
 ) -> None:
-    """The same against depth, with each method's cell below it."""
+    """Like `draw_side_by_side`, against depth, with each method's cell below it."""
     places = depth_places(points)
     depth_axis(axes, places)
     _write_cells(axes, points, places, methods)

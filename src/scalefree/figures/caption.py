@@ -1,4 +1,4 @@
-"""The caption: what was trained and how often, what is missing, and how the cells that are shown were chosen."""
+"""Captions: what was trained, with how many seeds, what is missing, and how the cells shown were chosen."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def coverage(points: Sequence[Point]) -> str:
-    """`38 of 40 cells, 2 diverged, 1 with seeds missing, 2 missing`; empty where all is there and nothing diverged."""
+    """`38 of 40 cells, 2 diverged, 1 with seeds missing, 2 missing`; empty if nothing is missing and nothing
+    diverged.
+    """
     statuses = Counter(point.status for point in points)
     parts = [f"{len(points) - statuses['missing']} of {_count(len(points), 'cell')}"]
     words: dict[Status, str] = {"diverged": "diverged", "partial": "with seeds missing", "missing": "missing"}
@@ -38,20 +40,20 @@ def one_run(points: Sequence[Point]) -> bool:
 
 
 def holds_nothing_out(evidence: Evidence) -> bool:
-    """Whether no run of the profile has validation images, so that nothing can choose a cell but the test set."""
+    """Whether no run of the profile has validation images, so that cells could be chosen only on the test set."""
     every = [result.config.dataset.validation_fraction for of in evidence.results.values() for result in of]
     return bool(every) and not any(every)
 
 
 def nothing_chosen(evidence: Evidence) -> str:
-    """Why there is no cell yet, or cannot be one."""
+    """Why no cell has been chosen yet, or why none can be."""
     if holds_nothing_out(evidence):
-        return "No images are held out to choose step sizes and decays, and test errors choose none here"
+        return "No images are held out for choosing step sizes and decays, and none are chosen by test error here"
     return "No step sizes and decays have been chosen yet"
 
 
 def beyond(edges: Sequence[str]) -> str:
-    """Where a grid should be extended, as the axes call it: larger lambda and alpha."""
+    """The sides on which a grid should be extended, with the axes' symbols: larger lambda and alpha."""
     symbols: dict[str, list[str]] = {}
     for edge in edges:
         side, _, key = edge.partition(" ")
@@ -60,7 +62,7 @@ def beyond(edges: Sequence[str]) -> str:
 
 
 def _at_edges(evidence: Evidence, points: Sequence[Point]) -> str:
-    """Which of the cells that are shown lie at an edge of their grids; empty where none does."""
+    """Which of the cells shown are at an edge of their grids; empty if none is."""
     told = []
     for point in points:
         config = point.results[0].config
@@ -70,17 +72,15 @@ def _at_edges(evidence: Evidence, points: Sequence[Point]) -> str:
             told.append(f"{look(method).label} in {network_name(network)} ({beyond(cell.edges)})")
     if not told:
         return ""
-    return f"At an edge of its grid, so that what is said of it is provisional: {', '.join(dict.fromkeys(told))}"
+    return f"At an edge of its grid, so its results are provisional: {', '.join(dict.fromkeys(told))}"
 
 
 def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
-    """How step sizes and decays were chosen, whether that is still going on, and what that makes of the claims."""
+    """How step sizes and decays were chosen, whether choices are still open, and whether claims were planned."""
     if not evidence.frozen.cells:
         return nothing_chosen(evidence)
     seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
-    how = (
-        f"were chosen by validation error on {seeds}" if evidence.frozen.records else "are the best that are published"
-    )
+    how = f"were chosen by validation error on {seeds}" if evidence.frozen.records else "are the best published ones"
     sentences = [f"Step sizes and decays (in parentheses) {how}"]
     if edges := _at_edges(evidence, points):
         sentences.append(edges)
@@ -92,27 +92,27 @@ def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
     }
     if waiting:
         wait = "waits" if len(waiting) == 1 else "wait"
-        sentences.append(f"{_count(len(waiting), 'run')} of the profile {wait} until theirs have been chosen")
+        sentences.append(f"{_count(len(waiting), 'run')} of the profile {wait} for theirs to be chosen")
     if evidence.confirms:
-        sentences.append("Claims with a number were planned before these runs, all other comparisons are exploratory")
+        sentences.append("Numbered claims were planned before these runs; all other comparisons are exploratory")
     else:
         sentences.append("Nothing here was planned: every claim is exploratory")
     return ". ".join(sentences)
 
 
 def caption(evidence: Evidence, points: Sequence[Point], notes: Sequence[str] = ()) -> str:
-    """Data set, scale, seeds and what is missing, then how cells were chosen and what is special to the figure."""
+    """Data set, scale, seeds and what is missing, then how cells were chosen and notes specific to the figure."""
     widths = [name for name in dict.fromkeys(width_name(p.results[0].config.model) for p in points) if name]
     sentences = [", ".join([scope(evidence.profile, points), *widths]), coverage(points), *notes]
     if one_run(points):
         sentences.append(
-            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 methods are one algorithm and share one run"
+            f"At {LAMBDA}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0 these methods are the same algorithm and share one run"
         )
     return ". ".join(filter(None, sentences)) + "."
 
 
 def told(verdict: Verdict) -> str:
-    """A judged claim in a line: `+12.3 points [+8.1, +16.5]: supported`."""
+    """A judged claim in one line: `+12.3 points [+8.1, +16.5]: supported`."""
     if verdict.effect is None:
         return f"{verdict.verdict}: {verdict.reason}"
     interval = f" {ends(verdict.interval, verdict)}" if verdict.interval is not None else ""
@@ -121,7 +121,7 @@ def told(verdict: Verdict) -> str:
 
 
 def sentences(verdicts: Sequence[Verdict]) -> list[str]:
-    """Claims that a figure says in words, each with what it found."""
+    """Claims with their results as sentences for a caption."""
     return [
         f"Claim {v.question.number}, \N{LEFT DOUBLE QUOTATION MARK}{v.question.claim.rstrip('.')}"
         f"\N{RIGHT DOUBLE QUOTATION MARK}: {told(v)}"

@@ -1,4 +1,4 @@
-"""Every figure by name: what it shows, and from which experiments. A new figure is a module and a row here."""
+"""Every figure by name, with its title and experiments. A new figure needs a module and a row here."""
 
 import importlib
 from collections.abc import Callable
@@ -39,7 +39,7 @@ FIGURES = {
 
 
 def _computed(name: str) -> Callable[[], Figure]:
-    """The `draw` of a module that is imported when it is called: theory needs torch, records do without."""
+    """The `draw` of a module that is imported only when called: theory needs torch, records do not."""
 
     def draw() -> Figure:
         figure: Figure = importlib.import_module(f"scalefree.figures.{name}").draw()
@@ -48,29 +48,29 @@ def _computed(name: str) -> Callable[[], Figure]:
     return draw
 
 
-# Figures that are computed and need no record: the same under every profile.
+# Figures that are computed without records and are the same under every profile.
 THEORY = {name: _computed(name) for name in ("quadratics", "prox_expansion", "scale_free")}
 
 
 def check_figure(name: str) -> None:
-    """Refuse a name that no figure has.
+    """Refuse an unknown figure name.
 
     Raises:
-        ConfigError: naming those that there are.
+        ConfigError: naming the known ones.
     """
     if name not in FIGURES:
         raise ConfigError(f"figure={name} is unknown; choose one of {', '.join(FIGURES)}")
 
 
 def is_asked(entry: Entry, evidence: Evidence) -> bool:
-    """Whether the profile trains, or will train, anything that the figure is drawn from."""
+    """Whether the profile trains, or will train, anything that the figure shows."""
     return any(evidence.results.get(name) or evidence.waiting.get(name) for name in entry.needs)
 
 
 def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
-    """A page that says in a line why there is nothing on it."""
+    """A page that says in one line why it is empty."""
     if not is_asked(entry, evidence):
-        reason = f"the profile {evidence.profile} leaves it out"
+        reason = f"the profile {evidence.profile} does not include it"
     elif any(result.record is not None for name in entry.needs for result in evidence.results.get(name, ())):
         lacking = not evidence.frozen.cells or any(evidence.waiting.get(name) for name in entry.needs)
         reason = nothing_chosen(evidence) if lacking else "the profile has nothing to compare here"
@@ -89,6 +89,6 @@ def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
 
 
 def pages(name: str, evidence: Evidence) -> Pages:
-    """The pages of a figure, by file name without ending; one that says why where there is nothing to show."""
+    """The pages of a figure by file name without suffix; if there is nothing to show, one page that says why."""
     entry = FIGURES[name]
     return entry.draw(evidence, entry) or {name: _why_empty(entry, evidence)}

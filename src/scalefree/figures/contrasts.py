@@ -1,4 +1,4 @@
-"""Differences of errors as claims measure them: each in a network, with its verdict where it is a claim there."""
+"""Differences of errors as claims measure them, each in one network, with its verdict if it is a claim there."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Contrast:
     """One difference of errors.
 
     Attributes:
-        label: what it is called; the claim's own sentence if empty.
-        method: whose colour it has; black if empty.
-        numbers: the claims that ask for it, the first of which says how it is measured.
-        measure: how it is measured where no claim asks for it.
+        label: its label; the claim's own sentence if empty.
+        method: the method whose colour it gets; black if empty.
+        numbers: the claims that test it; the first defines how it is measured.
+        measure: how it is measured if no claim tests it.
     """
 
     label: str = ""
@@ -38,9 +38,10 @@ class Contrast:
     def measured_in(
         self, evidence: Evidence, network: Network, verdicts: Sequence[Verdict]
     ) -> tuple[Row, list[Point]] | None:
-        """As a row, with the runs that it compares; None where the profile does not train them.
+        """The contrast as a row, with the runs that it compares; None if the profile does not train them.
 
-        While seeds are missing it has the values of those that are there, no interval, and says what is missing.
+        While seeds are missing, the row has the values of the existing ones, no interval, and a note of what is
+        missing.
         """
         measure = self.measure or _OF_CLAIM[self.numbers[0]]
         lack = ""

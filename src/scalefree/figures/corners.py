@@ -1,4 +1,4 @@
-"""Is it scale-freeness, or is it decoupling? Four methods against depth, and the planned contrasts between them."""
+"""Scale-freeness or decoupling? Four methods by depth, and the planned contrasts between them."""
 
 from collections.abc import Sequence
 
@@ -26,8 +26,8 @@ from scalefree.figures.estimates import (
 )
 from scalefree.figures.style import LIGHT, MINUS, Look, look, new_figure, typeset, wrapped
 
-# What each method has of AdamW's two properties, in the order of the legend: a column is scale-free, the other not; a
-# row keeps its decay out of the moments, the other does not.
+# Which of AdamW's two properties each method has, in the legend's order: one column is scale-free, the other is not;
+# one row keeps the decay out of the moments, the other does not.
 PROPERTIES = {
     "adamw": "scale-free, decoupled",
     "adam_scaled_l2": "scale-free, not decoupled",
@@ -49,7 +49,7 @@ FORMULAS = (
 )
 # The deepest network, and the one before it.
 _LOOKS = (Look("", "black", "D", (0, ())), Look("", "#767676", "o", (0, ())))
-# Inches: of a contrast, and of the column of results, which is so many times as wide as the panel beside it.
+# In inches: the height of a contrast and the width of the column of results; then that width over the panel's.
 _ROW, _BESIDE, _BESIDE_RATIO = 0.46, 2.2, 0.72
 
 
@@ -63,7 +63,7 @@ def _result(row: Row) -> str:
 
 
 def _draw_contrasts(axes: Axes, beside: Axes, found: Sequence[Sequence[Row | None]], shown: Sequence[Network]) -> None:
-    """A row per contrast and in it, one below the other, the networks that are `shown`; `beside` has the results."""
+    """Draw a row per contrast and in it the networks `shown`, one below the other; `beside` holds the results."""
     rows_axis(axes, [row for rows in found for row in rows if row is not None])
     height = 1 / len(shown)
     for index, rows in enumerate(found):
@@ -104,7 +104,7 @@ def _legend(methods: Sequence[str]) -> list[Line2D]:
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
-    """Errors against depth, and below them the contrasts of the two deepest networks."""
+    """Draw the errors against depth and, below, the contrasts of the two deepest networks."""
     points = points_by_depth(evidence, compared(evidence))
     shown = [point for of in points.values() for point in of.values()]
     if not any(point.records for point in shown):

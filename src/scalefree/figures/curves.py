@@ -1,4 +1,4 @@
-"""A quantity against epochs, a line per method, and at the right edge the seeds of which it is the mean."""
+"""A quantity against epochs: one line per method, and at the right edge the seeds that it averages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A curve of the records and how it is shown: `scale * curve + offset` on a linear or a log axis."""
+    """A curve of the records and how to show it: `scale * curve + offset` on a linear or a log axis."""
 
     curve: str
     label: str
@@ -29,7 +29,7 @@ class Quantity:
     offset: float = 0.0
 
 
-# The paper's: of the training images as augmented for that epoch. Older records have only that of the plain images.
+# The paper's training loss, on the images as augmented for that epoch. Older records have only that on plain images.
 AUGMENTED_LOSS = Quantity("augmented_train_loss", "training loss, augmented (nats)", log=True)
 PLAIN_LOSS = Quantity("train_loss", "training loss, not augmented (nats)", log=True)
 TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset=100.0)
@@ -37,13 +37,12 @@ TEST_ACCURACY = Quantity("test_error", "test accuracy (%)", scale=-100.0, offset
 # So many evaluations, or fewer, get a marker each.
 FEW = 10
 CURVES_NOTE = (
-    "Curves: means over the seeds that completed; dots at their end: each seed; a thin line that ends in a cross: a "
-    "diverged run"
+    "Curves: means over the completed seeds; dots at their ends: the seeds; thin lines ending in a cross: diverged runs"
 )
 
 
 def sharing(points: Mapping[str, Point], method: str) -> list[str]:
-    """The methods whose runs are this method's: without decay, all are one algorithm."""
+    """The methods that have the same runs as this one: without decay, all are the same algorithm."""
     own = [result.cell for result in points[method].results]
 
     def is_same(point: Point) -> bool:
@@ -57,7 +56,7 @@ def sharing(points: Mapping[str, Point], method: str) -> list[str]:
 
 
 def line_dash(points: Mapping[str, Point], method: str, looks: Callable[[str], Look] = look) -> Dash:
-    """A method's dash; methods that are one run alternate along its line, so that none hides another."""
+    """A method's dash; methods with the same run alternate along its line, so that none hides another."""
     same = sharing(points, method)
     if len(same) == 1:
         return looks(method).dash
@@ -65,14 +64,14 @@ def line_dash(points: Mapping[str, Point], method: str, looks: Callable[[str], L
 
 
 def training_loss(store: Store, points: Mapping[str, Point]) -> Quantity:
-    """The augmented loss, as the paper's; the plain one where a record lacks it."""
+    """The augmented loss, as in the paper, or the plain one if a record lacks it."""
     records = [record for point in points.values() for record in point.records.values()]
     whole = all(AUGMENTED_LOSS.curve in readable_arrays(store, record, "curves") for record in records)
     return AUGMENTED_LOSS if whole else PLAIN_LOSS
 
 
 def curve_of(store: Store, point: Point, name: str) -> Floats:
-    """A curve of all seeds, rows as in `point.records`: (S, E), NaN where not evaluated or after a divergence."""
+    """A curve of all seeds (S, E), rows as in `point.records`; NaN where not evaluated or after divergence."""
     rows = [readable_arrays(store, record, "curves").get(name, ()) for record in point.records.values()]
     curve = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for index, row in enumerate(rows):
@@ -81,7 +80,7 @@ def curve_of(store: Store, point: Point, name: str) -> Floats:
 
 
 def _evaluated(curve: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Epochs (E,) and values (S, E) where every row has one: epochs without an evaluation are no gaps in a line."""
+    """Epochs (E,) and values (S, E) where every row has a value, so that unevaluated epochs leave no gap in a line."""
     known = np.isfinite(curve).all(axis=0)
     return 1 + np.flatnonzero(known), curve[:, known]
 
@@ -93,7 +92,7 @@ def draw_curves(
     quantity: Quantity,
     looks: Callable[[str], Look] = look,
 ) -> None:
-    """Draw `quantity` for each method's runs, or of whatever else `looks` knows the looks."""
+    """Draw `quantity` for each method's runs, or for any other series that `looks` knows."""
     for index, (method, point) in enumerate(points.items()):
         color, dash = looks(method).color, line_dash(points, method, looks)
         curve = quantity.scale * curve_of(store, point, quantity.curve) + quantity.offset

@@ -1,4 +1,4 @@
-"""AdamW's advantage over Adam-l2 by depth, seed by seed, so that one sees where it jumps; beside it their accuracy."""
+"""AdamW's advantage over Adam-l2 by depth, seed by seed, to show where it jumps, and the accuracy of both."""
 
 from scalefree.claims.page import ends
 from scalefree.claims.planned import judge
@@ -23,7 +23,7 @@ METHODS = ("adamw", "adaml2")
 
 
 def _result(row: Row) -> str:
-    """The difference, its interval and the verdict, a line each."""
+    """The difference, its interval and the verdict, one line each."""
     if row.verdict is None or row.verdict.effect is None or row.lack:
         return "" if row.verdict is None else row.verdict.verdict
     interval = "no interval" if row.verdict.interval is None else ends(row.verdict.interval, row.verdict)

@@ -1,4 +1,4 @@
-"""How fast coordinates really decay: its spread by method, beside the errors, and where the penalty drowns the loss."""
+"""How fast coordinates really decay: the spread by method, with the errors, and where the penalty drowns the loss."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ Points = Mapping[str, Point]
 
 
 def _points(evidence: Evidence, network: Network) -> dict[str, Point]:
-    """The methods that claim 14 orders, those whose runs have an effective decay."""
+    """The methods ranked by claim 14 whose runs have an effective decay."""
     found = {}
     for method in ordered(RANKED):
         try:
@@ -35,7 +35,7 @@ def _points(evidence: Evidence, network: Network) -> dict[str, Point]:
 
 
 def _draw_histograms(axes: Axes, evidence: Evidence, points: Points) -> None:
-    """One below the other, each with its highest bin as high as its row; the range is that of 99.9 % of coordinates."""
+    """Draw histograms below each other, each scaled to its highest bin, over the range of 99.9 % of coordinates."""
     low, high = -4.0, 4.0
     for index, (method, point) in enumerate(points.items()):
         histogram = histogram_of(evidence.store, point, "effective_decay")
@@ -75,7 +75,7 @@ def _draw_spread(axes: Axes, points: Points) -> None:
 
 
 def _drown_out(evidence: Evidence, point: Point) -> dict[str, np.ndarray]:
-    """By layer group (`epoch`: the epochs): (E,) means over the completed runs, as far as they agree in the epochs."""
+    """By layer group, (E,) means over the completed runs with the same measured epochs, which are under `epoch`."""
     completed = [record for record in point.records.values() if record.outcome.status == "completed"]
     arrays = [readable_arrays(evidence.store, record, "histograms") for record in completed]
     arrays = [
@@ -111,16 +111,16 @@ def _draw_drown_out(over_epochs: Axes, by_group: Axes, evidence: Evidence, point
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
-    """Four panels of the deepest network that has been trained."""
+    """Draw four panels for the deepest trained network."""
     found_in = ((network, _points(evidence, network)) for network in reversed(depths(evidence)))
     network, points = next(((network, points) for network, points in found_in if points), (None, {}))
     if network is None:
         return {}
     found = [histogram_of(evidence.store, point, "effective_decay") for point in points.values()]
     notes = [
-        f"Effective decay: of a coordinate in a step, over {LAMBDA} times the schedule, to first order; 1 for AdamW. "
-        f"Drown-out share: coordinates whose {LAMBDA}|x| is above the root mean square of the loss's gradient. b: a "
-        "marker per seed; c, d: means over seeds",
+        f"Effective decay: a coordinate's decay per step over {LAMBDA} times the schedule, to first order; 1 for "
+        f"AdamW. Drown-out share: coordinates whose {LAMBDA}|x| is above the root mean square of the loss gradient. b: "
+        "one marker per seed; c, d: means over seeds",
         f"Histograms: {measured_when([one for one in found if one is not None])}",
         chosen_how(evidence, list(points.values())).replace("(in parentheses)", f"({ALPHA}, {LAMBDA} in parentheses)"),
         *sentences(judge(evidence, ("14",))),

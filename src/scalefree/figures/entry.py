@@ -1,4 +1,4 @@
-"""What the catalogue knows of a figure."""
+"""An entry of the catalogue of figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from scalefree.experiments.evidence import Evidence
 
-# Figures by the name of their file, without its ending.
+# Figures by file name without suffix.
 Pages = dict[str, Figure]
 
 
@@ -16,9 +16,9 @@ class Entry:
     """A figure.
 
     Attributes:
-        name: of its file, or of the first of them.
-        needs: the experiments that it is drawn from; where an experiment chooses cells, `selection` is not named.
-        draw: its pages; none while there is nothing to show.
+        name: the name of its file, or of the first one.
+        needs: the experiments it is drawn from; `selection` is left out if it only chooses the cells.
+        draw: makes its pages; none while there is nothing to show.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Seeds as dots beside their mean and its interval; and comparisons as rows of such estimates, with their verdicts."""
+"""Seeds as dots next to their mean and its interval, and comparisons as rows of such estimates with verdicts."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ from scalefree.figures.style import LIGHT, MINUS, NEUTRAL, Look, typeset, wrappe
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number per seed, and what is known of their mean.
+    """One number per seed, and what is known about their mean.
 
     Attributes:
         narrow: the 90 % interval, for an equivalence.
-        diverged: seeds of which a run diverged.
-        whole: False while seeds are missing; the mean is hollow then.
+        diverged: seeds with a diverged run.
+        whole: False while seeds are missing; the mean's marker is then hollow.
     """
 
     values: Mapping[int, float]
@@ -35,9 +35,8 @@ class Estimate:
 
     @property
     def extent(self) -> list[float]:
-        """Every number that an axis should show: of an interval no more than reaches as far again as the seeds do.
-
-        At two seeds it is thirteen times as wide as they lie apart, and would leave nothing else to be seen.
+        """Every number that an axis should show; an interval counts at most as far beyond the seeds as they are apart.
+        At two seeds it is thirteen times as wide as their distance and would leave nothing else visible.
         """
         values = list(self.values.values())
         if self.interval is None:
@@ -45,12 +44,12 @@ class Estimate:
         low, high = min(values), max(values)
         span = high - low
         ends = (max(self.interval.low, low - span), min(self.interval.high, high + span))
-        # Seeds that all agree have an interval by its least width.
+        # If all seeds agree, the interval has its minimum width.
         return [*values, *(ends if span else (self.interval.low, self.interval.high))]
 
     @property
     def reaches_out(self) -> bool:
-        """Whether the interval reaches beyond `extent`."""
+        """Whether the interval extends beyond `extent`."""
         of = self.interval
         return of is not None and (of.low < min(self.extent) or of.high > max(self.extent))
 
@@ -68,7 +67,7 @@ def error_of(point: Point) -> Estimate:
 
 
 def accuracy_of(point: Point) -> Estimate:
-    """The same as accuracy."""
+    """Like `error_of`, as accuracies."""
     error = error_of(point)
     of, interval = error.interval, None
     if of is not None:
@@ -78,27 +77,29 @@ def accuracy_of(point: Point) -> Estimate:
 
 
 def estimates_note(shown: Iterable[Estimate]) -> str:
-    """What the marks of these estimates mean, for a caption."""
+    """A caption's explanation of how these estimates are drawn."""
     drawn = [estimate for estimate in shown if estimate.values]
     hollow = ", hollow while seeds are missing" if any(not estimate.whole for estimate in drawn) else ""
     parts = [
         "Small dots: seeds, which share initialisation, batches and augmentation between methods",
         f"large markers: their means{hollow}",
     ]
-    # Where all seeds agree the interval says more of its method than a caption needs.
+    # If all seeds agree, the interval's method says more than a caption needs.
     methods = list(dict.fromkeys(of.interval.method.partition(" with")[0] for of in drawn if of.interval is not None))
-    parts.append(f"bars: 95 % intervals of the means ({', '.join(methods)})" if methods else "no interval of one seed")
+    parts.append(
+        f"bars: 95 % intervals of the means ({', '.join(methods)})" if methods else "no interval for a single seed"
+    )
     if any(estimate.diverged for estimate in drawn):
         parts.append("crosses: diverged runs, counted as an error of 100 %")
     if any(estimate.reaches_out for estimate in drawn):
-        parts.append("an arrowhead where an interval reaches beyond its axis")
+        parts.append("arrowheads: intervals that extend beyond the axis")
     return "; ".join(parts)
 
 
 def draw_estimate(
     axes: Axes, place: float, of: Estimate, look: Look, width: float = 0.3, horizontal: bool = False
 ) -> None:
-    """Dots from `place - width` to `place`, the mean and its interval at `place + width / 2`; values run along y."""
+    """Draw dots from `place - width` to `place`, the mean and its interval at `place + width / 2`, values along y."""
 
     def plot(places: Sequence[float], values: Sequence[float], *style: str, **how: object) -> None:
         axes.plot(*((values, places) if horizontal else (places, values)), *style, color=look.color, **how)  # type: ignore[arg-type]
@@ -124,7 +125,7 @@ def draw_estimate(
 
 
 def mark_cut_intervals(axes: Axes) -> None:
-    """An arrowhead where an interval reaches beyond the axis, once its limits are known."""
+    """Draw an arrowhead where an interval extends beyond the axis; call it once the limits are final."""
     for line in [line for line in axes.lines if line.get_gid() in ("interval", "narrow")]:
         x, y = (np.asarray(data, dtype=float) for data in line.get_data())
         horizontal = y[0] == y[-1]
@@ -140,7 +141,7 @@ def mark_cut_intervals(axes: Axes) -> None:
 
 
 def draw_missing(axes: Axes, place: float, look: Look) -> None:
-    """A tick at the foot of a panel: planned, and not trained yet."""
+    """Draw a tick at the bottom of a panel for runs that are planned but not trained yet."""
     axes.plot(
         place, 0.02, "|", color=look.color, markersize=6, transform=axes.get_xaxis_transform(), gid="missing",
         clip_on=False,
@@ -152,7 +153,7 @@ class Row:
     """A comparison.
 
     Attributes:
-        verdict: None where it is shown beside a claim and is none itself.
+        verdict: None if the comparison is not itself a claim.
         lack: what is missing.
     """
 
@@ -164,11 +165,11 @@ class Row:
 
 
 def rows_note(rows: Sequence[Row], logarithmic: bool = False) -> str:
-    """What else is drawn of these comparisons."""
+    """A caption's explanation of what else is drawn for these comparisons."""
     senses = {row.verdict.question.sense for row in rows if row.verdict is not None}
     parts = []
     if "within" in senses:
-        parts.append("Thick bars: the 90 % intervals that judge an equivalence; grey bands: its limits")
+        parts.append("Thick bars: the 90 % intervals by which an equivalence is judged; grey bands: its limits")
     if senses - {"within"}:
         parts.append("Dashed lines: the claims' thresholds")
     if logarithmic:
@@ -177,7 +178,7 @@ def rows_note(rows: Sequence[Row], logarithmic: bool = False) -> str:
 
 
 def draw_threshold(axes: Axes, verdict: Verdict, bottom: float, height: float) -> None:
-    """The limits of an equivalence as a band, the threshold of another claim as a dashed line."""
+    """Draw the limits of an equivalence as a band, or another claim's threshold as a dashed line."""
     question = verdict.question
     d = question.threshold
     if question.sense == "within":
@@ -201,7 +202,7 @@ def _result(row: Row) -> str:
 
 
 def rows_axis(axes: Axes, rows: Sequence[Row]) -> bool:
-    """The x axis of some comparisons, in points; whether it is logarithmic beyond 1."""
+    """Set up the x axis of comparisons, in points; returns whether it is logarithmic beyond 1."""
     questions = [row.verdict.question for row in rows if row.verdict is not None]
     return difference_axis(
         axes,
@@ -213,9 +214,8 @@ def rows_axis(axes: Axes, rows: Sequence[Row]) -> bool:
 
 
 def draw_rows(axes: Axes, rows: Sequence[Row], inches: float = 2.6) -> None:
-    """One comparison below the other: its name and result above its seeds, mean and interval; see `rows_axis`.
-
-    `inches`: about the width of the panel.
+    """Draw comparisons below each other, each with name and result above its seeds, mean and interval.
+    The axis is that of `rows_axis`; `inches` is about the width of the panel.
     """
     for index, row in enumerate(rows):
         axes.plot([0, 0], [-index - 0.97, -index - 0.5], color="black", linewidth=0.7, gid="zero")

@@ -1,4 +1,4 @@
-"""Figures to files: a pure function of the records that the store holds, the same bytes every time."""
+"""Write figures to files: a pure function of the store's records that gives the same bytes every time."""
 
 import importlib
 import logging
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scalefree.experiments.survey import Survey
     from scalefree.theory.atlas import Row
 
-# It tells every table of every font that it embeds to whoever listens at INFO, as the command line does.
+# It logs every table of every font that it embeds at INFO, which the command line would show.
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 # No dates and no versions: the same records give the same bytes.
@@ -33,11 +33,11 @@ _PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
 
 
 def _write(figure: Figure, directory: Path, stem: str) -> list[Path]:
-    """Each backend prints directly: `savefig` would draw every page twice to find its layout."""
+    """Write PNG and PDF with each backend directly: `savefig` would draw every page twice to find its layout."""
     paths = [directory / f"{stem}.png", directory / f"{stem}.pdf"]
     with atomic_write(paths[0]) as file:
         FigureCanvasAgg(figure).print_png(file, metadata=_PNG_METADATA)  # type: ignore[no-untyped-call]
-    # Drawing has laid out the page; the second file takes the same layout.
+    # The page has been laid out; the second file uses the same layout.
     figure.set_layout_engine("none")
     with atomic_write(paths[1]) as file:
         FigureCanvasPdf(figure).print_pdf(file, metadata=_PDF_METADATA)  # type: ignore[no-untyped-call]
@@ -52,7 +52,7 @@ def draw(name: str, evidence: Evidence, out_dir: Path | None = None) -> list[Pat
     """Draw one figure as PNG and PDF to `out_dir` (RESULTS/figures/<profile> if None); returns the paths written.
 
     Raises:
-        ConfigError: no figure of that name.
+        ConfigError: there is no figure of that name.
     """
     check_figure(name)
     with styled():
@@ -61,19 +61,19 @@ def draw(name: str, evidence: Evidence, out_dir: Path | None = None) -> list[Pat
 
 
 def draw_theory(directory: Path) -> list[Path]:
-    """Compute and draw the figures that need no record to `directory`; some ten seconds."""
+    """Compute the figures that need no records and draw them to `directory`; takes about ten seconds."""
     with styled():
         return [path for stem, figure in THEORY.items() for path in _write(figure(), directory, stem)]
 
 
 def draw_atlas(rows: Sequence["Row"], directory: Path) -> list[Path]:
-    """Draw the atlas of optimizers to `directory`, beside the theory's figures."""
+    """Draw the atlas of optimizers to `directory`, next to the theory figures."""
     with styled():
         return _write(importlib.import_module("scalefree.figures.atlas").draw(rows), directory, "atlas")
 
 
 def draw_survey(survey: "Survey", title: str, directory: Path) -> list[Path]:
-    """Draw whatever results to `directory`, and write their whole table there; returns the paths written."""
+    """Draw the results of a survey to `directory` and write their full table there; returns the paths written."""
     with styled():
         drawn = importlib.import_module("scalefree.figures.survey").pages(survey, title)
         paths = [path for stem, page in drawn.items() for path in _write(page, directory, stem)]
@@ -83,7 +83,7 @@ def draw_survey(survey: "Survey", title: str, directory: Path) -> list[Path]:
 
 
 def draw_all(evidence: Evidence, out_dir: Path | None = None, jobs: int | None = None) -> list[Path]:
-    """Draw every figure that the profile asks for, on `jobs` processes (all cores if None)."""
+    """Draw every figure that the profile includes, with `jobs` processes (one per core if None)."""
     names = [name for name, entry in FIGURES.items() if is_asked(entry, evidence)]
     one = partial(draw, evidence=evidence, out_dir=out_dir)
     jobs = min(jobs or os.cpu_count() or 1, len(names))

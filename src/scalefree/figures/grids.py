@@ -1,4 +1,4 @@
-"""All grids of some networks on one page, small and without numbers."""
+"""All grids of several networks on one page, small and without numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -15,7 +15,7 @@ from scalefree.figures.style import DECAY_LABEL, STEP_SIZE_LABEL, look, new_figu
 
 # A network's grids by method.
 Methods = Mapping[str, Sequence[Point]]
-# What a row of the page is of: a network, or whatever else was trained by several methods.
+# What a row of the page stands for: a network, or anything else trained with several methods.
 Of = TypeVar("Of")
 _COLUMNS = 4
 
@@ -30,7 +30,7 @@ def _rows(grids: Mapping[Of, Methods]) -> list[tuple[Of, list[str]]]:
 
 
 def network_in_lines(network: Network) -> str:
-    """A network's name, a line for whatever is unusual about it."""
+    """A network's name, with a line for anything unusual about it."""
     return network_name(network).replace(", ", "\n").replace(" with", "\nwith")
 
 
@@ -49,7 +49,9 @@ def draw_overview(
     row_name: Callable[[Of], str],
     column_name: Callable[[str], str] = _label,
 ) -> Figure:
-    """A page of grids that `draw` fills in, which answers what stands below a grid's title; `label`: the colours'."""
+    """A page of grids that `draw` fills in, returning the text below each title; `label` is that of the colour
+    scale.
+    """
     rows = _rows(grids)
     columns = max(len(methods) for _, methods in rows)
     heights = [

@@ -1,7 +1,7 @@
-"""Final test error over step size (rows) and weight decay (columns), one cell a point of the grid.
+"""Final test error over step size (rows) and weight decay (columns), one cell per point of the grid.
 
-Four kinds of cell are told apart at a glance: a colour with its number; hatched, for a cell where a seed
-diverged; white with a light cross, for one not trained yet; nothing at all, for one that the grid does not have.
+Four kinds of cell can be distinguished at a glance: coloured with a number; hatched if a seed diverged; white with a
+light cross if not trained yet; blank if the grid does not have it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,12 +29,12 @@ _DIVERGED_FACE, _DIVERGED_HATCH, _CROSS = "#3c3c3c", "#8a8a8a", "#b8b8b8"
 
 @dataclass(frozen=True)
 class ErrorGrid:
-    """What a heatmap shows; rows are step sizes, columns decays, both ascending.
+    """The contents of a heatmap; rows are step sizes, columns decays, both ascending.
 
     Attributes:
         errors: (A, L) percent, the mean over seeds; NaN unless the state is "value".
         states: (A, L) of State.
-        labels: (A, L) of str: what is written in each cell.
+        labels: (A, L) of str: the text in each cell.
     """
 
     lrs: tuple[float, ...]
@@ -63,7 +63,7 @@ def _cell(point: Point, criterion: Criterion) -> tuple[float, State, str]:
 def error_grid(
     points: Sequence[Point], lrs: Iterable[float], weight_decays: Iterable[float], criterion: Criterion = "test"
 ) -> ErrorGrid:
-    """The grid of one optimizer's points on given axes, so that grids of several optimizers line up."""
+    """The grid of one optimizer's points on the given axes, so that several optimizers' grids line up."""
     rows, columns = tuple(sorted(set(lrs))), tuple(sorted(set(weight_decays)))
     errors = np.full((len(rows), len(columns)), np.nan)
     states = np.full(errors.shape, "absent", dtype="<U8")
@@ -100,7 +100,7 @@ def draw_heatmap(
     labels: bool = True,
     preliminary: bool = False,
 ) -> None:
-    """Draw a grid; `chosen` and `lowest` are the (lr, weight_decay) to frame, dashed if preliminary, and to ring."""
+    """Draw a grid; `chosen` is the (lr, weight_decay) to frame, dashed if preliminary, and `lowest` the one to ring."""
     rows, columns = grid.errors.shape
     axes.grid(False)
     axes.pcolormesh(
@@ -166,7 +166,7 @@ def _frame(axes: Axes, row: int, column: int, preliminary: bool) -> None:
 def error_colorbar(
     figure: Figure, norm: LogNorm, beside: Sequence[Axes], below: bool = False, label: str = "test error (%)"
 ) -> None:
-    """The colour scale at the right of some panels, or below them, with four plain ticks."""
+    """Draw the colour scale to the right of the panels, or below them, with four plain ticks."""
     bar = figure.colorbar(
         ScalarMappable(norm, COLORMAP),
         ax=list(beside),

@@ -1,7 +1,7 @@
-"""The paper's figures: whole grids of final test errors, and at each method's cell its curves and update scales.
+"""The paper's figures: whole grids of final test errors, and curves and update scales at each method's cell.
 
-`draw_without` and `draw_with` are figures of the networks without and with BatchNorm: all their grids on one page, and
-a page for each network.
+`draw_without` and `draw_with` draw the networks without and with BatchNorm: one page with all their grids, and one page
+per network.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +30,10 @@ from scalefree.figures.style import DECAY_LABEL, LAMBDA, STEP_SIZE_LABEL, look, 
 from scalefree.optimizers import ordered
 
 HEATMAP_NOTE = (
-    "Cells: mean final test error over seeds; {frame}ring: the lowest mean test error, by which the paper chooses and "
-    "no claim here; hatched: a seed diverged; crossed: not trained; *: seeds missing"
+    "Cells: mean final test error over seeds; {frame}ring: the lowest mean test error, by which the paper "
+    "chooses but no claim here does; hatched: a seed diverged; crossed: not trained; *: seeds missing"
 )
-# What the pages of a profile are drawn from: the first that has grids of such networks.
+# The pages are drawn from the first of these experiments that has grids of such networks.
 _SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with_bn")}
 
 
@@ -51,7 +51,7 @@ def _grids(evidence: Evidence, batch_norm: bool) -> dict[Network, dict[str, list
 
 
 def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
-    """(lr, weight_decay) of the lowest mean test error among the cells that have all their seeds."""
+    """(lr, weight_decay) of the lowest mean test error among the cells with all seeds."""
     complete = [point for point in points if point.status in ("diverged", "completed")]
     known = [(error, p.weight_decay, p.lr) for p in complete if (error := p.exact_error("test")) is not None]
     if not known:
@@ -80,8 +80,8 @@ def _draw_grid(
 
 def _heatmap_note(evidence: Evidence, networks: Iterable[Network]) -> str:
     chosen = any(evidence.frozen.cells.get(network.label) for network in networks)
-    by = "validation chose" if evidence.frozen.records else "is the best that is published"
-    return HEATMAP_NOTE.format(frame=f"black frame: the cell that {by}; " if chosen else "")
+    by = "cell chosen by validation" if evidence.frozen.records else "best published cell"
+    return HEATMAP_NOTE.format(frame=f"black frame: the {by}; " if chosen else "")
 
 
 def _seeds_note(evidence: Evidence) -> str:
@@ -93,7 +93,7 @@ def _seeds_note(evidence: Evidence) -> str:
 
 
 def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]) -> Figure:
-    """All grids without their numbers."""
+    """All grids, without numbers."""
     shown = [point for of in grids.values() for points in of.values() for point in points]
     norm = error_norm([_grid(points) for of in grids.values() for points in of.values()])
 
@@ -106,14 +106,13 @@ def _overview(evidence: Evidence, entry: Entry, grids: Mapping[Network, Methods]
 
 
 def _only_test_errors(evidence: Evidence, network: Network) -> bool:
-    """Whether nothing but the test set can tell which runs of a network to show."""
+    """Whether only the test set can decide which runs of a network to show."""
     return holds_nothing_out(evidence) and not evidence.frozen.cells.get(network.label)
 
 
 def _shown(evidence: Evidence, network: Network, grids: Methods) -> dict[str, Point]:
-    """Each method's runs on confirmation seeds: at its own cell, with BatchNorm at AdamW's best one with a decay.
-
-    Where no cell is known and no images are held out to choose one, those of its lowest test error.
+    """Each method's runs on confirmation seeds: at its own cell or, with BatchNorm, at AdamW's best one with a decay.
+    If no cell is known and no images are held out to choose one, the runs with its lowest test error.
     """
     found: dict[str, Point] = {}
     for method, points in grids.items():
@@ -131,7 +130,7 @@ def _shown(evidence: Evidence, network: Network, grids: Methods) -> dict[str, Po
 
 
 def _entries(points: Mapping[str, Point]) -> list[Line2D]:
-    """A line per method with its cell and its error."""
+    """A legend entry per method with its cell and its error."""
     entries = []
     for method, point in points.items():
         values = error_of(point).values.values()
@@ -143,7 +142,7 @@ def _entries(points: Mapping[str, Point]) -> list[Line2D]:
 
 
 def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -> Figure:
-    """One network: its grids with their numbers, the paper's where they are known, curves, histograms."""
+    """One network: its grids with numbers, the paper's grids if known, curves and histograms."""
     points = _shown(evidence, network, grids)
     published = is_published(next(iter(grids.values()))[0].results[0].config)
     papers = {method: published_grid(method) for method in grids if published and method in PUBLISHED}
@@ -160,7 +159,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
         notes += [
-            f"Below: {named}, written (step size, decay)",
+            f"Below: {named}, written as (step size, decay)",
             CURVES_NOTE,
             f"Histograms: {measured_when(list(histograms.values()))}",
         ]

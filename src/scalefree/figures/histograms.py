@@ -1,4 +1,4 @@
-"""Histograms of update scales and of effective decays, as shares of all coordinates by power of two."""
+"""Histograms of update scales and effective decays, as shares of all coordinates by power of two."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from scalefree.optimizers import BY_CHANGE, Dash, look
 from scalefree.records import Store
 
 EFFECTIVE_DECAY_LABEL = f"{LOG2} (effective decay / {LAMBDA}{ETA})"
-# What the arrays of a quantity are called in a record: counts, and lower edges of the bins.
+# Names of a quantity's arrays in a record: counts, and lower edges of the bins.
 _ARRAYS = {
     "update_scale": ("counts", "log2_lower_edge"),
     "effective_decay": ("effective_decay_counts", "effective_decay_log2_lower_edge"),
 }
-# The underflow bin stands this many powers of two left of the first interior bin, and is twice as wide as a bin.
+# The underflow bin is drawn this many powers of two left of the first interior bin, and twice as wide as a bin.
 _GAP, _WIDTH = 3.0, 2.0
-# Where that of update scales stands: their bins begin at 2^-27, just below the 1e-8 where it ends.
+# The underflow bin of update scales; their interior bins begin at 2^-27, just below the 1e-8 where underflow ends.
 UNDERFLOW_PLACE = -27 - _GAP - _WIDTH / 2
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """A quantity at a run's last measurement, averaged over the seeds that completed.
+    """A quantity at the last measurement, averaged over the completed seeds.
 
     Attributes:
         exponents: (B,) int: an interior bin holds [2^k, 2^(k+1)).
-        shares: (B + 3,) of all coordinates: underflow, the interior bins, overflow, not finite; sums to 1.
-        when: `in step 1,152, in epoch 32`, of all runs; where steps were not recorded, at the epoch's end.
+        shares: (B + 3,) shares of all coordinates: underflow, the interior bins, overflow, not finite; they sum to 1.
+        when: `in step 1,152, in epoch 32`, for all runs; the end of the epoch if steps were not recorded.
     """
 
     exponents: npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ class Histogram:
 
 
 def histogram_of(store: Store, point: Point, quantity: str = "update_scale") -> Histogram | None:
-    """Of the whole network; None where no completed run has one."""
+    """The histogram of the whole network; None if no completed run has one."""
     counts_name, edges_name = _ARRAYS[quantity]
     completed = [record for record in point.records.values() if record.outcome.status == "completed"]
     found = [
@@ -63,7 +63,7 @@ def histogram_of(store: Store, point: Point, quantity: str = "update_scale") -> 
 
 
 def histograms_of(store: Store, points: Mapping[str, Point]) -> dict[str, Histogram]:
-    """The update scales of those whose completed runs have any."""
+    """The update scales of the points whose completed runs have any."""
     found = {name: histogram_of(store, point) for name, point in points.items()}
     return {name: histogram for name, histogram in found.items() if histogram is not None}
 
@@ -77,7 +77,7 @@ def measured_when(histograms: Sequence[Histogram]) -> str:
 def outlines(histogram: Histogram) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
     """(edges, shares) of the pieces to draw: the underflow bin, the interior bins with the overflow bin after them.
 
-    Coordinates whose value is not finite have no place on the axis and are in neither.
+    Coordinates that are not finite have no place on the axis and are left out.
     """
     first, last = int(histogram.exponents[0]), int(histogram.exponents[-1])
     underflow = np.array([first - _GAP - _WIDTH, first - _GAP])
@@ -85,7 +85,7 @@ def outlines(histogram: Histogram) -> list[tuple[npt.NDArray[np.float64], npt.ND
 
 
 def draw_histogram(axes: Axes, histogram: Histogram, color: str, dash: Dash, fill: bool = True) -> None:
-    """A step outline, filled if it is alone."""
+    """Draw a step outline, filled if it is the only one."""
     for edges, shares in outlines(histogram):
         if fill:
             axes.stairs(shares, edges, fill=True, color=color, alpha=0.3)
@@ -98,7 +98,7 @@ def draw_histogram(axes: Axes, histogram: Histogram, color: str, dash: Dash, fil
 
 
 def update_scale_label(methods: Iterable[str]) -> str:
-    """What an axis has the sizes of: of a torch optimizer, whose direction is not known, the change of the weights."""
+    """The axis label of update scales; for a torch optimizer, whose direction is unknown, the change of the weights."""
     by_change = {look(method).update == BY_CHANGE for method in methods}
     # A panel is narrower than the change's name.
     update, change = f"{LOG2} (|update| / {ALPHA})", f"|change of weights,\nwith decay| / {ALPHA}"
@@ -108,7 +108,7 @@ def update_scale_label(methods: Iterable[str]) -> str:
 
 
 def update_scale_axis(axes: Axes, histogram: Histogram) -> None:
-    """Powers of two, and apart from them what hardly moves."""
+    """Set up an axis of powers of two with the underflow bin set apart."""
     first, end = int(histogram.exponents[0]), int(histogram.exponents[-1])
     apart = first - _GAP - _WIDTH / 2
     ticks = [tick for tick in range(-16, end + 1, 8) if tick >= first]

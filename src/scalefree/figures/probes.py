@@ -1,7 +1,7 @@
-"""What one change does to an error: every probe is a reference arm, its neighbours, and their paired differences.
+"""What one change does to the error: a probe is a reference arm, its neighbours, and their paired differences.
 
-A figure is a row of `PROBES`. A contrast is measured as the claim of its number says, in every network of the figure's
-experiments; where the claim is asked there, the verdict stands beside it.
+A figure is a row of `PROBES`. A contrast is measured as in the claim of its number, in every network of the figure's
+experiments; if the claim is tested there, its verdict is shown.
 """
 
 from collections.abc import Sequence
@@ -33,9 +33,9 @@ from scalefree.figures.estimates import (
 from scalefree.figures.style import MINUS, look, new_figure
 from scalefree.optimizers import ordered
 
-# Inches: of a comparison, and of an arm.
+# Heights in inches of a comparison and of an arm.
 _ROW, _ARM = 0.66, 0.42
-# Claims of other quantities about the same runs, said in the caption.
+# Claims about other quantities of the same runs, reported in the caption.
 ALSO_SAID = {"loss_scale": ("6a",)}
 
 
@@ -44,7 +44,7 @@ def _at_eps(method: str, eps: float, at: At) -> SeedValues:
 
 
 def _annealed(method: str, cell: str, at: At) -> SeedValues:
-    """Against AdamW, both with the cosine schedule."""
+    """The difference from AdamW, both with the cosine schedule."""
     return at(method, cell, schedule="cosine") - at("adamw", cell, schedule="cosine")
 
 
@@ -105,7 +105,7 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
 
 
 def _arms(points: Sequence[Point]) -> dict[tuple[str, str], Point]:
-    """The runs that are compared, by method and what is unusual about them, the usual arm of each method first."""
+    """The runs compared, by method and unusual settings, with the usual arm of each method first."""
     found = {(describe(arm_of(point.results[0].config)), cell_name(point)): point for point in points}
     order = ordered(arm_of(point.results[0].config).method for point in points)
 
@@ -117,7 +117,7 @@ def _arms(points: Sequence[Point]) -> dict[tuple[str, str], Point]:
 
 
 def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
-    """A row per arm: seeds, mean and interval of its errors, with its cell."""
+    """Draw a row per arm: seeds, mean and interval of its errors, with its cell."""
     labels = []
     for index, ((text, cell), point) in enumerate(arms.items()):
         of = look(arm_of(point.results[0].config).method)
@@ -131,7 +131,7 @@ def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
 
 
 def _error_axis(axes: Axes, values: Sequence[float]) -> None:
-    """What holds all values, and no more than there can be."""
+    """Set limits that include all values and stay within the possible range."""
     if values:
         low, high = min(values), max(values)
         margin = 0.06 * (high - low) or 1.0
@@ -139,7 +139,7 @@ def _error_axis(axes: Axes, values: Sequence[float]) -> None:
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
-    """A row of panels per network: the arms' errors, and their paired differences."""
+    """Draw a row of panels per network: the arms' errors and their paired differences."""
     contrasts = PROBES[entry.name]
     verdicts = judge(evidence, [number for contrast in contrasts for number in contrast.numbers])
     found: list[tuple[Network, list[Row], dict[tuple[str, str], Point]]] = []
@@ -155,7 +155,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     also = sentences(judge(evidence, ALSO_SAID.get(entry.name, ())))
     heights = [max(_ROW * len(rows), _ARM * len(arms)) + 0.3 for _, rows, arms in found]
     every = [row for _, rows, _ in found for row in rows]
-    # What the axis is like is said in the caption, which the page is made with.
+    # The caption, which is needed to make the page, describes the axis.
     logarithmic = rows_axis(Figure().subplots(), every)
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in every)])
     notes = [marks, rows_note(every, logarithmic), chosen_how(evidence, shown), *also]

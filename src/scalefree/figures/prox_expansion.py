@@ -1,4 +1,4 @@
-"""AdamW against AdamProx on a toy quadratic: one step apart, and over whole trajectories."""
+"""AdamW against AdamProx on a toy quadratic: after one step, and over whole trajectories."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,8 +51,8 @@ def _draw_trajectories(axes: Axes) -> None:
     decays = [row.weight_decay for row in rows]
     alone = [SIZE * decay_gap(decay) for decay in decays]
     blue = look("adamw").color
-    axes.plot(decays, alone, color=NEUTRAL, linewidth=0.9, label="by the decay of the start alone")
-    axes.plot(decays, [row.gap for row in rows], "o", color=blue, label="AdamW as it is", gid="gap")
+    axes.plot(decays, alone, color=NEUTRAL, linewidth=0.9, label="from the decay of the start alone")
+    axes.plot(decays, [row.gap for row in rows], "o", color=blue, label="AdamW", gid="gap")
     axes.plot(
         decays, [row.slowed for row in rows], "D", markerfacecolor="white", markeredgecolor=blue, gid="slowed",
         label=f"AdamW with {ALPHA_SIGN} and λ divided by 1 + λ",
@@ -64,7 +64,7 @@ def _draw_trajectories(axes: Axes) -> None:
 
 
 def _decade_axes(axes: Axes) -> None:
-    """Both axes logarithmic, with plain numbers."""
+    """Make both axes logarithmic, with plain numbers."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
@@ -78,8 +78,8 @@ def draw() -> Figure:
     caption = (
         "Toy quadratic of condition number 100 along random axes in 10 dimensions; largest coordinate of start and "
         f"minimiser {SIZE:g}, {ALPHA_SIGN} = {number(ALPHA)}, float64. a: one step from a common state; points are "
-        f"measured, lines are the exact η² λ |λx + {ALPHA_SIGN}p| / (1 + λη), slopes fitted up to η = 0.1. It is of "
-        f"second order in the schedule η; in λ at η = 1 it is of first order, with the small factor {ALPHA_SIGN}, "
+        f"measured, lines are the exact η² λ |λx + {ALPHA_SIGN}p| / (1 + λη), slopes fitted up to η = 0.1. The gap is "
+        f"second order in the schedule η; in λ at η = 1 it is first order, with the small factor {ALPHA_SIGN}, "
         "until the decay outweighs the step. b: largest coordinate at any step, η = 1. AdamProx is exactly an AdamW "
         f"whose {ALPHA_SIGN} and λ are both smaller by the factor 1 + λ."
     )

@@ -1,8 +1,8 @@
-"""The paper's own numbers, as far as they are public: ResNet-110 without BatchNorm on CIFAR-10, epoch 300.
+"""The paper's own numbers, as far as they are public: ResNet-110 without BatchNorm on CIFAR-10 at epoch 300.
 
-The two best errors are printed on a figure that the first author published; every other error was read off that
-figure's colours and is good to about 0.01, and "0.40 or worse" is all that is known of the darkest cells (None
-here). The histogram shares were read off the heights of bars, to about 0.01 too.
+The two best errors are printed on a figure published by the first author; every other error was read off that figure's
+colours and is accurate to about 0.01, and all that is known about the darkest cells (None here) is "0.40 or worse". The
+histogram shares were read off the heights of bars, also to about 0.01.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ class Published:
     """One optimizer's published numbers.
 
     Attributes:
-        errors: rows LRS, columns WEIGHT_DECAYS; None for AT_LEAST or worse; +- READING_ERROR but for the best.
+        errors: rows LRS, columns WEIGHT_DECAYS; None for AT_LEAST or worse; +- READING_ERROR except for the best.
         best: (lr, weight_decay, test error), the error printed exactly.
-        shares: of coordinates by exponent k of |update| / alpha, +- READING_ERROR; only the bins that are known.
+        shares: shares of coordinates by exponent k of |update| / alpha, +- READING_ERROR; only the known bins.
     """
 
     errors: tuple[tuple[float | None, ...], ...]
@@ -63,18 +63,18 @@ PUBLISHED = {
         shares={-5: 0.08, -4: 0.14, -3: 0.18, -2: 0.12},
     ),
 }
-# Shares at or below 1e-8 of the two methods; which is whose is not known.
+# The two methods' shares at or below 1e-8; it is not known which is which.
 UNDERFLOW_SHARES = (0.34, 0.38)
 
 NOTE = (
     "The paper's numbers (one run per cell): the two ringed errors are printed there, all others were read off its "
-    "figures, within about 1 point of error or .01 of share; >40: 40% or worse; diamonds: its shares, grey where it is "
-    "not known whose"
+    "figures, to within about 1 point of error or .01 of share; >40: 40 % or worse; diamonds: its shares, grey if the "
+    "method is not known"
 )
 
 
 def is_published(config: RunConfig) -> bool:
-    """Whether the paper's numbers are of this very network, data set and loss (whatever the length of training)."""
+    """Whether the paper's numbers are for this network, data set and loss (whatever the length of training)."""
     model = config.model
     dataset = config.dataset
     return (
@@ -88,7 +88,7 @@ def is_published(config: RunConfig) -> bool:
 def published_grid(
     optimizer: str, lrs: Iterable[float] = LRS, weight_decays: Iterable[float] = WEIGHT_DECAYS
 ) -> ErrorGrid:
-    """The paper's heatmap of an optimizer, on axes that hold at least its own values."""
+    """The paper's heatmap for an optimizer, on axes that include at least its own values."""
     published = PUBLISHED[optimizer]
     grid = error_grid((), {*LRS, *lrs}, {*WEIGHT_DECAYS, *weight_decays})
     for lr, row in zip(LRS, published.errors, strict=True):
@@ -103,7 +103,7 @@ def published_grid(
 
 
 def mark_published_shares(axes: Axes) -> None:
-    """The paper's shares as open diamonds at the middle of their bins, the underflow ones in grey."""
+    """Mark the paper's shares as open diamonds in the middle of their bins, the underflow ones in grey."""
     known = [
         (exponent + 0.5, share, look(of).color) for of, p in PUBLISHED.items() for exponent, share in p.shares.items()
     ]

@@ -1,4 +1,4 @@
-"""Steps to an accuracy against the condition number of a quadratic; what eps and restarts do there."""
+"""Steps to reach an accuracy against a quadratic's condition number, and the effects of eps and restarts."""
 
 import math
 import statistics
@@ -37,7 +37,7 @@ _LABELS = {"Adam": "Adam, eps = 0"}
 _DASHED = (0, (2, 1))
 _DODGE = 0.22  # decades between the open markers of neighbouring methods
 
-# Restarts: (condition number, steps a stage, rotated, look).
+# Restarts: (condition number, steps per stage, rotated, look).
 _RESTARTS = (
     (1.0, 20, False, _Look("#E69F00", "P")),
     (1e8, 20, False, _Look("black", "x")),
@@ -52,7 +52,7 @@ def _style(method: str) -> _Style:
 
 
 def _draw_line(axes: Axes, steps: Sequence[float], look: _Look, style: _Style, shift: float, label: str) -> None:
-    """Steps at each condition number; where they are `inf`, an open marker at the cap, moved by `shift` decades."""
+    """Draw steps at each condition number; `inf` is an open marker at the cap, moved by `shift` decades."""
     reached = [count if count < math.inf else np.nan for count in steps]
     axes.plot(
         CONDITIONS, reached, color=look.color, marker=look.marker, linestyle=style, markersize=3.8, label=label,
@@ -66,7 +66,7 @@ def _draw_line(axes: Axes, steps: Sequence[float], look: _Look, style: _Style, s
 
 
 def _draw_methods(axes: Axes, rows: Sequence[Count]) -> None:
-    """The median over rotations, with a bar from the lowest to the highest."""
+    """Draw the median over rotations, with a bar from the lowest to the highest."""
     capped = list(SCALE_FREE)
     for method, look in _LOOKS.items():
         by_condition = [[row.steps for row in rows if (row.method, row.condition) == (method, c)] for c in CONDITIONS]
@@ -79,7 +79,7 @@ def _draw_methods(axes: Axes, rows: Sequence[Count]) -> None:
 
 
 def _draw_epsilons(axes: Axes, without: Sequence[float]) -> None:
-    """Adam on the diagonal problems, one line an eps; `without` are its steps at eps = 0."""
+    """Draw Adam on the diagonal problems, one line per eps; `without` are its steps at eps = 0."""
     _draw_line(axes, without, _LOOKS["Adam"], "-", 0.0, "eps = 0")
     for index, ((eps, steps), look) in enumerate(zip(epsilon_counts().items(), _EPSILON_LOOKS, strict=True)):
         _draw_line(axes, steps, look, _DASHED, _DODGE * (index - 1.5), f"eps = {number(eps)}")
@@ -116,22 +116,23 @@ def _draw_restarts(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: number(value))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(range(0, STAGES + 1, 5))
-    axes.set_xlabel("restarts, or as many steps without them")
+    axes.set_xlabel("restarts, or equally many steps without")
     axes.set_ylabel("distance to the minimiser")
     axes.legend(loc="lower left")
 
 
 def draw() -> Figure:
-    """Diagonal and rotated problems above; below them Adam's eps on the diagonal ones, and AdaGrad with restarts."""
+    """Top: diagonal and rotated problems. Bottom: Adam's eps on the diagonal ones, and AdaGrad with restarts."""
     rows = counts()
     diagonal = [row for row in rows if row.rotation is None]
     left_over = statistics.median(unit_diagonal_condition(rotated_hessian(1e8, seed)) for seed in ROTATIONS)
     caption = (
         f"Quadratics in {DIMENSION} dimensions, no noise, float64; the settings are ours, the paper's are not known. "
-        "Steps to 1e-3 of the first distance to the minimiser. Gradient descent has its best step 2/(L+μ) and heavy "
-        "ball Polyak's step and momentum, both counted exactly; all others have the best of 40 schedules for each "
-        f"problem and at most {CAP:,} steps (dotted line): open markers were not there by then. Solid lines are "
-        f"scale-free rules, dashed ones are not. b: median and range of {len(ROTATIONS)} random rotations; at 1e8 the "
+        "Steps until the distance to the minimiser is 1e-3 of the initial one. Gradient descent uses its best step "
+        "2/(L+μ), heavy ball Polyak's step and momentum, both counted exactly; all others use the best of 40 "
+        f"schedules for each problem and at most {CAP:,} steps (dotted line): open markers did not get there. Solid "
+        "lines are scale-free rules, dashed ones are not. b: median and range over "
+        f"{len(ROTATIONS)} random rotations; at 1e8 the "
         f"best diagonal rescaling still leaves a condition number of about {number(float(f'{left_over:.0e}'))}. "
         "c: Adam with eps above 0. d: AdaGrad's average, restarted with half the step size, for three condition "
         "numbers; the two diagonal problems coincide."

@@ -1,4 +1,4 @@
-"""What the runs of a few cells did: training loss, test accuracy and update scales, each a panel."""
+"""The runs of a few cells: a panel each for training loss, test accuracy and update scales."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,14 +18,14 @@ def draw_runs(
     histograms: Mapping[str, Histogram],
     looks: Callable[[str], Look] = look,
 ) -> None:
-    """Three panels: curves of each point's runs and, of those that have one, the last histogram."""
+    """Draw three panels: the curves of each point's runs and, if they have one, the last histogram."""
     loss, accuracy, scales = panels
     draw_curves(loss, store, points, training_loss(store, points), looks)
     draw_curves(accuracy, store, points, TEST_ACCURACY, looks)
     for name, histogram in histograms.items():
         dash = line_dash(points, name, looks)
         draw_histogram(scales, histogram, looks(name).color, dash, fill=len(histograms) == 1)
-    # Only now: limits are no longer found by Matplotlib once one of them is set.
+    # Last, because Matplotlib stops finding limits once one of them is set.
     for histogram in list(histograms.values())[:1]:
         update_scale_axis(scales, histogram)
     scales.set_xlabel(update_scale_label(point.optimizer for point in points.values()))

@@ -1,4 +1,4 @@
-"""How far each optimizer is from scale-free: a row an optimizer, on a logarithmic axis from rounding to 100."""
+"""How far each optimizer is from scale-free: one row per optimizer, on a logarithmic axis from rounding to 100."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from scalefree.theory.walk import COORDINATES
 
 _ZERO = 1e-17  # where a defect of exactly 0 is drawn
 _LEFT, _RIGHT = 3e-18, 1e3
-# Defects below the first are rounding; those above the second are no matter of eps.
+# Defects below the first are rounding; those above the second are not caused by eps.
 _ROUNDING, _LARGE = 1e-14, 1e-2
 _ROW_HEIGHT = 0.17
 
-# Marker, size and filling at an eps; at one place, the dot lies in the ring.
+# Label, marker, size and fill by eps; if two coincide, the dot is inside the ring.
 _MARKS: dict[float | None, tuple[str, str, float, bool]] = {
     0.0: ("eps = 0", "o", 3.0, True),
     1e-8: ("eps = 1e-8", "o", 6.0, False),
@@ -54,17 +54,17 @@ def _draw_rows(axes: Axes, rows: Sequence[Defect]) -> None:
 
 
 def draw() -> Figure:
-    """Our rules above, torch's below, each with `scale_free_defect` at its default settings."""
+    """Draw our rules above torch's, each with its `scale_free_defect` at default settings."""
     table = defect_table()
     groups = [[row for row in table if (row.source == OURS) == ours] for ours in (True, False)]
     heights = [len({row.name for row in group}) for group in groups]
     caption = (
-        f"Largest distance in {STEPS} steps between the path on the gradients as they are and the path on gradients of "
+        f"Largest distance in {STEPS} steps between the path on the original gradients and the path on gradients in "
         f"which each of {COORDINATES} coordinates is multiplied by its own constant between 1e-3 and 1e4, over the "
         "distance travelled; float64, log-cosh regression with noisy gradients of size 0.1. "
-        f"lr = {number(LR)}; decay, where named, is {LAMBDA} = {number(DECAY)} ({LAMBDA}/{ALPHA} for torch's AdamW). "
+        f"lr = {number(LR)}; decay, if named, is {LAMBDA} = {number(DECAY)} ({LAMBDA}/{ALPHA} for torch's AdamW). "
         "Rprop, Adafactor and Adadelta have torch's default settings. Blue: rounding. Orange: not scale-free, whatever "
-        "eps is. RAdam is there because its first five steps are plain momentum."
+        "eps is. RAdam is among these because its first five steps are plain momentum."
     )
     entries = [_mark(1.0, 0.0, eps, "#333333") for eps in _MARKS]
     figure = new_figure(_ROW_HEIGHT * sum(heights) + 0.95, "How scale-free is an optimizer?", caption, entries)

@@ -1,4 +1,4 @@
-"""Axes of errors, of differences and of depths, with numbers that one can read."""
+"""Axes for errors, differences and depths, with readable numbers."""
 
 import itertools
 import math
@@ -11,18 +11,18 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from scalefree.experiments.names import number
 
-# Where differences are so many times the limits of an equivalence, their axis is linear only up to 1.
+# If differences exceed this multiple of the limits of an equivalence, their axis is linear only up to 1.
 _LINEAR_UP_TO = 12.0
-# Labels of such an axis, the more important first; one that has no room is left out.
+# Labels of such an axis, the most important first; those without room are left out.
 _LABELS = (0, 1, 10, 100, 5, 50, 2, 20)
 _LEAST_ROOM = 0.075
 _LINEAR_PART = 0.5
 
 
 def plain_log_axis(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers, as many as fit; powers of ten where it spans several of them."""
+    """Set up a logarithmic y axis with as many plain numbers as fit, or powers of ten if it spans several."""
     if not np.isfinite(axes.dataLim.minposy):
-        return  # no positive value yet, so no decade to show
+        return  # no positive values, so there is no decade to show
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -43,10 +43,10 @@ def plain_log_axis(axes: Axes) -> None:
 def difference_axis(
     axes: Axes, which: Literal["x", "y"], values: Iterable[float], threshold: float, equivalence: bool = False
 ) -> bool:
-    """An axis for differences that shows `values`, 0 and both thresholds.
+    """Set up an axis for differences that shows `values`, 0 and both thresholds.
 
-    It is linear unless values are many times the limits of an equivalence; then it is logarithmic beyond 1, and the
-    answer True.
+    It is linear unless values are many times the limits of an equivalence; then it is logarithmic beyond 1 and True is
+    returned.
     """
     known = [*values, 0.0, 1.3 * threshold, -1.3 * threshold]
     low, high = min(known), max(known)
@@ -79,7 +79,7 @@ def difference_axis(
 
 
 def depth_places(depths: Iterable[int]) -> dict[int, float]:
-    """A place for each depth on a logarithmic axis whose nearest neighbours are 1 apart."""
+    """A position for each depth on a logarithmic axis on which the nearest neighbours are 1 apart."""
     distinct = sorted(set(depths))
     logs = [math.log2(depth) for depth in distinct]
     gap = min((b - a for a, b in itertools.pairwise(logs)), default=1.0)

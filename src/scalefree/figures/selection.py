@@ -1,4 +1,4 @@
-"""How the cells were chosen, or how far that has come: validation errors over step size and decay."""
+"""How the cells were chosen, or the progress so far: validation errors over step size and decay."""
 
 from collections.abc import Sequence
 
@@ -19,10 +19,10 @@ NOTE = (
     "Colours: mean final validation error over the selection seeds, which confirm nothing; hatched: a seed diverged; "
     "crossed: not trained yet"
 )
-CHOSEN = "Black frames: the chosen cells, frozen for the confirmation seeds; where one lies at an edge, that is said"
+CHOSEN = "Black frames: the chosen cells, frozen for the confirmation seeds; those at an edge are noted"
 SO_FAR = (
-    "Dashed frames: the lowest error so far, which chooses nothing: a grid chooses once it is complete and "
-    "scripts/freeze.py has frozen its cell, and confirmation runs wait for that. Above each grid: its complete cells"
+    "Dashed frames: the lowest error so far, which decides nothing: a grid's cell is chosen once it is complete and "
+    "scripts/freeze.py has frozen it, and confirmation runs wait for that. Above each grid: its complete cells"
 )
 
 
@@ -31,7 +31,7 @@ def _grid(points: Sequence[Point]) -> ErrorGrid:
 
 
 def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
-    """(lr, weight_decay) that would be chosen among the cells that are complete now."""
+    """(lr, weight_decay) that would be chosen among the cells complete now."""
     known = [
         (error, point.weight_decay, point.lr)
         for point in points
@@ -44,7 +44,7 @@ def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
 
 
 def _told(points: Sequence[Point], cell: Cell | None) -> str:
-    """How much of a grid is there, while nothing has been chosen; after that where it should be extended."""
+    """How much of a grid is complete, until its cell has been chosen; then where it should be extended."""
     if len(points) == 1:
         return "no choice"
     if cell is not None:
@@ -53,7 +53,7 @@ def _told(points: Sequence[Point], cell: Cell | None) -> str:
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
-    """One page of all grids; its title says whether cells have been chosen."""
+    """Draw one page of all grids, whose title says whether cells have been chosen."""
     found = evidence.grids(SELECTION).items()
     grids = {network: {method: of[method] for method in ordered(of)} for network, of in found}
     every = [(network.label, method, points) for network, of in grids.items() for method, points in of.items()]
@@ -67,7 +67,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     if made:
         notes.append(CHOSEN)
     if made < len(choices):
-        state = f"{made} of {len(choices)} grids have chosen" if made else "no cell has been chosen yet"
+        state = f"{made} of {len(choices)} cells chosen" if made else "no cell has been chosen yet"
         title, notes = f"{title}: in progress, {state}", [*notes, SO_FAR]
     norm = error_norm(_grid(points) for _, _, points in every)
 

@@ -1,4 +1,4 @@
-"""What all figures share: the style sheet, what a method looks like, and the page with its title and caption."""
+"""What all figures share: the style sheet, the look of each method, and the page with title and caption."""
 
 import contextlib
 import functools
@@ -18,17 +18,17 @@ from scalefree.optimizers import Dash, ordered
 
 STYLE_SHEET = Path(__file__).with_name("scalefree.mplstyle")
 
-# Inches: the text width of a one-column paper, so that the font sizes of the sheet are the printed ones.
+# The text width of a one-column paper in inches, so that the style sheet's font sizes are the printed ones.
 WIDTH = 6.5
 CAPTION_SIZE = 7
 _CAPTION_LINE = 0.125
-# Of the page, a margin left for hinting.
+# Slightly less than the page, as a margin for hinting.
 _CAPTION_WIDTH = 0.97 * WIDTH
 _MARGIN = 0.06
 TITLE_SIZE = 10
 _TITLE_LINE, _NEXT_TITLE_LINE, _LEGEND_LINE = 0.28, 0.17, 0.19
 
-# Characters rather than formulas: one font less in every file, and no second typesetter.
+# Characters instead of formulas save a font in every file and a second typesetting engine.
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 LAMBDA = "\N{GREEK SMALL LETTER LAMDA}"
 ETA = "\N{GREEK SMALL LETTER ETA}"
@@ -44,7 +44,7 @@ _L2 = "Adam-\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}"
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn and called."""
+    """How a method is drawn and labelled."""
 
     label: str
     color: str
@@ -52,30 +52,30 @@ class Look:
     dash: Dash
 
 
-# Of what is not one method's.
+# For what does not belong to a single method.
 BLACK = Look("", "black", "D", (0, ()))
 
 
 def look(method: str) -> Look:
-    """What a method looks like, as the table of optimizers says."""
+    """A method's look, from the table of optimizers."""
     of = optimizers.look(method)
     return Look(typeset(of.label), of.color, of.marker, of.dash)
 
 
 def typeset(text: str) -> str:
-    """A sentence with Adam-l2 written as the figures write it."""
+    """The text with Adam-l2 as figures write it."""
     return text.replace("Adam-l2", _L2)
 
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """Matplotlib's defaults with this style on top, whatever the user's own settings are."""
+    """Use Matplotlib's defaults with this style on top, whatever the user's own settings."""
     with matplotlib_style.context(["default", STYLE_SHEET]):
         yield
 
 
 def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line2D]:
-    """A legend entry per method: its marker, or the line that it is drawn with."""
+    """A legend entry per method, with its marker or its line style."""
     looks = [look(method) for method in ordered(methods)]
     return [
         Line2D(
@@ -91,15 +91,15 @@ def method_entries(methods: Iterable[str], linestyle: bool = False) -> list[Line
 
 @functools.cache
 def _inches(word: str, size: float) -> float:
-    """How wide a word is in the figures' font at a size in points, a space after it included."""
+    """The width of a word and a space in the figures' font, at a size in points."""
     font = get_font(findfont("DejaVu Sans"))
     font.set_size(size, 72)
-    # 16.16 fixed point, without the hinting that a resolution asks for.
+    # 16.16 fixed point, without resolution-dependent hinting.
     return sum(font.load_char(ord(letter)).linearHoriAdvance for letter in f"{word} ") / 65536 / 72
 
 
 def wrapped(text: str, inches: float, size: float = CAPTION_SIZE) -> list[str]:
-    """Lines of a text, none wider than that; a longer word has a line of its own."""
+    """A text split into lines of at most `inches`; a longer word gets its own line."""
     lines: list[list[str]] = [[]]
     room = inches
     for word in text.split(" "):
@@ -117,8 +117,8 @@ def new_figure(
 ) -> Figure:
     """A page of the common width: wrapped title, legend, `height` inches for panels, and the wrapped caption below.
 
-    Panels are laid out by Matplotlib's constrained layout in the space that the rest leaves; `entries` are labelled
-    artists for the legend.
+    Panels are laid out by Matplotlib's constrained layout in the remaining space; `entries` are labelled artists for
+    the legend.
     """
     lines = wrapped(typeset(caption), _CAPTION_WIDTH)
     titles = wrapped(typeset(title), _CAPTION_WIDTH, TITLE_SIZE)

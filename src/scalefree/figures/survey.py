@@ -1,7 +1,7 @@
-"""Any results drawn by what varies among them: a page per group, and pages that compare the groups.
+"""Draw any set of results by what varies among them: one page per group, and pages that compare the groups.
 
-A group has its errors over step size and decay (a heatmap where both vary), and below them what the runs at the best
-cells did. Where a third and a fourth key vary, there is a group for each of their combinations.
+A group's page shows its errors over step size and decay (a heatmap if both vary) and, below, the runs at the best
+cells. If further keys vary, each of their combinations is a group.
 """
 
 import re
@@ -52,19 +52,19 @@ from scalefree.figures.style import (
 )  # fmt: skip
 from scalefree.optimizers import DASHES, GREYS, MARKERS, row_of
 
-# Pages and panels for so many groups, and curves of so many cells: more of them nobody could tell apart.
+# The most groups with pages and panels, and the most cells with curves: more could not be told apart.
 MOST_GROUPS = 12
 MOST_CURVES = 8
 HEATMAP_NOTE = (
     "Heatmaps: mean final test error over seeds; black frame: the best cell; hatched: a seed diverged; crossed: no "
-    "result; *: seeds missing; blank: not asked for"
+    "result; *: seeds missing; blank: not part of the sweep"
 )
-# Of what has no colour of its own: Paul Tol's muted scheme, distinguishable with every common colour blindness.
+# For what has no colour of its own: Paul Tol's muted scheme, safe for the common kinds of colour blindness.
 _PALETTE = ("#332288", "#CC6677", "#117733", "#882255", "#44AA99", "#AA4499", "#999933", "#88CCEE")
 _TUNED_LABELS = {LR: STEP_SIZE_LABEL, WEIGHT_DECAY: DECAY_LABEL}
 
 Looks = Callable[[str], Look]
-# Cells by what is compared side by side, as the legend calls it.
+# Cells by legend label of what is compared side by side.
 Group = dict[str, list[SurveyCell]]
 
 
@@ -77,7 +77,7 @@ def _series_label(survey: Survey, value: Any) -> str:
 
 
 def _looks(survey: Survey) -> Looks:
-    """By what a legend calls them: methods look as everywhere, a series of numbers goes from dark to bright."""
+    """Looks by legend label: methods look as in all figures, a series of numbers goes from dark to bright."""
     if survey.series is None:
         only = look(survey.cells[0].values[OPTIMIZER])
         return lambda _: only
@@ -95,7 +95,7 @@ def _looks(survey: Survey) -> Looks:
         color = _PALETTE[index % len(_PALETTE)]
         if numeric:
             color = to_hex(matplotlib.colormaps["viridis"](0.85 * index / max(1, len(values) - 1)))
-        elif any(ours):  # beside ours the others are grey
+        elif any(ours):  # next to ours, other optimizers are grey
             color = GREYS[index % len(GREYS)]
         marker, dash = MARKERS[index % len(MARKERS)], DASHES[index % len(DASHES)] if index else (0.0, ())
         found[label] = Look(label, color, marker, dash)
@@ -111,7 +111,7 @@ def _named(keys: Sequence[str], values: Sequence[Any]) -> str:
 
 
 def _stem(keys: Sequence[str], values: Sequence[Any]) -> str:
-    """The same as a file's name."""
+    """The same as a file name."""
     words = [
         str(value) if key == PART else f"{short(key)}-{written(key, value)}"
         for key, value in zip(keys, values, strict=True)
@@ -120,7 +120,7 @@ def _stem(keys: Sequence[str], values: Sequence[Any]) -> str:
 
 
 def _shown(survey: Survey, cells: Mapping[str, Sequence[SurveyCell]]) -> dict[str, Point]:
-    """The cells whose runs are shown, by label: the best, or where nothing is tuned all that have runs."""
+    """The cells whose runs are shown, by label: the best ones or, if nothing is tuned, all that have runs."""
     found = {}
     for label, of in cells.items():
         chosen = survey.best_of(of) if survey.tuned else of[0]
@@ -136,7 +136,7 @@ def _mean(point: Point) -> float:
 
 
 def _at(survey: Survey, point: Point) -> str:
-    """` at lr 1e-3, weight_decay 0`: of what is tuned."""
+    """` at lr 1e-3, weight_decay 0`: the tuned values."""
     values = {LR: point.lr, WEIGHT_DECAY: point.weight_decay}
     said = ", ".join(f"{short(key)} {written(key, values[key])}" for key in survey.tuned)
     return f" at {said}" if said else ""
@@ -170,17 +170,17 @@ def _caption(survey: Survey, points: Sequence[Point], notes: Sequence[str]) -> s
 
 
 def _alike_note(survey: Survey, points: Sequence[Point]) -> str:
-    """That methods are one algorithm without decay: else equal results look like a mistake."""
+    """A note that methods are the same algorithm without decay, since equal results would look like a mistake."""
     if not (alike := survey.one_algorithm()):
         return ""
     shared = ", and share one run where another's is missing" if one_run(points) else ""
-    return f"At {LAMBDA} = 0 {listed(written(OPTIMIZER, of) for of in alike)} are one algorithm, Adam{shared}"
+    return f"At {LAMBDA} = 0 {listed(written(OPTIMIZER, of) for of in alike)} are the same algorithm, Adam{shared}"
 
 
 def _best_note(survey: Survey) -> str:
     if not survey.tuned:
         return ""
-    by = "" if survey.criterion == "validation" else ", as no images are held out to choose by"
+    by = "" if survey.criterion == "validation" else ", as no images are held out for validation"
     return f"Best cells: {best_rule(survey)}{by}"
 
 
@@ -203,7 +203,7 @@ def _ticks(axes: Axes, places: Mapping[Any, float], labels: Sequence[str]) -> No
 
 
 def _draw_errors(axes: Axes, survey: Survey, of: Group, looks: Looks) -> None:
-    """Errors over the one key that is tuned, or side by side where none is."""
+    """Draw errors over the one tuned key, or side by side if none is tuned."""
     labels = list(of)
     if survey.tuned:
         key = survey.tuned[0]
@@ -228,7 +228,7 @@ def _draw_errors(axes: Axes, survey: Survey, of: Group, looks: Looks) -> None:
 
 
 def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
-    """One group: its errors with their numbers, and what the runs at its best cells did."""
+    """The page of one group: its errors with numbers, and the runs at its best cells."""
     both = len(survey.tuned) == 2
     shown = _shown(survey, of)
     points = [cell.point for cells in of.values() for cell in cells]
@@ -239,11 +239,11 @@ def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
     notes = [HEATMAP_NOTE if both else estimates_note(map(error_of, points)), _best_note(survey)]
     if shown:
         left_out = sum(any(cell.point.records for cell in cells) for cells in of.values()) - len(shown)
-        more = f", {left_out} more have none that can be shown here" if left_out else ""
+        more = f"; {left_out} more cannot be shown here" if left_out else ""
         notes += [f"Below: {'the best cells' if survey.tuned else 'the same runs'}{more}", CURVES_NOTE]
         notes += [f"Update scales: {measured_when(list(histograms.values()))}"]
     else:
-        notes += ["No cell has runs that all trained to the end, so there are no curves"]
+        notes += ["No cell's runs all completed training, so there are no curves"]
     figure = new_figure(
         sum(heights), title, _caption(survey, points, notes), _legend(survey, list(of), shown, looks), 2
     )
@@ -270,7 +270,7 @@ def _sheet(survey: Survey, title: str, of: Group, looks: Looks) -> Figure:
 
 
 def _panels(survey: Survey, groups: Mapping[tuple[Any, ...], Group], title: str, looks: Looks) -> Figure:
-    """All groups on one page: heatmaps, or errors over the one key that is tuned."""
+    """All groups on one page: heatmaps, or errors over the one tuned key."""
     points = [cell.point for of in groups.values() for cells in of.values() for cell in cells]
     if len(survey.tuned) == 2:
         norm = error_norm([_grid(survey, cells) for of in groups.values() for cells in of.values()])
@@ -301,13 +301,13 @@ def _panels(survey: Survey, groups: Mapping[tuple[Any, ...], Group], title: str,
 
 
 def _along_key(survey: Survey) -> str | None:
-    """The key against which the groups' best cells are drawn: depth, or another that is a number."""
+    """The key against which the groups' best cells are drawn: depth, or another numeric one."""
     numeric = [key for key in survey.across if all(type(value) in (int, float) for value in survey.along(key))]
     return DEPTH if DEPTH in numeric else numeric[0] if numeric else None
 
 
 def _best_page(survey: Survey, groups: Mapping[tuple[Any, ...], Group], title: str, looks: Looks) -> Figure | None:
-    """Errors at the best cells against depth, or another number; where no number varies, the groups side by side."""
+    """Errors at the best cells against depth or another number; if no number varies, the groups side by side."""
     key = _along_key(survey)
     rest = [index for index, of in enumerate(survey.across) if key is None or of != key]
     panels: dict[tuple[Any, ...], dict[Any, dict[str, Point]]] = {}
@@ -344,13 +344,13 @@ def _best_page(survey: Survey, groups: Mapping[tuple[Any, ...], Group], title: s
 
 def _empty(survey: Survey, title: str) -> Figure:
     figure = new_figure(0.8, title, "")
-    reason = survey.lacking() or "no runs were asked for"
+    reason = survey.lacking() or "the sweep has no runs"
     figure.text(0.5, 0.5, f"nothing to draw: {reason}", ha="center", va="center", color=NEUTRAL)
     return figure
 
 
 def pages(survey: Survey, title: str) -> Pages:
-    """The pages of a survey by file name; of very many groups the first alone, and the captions say so."""
+    """The pages of a survey by file name; of very many groups only the first, as the titles then say."""
     if not any(point.records for point in survey.points):
         return {"sweep": _empty(survey, title)}
     looks = _looks(survey)

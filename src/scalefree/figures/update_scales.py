@@ -16,13 +16,13 @@ from scalefree.figures.histograms import (
 from scalefree.figures.style import look, new_figure
 
 _ROW = 1.12
-# Of peaks, of spreads and the advantage.
+# On peaks, and on spreads and the advantage.
 CLAIMS = ("5a", "5b")
 _SCALARS = {"peak": "peak_share", "entropy": "entropy"}
 
 
 def draw(evidence: Evidence, entry: Entry) -> Pages:
-    """A row per depth, a column per method, with AdamW's outline in each panel."""
+    """Draw a row per depth and a column per method, with AdamW's outline in each panel."""
     points = points_by_depth(evidence, compared(evidence))
     histograms = {
         (depth, method): histogram
@@ -35,8 +35,8 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     methods = [method for method in compared(evidence) if any(method in of for of in points.values())]
     shown = [point for of in points.values() for point in of.values()]
     notes = [
-        "Shares of all coordinates, mean over seeds that completed; filled: the method named above; line: AdamW. Peak: "
-        "share in the four fullest bins; entropy of the bins in bits; means over seeds. Left, apart: at or below 1e-8",
+        "Shares of all coordinates, mean over completed seeds; filled: the method named above; line: AdamW. Peak: "
+        "share in the four fullest bins; entropy of the bins in bits; means over seeds. Set apart left: at most 1e-8",
         f"Histograms: {measured_when(list(histograms.values()))}",
         chosen_how(evidence, shown),
         *sentences(judge(evidence, CLAIMS)),

@@ -1,4 +1,4 @@
-"""Where the runs of a multirun are trained: on this machine, or on a SLURM cluster."""
+"""Train the runs of a multirun on this machine or on a SLURM cluster."""
 
 from scalefree.launching.composition import JobsRefused, compose_jobs
 from scalefree.launching.ending import conclude

@@ -1,9 +1,9 @@
-"""A multirun's jobs, each as Hydra composes it, whoever launches them.
+"""Compose a multirun's jobs as Hydra does, but faster.
 
-Hydra takes 60 ms for a job, nearly all of it for merging the files that the job's groups choose, and a sweep has
-hundreds of jobs with few combinations of them. Its last step sets the job's values on what the files gave; so the
-files are merged once for each combination, and that step, which is Hydra's own function, is done for every job.
-Whatever could make a difference (an interpolation, `+key`, `~key`, a search path) is composed by Hydra from the start.
+Hydra takes 60 ms per job, nearly all of it for merging the files that the job's groups choose, and a sweep has hundreds
+of jobs but only a few combinations of files. Hydra's last step sets the job's values on the merged files. So the files
+are merged once per combination, and only that last step, Hydra's own function, is done for every job. Any job for which
+this could make a difference (an interpolation, `+key`, `~key`, a search path) is composed entirely by Hydra.
 """
 
 import copy
@@ -25,8 +25,7 @@ from scalefree.config import ConfigError, RunConfig
 from scalefree.records import check_results_dir
 from scalefree.terminal import shown
 
-# Settings of a job that only Hydra's own launcher obeys, which trains in its own process, with the values that ask
-# for nothing.
+# Settings that only Hydra's own launcher, which trains in its own process, supports, with their neutral values.
 OWN_PROCESS: dict[str, tuple[object, ...]] = {
     "job.chdir": (None, False),
     "job.env_copy": ([],),
@@ -37,12 +36,12 @@ OWN_PROCESS: dict[str, tuple[object, ...]] = {
     "callbacks": ({},),
 }
 
-# The jobs of a sweep repeat a few overrides.
+# The jobs of a sweep repeat the same few overrides.
 parse = functools.cache(parse_override)
 
 
 class JobsRefused(ConfigError):
-    """Jobs of a multirun that cannot be, a line each."""
+    """Impossible jobs of a multirun, one line each."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(lines))
@@ -50,7 +49,7 @@ class JobsRefused(ConfigError):
 
 
 def without_hydra(job: DictConfig) -> DictConfig:
-    """What Hydra hands to a task: a copy of the job's configuration without its own part."""
+    """What Hydra passes to a task: a copy of the job's configuration without Hydra's own section."""
     task = copy.deepcopy(job)
     with read_write(task), open_dict(task):
         del task["hydra"]
@@ -59,7 +58,7 @@ def without_hydra(job: DictConfig) -> DictConfig:
 
 @contextmanager
 def _current(job: DictConfig) -> Iterator[None]:
-    """The job is Hydra's current one: what `hydra:` interpolations read, in the environment that it asks for."""
+    """Make the job Hydra's current one, which `hydra:` interpolations read, in the environment that it sets."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(job)
     try:
@@ -79,8 +78,8 @@ def _check_settings(job: DictConfig) -> None:
         value = functools.reduce(dict.__getitem__, key.split("."), settings)
         if value not in nothing:
             raise ConfigError(
-                f"hydra.{key}={value} means nothing to this launcher, whose runs are trained in processes of their own;"
-                " leave it out, or train one run at a time with hydra/launcher=basic, which obeys it"
+                f"hydra.{key}={value} has no effect with this launcher, which trains runs in separate processes;"
+                " leave it out, or train one run at a time with hydra/launcher=basic, which supports it"
             )
 
 
@@ -88,23 +87,23 @@ class Composer:
     """Composes the jobs of one multirun.
 
     Args:
-        loader: Hydra's, with the folders that it was told of.
+        loader: Hydra's configuration loader, with its search path.
         multirun: the configuration of the multirun as a whole.
-        own_processes: whether the runs are trained in processes of their own, so not by Hydra's own launcher.
+        own_processes: whether the runs are trained in separate processes, that is, not by Hydra's own launcher.
     """
 
     def __init__(self, loader: ConfigLoaderImpl, multirun: DictConfig, own_processes: bool) -> None:
         self.loader = loader
         self.multirun = multirun
         self.own_processes = own_processes
-        # By the choices of group files: what they give; None where Hydra has to be asked for every job.
+        # Merged files by choice of group files; None if Hydra has to compose every such job.
         self.merged: dict[tuple[str, ...], DictConfig | None] = {}
 
     def job(self, overrides: Sequence[str], number: int) -> RunConfig:
-        """The run that Hydra's own launcher would hand to the task as the job of that number.
+        """The run that Hydra's own launcher would pass to the task as the job of that number.
 
         Raises:
-            Exception: whatever Hydra or the run's checks find wrong.
+            Exception: anything that Hydra or the run's checks find wrong.
         """
         parsed = [parse(override) for override in overrides]
         choices = tuple(override.input_line or "" for override in parsed if self._is_choice(override))
@@ -121,12 +120,12 @@ class Composer:
         return to_run_config(task)
 
     def _is_choice(self, override: Override) -> bool:
-        """As Hydra decides it."""
+        """Whether the override chooses a group file, by Hydra's own criterion."""
         return self.loader.repository.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
 
     @staticmethod
     def _is_plain(override: Override) -> bool:
-        """Whether it is no more than `key=value`, of the run and not of Hydra."""
+        """Whether the override is a simple `key=value` for the run, not for Hydra."""
         return (
             override.type == OverrideType.CHANGE
             and override.package is None
@@ -159,11 +158,11 @@ def compose_jobs(
     own_processes: bool,
     first: int = 0,
 ) -> list[RunConfig]:
-    """The run of every job of a multirun, each as Hydra composes it; `first` is the number of the first.
+    """The run of every job of a multirun, as Hydra would compose it; `first` is the number of the first job.
 
     Raises:
-        ConfigError: a setting of Hydra's that the launcher does not obey.
-        JobsRefused: naming every job that cannot be.
+        ConfigError: a Hydra setting that the launcher does not support.
+        JobsRefused: naming every impossible job.
     """
     assert isinstance(loader, ConfigLoaderImpl)
     if own_processes:
@@ -174,7 +173,7 @@ def compose_jobs(
         try:
             config = composer.job(overrides, number)
             check_results_dir(config.results_dir)
-        except Exception as error:  # Hydra refuses in many kinds, ValueError and KeyError among them
+        except Exception as error:  # Hydra raises many kinds of error, including ValueError and KeyError
             wrong.append(shown(f"{' '.join(overrides)}: {one_line(error)}"))
         else:
             configs.append(config)

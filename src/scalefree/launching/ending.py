@@ -1,4 +1,4 @@
-"""How a multirun ends: the table of its results on the terminal, and their figures in the store."""
+"""The end of a multirun: the table of results in the terminal and their figures in the store."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ from scalefree.terminal import shown
 
 log = logging.getLogger(__name__)
 
-# What an image folder's run is known by before its images have been read.
+# The key of an image folder's run that is unknown until its images have been read.
 _FINGERPRINT = "dataset.fingerprint"
 
 
@@ -29,7 +29,7 @@ def _record(store: Store, config: RunConfig) -> Record | None:
 
 
 def _of_unread_images(store: Store, config: RunConfig) -> list[Record]:
-    """The records of a configuration whose images nobody has named: of every folder that the store knows."""
+    """The records of a configuration without a fingerprint: those of every image folder in the store."""
     wanted = values_of(config)
     found = []
     for record in store.records().values():
@@ -40,7 +40,7 @@ def _of_unread_images(store: Store, config: RunConfig) -> list[Record]:
 
 
 def results_for(configs: Iterable[RunConfig], store: Store) -> tuple[list[Result], dict[str, str]]:
-    """A result for each run, the missing ones without a record, and by identity the reasons of those that failed."""
+    """A result for each run, without a record if it is missing, and the reasons of failed runs by identity."""
     results: list[Result] = []
     failures: dict[str, str] = {}
     for config in {run_name(config): config for config in configs}.values():
@@ -54,7 +54,7 @@ def results_for(configs: Iterable[RunConfig], store: Store) -> tuple[list[Result
 
 
 def name_of(of: Survey) -> str:
-    """`depth_optimizer_weight_decay-1f3a90`: the same for the same runs, so that a sweep has one folder."""
+    """`depth_optimizer_weight_decay-1f3a90`: the same runs always get the same name, so that a sweep has one folder."""
     keys = "_".join(map(short, of.axes)) or ("seeds" if len(of.seeds) > 1 else "run")
     identities = sorted(result.cell.identity for point in of.points for result in point.results)
     return f"{keys[:80]}-{hashlib.sha256(' '.join(identities).encode()).hexdigest()[:6]}"
@@ -69,31 +69,31 @@ def title_of(of: Survey) -> str:
 
 
 def folder_of(store: Store, name: str) -> Path:
-    """Where a sweep's figures are."""
+    """The folder of a sweep's figures."""
     return store.root / "figures" / "sweeps" / re.sub(r"[^A-Za-z0-9_.+=-]+", "-", name).strip("-.")[:100]
 
 
 def draw(of: Survey, title: str, name: str) -> None:
-    """Draw a survey and say where; what keeps it from being drawn is said in a line and raises nothing."""
+    """Draw a survey and print where; a failure is reported in one line and not raised."""
     folder = folder_of(of.store, name)
     try:
-        from scalefree.figures import draw_survey  # Matplotlib: after the training, and nowhere else
+        from scalefree.figures import draw_survey  # imports Matplotlib, which is needed only after training
 
         paths = draw_survey(of, title, folder)
     except KeyboardInterrupt:
-        print("drawing was interrupted; the results are in the store")
-    except Exception as error:  # the runs are done, whatever becomes of their picture
+        print("drawing was interrupted, but the results are in the store")
+    except Exception as error:  # the runs are done, whatever happens to their figures
         why = shown(f"{type(error).__name__}: {error}")
-        print(f"the figures could not be drawn ({why}); the results are in the store")
+        print(f"the figures could not be drawn ({why}), but the results are in the store")
     else:
         pictures = ", ".join(path.name for path in paths if path.suffix == ".png")
         print(f"figures, each as PNG and PDF, in {shown(folder)}: {pictures}")
 
 
 def conclude(configs: Sequence[RunConfig], names: Sequence[str] = ()) -> None:
-    """Print the table of a multirun's results and draw them; `names`: of the experiment and the profile, if any.
+    """Print the table of a multirun's results and draw them; `names` are the experiment and the profile, if any.
 
-    Raises nothing: a finished sweep is not made a failure by what is shown of it.
+    Raises nothing: problems with showing the results must not make a finished sweep fail.
     """
     try:
         by_store: dict[str, list[RunConfig]] = {}
@@ -102,13 +102,13 @@ def conclude(configs: Sequence[RunConfig], names: Sequence[str] = ()) -> None:
         for results_dir, of in by_store.items():
             _conclude(of, Store(results_dir), names)
     except Exception as error:
-        print(f"no table of this sweep ({shown(f'{type(error).__name__}: {error}')}); its results are in the store")
+        print(f"no table of this sweep ({shown(f'{type(error).__name__}: {error}')}), but its results are in the store")
 
 
 def _conclude(configs: Sequence[RunConfig], store: Store, names: Sequence[str]) -> None:
     results, failures = results_for(configs, store)
     if not any(result.record is not None for result in results):
-        print("no run has a result yet, so there is no table; the same command shows it once some have")
+        print("no run has a result yet, so there is no table; run the same command again to continue")
         return
     of = survey({"": for_every_method(results)}, store, failures)
     print(f"\n{short_table(of)}", flush=True)

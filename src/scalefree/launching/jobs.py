@@ -1,4 +1,4 @@
-"""From runs to their endings and one answer, whatever launches them."""
+"""Check and launch runs, whatever launcher is used."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from scalefree.records import Store, check_results_dir, run_name
 
 
 class SweepUnfinished(Exception):
-    """Some runs of a sweep have no result; all others are done, and the summary has been printed."""
+    """Some runs of a sweep have no result; all others are done and the summary has been printed."""
 
     def __init__(self, missing: int, runs: int) -> None:
         super().__init__(f"{missing} of {runs} runs have no result")
@@ -26,18 +26,18 @@ def _is_done(config: RunConfig) -> bool:
 
 
 def _needs_cuda(config: RunConfig) -> bool:
-    """Whether it cannot be trained elsewhere, and is not done."""
+    """Whether the run needs CUDA and is not done yet."""
     return (config.device == "cuda" or config.precision == "tf32") and not _is_done(config)
 
 
 def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
-    """Refuse runs that this machine cannot train, so that none is refused after others were trained.
+    """Refuse runs that this machine cannot train before any run is started.
 
-    On a cluster only the nodes know their devices and data. Runs that are done need no device, and no optimizer.
+    On a cluster, only the nodes know their devices and data. Runs that are done need neither device nor optimizer.
 
     Raises:
-        ConfigError: a store that cannot be, or an optimizer that cannot train; here also a device or an image folder
-            that is not there.
+        ConfigError: an impossible store or an optimizer that cannot train; locally, also a missing device or image
+            folder.
     """
     for results_dir in {config.results_dir for config in configs}:
         check_results_dir(results_dir)
@@ -54,16 +54,18 @@ def check_machine(settings: Settings, configs: Sequence[RunConfig]) -> None:
             choose_device(device, precision)
     for root in {config.dataset.root for config in configs if config.dataset.name == "image_folder"}:
         if root is not None and not os.path.isdir(os.path.expanduser(root)):
-            raise ConfigError(f"dataset.root={root} does not exist; it is to hold train/<class>/ and test/<class>/")
+            raise ConfigError(
+                f"dataset.root={root} does not exist; name a folder that contains train/<class>/ and test/<class>/"
+            )
 
 
 def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
-    """Train the runs where the settings say, print the summary, and return the reports.
+    """Train the runs as the settings say, print the summary, and return the reports.
 
     Raises:
-        ConfigError: what the settings ask for is not there; nothing was started.
-        Interrupted: a signal stopped it; the same command goes on.
-        SweepUnfinished: some runs failed, or are trained elsewhere.
+        ConfigError: something that the settings need is missing; nothing was started.
+        Interrupted: a signal stopped it; the same command resumes.
+        SweepUnfinished: some runs failed or are being trained elsewhere.
     """
     if isinstance(settings, LocalSettings):
         with multi_process_service() if settings.mps else contextlib.nullcontext():
@@ -81,6 +83,6 @@ def launch(settings: Settings, configs: Sequence[RunConfig]) -> Sweep:
 
 
 def test_error(config: RunConfig) -> float | None:
-    """The run's final test error in the store; None for an image folder, whose name its images decide."""
+    """The run's final test error in the store; None for an image folder, whose run name depends on its images."""
     record = Store(config.results_dir).read(run_name(config))
     return None if record is None else record.test_error

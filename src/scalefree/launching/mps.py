@@ -1,7 +1,7 @@
-"""NVIDIA's Multi-Process Service: kernels of several processes run on one GPU at once, not in turn.
+"""NVIDIA's Multi-Process Service, which lets kernels of several processes run on one GPU at once.
 
-The daemon is this sweep's own: it is started before the first worker and ended after the last. None of the GPU's
-settings changes; in particular the compute mode stays what it is.
+The sweep runs its own daemon, from before the first worker starts until after the last has ended. None of the GPU's
+settings is changed, in particular not the compute mode.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ PIPES = "CUDA_MPS_PIPE_DIRECTORY"
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Variables for the processes that are started meanwhile."""
+    """Set environment variables for processes that are started within the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -35,12 +35,12 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def multi_process_service() -> Iterator[None]:
-    """While it lasts, CUDA processes that are started share their GPU through a daemon.
+    """Let CUDA processes that are started within the block share their GPU through a daemon.
 
-    Where one is named in the environment already, as clusters do it, that one serves.
+    If the environment already names a daemon, as on some clusters, that one is used.
 
     Raises:
-        ConfigError: this machine has no such daemon, or it did not start.
+        ConfigError: this machine has no MPS daemon, or it did not start.
     """
     if PIPES in os.environ:
         yield
@@ -48,7 +48,7 @@ def multi_process_service() -> Iterator[None]:
     control = shutil.which(CONTROL)
     if control is None:
         raise ConfigError(
-            f"hydra.launcher.mps=true needs {CONTROL}, a part of NVIDIA's driver; hydra.launcher.mps=false does without"
+            f"hydra.launcher.mps=true needs {CONTROL}, which is part of NVIDIA's driver; use hydra.launcher.mps=false"
         )
     with (
         tempfile.TemporaryDirectory(prefix="mps-") as folder,
@@ -57,11 +57,11 @@ def multi_process_service() -> Iterator[None]:
         for name in ("pipe", "log"):
             Path(folder, name).mkdir()
         said = Path(folder, "said")
-        with said.open("w") as file:  # no pipe, which the daemon would hold open
+        with said.open("w") as file:  # not a pipe, which the daemon would keep open
             code = subprocess.run([control, "-d"], stdout=file, stderr=file, start_new_session=True).returncode
         if code != 0:
             raise ConfigError(
-                f"{CONTROL} -d ended with {code}: {said.read_text().strip()}; use hydra.launcher.mps=false"
+                f"{CONTROL} -d failed with exit code {code}: {said.read_text().strip()}; use hydra.launcher.mps=false"
             )
         try:
             yield

@@ -1,4 +1,4 @@
-"""How the runs of a sweep ended, in words that a person reads at its end."""
+"""How the runs of a sweep ended, for the summary."""
 
 import dataclasses
 import json
@@ -11,15 +11,15 @@ from typing import Literal
 from scalefree.files import atomic_write
 
 Ending = Literal["trained", "already done", "queued", "diverged", "busy elsewhere", "interrupted", "failed"]
-# Runs that ended so are named at the end of a sweep; the others are only counted.
+# Runs with these endings are named in the summary; the others are only counted.
 NAMED: tuple[Ending, ...] = ("diverged", "busy elsewhere", "interrupted", "failed")
-# With these the sweep's runs are not all done.
+# Endings without a result.
 UNFINISHED: tuple[Ending, ...] = ("busy elsewhere", "interrupted", "failed")
 
 
 @dataclass(frozen=True)
 class Report:
-    """How one run of a sweep ended: its label, its ending, a few words on it, and the seconds it took."""
+    """How one run of a sweep ended: its label, ending, a short explanation, and the seconds it took."""
 
     label: str
     ending: Ending
@@ -29,7 +29,7 @@ class Report:
 
 @dataclass
 class Sweep:
-    """The reports of a sweep, in the order in which its runs ended, and the signal that stopped it, if one did."""
+    """The reports of a sweep, in the order in which its runs ended, and the signal that stopped it, if any."""
 
     reports: list[Report] = field(default_factory=list)
     interrupted: signal.Signals | None = None
@@ -44,7 +44,7 @@ class Sweep:
         return self.of(*UNFINISHED)
 
     def summary(self) -> str:
-        """`41 trained, 2 diverged, 5 already done`, and every run by name that is not simply done."""
+        """`41 trained, 2 diverged, 5 already done`, then the name of every run that is not simply done."""
         counts = {report.ending: len(self.of(report.ending)) for report in self.reports}
         lines = [", ".join(f"{count} {ending}" for ending, count in counts.items()) or "nothing to do"]
         for ending in NAMED:
@@ -53,13 +53,13 @@ class Sweep:
 
 
 def write_reports(path: Path, reports: Iterable[Report]) -> None:
-    """Keep reports as JSON, for a process elsewhere that waits for them."""
+    """Write reports as JSON, for a process elsewhere that waits for them."""
     with atomic_write(path) as file:
         file.write(json.dumps([dataclasses.asdict(report) for report in reports], indent=1).encode() + b"\n")
 
 
 def read_reports(path: Path) -> list[Report]:
-    """What `write_reports` kept; nothing where there is no such file."""
+    """The reports written by `write_reports`; empty if there is no such file."""
     try:
         return [Report(**values) for values in json.loads(path.read_bytes())]
     except FileNotFoundError:

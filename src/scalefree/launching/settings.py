@@ -1,4 +1,4 @@
-"""What the launcher presets in configs/hydra/launcher/ can be set to, checked before any work starts."""
+"""Settings of the launcher presets in configs/hydra/launcher/, checked before any work starts."""
 
 import dataclasses
 import os
@@ -10,15 +10,16 @@ from scalefree.config import ConfigError
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass
 class LocalSettings:
-    """Worker processes on this machine: `jobs` runs at a time, under MPS if they are to share a GPU.
+    """Worker processes on this machine: `jobs` runs at a time, with MPS if they should share a GPU.
 
-    The longest first, which is done soonest; or in the order given, where time may run out before all are done.
+    Runs start longest first, which finishes soonest, or in the order given, for when time may run out before all are
+    done.
     """
 
     jobs: int = field(default_factory=cores)
@@ -58,7 +59,7 @@ def settings_of(kind: str, values: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"hydra/launcher={kind} is unknown; choose one of {', '.join(KINDS)}")
     defaults = KINDS[kind]()
     known = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
-    # What is null by default, and its type where it is not.
+    # Settings that are null by default, with their type if given.
     nullable: dict[str, type] = {"partition": str, "cpus_per_task": int, "gpus_per_node": int, "mem_gb": int}
     chosen: dict[str, Any] = {}
     for key, value in values.items():

@@ -1,9 +1,9 @@
-"""A sweep as one SLURM job array, through submitit.
+"""Run a sweep as one SLURM job array, through submitit.
 
-Each job of the array trains its share of the runs in worker processes, some at once, exactly as a sweep on one
-machine does. Before its time is up, or when the machine is taken away, SLURM sends a signal: the workers save their
-checkpoints, the job queues again (submitit calls `scontrol requeue`), and goes on when it starts the next time. Only
-`squeue` is asked whether jobs are still there, so no accounting database is needed.
+Each job of the array trains its share of the runs in worker processes, several at once, exactly like a sweep on one
+machine. Before its time is up, or when the machine is reclaimed, SLURM sends a signal: the workers save their
+checkpoints, the job is requeued (submitit calls `scontrol requeue`), and it resumes when it starts again. Only `squeue`
+is used to find out whether jobs still exist, so no accounting database is needed.
 """
 
 import logging
@@ -24,47 +24,47 @@ from scalefree.records import RecordError, Store, describe_outcome, run_label, r
 
 log = logging.getLogger(__name__)
 
-# A job may reach its time limit as often as it takes.
+# A job may reach its time limit any number of times.
 MOST_TIMEOUTS = 10_000
-# Seconds between two questions to the queue.
+# Seconds between two queries of the queue.
 POLL = 5.0
 
 
 @dataclass
 class Share:
-    """One job's runs, and where it reports how they ended. submitit pickles it, so it holds plain values only."""
+    """One job's runs, and where it reports how they ended. submitit pickles it, so it contains only plain values."""
 
     configs: list[RunConfig]
     at_once: int
     report_path: Path
 
     def __call__(self) -> None:
-        """Train the runs; what is done already is skipped, what is partial goes on."""
+        """Train the runs; finished ones are skipped, partial ones are resumed."""
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         done = sweep(self.configs, self.at_once)
         if done.interrupted == signal.SIGUSR2:
-            # The workers have saved. Now let submitit, whose handler is in place again, requeue the job.
+            # The workers have saved. Now let submitit requeue the job; its signal handler is active again.
             signal.raise_signal(signal.SIGUSR2)
         if done.interrupted is not None:
             raise SystemExit(128 + done.interrupted)
         write_reports(self.report_path, done.reports)
 
     def checkpoint(self) -> object:
-        """What submitit runs after the requeue: the same again."""
+        """What submitit runs after requeueing: the same share again."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)
 
 
 def shares(configs: Sequence[RunConfig], settings: SlurmSettings, folder: Path) -> list[Share]:
-    """The runs dealt out to jobs like cards, the longest first, so that all jobs take about as long."""
+    """Deal the runs out to jobs like cards, longest first, so that all jobs take about equally long."""
     jobs = -(-len(configs) // settings.runs_per_job)
     longest_first = sorted(configs, key=expected_cost, reverse=True)
     return [Share(longest_first[job::jobs], settings.runs_at_once, folder / f"{job}.json") for job in range(jobs)]
 
 
 def already_done(config: RunConfig) -> Report | None:
-    """The report of a run that the store has, sound or not; None for an image folder, whose name its images decide."""
+    """The report of a run that the store has, sound or not; None for an image folder, whose name needs its images."""
     try:
         record = None if config.dataset.name == "image_folder" else Store(config.results_dir).result(run_name(config))
     except RecordError as error:
@@ -78,7 +78,8 @@ def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str
     """Queue one job array; returns its id.
 
     Raises:
-        ConfigError: no submitit, no SLURM on this machine, or a partition, say, that it does not have.
+        ConfigError: submitit or SLURM is missing, or SLURM refuses the jobs, for example because of an unknown
+            partition.
     """
     try:
         import submitit
@@ -87,7 +88,7 @@ def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str
     try:
         executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=MOST_TIMEOUTS)
     except RuntimeError:
-        raise ConfigError("hydra/launcher=slurm finds no sbatch here; use hydra/launcher=local") from None
+        raise ConfigError("hydra/launcher=slurm found no sbatch on this machine; use hydra/launcher=local") from None
     cpus = settings.cpus_per_task or settings.runs_at_once
     asked = {
         "partition": settings.partition,
@@ -99,14 +100,14 @@ def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str
         job_name="scalefree",
         time=settings.timeout_min,
         cpus_per_task=cpus,
-        srun_args=[f"--cpus-per-task={cpus}"],  # since SLURM 22.05 srun does not take it over from sbatch
+        srun_args=[f"--cpus-per-task={cpus}"],  # since SLURM 22.05 srun does not inherit it from sbatch
         array_parallelism=settings.array_parallelism,
         signal_delay_s=settings.signal_delay_s,
         additional_parameters={"requeue": True, **settings.additional_parameters},
         **{key: value for key, value in asked.items() if value is not None},
     )
     try:
-        with executor.batch():  # one array, each job with a function of its own
+        with executor.batch():  # one array, in which each job has its own function
             jobs = [executor.submit(part) for part in parts]
     except submitit.core.utils.FailedJobError as error:
         raise ConfigError(f"SLURM refused the jobs: {'; '.join(str(error).splitlines())}") from None
@@ -114,7 +115,7 @@ def submit(parts: Sequence[Share], settings: SlurmSettings, folder: Path) -> str
 
 
 def jobs_left(array: str) -> int:
-    """Jobs of the array that wait, run or queue again.
+    """Number of jobs of the array that are waiting, running or requeued.
 
     Raises:
         OSError: the queue did not answer.
@@ -124,19 +125,19 @@ def jobs_left(array: str) -> int:
     )
     if asked.returncode == 0:
         return len(asked.stdout.split())
-    if "Invalid job id" in asked.stderr:  # all ended so long ago that SLURM has forgotten them
+    if "Invalid job id" in asked.stderr:  # all ended long enough ago for SLURM to have forgotten them
         return 0
     raise OSError(asked.stderr.strip())
 
 
 def wait_for(array: str, interruption: InterruptionRequest) -> None:
-    """Until no job of the array is left, or a signal comes; the jobs themselves do not end with it."""
+    """Wait until no job of the array is left or a signal arrives, which does not end the jobs themselves."""
     before = -1
     while interruption.requested is None:
         try:
             left = jobs_left(array)
         except OSError as error:
-            log.warning("squeue does not answer (%s); asking again", error)
+            log.warning("squeue did not answer (%s); trying again", error)
         else:
             if left == 0:
                 return
@@ -147,7 +148,7 @@ def wait_for(array: str, interruption: InterruptionRequest) -> None:
 
 
 def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Sweep:
-    """Train the runs on the cluster and return their reports; without waiting, that they are queued or done already.
+    """Train the runs on the cluster and return their reports; without waiting, these say queued or already done.
 
     Raises:
         ConfigError: no submitit, or no SLURM on this machine.
@@ -163,7 +164,7 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
         return done
     place = Path(todo[0].results_dir) / "multirun"
     place.mkdir(parents=True, exist_ok=True)
-    # This user's alone whatever the umask: submitit executes what lies there.
+    # Only this user can access it, whatever the umask: submitit executes what is in it.
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir=place))
     parts = shares(todo, settings, folder)
     array = submit(parts, settings, folder)
@@ -175,11 +176,11 @@ def sweep_on_slurm(configs: Sequence[RunConfig], settings: SlurmSettings) -> Swe
         wait_for(array, interruption)
         done.interrupted = interruption.requested
     if done.interrupted is not None:
-        log.info("no longer waiting; the jobs go on (scancel %s ends them)", array)
+        log.info("no longer waiting; the jobs continue (scancel %s ends them)", array)
         return done
     for part in parts:
-        lost = "its job ended without a report; see the job's output; the same command goes on"
-        # A job that was killed may have finished some of its runs before.
+        lost = "its job ended without a report; see the job's output, then run the same command again to resume"
+        # A killed job may have finished some of its runs.
         done.reports += read_reports(part.report_path) or [
             already_done(config) or Report(run_label(config), "failed", lost, 0.0) for config in part.configs
         ]

@@ -1,9 +1,9 @@
-"""Many runs on all cores of one machine, or several at once on its GPU.
+"""Train many runs on all cores of one machine, or several at once on its GPU.
 
-The parent hands out runs, longest first unless told otherwise, and only listens; whatever a worker does to itself costs
-its run alone. A worker that is killed outright is replaced, and its run reported as failed. Runs that are done are
-skipped and partial ones go on from their checkpoints, because `run` does both; two sweeps may share a store: what the
-other one trains is waited for at the end, and taken over if it dies.
+The parent only hands out runs, by default longest first, and listens; a worker that crashes costs only its own run. A
+worker that is killed is replaced and its run reported as failed. Finished runs are skipped and partial ones resumed
+from their checkpoints, because `run` does both. Two sweeps may share a store: runs that the other one is training are
+waited for at the end, and taken over if it dies.
 """
 
 import contextlib
@@ -26,30 +26,30 @@ from scalefree.terminal import duration
 
 log = logging.getLogger(__name__)
 
-# Seconds between two looks at a run that another sweep trains.
+# Seconds between two checks of a run that another sweep is training.
 LOOK_AGAIN = 5.0
-# Any of these stops a sweep unless whoever started it has it ignored, as nohup does with SIGHUP, a closed terminal's
-# signal; SIGUSR2 is a batch system's warning.
+# Each of these stops a sweep unless it was started with the signal ignored, as nohup does with SIGHUP, which a closed
+# terminal sends; SIGUSR2 is a batch system's warning.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 def expected_cost(config: RunConfig) -> float:
-    """Proportional to a run's time, roughly: enough to start the long ones first."""
+    """Roughly proportional to a run's time, which is enough to start the long ones first."""
     batch_norm = 1.4 if config.model.batch_norm else 1.0
     return work(config) * batch_norm
 
 
 class _Crew:
-    """The workers of a sweep and what is left for them to do."""
+    """The workers of a sweep and the runs left for them."""
 
     def __init__(self, configs: Sequence[RunConfig], jobs: int, longest_first: bool) -> None:
-        # Handed out from its end.
+        # Handed out from the end.
         self.pending = sorted(configs, key=expected_cost) if longest_first else list(reversed(configs))
         self.jobs = jobs
         self.workers: list[Worker] = []
-        # Names of the runs that went on from a checkpoint.
+        # Names of the runs that were resumed from a checkpoint.
         self.resumed: set[str] = set()
-        # Runs that another sweep trains, and when to look at them again.
+        # Runs that another sweep is training, and when to check them again.
         self.elsewhere: list[RunConfig] = []
         self.look_again = 0.0
         self.stopped_by: signal.Signals | None = None
@@ -62,12 +62,16 @@ class _Crew:
         return [worker for worker in self.workers if worker.config is not None]
 
     def request_stop(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler. It only takes note, because it may interrupt anything; `answer_requests` acts."""
+        """A signal handler. It only records the signal, because it may interrupt anything; `answer_requests` acts on
+        it.
+        """
         self.impatient = self.stopped_by is not None and number == signal.SIGINT
         self.stopped_by = self.stopped_by or signal.Signals(number)
 
     def answer_requests(self) -> None:
-        """After a signal, hand out nothing more and ask the workers to checkpoint and end; after Ctrl-C twice, kill."""
+        """After a signal, hand out no more runs and ask the workers to save and end; after a second Ctrl-C, kill
+        them.
+        """
         if self.stopped_by is None:
             return
         self.pending.clear()
@@ -80,24 +84,24 @@ class _Crew:
         self.asked = True
 
     def note_checkpoint(self, config: RunConfig) -> None:
-        """Note whether a run that is about to begin goes on from a checkpoint: its time is not that of a whole run."""
+        """Note whether a run about to start resumes from a checkpoint, since its time is not that of a whole run."""
         name = run_name(config)
         if Store(config.results_dir).checkpoint(name).exists():
             self.resumed.add(name)
 
     def resumes(self, config: RunConfig) -> bool:
-        """Whether a run went on from a checkpoint."""
+        """Whether a run was resumed from a checkpoint."""
         return run_name(config) in self.resumed
 
     def wait_for_others(self, config: RunConfig) -> None:
-        """Another sweep trains this run: look again when nothing else is left to do."""
+        """Put aside a run that another sweep is training, to check it again when nothing else is left."""
         if not self.elsewhere:
-            log.info(f"{run_label(config)} is being trained elsewhere; waiting for it after all others")
+            log.info(f"{run_label(config)} is being trained elsewhere; will wait for it after all other runs")
         self.elsewhere.append(config)
         self.look_again = time.monotonic() + LOOK_AGAIN
 
     def hand_out(self) -> None:
-        """Give every idle worker the next pending run, starting workers as long as that is useful."""
+        """Give every idle worker the next pending run, and start more workers while they are useful."""
         if not self.pending and time.monotonic() >= self.look_again:
             self.pending, self.elsewhere = self.elsewhere, []
         self.workers = [worker for worker in self.workers if worker.config is not None or worker.process.is_alive()]
@@ -108,16 +112,16 @@ class _Crew:
                 worker.config = self.pending.pop()
                 worker.started = time.perf_counter()
                 self.note_checkpoint(worker.config)
-                # One that has died since then is noticed when its report is due.
+                # If the worker has died since, that is noticed when its report is due.
                 with contextlib.suppress(OSError):
                     worker.pipe.send(worker.config)
 
     def collect(self) -> list[tuple[RunConfig, Report]]:
-        """Wait a moment for workers to report or to die; what they reported, and for the dead what became of them."""
+        """Wait briefly for workers to report or die; returns their reports, including one for each dead worker."""
         collected = []
         by_pipe = {worker.pipe: worker for worker in self.busy}
         if not by_pipe:
-            time.sleep(0.2)  # all that is left is trained elsewhere
+            time.sleep(0.2)  # all remaining runs are being trained elsewhere
         for pipe in wait(list(by_pipe), timeout=1.0) if by_pipe else ():
             worker = by_pipe[cast(Connection, pipe)]
             assert worker.config is not None
@@ -133,7 +137,7 @@ class _Crew:
         return collected
 
     def _died(self, worker: Worker) -> Report:
-        """The report of a run whose worker ended without one, also written to the run's log."""
+        """The report of a run whose worker died without reporting; it is also written to the run's log."""
         worker.process.join()
         config = worker.config
         assert config is not None
@@ -141,14 +145,14 @@ class _Crew:
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         ending: Ending = "failed" if self.stopped_by is None else "interrupted"
         guess = " (out of memory?)" if self.stopped_by is None else ""
-        detail = f"its process was {how}{guess}; the same command tries again"
+        detail = f"its process {'was ' if code < 0 else ''}{how}{guess}; run the same command to try again"
         store, name = Store(config.results_dir), run_name(config)
-        if store.directory(name).exists():  # an image folder's run has a name that only its worker knew
+        if store.directory(name).exists():  # only the worker knew the name of an image folder's run
             store.note(name, detail)
         return Report(run_label(config), ending, detail, time.perf_counter() - worker.started)
 
     def dismiss(self) -> None:
-        """Send the idle workers home and wait for them."""
+        """Tell the idle workers to end and wait for them."""
         for worker in self.workers:
             with contextlib.suppress(OSError):
                 worker.pipe.send(None)
@@ -156,14 +160,14 @@ class _Crew:
 
 
 def sweep(configs: Sequence[RunConfig], jobs: int, longest_first: bool = True) -> Sweep:
-    """Train the runs, `jobs` at a time, one thread each; logs a line a run and returns all reports.
+    """Train the runs, `jobs` at a time, one thread each; logs one line per run and returns all reports.
 
-    They begin in the order given, or the longest first.
+    They start longest first or in the order given.
 
-    On SIGINT, SIGTERM, SIGHUP or SIGUSR2 the workers checkpoint and end, and the reports so far are returned,
-    `interrupted` naming the signal.
+    On SIGINT, SIGTERM, SIGHUP or SIGUSR2 the workers save checkpoints and end, and the reports so far are returned,
+    with the signal in `interrupted`.
     """
-    # Before the workers start: their numerical libraries read it when they are imported.
+    # Set before the workers start, because their numerical libraries read it when imported.
     os.environ["OMP_NUM_THREADS"] = "1"
     crew = _Crew(configs, jobs, longest_first)
     done = Sweep()

@@ -1,4 +1,4 @@
-"""A worker process of a sweep: it receives configurations, trains them one by one, and reports."""
+"""A worker process of a sweep, which receives configurations, trains them one by one, and reports."""
 
 import contextlib
 import ctypes
@@ -17,8 +17,8 @@ from scalefree.launching.reports import Ending, Report
 from scalefree.records import describe_outcome, run_label
 from scalefree.terminal import shown
 
-# How the parent asks a worker to checkpoint and end. Nobody else sends it, so that a SIGTERM to all processes of a
-# job, as batch systems send it, and the parent's request are two kinds: the second never cuts the first one's save.
+# How the parent asks a worker to save a checkpoint and end. Nobody else sends it: a batch system's SIGTERM to all
+# processes of a job is a different signal, so neither request cuts short the save that the other one started.
 STOP = signal.SIGUSR1
 
 
@@ -33,7 +33,7 @@ class Worker:
 
 
 def train_one(config: RunConfig) -> Report:
-    """Train a run; the report of whatever came of it."""
+    """Train a run and report how it ended."""
     from scalefree.training import RunBusy, run  # torch, in workers only
 
     started = time.perf_counter()
@@ -43,8 +43,8 @@ def train_one(config: RunConfig) -> Report:
     except RunBusy as error:
         ending, detail = "busy elsewhere", str(error)
     except Interrupted as error:
-        ending, detail = "interrupted", f"by {error}; the same command goes on from its checkpoint"
-    except Exception as error:  # one run's failure is never another's
+        ending, detail = "interrupted", f"by {error}; run the same command again to resume from its checkpoint"
+    except Exception as error:  # one run's failure must not affect the others
         ending, detail = "failed", shown(f"{type(error).__name__}: {error}")
     else:
         detail = describe_outcome(finished.record)
@@ -56,7 +56,7 @@ def train_one(config: RunConfig) -> Report:
 
 
 def _lost_its_device() -> bool:
-    """Whether CUDA refuses this process everything from here on, as it does after a kernel's illegal access."""
+    """Whether CUDA will fail for the rest of this process, as it does after a kernel's illegal access."""
     import torch
 
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
@@ -69,26 +69,28 @@ def _lost_its_device() -> bool:
 
 
 def _stop_with_parent() -> None:
-    """Have the kernel ask this process to stop when its parent dies without a word (Linux; elsewhere it trains on)."""
+    """Have the kernel ask this process to stop if its parent dies (Linux only; elsewhere training continues)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
         ctypes.CDLL(None).prctl(set_parent_death_signal, int(STOP))
 
 
 def work(pipe: Connection) -> None:
-    """A worker's life: receive a configuration, train it, send the report; None means go home."""
+    """The worker's loop: receive a configuration, train it, send the report; None ends it."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # A terminal's Ctrl-C reaches every process at once; the parent answers it and asks each worker once.
+    # Ctrl-C in a terminal reaches every process at once; the parent handles it and asks each worker once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _stop_with_parent()
     import torch
 
     torch.set_num_threads(1)
-    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+    with contextlib.suppress(EOFError, OSError):  # the parent has ended
         while (config := pipe.recv()) is not None:
             report = train_one(config)
             if report.ending == "failed" and _lost_its_device():
-                sys.exit(1)  # without a report: every further run would fail here, and the parent starts another worker
+                sys.exit(
+                    1
+                )  # without a report, because every further run would fail here; the parent starts another worker
             pipe.send(report)
             if report.ending == "interrupted":
                 return
@@ -98,7 +100,7 @@ def start_worker() -> Worker:
     """A new process that waits for its first configuration."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    # Daemons get a SIGTERM when the parent ends, so that none outlives an error in it.
+    # Daemons get a SIGTERM when the parent ends, so none outlives an error in it.
     process = context.Process(target=work, args=(theirs,), daemon=True)
     process.start()
     theirs.close()

@@ -1,4 +1,4 @@
-"""What is measured of a run beside its losses."""
+"""What is measured during a run besides its losses."""
 
 from scalefree.measure.arrays import histogram_arrays
 from scalefree.measure.distribution import (

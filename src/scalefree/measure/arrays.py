@@ -1,4 +1,4 @@
-"""Histograms as a record's `histograms.npz` keeps them."""
+"""Histograms in the format of a record's `histograms.npz`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +17,9 @@ def histogram_arrays(
 ) -> dict[str, npt.NDArray[Any]]:
     """`epoch` and `step` (E,), lower edges of bins, (E, bins) counts by quantity and layer group, and drown-out shares.
 
-    `counts` has a row per measured epoch under `<quantity>/<group>`. The arrays of the update scale, which were there
-    first, are called `counts/<group>`, the others `<quantity>_counts/<group>`, and
-    `<quantity>_log2_lower_edge` has the edges of those with bins of their own. `drown_out` has a share per measured
-    epoch by layer group.
+    `counts` has a row per measured epoch under `<quantity>/<group>`. For historical reasons the arrays of the update
+    scale are called `counts/<group>`, the others `<quantity>_counts/<group>`; `<quantity>_log2_lower_edge` has the
+    edges of quantities with their own bins. `drown_out` has a share per measured epoch by layer group.
     """
     arrays: dict[str, npt.NDArray[Any]] = {
         "epoch": np.array(epochs, dtype=np.int64),

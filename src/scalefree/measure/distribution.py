@@ -1,19 +1,19 @@
-"""How the sizes of a network's coordinates are distributed, in powers of two: histograms and a dozen scalars.
+"""The distribution of the sizes of a network's coordinates in powers of two: histograms and a dozen scalars.
 
 One summary for four quantities after a step, all absolute values of one coordinate each:
 
 - `update_scale`: |eta p|, the update over alpha, the initial step size (the paper's |update| / alpha; eta is 1 unless
   there is a schedule). p is the rule's own direction: m_hat / (sqrt(v_hat) + eps), without the decay term of AdamW and
   the prox rules, and with lambda x for the l2 rules (through their moments);
-- `gradient`: of the loss, times its multipliers, over the step's batch;
+- `gradient`: the gradient of the loss, times its multipliers, over the step's batch;
 - `parameter`: the weight itself, after the step;
 - `effective_decay`: the coordinate's own decay in that step over lambda eta, to first order: 1 for AdamW, alpha / D for
-  Adam-l2. Only where there is decay. Beside it stands the drown-out share: the coordinates where lambda |x| is above
-  sqrt(u_hat), u being the second moment of the loss's gradient alone. There Adam-l2 is sign descent on the penalty.
+  Adam-l2. Only with a decay. It comes with the drown-out share: the coordinates where lambda |x| is above sqrt(u_hat),
+  where u is the second moment of the loss gradient alone. There Adam-l2 is sign descent on the penalty.
 
-About a third of the paper's coordinates have an update scale at or below 1e-8, so any spread taken over all of them
-would measure that bin; the scalars describe the others, on a log2 axis, and give the share of that bin beside them.
-For gradients the same threshold is Adam's usual eps: what lies below it is damped.
+About a third of the paper's coordinates have an update scale at or below 1e-8, so the spread of all coordinates would
+mainly measure that bin; the scalars therefore describe the others, on a log2 axis, and give that bin's share
+separately. For gradients the same threshold is Adam's usual eps: smaller ones are damped.
 
 Everything is computed on the tensor's device; only the bins and a dozen scalars reach the host.
 """
@@ -30,10 +30,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Bins:
-    """Underflow, [2^k, 2^(k+1)) for every k from `lowest` to `highest`, one bin for everything larger, and not finite.
+    """Bins for underflow, [2^k, 2^(k+1)) for every k from `lowest` to `highest`, everything larger, and not finite.
 
     Attributes:
-        underflow: what is at or below it is in the first bin, whose upper edge it is; at least 2^lowest.
+        underflow: the upper edge of the first bin, inclusive; at least 2^lowest.
     """
 
     lowest: int
@@ -52,13 +52,13 @@ class Bins:
 # At or below this a coordinate counts as not moving (authors' histograms).
 UNDERFLOW = 1e-8
 SIZES = Bins(-27, 3, UNDERFLOW)
-# An exploded start has gradients of any size.
+# After an exploding start gradients can have any size.
 GRADIENTS = Bins(-27, 100, UNDERFLOW)
-# Decays span what D spans: from eps to the squares of an exploded start.
+# Decays have the range of D: from eps to the squares of an exploding start.
 RATES = Bins(-80, 40, 2.0**-80)
 QUANTITIES = {"update_scale": SIZES, "gradient": GRADIENTS, "parameter": SIZES, "effective_decay": RATES}
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
-# Bins whose share tells a peak from a plain: the paper's AdamW has .52 of all coordinates in its four fullest.
+# Number of bins whose share distinguishes a peak from a plateau: the paper's AdamW has .52 in its four fullest.
 PEAK = 4
 
 
@@ -68,9 +68,10 @@ class Distribution:
 
     Attributes:
         counts: (bins,) int64: underflow, one per exponent, overflow, not finite; sums to all coordinates.
-        scalars: `share_underflow`, `share_not_finite` and `peak_share` (in the four fullest interior bins) of all
-            coordinates; `entropy` of the interior bins in bits; over the coordinates above underflow, in log2: `q05` ..
-            `q95`, `iqr`, `std`. Without any such coordinate entropy and the latter are missing.
+        scalars: `share_underflow`, `share_not_finite` and `peak_share` (in the four fullest interior bins), as shares
+            of all coordinates; `entropy` of the interior bins in bits; and in log2, over the coordinates above
+            underflow, `q05` .. `q95`, `iqr` and `std`. Without any such coordinate, entropy and the log2 scalars are
+            missing.
     """
 
     counts: npt.NDArray[np.int64]
@@ -78,13 +79,13 @@ class Distribution:
 
 
 def _flat(values: Tensor) -> Tensor:
-    """1-D, in float32 or, where it was that, float64: halves have no frexp, and no rounding may cross an edge."""
+    """Flattened to float32, or left in float64: half precision has no frexp, and rounding must not cross an edge."""
     flat = values.detach().reshape(-1)
     return flat if flat.dtype == torch.float64 else flat.float()
 
 
 def bin_counts(values: Tensor, bins: Bins = SIZES) -> Tensor:
-    """Counts (bins,) int64 of the values of any shape, on their device. A power of two lands in the bin it opens."""
+    """Counts (bins,) int64 of values of any shape, on their device. A power of two falls into the bin that it opens."""
     flat = _flat(values)
     # frexp is exact: x = mantissa * 2^exponent with mantissa in [0.5, 1), so floor(log2 x) = exponent - 1.
     exponent = torch.frexp(flat).exponent.long() - 1
@@ -95,7 +96,7 @@ def bin_counts(values: Tensor, bins: Bins = SIZES) -> Tensor:
 
 
 def peak_share(counts: npt.NDArray[np.int64]) -> float:
-    """Share of all coordinates that lies in the four fullest interior bins of a histogram (bins,)."""
+    """Share of all coordinates in the four fullest interior bins of a histogram (bins,)."""
     return float(np.sort(counts[1:-2])[-PEAK:].sum() / max(counts.sum(), 1))
 
 
@@ -106,7 +107,7 @@ def entropy(counts: npt.NDArray[np.int64]) -> float:
 
 
 def _sorted_quantile(ordered: Tensor, q: float) -> Tensor:
-    """Linear interpolation between order statistics; torch.quantile refuses more than 16 million values."""
+    """A quantile by linear interpolation; torch.quantile refuses more than 16 million values."""
     position = q * (ordered.numel() - 1)
     below = math.floor(position)
     above = min(below + 1, ordered.numel() - 1)
@@ -145,10 +146,10 @@ def _joined(values: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
 def measure(
     values: Mapping[str, Tensor], groups: Mapping[str, Sequence[str]], bins: Bins = SIZES
 ) -> dict[str, Distribution]:
-    """Sizes over the whole network (`network`) and over each layer group.
+    """Distributions over the whole network (`network`) and each layer group.
 
     Args:
-        values: of either sign, by parameter name, any shapes, on one device.
+        values: by parameter name, of either sign and any shapes, on one device.
         groups: parameter names by layer group, as `scalefree.models.layer_groups` gives them.
 
     Raises:
@@ -163,10 +164,10 @@ def drown_out_shares(
     weight_decay: float,
     groups: Mapping[str, Sequence[str]],
 ) -> dict[str, float]:
-    """By part of the network: the share of coordinates where lambda |x| is above sqrt(u_hat).
+    """The share of coordinates where lambda |x| is above sqrt(u_hat), by part of the network.
 
     Args:
-        parameters: x by name; `gradient_scales` sqrt(u_hat) likewise, shaped alike.
+        parameters: x by name; `gradient_scales` is sqrt(u_hat) by name, with the same shapes.
     """
     drowned = {
         name: (weight_decay * x.detach().abs() > gradient_scales[name]).double() for name, x in parameters.items()

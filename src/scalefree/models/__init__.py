@@ -1,4 +1,4 @@
-"""The paper's architectures, each its table as code."""
+"""The paper's architectures, each the paper's table as code."""
 
 from scalefree.models.densenet import DenseNet, densenet_bc
 from scalefree.models.groups import layer_groups

@@ -63,7 +63,7 @@ class Transition(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """Images (B, C, H, W), at least 8 pixels a side, to logits (B, num_classes). Built by `densenet_bc`."""
+    """Maps images (B, C, H, W) of at least 8x8 pixels to logits (B, num_classes). Built by `densenet_bc`."""
 
     def __init__(self, n: int, growth_rate: int, num_classes: int, batch_norm: bool, in_channels: int) -> None:
         super().__init__()
@@ -101,22 +101,22 @@ def densenet_bc(
     """DenseNet-BC of depth 6n + 4.
 
     Args:
-        depth: weighted layers, 6n + 4.
+        depth: number of weighted layers, 6n + 4.
         growth_rate: k, the channels that each layer adds.
-        num_classes: width of the output.
-        batch_norm: False deletes every BatchNorm and changes nothing else, the initial weights included.
-        in_channels: channels of the images.
+        num_classes: number of classes.
+        batch_norm: False removes every BatchNorm and changes nothing else, not even the initial weights.
+        in_channels: number of image channels.
         generator: source of the initial weights; None is torch's global stream.
 
-    Convolutions are normal with variance 2 / (k k out); the linear layer's weight and bias are uniform within
-    1 / sqrt(fan_in), torch's default (authors' code).
+    Convolutions are normal with variance 2 / (k k out); the linear layer's weight and bias are uniform in
+    +-1 / sqrt(fan_in), torch's default (authors' code).
 
     Raises:
         ValueError: an impossible depth (naming the nearest) or size.
     """
     n = check_densenet_depth(depth)
     check_sizes(num_classes=num_classes, growth_rate=growth_rate, in_channels=in_channels)
-    with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, which are overwritten here
+    with torch.random.fork_rng(devices=[]):  # torch draws its own weights, which are overwritten below
         model = DenseNet(n, growth_rate, num_classes, batch_norm, in_channels)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""Which part of a network a parameter belongs to, for the histograms by layer group."""
+"""Assigns parameters to parts of a network, for histograms by layer group."""
 
 from torch import nn
 
@@ -7,7 +7,7 @@ def layer_groups(model: nn.Module) -> dict[str, list[str]]:
     """Parameter names by group, in the order of the network; every parameter is in exactly one group.
 
     Groups are the network's own top-level parts (`stage1` .., `block1`, `transition1` ..), `stem`, `head`, and
-    `batch_norm` for the weights and biases of all BatchNorms, whose scales are of another kind.
+    `batch_norm` for the weights and biases of all BatchNorms, whose scales are not comparable.
     """
     batch_norms = {name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
     groups: dict[str, list[str]] = {}

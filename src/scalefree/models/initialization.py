@@ -1,4 +1,4 @@
-"""Initial weights, drawn from a generator of one's own."""
+"""Initial weights, drawn from a given generator."""
 
 import math
 

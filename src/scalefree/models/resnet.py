@@ -1,4 +1,4 @@
-"""The ResNet for CIFAR of He et al. (2016), section 4.2, with or without BatchNorm.
+"""The CIFAR ResNet of He et al. (2016), section 4.2, with or without BatchNorm.
 
     depth 6n + 2      output size        layers
     stem              H x W              3x3 convolution, w channels
@@ -8,7 +8,7 @@
     head              1                  global average pool, linear layer
 
 No convolution has a bias; shortcuts are option A (stride-2 subsampling, zero-padded channels), so they have no
-parameters. "Without BN" deletes every BatchNorm and adds nothing. Parameters at width 16, 3 input channels, 10 classes:
+parameters. "Without BN" removes every BatchNorm and adds nothing. Parameters at width 16, 3 input channels, 10 classes:
 
     depth   convolutions   with BN     without BN
     20      19             269,722     268,346
@@ -35,7 +35,7 @@ def _norm(channels: int, batch_norm: bool) -> nn.Module:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside an option-A shortcut: (B, in, H, W) -> (B, out, H/stride, W/stride)."""
+    """Two 3x3 convolutions with an option-A shortcut: (B, in, H, W) -> (B, out, H/stride, W/stride)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, batch_norm: bool) -> None:
         super().__init__()
@@ -47,11 +47,13 @@ class BasicBlock(nn.Module):
         self.new_channels = out_channels - in_channels
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """Every stride-th pixel; new channels are zero, half before and half after the old ones."""
+        """Take every stride-th pixel; new channels are zero, half before and half after the old ones."""
         if self.stride == 1 and self.new_channels == 0:
             return x
         before = self.new_channels // 2
-        x = F.avg_pool2d(x, 1, self.stride)  # one pixel's mean; a slice's gradient would lose the memory format
+        x = F.avg_pool2d(
+            x, 1, self.stride
+        )  # the mean of one pixel; the gradient of a slice would lose the memory format
         return F.pad(x, (0, 0, 0, 0, before, self.new_channels - before))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,7 +77,7 @@ class FixupBlock(BasicBlock):
 
 
 class ResNet(nn.Module):
-    """Images (B, C, H, W), at least 8 pixels a side, to logits (B, num_classes). Built by `resnet`."""
+    """Maps images (B, C, H, W) of at least 8x8 pixels to logits (B, num_classes). Built by `resnet`."""
 
     def __init__(self, n: int, num_classes: int, batch_norm: bool, width: int, in_channels: int, fixup: bool) -> None:
         super().__init__()
@@ -113,7 +115,7 @@ class ResNet(nn.Module):
 
 @torch.no_grad()
 def _initialize(model: ResNet, blocks: int, initialization: str, generator: torch.Generator | None) -> None:
-    """Kaiming-normal weights, a bias uniform within 1 / sqrt(fan_in) (authors' code); then what is chosen instead."""
+    """Kaiming-normal weights and a bias uniform in +-1 / sqrt(fan_in) (authors' code), then the chosen changes."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, generator=generator)
@@ -124,7 +126,7 @@ def _initialize(model: ResNet, blocks: int, initialization: str, generator: torc
     for module in model.modules():
         if isinstance(module, BasicBlock):
             if isinstance(module.norm2, nn.BatchNorm2d):
-                # BatchNorm undoes any scale of the convolution, so its own weight is the one to silence.
+                # BatchNorm undoes any scale of the convolution, so its own weight is zeroed instead.
                 nn.init.zeros_(module.norm2.weight)
             else:
                 nn.init.zeros_(module.conv2.weight)
@@ -149,13 +151,13 @@ def resnet(
     """The CIFAR ResNet of depth 6n + 2.
 
     Args:
-        depth: weighted layers, 6n + 2.
-        num_classes: width of the output.
-        batch_norm: False deletes every BatchNorm and changes nothing else, the initial weights included.
-        width: channels of the first stage.
-        in_channels: channels of the images.
-        initialization: `kaiming`, the paper's; `zero_last`, every residual branch zero at first by its last
-            convolution (its last BatchNorm's weight where there is one); `fixup`, only without BatchNorm.
+        depth: number of weighted layers, 6n + 2.
+        num_classes: number of classes.
+        batch_norm: False removes every BatchNorm and changes nothing else, not even the initial weights.
+        width: number of channels in the first stage.
+        in_channels: number of image channels.
+        initialization: `kaiming`, the paper's; `zero_last`, which zeroes every residual branch's last convolution (or
+            its last BatchNorm's weight, if there is one); `fixup`, only without BatchNorm.
         generator: source of the initial weights; None is torch's global stream.
 
     Raises:
@@ -167,7 +169,7 @@ def resnet(
         raise ValueError(f"initialization={initialization!r} is unknown; choose kaiming, zero_last or fixup")
     if initialization == "fixup" and batch_norm:
         raise ValueError("initialization='fixup' is for networks without normalisation; set batch_norm=False")
-    with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, which are overwritten here
+    with torch.random.fork_rng(devices=[]):  # torch draws its own weights, which are overwritten below
         model = ResNet(n, num_classes, batch_norm, width, in_channels, fixup=initialization == "fixup")
     _initialize(model, 3 * n, initialization, generator)
     return model

@@ -1,4 +1,4 @@
-"""The optimizers as torch has them: groups, state and checks, then a class per rule. What they do is in `rules.py`."""
+"""The torch optimizers: groups, state and checks, then a class per rule. The rules themselves are in `rules.py`."""
 
 import copy
 import math
@@ -14,12 +14,12 @@ from scalefree.optim.rules import Hyperparameters, Reading, Rule, Scalar, Tensor
 
 
 def _is_at_hand(value: Scalar) -> bool:
-    """Whether reading it waits for no device, and breaks no compiled step in two."""
+    """Whether it can be read without waiting for a device or splitting a compiled step."""
     return not isinstance(value, Tensor) or (value.device.type == "cpu" and not torch.compiler.is_compiling())
 
 
 class AdamFamily(Optimizer):
-    """What the optimizers share; a subclass names its `rule` and what can be read off its buffers.
+    """The common base of the optimizers; a subclass names its `rule` and what can be read off its buffers.
 
     Args:
         params: parameters, named parameters or groups of them; a group may set any of the arguments below.
@@ -29,19 +29,19 @@ class AdamFamily(Optimizer):
         eps: added to sqrt(v_hat); 0 makes AdamW and AdamProx exactly scale-free.
         weight_decay: the paper's lambda, applied to every parameter of the group.
 
-    `lr` and `weight_decay` are numbers or 0-dim tensors on the parameters' device. Changing such a tensor in
-    place reaches a compiled or captured step. Load a state before compiling or capturing.
+    `lr` and `weight_decay` are numbers or 0-dim tensors on the parameters' device. Changing such a tensor in place also
+    takes effect in a compiled or captured step. Load a state before compiling or capturing.
 
     State of a parameter: `step` (0-dim float64 on its device: 1 - 0.999**t at t = 1 is off by 6e-5 in
-    float32) and the rule's `buffers`, like the parameter in shape and dtype. (In float16 the default eps rounds
-    to 0; a dead coordinate stays where it is.) All else that shapes the update is in the groups, the rule's name
-    included, and so in `state_dict()`. A parameter without a gradient is skipped, its counter too; a complex
-    one counts as pairs of reals.
+    float32) and the rule's `buffers`, like the parameter in shape and dtype. (In float16 the default eps rounds to 0; a
+    dead coordinate does not move.) Everything else that determines the update, including the rule's name, is in the
+    groups and so in `state_dict()`. A parameter without a gradient is skipped, and its counter with it; a complex
+    parameter is treated as pairs of reals.
 
-    Schedulers: every torch scheduler drives `lr` as it drives torch.optim.Adam's. One that sets a first lr of its own
-    (CyclicLR, or lr set by hand before the scheduler is made) sets initial_lr too, as with torch's optimizers; under
-    OneCycleLR alpha is `max_lr`. AdamW and AdamProx refuse an lr below 0 or above alpha, as a decay of lambda eta then
-    has no meaning; but one that is a tensor on a GPU, or in a compiled step, is not looked at.
+    Schedulers: every torch scheduler works as with torch.optim.Adam. One that sets its own first lr (CyclicLR, or an lr
+        set by hand before the scheduler is made) also sets initial_lr, as with torch's optimizers; under OneCycleLR
+        alpha is `max_lr`. AdamW and AdamProx refuse an lr below 0 or above alpha, because a decay of lambda eta would
+        then be meaningless; this is not checked for a tensor on a GPU or in a compiled step.
 
     Raises:
         ValueError: an argument outside its range; in `step`, an lr outside [0, alpha]; in `load_state_dict`, another
@@ -50,14 +50,14 @@ class AdamFamily(Optimizer):
     """
 
     rule: ClassVar[Rule]
-    # The names under which a parameter's state holds what the rule takes after x and g.
+    # Names in a parameter's state of what the rule takes after x and g.
     buffers: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
-    # The buffer that is the second moment of the loss's gradient alone, None where the decay is mixed into all of them.
+    # The buffer with the second moment of the loss gradient alone; None if the decay is mixed into all buffers.
     loss_second_moment: ClassVar[str | None] = "exp_avg_sq"
-    # p, the update without its step size; and each coordinate's own decay in units of lambda eta, None if not known.
+    # p, the update without its step size, and each coordinate's own decay in units of lambda eta; None if unknown.
     direction: ClassVar[Reading] = staticmethod(rules.direction)
     effective_decay: ClassVar[Reading | None] = None
-    # Whether a rule needs no more than coordinates, and no layer's shape: then all of them may lie in one vector.
+    # Whether the rule works on single coordinates and ignores layers, so that all may be in one vector.
     elementwise: ClassVar[bool] = True
     # Whether the decay is lambda eta whatever the gradients are, so that eta must stay in [0, 1].
     decays_by_eta: ClassVar[bool] = False
@@ -81,7 +81,7 @@ class AdamFamily(Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with settings of their own; the constructor's arguments fill what is left out."""
+        """Add parameters with their own settings; missing ones are taken from the constructor's arguments."""
         group = _Group({**self.defaults, **param_group})
         lr = group["lr"]
         if "initial_lr" not in group:
@@ -89,19 +89,19 @@ class AdamFamily(Optimizer):
             group.scheduled = False
         _refuse_bad_group(group)
         if group["rule"] != self.rule.__name__:
-            raise ValueError(f"rule={group['rule']!r} in a group of {type(self).__name__}: leave `rule` out")
+            raise ValueError(f"rule={group['rule']!r} in a group of {type(self).__name__}; leave `rule` out")
         super().add_param_group(group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but tensors are copied and another rule's state is refused."""
+        """Like torch's, but tensors are copied and another rule's state is refused."""
         for group in state_dict["param_groups"]:
             kind = group.get("rule", "another optimizer")
             if kind != self.rule.__name__:
                 raise ValueError(
-                    f"state saved by {kind}, not by {self.rule.__name__}: build the optimizer that saved it"
+                    f"state saved by {kind}, not by {self.rule.__name__}; load it into the optimizer that saved it"
                 )
         super().load_state_dict(copy.deepcopy(state_dict))
-        for param, state in self.state.items():  # torch leaves `step` on the device where it was saved
+        for param, state in self.state.items():  # torch leaves `step` on the device from which it was saved
             state["step"] = state["step"].to(param.device, torch.float64)
 
     @overload
@@ -128,7 +128,7 @@ class AdamFamily(Optimizer):
 
     def _hyperparameters(self, group: dict[str, Any]) -> Hyperparameters:
         named = {name: group[name] for name in Hyperparameters._fields if name in group}
-        if "max_lr" in group:  # OneCycleLR's, whose initial_lr is where its warm-up begins
+        if "max_lr" in group:  # OneCycleLR, whose initial_lr is the start of its warm-up
             named["initial_lr"] = group["max_lr"]
         h = Hyperparameters(**named)
         if self.decays_by_eta and all(map(_is_at_hand, (h.lr, h.initial_lr, h.weight_decay))) and h.weight_decay > 0:
@@ -136,17 +136,17 @@ class AdamFamily(Optimizer):
             if not -1e-9 <= eta <= 1 + 1e-6:  # a float32 tensor's lr is rounded
                 where = "above" if eta > 1 else "not between 0 and"
                 raise ValueError(
-                    f"lr={float(h.lr):g} is {where} alpha={float(h.initial_lr):g}, so a decay of lambda eta, "
-                    "eta = lr/alpha in [0, 1], has no meaning: set group['initial_lr'] to the largest lr of the "
+                    f"lr={float(h.lr):g} is {where} alpha={float(h.initial_lr):g}, so a decay of lambda eta "
+                    "with eta = lr/alpha in [0, 1] is meaningless; set group['initial_lr'] to the largest lr of the "
                     "schedule"
                 )
         return h
 
     def _init_group(self, group: dict[str, Any] | None, *lists: Tensors) -> None:
-        """Fill the lists x, g, t and the buffers' from a group's parameters that have a gradient, making missing state.
+        """Fill the lists x, g, t and those of the buffers from a group's parameters with a gradient, creating state.
 
-        torch.compile knows this name: it runs the method once instead of tracing it. It traces plain dictionaries only,
-        which the groups become where `group` is None.
+        torch.compile knows this name: it runs the method once instead of tracing it. It traces only plain dictionaries,
+        so the groups are converted to these if `group` is None.
         """
         if group is None:
             self.param_groups[:] = [dict(each) for each in self.param_groups]
@@ -158,7 +158,7 @@ class AdamFamily(Optimizer):
             if param.grad.layout != torch.strided:
                 raise RuntimeError(
                     f"{type(self).__name__} needs dense gradients; a parameter of shape {tuple(param.shape)} "
-                    f"has one of {param.grad.layout}: use Embedding(sparse=False), or param.grad.to_dense()"
+                    f"has one of {param.grad.layout}; use Embedding(sparse=False), or param.grad.to_dense()"
                 )
             state = self.state[param]
             if not state:
@@ -273,16 +273,16 @@ class AdamScaledL2(AdamFamily):
             _refuse_bad_group(group)
 
 
-# By the key that says so on the command line, which is the rule's own name; `scalefree.optimizers` has a row for each.
+# By command-line key, which is the rule's own name; `scalefree.optimizers` has a row for each.
 RULES: dict[str, type[AdamFamily]] = {
     of.rule.__name__: of for of in (AdamL2, AdamW, AdamProx, AdamMetricProx, AdamScaledL2)
 }
 
 
 class _Group(dict[str, Any]):
-    """A parameter group whose `initial_lr` is the constructor's lr until a scheduler gives it another.
+    """A parameter group whose `initial_lr` is the constructor's lr until a scheduler sets another value.
 
-    torch's schedulers assign it or call `setdefault("initial_lr", lr)`; the first one is obeyed, as with torch's
+    torch's schedulers assign it or call `setdefault("initial_lr", lr)`; the first one takes effect, as with torch's
     optimizers.
     """
 
@@ -300,7 +300,7 @@ class _Group(dict[str, Any]):
 
 
 def _by_device_and_dtype(x: Tensors, *others: Tensors) -> Iterable[tuple[Tensors, ...]]:
-    """Split lists that belong together into parts that each hold one device and one dtype; none if they are empty."""
+    """Split parallel lists into parts with one device and one dtype each; no parts if they are empty."""
     kinds = dict.fromkeys((param.device, param.dtype) for param in x)
     if len(kinds) == 1:
         return [(x, *others)]
@@ -315,7 +315,7 @@ def _refuse_bad_group(group: dict[str, Any]) -> None:
     for name in ("lr", "initial_lr", "weight_decay"):
         value = group.get(name)
         if isinstance(value, Tensor) and value.dim() != 0:
-            raise ValueError(f"{name} must be a number or a 0-dim tensor, not of shape {tuple(value.shape)}")
+            raise ValueError(f"{name} has shape {tuple(value.shape)}; it must be a number or a 0-dim tensor")
     for name in ("lr", "initial_lr"):
         if name in group and not 0 < group[name] < math.inf:
             raise ValueError(f"{name}={group[name]} must be above 0 and finite")

@@ -1,6 +1,6 @@
-"""The update rules as plain functions, an equation a line (sections 2 and 3 of the paper).
+"""The update rules as plain functions, one equation per line (sections 2 and 3 of the paper).
 
-Symbols: `x` parameters, `g` gradients, `m` and `v` Adam's moments, `t` steps taken (this one included), alpha
+Symbols: `x` parameters, `g` gradients, `m` and `v` Adam's moments, `t` steps taken (including this one), alpha
 the initial step size, eta in [0, 1] the schedule (lr = eta alpha), lambda the weight decay, and
 
     m_hat = m / (1 - beta1^t)    v_hat = v / (1 - beta2^t)    D = sqrt(v_hat) + eps    p = m_hat / D
@@ -9,13 +9,12 @@ The decay of AdamW and AdamProx is lambda eta; it is not multiplied by alpha (Lo
 
 `x`, `g`, `m`, `v`, `u` and `t` are lists of real tensors on one device; all but `t` share a dtype, `t` holds a
 0-dim float64 counter for each parameter. `x` and the buffers are updated in place by torch's multi-tensor
-operations, so one line serves a list of layers and a single flat buffer alike, with the same numbers element
-by element. Nothing reads a value back from the device: a step can be compiled or captured once for all values
-of a tensor lr or lambda. lambda = 0 takes no short cut and needs none: on finite parameters all rules are then
-bit-identical.
+operations, so one line works for a list of layers and a single flat buffer alike, with the same numbers element by
+element. No value is read back from the device, so a step can be compiled or captured once for all values of a tensor lr
+or lambda. lambda = 0 is not a special case and need not be one: on finite parameters all rules are then bit-identical.
 
-D can be 0, at eps = 0 or where the dtype is too coarse for eps: the gradient was always 0, or v underflowed. Then p
-is 0, whatever m is.
+D can be 0 if eps = 0 or the dtype is too coarse for eps, when the gradient was always 0 or v underflowed. Then p is 0,
+whatever m is.
 """
 
 import math
@@ -29,7 +28,7 @@ Scalar = float | Tensor
 
 
 class Hyperparameters(NamedTuple):
-    """What a parameter group says about its update; tensors among it are 0-dim and on the group's device."""
+    """A parameter group's settings for the update; any tensors are 0-dim and on the group's device."""
 
     lr: Scalar
     initial_lr: Scalar
@@ -45,7 +44,7 @@ class Hyperparameters(NamedTuple):
 
 
 class Rule(Protocol):
-    """A rule takes parameters and gradients, then its buffers (m and v for most), the counters, the hyperparameters."""
+    """A rule takes parameters, gradients, its buffers (m and v for most), the counters and the hyperparameters."""
 
     __name__: str
 
@@ -53,7 +52,7 @@ class Rule(Protocol):
 
 
 class Reading(Protocol):
-    """What can be read off a rule's buffers after a step, in fresh tensors shaped like the parameters."""
+    """Something read off a rule's buffers after a step, in new tensors shaped like the parameters."""
 
     def __call__(self, /, *buffers_t_h: Any) -> Tensors: ...
 
@@ -90,7 +89,7 @@ def adam_metric_prox(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors,
     """
     update_moments(m, v, g, h.betas)
     descend(x, m, inverse_metric(v, t, h.betas[1], h.eps), t, h)  # x <- x - eta alpha p
-    shrink = inverse_metric(v, t, h.betas[1], h.eps)  # anew: keeping a second buffer costs more
+    shrink = inverse_metric(v, t, h.betas[1], h.eps)  # recomputed, because keeping a second buffer costs more
     torch._foreach_mul_(shrink, h.lr * h.weight_decay)
     torch._foreach_add_(shrink, 1)  # 1 + eta alpha lambda / D
     if _can_vanish(h.eps, shrink):
@@ -102,9 +101,9 @@ def adam_metric_prox(x: Tensors, g: Tensors, m: Tensors, v: Tensors, t: Tensors,
 def adam_scaled_l2(x: Tensors, g: Tensors, m: Tensors, v: Tensors, u: Tensors, t: Tensors, h: Hyperparameters) -> None:
     """Scaled Adam-l2: g <- g + (lambda / alpha) s x before both moments, s = sqrt(u_hat); x <- x - eta alpha p.
 
-    `u` is the second moment of g alone, the loss's gradient. The decay passes through both moments as in Adam-l2, yet
-    it grows and shrinks with the gradient's own scale, so the rule is scale-free at eps = 0; divided by sqrt(v_hat), it
-    moves x by about lambda eta x a step, so lambda compares with AdamW's.
+    `u` is the second moment of the loss gradient g alone. The decay passes through both moments as in Adam-l2, but it
+    scales with the gradient, so the rule is scale-free at eps = 0. Divided by sqrt(v_hat), it moves x by about lambda
+    eta x per step, so lambda is comparable to AdamW's.
     """
     update_second_moment(u, g, h.betas[1])
     penalty = list(torch._foreach_mul(gradient_scale(u, t, h), x))  # s x
@@ -117,7 +116,7 @@ def adam_scaled_l2(x: Tensors, g: Tensors, m: Tensors, v: Tensors, u: Tensors, t
 def gradient_scale(u: Tensors, t: Tensors, h: Hyperparameters) -> Tensors:
     """s: sqrt(u_hat) of each coordinate, or its root mean square over a layer or over all layers (then 0-dim).
 
-    A layer is one tensor of the list. A scale that overflowed counts as 0: no decay where p is 0 as well.
+    A layer is one tensor of the list. A scale that overflowed counts as 0, so there is no decay where p is 0 too.
     """
     correction = 1 - h.betas[1] ** torch.stack(t)
     if h.granularity == "coordinate":
@@ -135,7 +134,7 @@ def gradient_scale(u: Tensors, t: Tensors, h: Hyperparameters) -> Tensors:
 
 
 def add_l2_gradient(x: Tensors, g: Tensors, weight_decay: Scalar) -> Tensors:
-    """Gradient of f(x) + lambda/2 |x|^2: g + lambda x in fresh tensors."""
+    """Gradient of f(x) + lambda/2 |x|^2: g + lambda x in new tensors."""
     decayed = list(torch._foreach_mul(x, weight_decay))
     torch._foreach_add_(decayed, g)
     return decayed
@@ -154,11 +153,11 @@ def update_second_moment(v: Tensors, g: Tensors, beta2: float) -> None:
 
 
 def inverse_metric(v: Tensors, t: Tensors, beta2: float, eps: float) -> Tensors:
-    """1 / D = 1 / (sqrt(v_hat) + eps) in fresh tensors, the only ones of most rules; inf where D = 0."""
+    """1 / D = 1 / (sqrt(v_hat) + eps) in new tensors, the only ones in most rules; inf where D = 0."""
     inverse = list(torch._foreach_sqrt(v))
     torch._foreach_mul_(inverse, _scalars((1 - beta2 ** torch.stack(t)).rsqrt(), v))  # sqrt(v_hat)
     torch._foreach_add_(inverse, eps)  # D
-    torch._foreach_reciprocal_(inverse)  # in place, where m / D would take as much memory again
+    torch._foreach_reciprocal_(inverse)  # in place, because m / D would need as much memory again
     return inverse
 
 
@@ -183,19 +182,19 @@ def direction(m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> Tensors
 
 
 def scaled_direction(m: Tensors, v: Tensors, u: Tensors, t: Tensors, h: Hyperparameters) -> Tensors:
-    """`direction`, of a rule that keeps u as well."""
+    """`direction`, for a rule that also keeps u."""
     return direction(m, v, t, h)
 
 
 def uniform_decay(m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> Tensors:
-    """1: AdamW and AdamProx decay every coordinate by lambda eta a step, to first order."""
+    """1: AdamW and AdamProx decay every coordinate by lambda eta per step, to first order."""
     return [torch.ones_like(moment) for moment in v]
 
 
 def metric_decay(m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> Tensors:
-    """alpha / D: Adam-l2 and the metric prox decay a coordinate by eta alpha lambda / D a step, to first order.
+    """alpha / D: Adam-l2 and the metric prox decay a coordinate by eta alpha lambda / D per step, to first order.
 
-    In units of lambda eta, like its siblings. inf where D = 0.
+    In units of lambda eta, like the other decays. inf where D = 0.
     """
     decay = inverse_metric(v, t, h.betas[1], h.eps)
     torch._foreach_mul_(decay, h.initial_lr)
@@ -203,7 +202,7 @@ def metric_decay(m: Tensors, v: Tensors, t: Tensors, h: Hyperparameters) -> Tens
 
 
 def scaled_decay(m: Tensors, v: Tensors, u: Tensors, t: Tensors, h: Hyperparameters) -> Tensors:
-    """s / D: scaled Adam-l2's decay a step in units of lambda eta, to first order."""
+    """s / D: scaled Adam-l2's decay per step in units of lambda eta, to first order."""
     decay = inverse_metric(v, t, h.betas[1], h.eps)
     torch._foreach_mul_(decay, gradient_scale(u, t, h))
     return decay
@@ -218,10 +217,10 @@ def _multiply_by_moment(inverse: Tensors, m: Tensors, eps: float) -> None:
     """m / D in place of 1 / D, and 0 where D = 0."""
     if _can_vanish(eps, inverse):
         for factor in inverse:
-            factor.masked_fill_(factor == math.inf, 0)  # D = 0, as no positive sqrt(v) has an infinite inverse
+            factor.masked_fill_(factor == math.inf, 0)  # D = 0, because no positive sqrt(v) has an infinite inverse
     torch._foreach_mul_(inverse, m)
 
 
 def _scalars(values: Tensor, like: Tensors) -> Tensors:
-    """A 1-d float64 tensor as 0-dim tensors of the dtype that they multiply: one conversion for all."""
+    """A 1-d float64 tensor as 0-dim tensors of the dtype of `like`, in a single conversion."""
     return list(values.to(like[0].dtype).unbind())

@@ -1,4 +1,4 @@
-"""The dimensionless schedule eta in [0, 1], constant within an epoch, and how it enters an optimizer."""
+"""The dimensionless schedule eta in [0, 1], constant within an epoch, and how it is applied to an optimizer."""
 
 import math
 
@@ -21,7 +21,7 @@ SCHEDULES = {"constant": constant, "cosine": cosine}
 
 @torch.no_grad()
 def set_eta(optimizer: torch.optim.Optimizer, eta: float) -> None:
-    """lr <- eta * initial_lr in every group; in place where lr is a tensor, for captured steps."""
+    """lr <- eta * initial_lr in every group; in place if lr is a tensor, for captured steps."""
     for group in optimizer.param_groups:
         lr = group["initial_lr"] * eta
         if isinstance(group["lr"], Tensor):

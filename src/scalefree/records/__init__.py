@@ -1,4 +1,4 @@
-"""Records of runs and the store that holds them. Knows nothing of training."""
+"""Records of runs and the store that contains them. Does not depend on training."""
 
 from scalefree.records.identity import (
     cell_identity,

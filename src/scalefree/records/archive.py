@@ -1,13 +1,13 @@
-"""Many records in one file: a zip of run folders, read where it lies.
+"""Many records in one file: a zip of run folders that is read without unpacking.
 
-Any zip program reads `<run>/curves.npz`, `<run>/histograms.npz` and `<run>/record.json` out of it. Its bytes follow
+Any zip program can extract `<run>/curves.npz`, `<run>/histograms.npz` and `<run>/record.json`. Its bytes follow
 from its content: members are sorted by name, deflated, and dated 1980. Adding runs leaves the bytes of every other
-member as they are, so that git stores little more than what is new.
+member unchanged, so that git stores little more than what is new.
 
-Somebody else may have made it. Each header must be, byte for byte, the one that would be written here for a member of
-that name, size and checksum, and the members must follow each other without gap or overlap. So there is no name that
-leads elsewhere or that comes twice, no link, no encryption, and no member that shares the bytes of another; and none
-is unpacked beyond the size that it says, which is limited.
+The file may come from someone else. Each header must be, byte for byte, the one that this module would write for a
+member of that name, size and checksum, and the members must follow each other without gaps or overlaps. This rules out
+names that lead elsewhere or occur twice, links, encryption and members that share bytes; and nothing is unpacked beyond
+its stated size, which is limited.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ MEMBER = re.compile(rf"(?P<run>[A-Za-z0-9][A-Za-z0-9_.+-]{{0,254}})/(?P<file>{'|
 # A zip counts its members in 16 bits and its bytes in 32.
 MOST_MEMBERS = 60_000
 LARGEST_FILE = 2_000_000_000
-# Records unpack to some fifteen times their size.
+# Records unpack to about fifteen times their size.
 MOST_UNPACKED = 100
 
 # PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Member(NamedTuple):
-    """A file of an archive: its name, CRC-32, deflated and whole sizes in bytes, and where its header begins."""
+    """A file of an archive: its name, CRC-32, compressed and full size in bytes, and the offset of its header."""
 
     name: str
     crc: int
@@ -55,22 +55,22 @@ class Member(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the next member begins."""
+        """The offset of the next member."""
         return self.offset + LOCAL.size + len(self.name) + self.packed
 
     def local_header(self) -> bytes:
-        """What stands before the member's content."""
+        """The header before the member's content."""
         sizes = self.crc, self.packed, self.size, len(self.name), 0
         return LOCAL.pack(b"PK\3\4", VERSION, 0, DEFLATED, 0, FIRST_OF_1980, *sizes) + self.name.encode()
 
     def central_header(self) -> bytes:
-        """What the directory at the archive's end says of the member."""
+        """The member's entry in the directory at the archive's end."""
         sizes = self.crc, self.packed, self.size, len(self.name)
         made = UNIX | VERSION, VERSION, 0, DEFLATED, 0, FIRST_OF_1980
         return CENTRAL.pack(b"PK\1\2", *made, *sizes, 0, 0, 0, 0, REGULAR_FILE, self.offset) + self.name.encode()
 
 
-# By run, then by file.
+# Members by run, then by file.
 Index = Mapping[str, Mapping[str, Member]]
 
 
@@ -79,10 +79,10 @@ def _end(members: int, directory: int, offset: int) -> bytes:
 
 
 def _index(directory: bytes, count: int, size: int) -> Index:
-    """What the directory of an archive of `size` bytes says of its `count` members.
+    """Parse the directory of an archive of `size` bytes with `count` members.
 
     Raises:
-        ValueError: it is not one that `add` writes.
+        ValueError: it is not as `add` writes it.
     """
     index: dict[str, dict[str, Member]] = {}
     place, before, follows, unpacked = 0, "", 0, 0
@@ -94,31 +94,31 @@ def _index(directory: bytes, count: int, size: int) -> Index:
         name = entry[CENTRAL.size :].decode("ascii", "backslashreplace")
         named = MEMBER.fullmatch(name)
         if named is None:
-            raise ValueError(f"it holds {name!r}, which is not a file of a run")
+            raise ValueError(f"it contains {name!r}, which is not a file of a run")
         crc, packed, whole = fields[7:10]
         member = Member(name, crc, packed, whole, fields[16])
         if member.central_header() != entry:
-            raise ValueError(f"its entry {name} is a link, encrypted or otherwise of another kind")
+            raise ValueError(f"its entry {name} is a link, encrypted or otherwise unexpected")
         if name <= before:
-            raise ValueError(f"its entry {name} comes twice, or not in order")
+            raise ValueError(f"its entry {name} is repeated or out of order")
         if member.offset != follows:
-            raise ValueError(f"its entry {name} overlaps the one before it, or leaves a gap")
+            raise ValueError(f"its entry {name} overlaps the previous one or leaves a gap")
         if member.size > FILES[named["file"]]:
-            raise ValueError(f"its entry {name} would have {member.size:,} bytes, more than is ever read")
+            raise ValueError(f"its entry {name} would have {member.size:,} bytes, which is over the limit")
         index.setdefault(named["run"], {})[named["file"]] = member
         place, before, follows, unpacked = place + len(entry), name, member.end, unpacked + member.size
     if place != len(directory) or follows + len(directory) + END.size != size:
-        raise ValueError("it holds bytes that belong to no entry")
+        raise ValueError("it contains bytes that belong to no entry")
     if unpacked > MOST_UNPACKED * size:
-        raise ValueError(f"it would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED} times its own")
+        raise ValueError(f"it would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED} times its size")
     return index
 
 
 def _read_index(file: BinaryIO, size: int) -> Index:
-    """The same, of an open archive.
+    """Read the index of an open archive.
 
     Raises:
-        ValueError: it is not one that `add` writes.
+        ValueError: it is not as `add` writes it.
     """
     if size < END.size:
         raise ValueError("it is shorter than any zip")
@@ -126,19 +126,19 @@ def _read_index(file: BinaryIO, size: int) -> Index:
     end = file.read(END.size)
     count, length, offset = END.unpack(end)[4:7]
     if end != _end(count, length, offset) or offset + length + END.size != size or count > MOST_MEMBERS:
-        raise ValueError("it is cut off, or its end is of another kind")
+        raise ValueError("it is cut off, or its end has an unexpected form")
     file.seek(offset)
     return _index(file.read(length), count, size)
 
 
 @functools.lru_cache(maxsize=16)
 def _known(path: Path, device: int, inode: int, size: int, modified: int) -> dict[str, Index]:
-    """Room for the index of the file that these numbers tell from any other; a sweep asks for it again and again."""
+    """A cache for the index of the file that these numbers identify; a sweep asks for it again and again."""
     return {}
 
 
 class Archive:
-    """The runs of one zip. Holds nothing open; the file may be replaced by a larger one at any moment."""
+    """The runs of one zip. Keeps no file open, because the file may be replaced by a larger one at any moment."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -148,7 +148,7 @@ class Archive:
         """The file with its index.
 
         Raises:
-            RecordError: naming the archive: it is not one, or cannot be read.
+            RecordError: the file, which is named, is not an archive or cannot be read.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -165,7 +165,7 @@ class Archive:
             yield file, known["index"]
 
     def check(self) -> None:
-        """Refuse what is not an archive.
+        """Refuse a file that is not an archive.
 
         Raises:
             RecordError: naming it.
@@ -174,7 +174,7 @@ class Archive:
             pass
 
     def names(self) -> frozenset[str]:
-        """The runs that it holds.
+        """The names of its runs.
 
         Raises:
             RecordError: it is not an archive.
@@ -191,7 +191,7 @@ class Archive:
 
         Raises:
             RecordError: it is not an archive.
-            ValueError: it has no such file, or a damaged one.
+            ValueError: the file is missing or damaged.
         """
         with self.opened() as (opened, index):
             member = index.get(name, {}).get(file)
@@ -199,28 +199,28 @@ class Archive:
                 opened.seek(member.offset)
                 found = opened.read(member.end - member.offset)
         if member is None:
-            raise ValueError("it is not there")
+            raise ValueError("it is missing")
         header = member.local_header()
         unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            # One byte more than there should be, to see that there is none.
+            # Ask for one byte more than there should be, to check that there are none.
             content = unpacking.decompress(found[len(header) :], member.size + 1)
         except zlib.error as error:
             raise ValueError(str(error)) from None
         whole = unpacking.eof and not unpacking.unused_data and len(content) == member.size
         if found[: len(header)] != header or not whole or zlib.crc32(content) != member.crc:
-            raise ValueError("its bytes are not those that its directory tells of")
+            raise ValueError("its bytes do not match its directory")
         return content
 
 
 @functools.cache
 def _say_once(message: str) -> None:
-    """A sweep looks for each of its runs."""
+    """Log a warning once, because a sweep looks up each of its runs."""
     log.warning(message)
 
 
 def sound_archives(folder: Path, holding: str | None = None) -> list[Archive]:
-    """The archives of a folder by name, or those that hold a run; a damaged one is named in the log and left out."""
+    """The archives of a folder by name, or those that contain a run; damaged ones are logged and left out."""
     found = []
     for path in sorted(folder.glob("*.zip")):
         archive = Archive(path)
@@ -234,7 +234,7 @@ def sound_archives(folder: Path, holding: str | None = None) -> list[Archive]:
 
 
 def damaged_archives(folder: Path) -> dict[str, RecordError]:
-    """The others, by name, each with what is wrong with it."""
+    """The damaged archives of a folder by name, each with its error."""
     found = {}
     for path in sorted(folder.glob("*.zip")):
         try:
@@ -245,7 +245,7 @@ def damaged_archives(folder: Path) -> dict[str, RecordError]:
 
 
 def _copied(old: BinaryIO, file: BinaryIO, member: Member, offset: int) -> Member:
-    """The same member, at another offset."""
+    """Copy a member to another offset."""
     old.seek(member.offset)
     file.write(old.read(member.end - member.offset))
     return member._replace(offset=offset)
@@ -261,24 +261,24 @@ def _packed(file: BinaryIO, name: str, content: bytes, offset: int) -> Member:
 
 
 def add(path: Path, names: Iterable[str], content: Callable[[str], Mapping[str, bytes]]) -> None:
-    """Add runs to an archive, made where there is none; what it holds stays, and it is whole at every moment.
+    """Add runs to an archive, which is created if missing; its content is kept, and it is complete at every moment.
 
     Args:
-        names: runs that it does not hold.
-        content: the three files of one of them.
+        names: runs that it does not contain yet.
+        content: returns the three files of a run.
 
     Raises:
-        OSError: it cannot be written; it is what it was.
-        RecordError: what is there is not an archive.
-        ValueError: it holds one of them, or would be too large or unreadable.
+        OSError: it cannot be written; it is unchanged.
+        RecordError: the existing file is not an archive.
+        ValueError: it already contains one of the runs, or would be too large or unreadable.
     """
     added = sorted(names)
     with contextlib.ExitStack() as stack:
         old, index = stack.enter_context(Archive(path).opened()) if path.exists() else (None, {})
         if held := sorted(index.keys() & set(added)):
-            raise ValueError(f"{path} holds {held[0]} already")
+            raise ValueError(f"{path} already contains {held[0]}")
         if len(FILES) * (len(index) + len(added)) > MOST_MEMBERS:
-            raise ValueError(f"{path} would hold {len(index) + len(added):,} runs; archive them by several profiles")
+            raise ValueError(f"{path} would contain {len(index) + len(added):,} runs; archive them by several profiles")
         new = [f"{name}/{file}" for name in added for file in FILES]
         if strange := [name for name in new if MEMBER.fullmatch(name) is None]:
             raise ValueError(f"{strange[0]!r} cannot be the name of a run's file")

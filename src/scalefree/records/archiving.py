@@ -37,15 +37,15 @@ def _unpacked(arrays: Arrays) -> bytes:
 
 
 def _files(place: Place) -> Mapping[str, bytes]:
-    """The files of a result as an archive holds them; the document is the folder's own, and has checksums."""
+    """A result's files as they are put into an archive; the document is the folder's own and has checksums."""
     whole = place.whole()
     if whole is None:
-        raise RecordError(f"{place.path} holds no result any more; something else changes this store")
+        raise RecordError(f"{place.path} no longer contains a result; something else is changing this store")
     _, curves, histograms = whole
     text = place.read_file("record.json", LARGEST_DOCUMENT)
     document = parse(text.decode())
     return {
-        # Records of early versions have none.
+        # Records of early versions have no checksum.
         "record.json": text if "checksum" in document else as_text(sealed(document, curves, histograms)),
         "curves.npz": _unpacked(curves),
         "histograms.npz": _unpacked(histograms),
@@ -57,10 +57,10 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def _add_and_read_back(path: Path, folders: Mapping[str, Folder]) -> None:
-    """Add these results to the archive, and see that it has them.
+    """Add these results to the archive and check that it contains them.
 
     Raises:
-        OSError, RecordError, ValueError: it cannot be written, or what is read from it is not what was written.
+        OSError, RecordError, ValueError: it cannot be written, or what is read back differs from what was written.
     """
     digests: dict[str, str] = {}
 
@@ -75,18 +75,18 @@ def _add_and_read_back(path: Path, folders: Mapping[str, Folder]) -> None:
         try:
             found = _digest({file: archive.read(name, file) for file in FILES})
         except ValueError as error:
-            raise RecordError(f"{path / name} cannot be read back ({error}); {folder.path} stays") from None
+            raise RecordError(f"{path / name} cannot be read back ({error}); {folder.path} is kept") from None
         if found != digests[name]:
-            raise RecordError(f"{path / name} is not what {folder.path} holds; both stay")
+            raise RecordError(f"{path / name} differs from {folder.path}; both are kept")
 
 
 def _remove(folder: Path) -> None:
-    """Remove a run's folder whose result lies in an archive; the document first, so that no half of it is left."""
+    """Remove the folder of an archived run; the document first, so that half a record is never left."""
     for name in ("record.json", "curves.npz", "histograms.npz", "run.log", "checkpoint.pt"):
         (folder / name).unlink(missing_ok=True)
     for temporary in folder.glob(".*.tmp"):
         temporary.unlink(missing_ok=True)
-    # What else somebody keeps there is theirs.
+    # Any other files in the folder are kept.
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -96,12 +96,12 @@ def _compare(here: Whole, archived: Place) -> Treated:
     assert there is not None
     name = here[0].name
     if differing := differences(content(*here), content(*there)):
-        return Treated(name, "conflicting", f"another {', '.join(differing)} than in {archived.path}; both stay")
+        return Treated(name, "conflicting", f"{', '.join(differing)} differ from {archived.path}; both are kept")
     return Treated(name, "already archived")
 
 
 def _examine(store: Store, name: str) -> Treated | None:
-    """What is to become of a run; None where it has no result in a folder."""
+    """What to do with a run; None if it has no result in a folder."""
     folder = Folder(store.directory(name), name)
     places = [Archived(archive, name) for archive in sound_archives(store.archives, name)]
     try:
@@ -110,21 +110,21 @@ def _examine(store: Store, name: str) -> Treated | None:
             verdicts = [_compare(whole, place) for place in places]
             conflicts = [verdict for verdict in verdicts if verdict.is_refused]
             return (conflicts or verdicts or [Treated(name, "moved")])[0]
-        # What an earlier removal, or the failed attempts of a run that was archived elsewhere, left behind.
+        # Left over from an earlier removal, or from failed attempts of a run that was archived elsewhere.
         return Treated(name, "already archived") if places and folder.path.is_dir() else None
     except RecordError as error:
         return Treated(name, "damaged", str(error))
 
 
 def move(store: Store, profile: str, names: Iterable[str]) -> list[Treated]:
-    """Move the results of these runs from their folders to the profile's archive.
+    """Move these runs' results from their folders to the profile's archive.
 
-    A run that another archive holds is not added to this one; its folder, with the same result, is removed.
+    A run that another archive contains is not added to this one; if its folder has the same result, it is removed.
 
     Raises:
-        ArchiveBusy: another process is doing it.
+        ArchiveBusy: another process is writing the archive.
         OSError, RecordError, ValueError: the archive cannot be written, is damaged or would be too large; no record is
-            lost, and the same command continues.
+            lost, and the same command can be run again to continue.
     """
     path = store.archives / f"{profile}.zip"
     if path.exists():

@@ -1,4 +1,4 @@
-"""Whether curves and histograms are their record's own: names, types, shapes, and what the record says of them."""
+"""Check that curves and histograms belong to their record: names, types, shapes, and the record's own numbers."""
 
 import math
 import re
@@ -12,10 +12,10 @@ from scalefree.records.reading import Arrays, Shape
 from scalefree.records.record import Record
 from scalefree.records.schema import CURVES, GROUP, HISTOGRAMS, Axes
 
-# Beside the interior bins: underflow, overflow, not finite.
+# Besides the interior bins: underflow, overflow, not finite.
 OTHER_BINS = 3
 MOST_EDGES = 1000
-# Every coordinate of the network is in one bin of each of these.
+# In each of these, every coordinate of the network is in one bin.
 OF_ALL = ("counts/network", "gradient_counts/network", "parameter_counts/network", "effective_decay_counts/network")
 
 # As `measure.distribution` defines them, which needs torch.
@@ -31,13 +31,13 @@ def _epochs(record: Record) -> int:
 
 
 def curve_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Shape) -> None:
-    """Refuse what cannot be a curve of the record, before it is read.
+    """Refuse an array that cannot be a curve of the record before it is read.
 
     Raises:
-        ValueError: another name, type or shape.
+        ValueError: an unexpected name, type or shape.
     """
     if name not in CURVES:
-        raise ValueError(f"{printable(name)} is not the name of a curve that this version knows")
+        raise ValueError(f"{printable(name)} is not a curve that this version knows")
     if (dtype.kind, dtype.itemsize) != ("f", 8) or len(shape) != 1:
         raise ValueError(f"{name} is {dtype} of shape {shape}, not float64 with one row per epoch")
     if shape[0] > _epochs(record):
@@ -45,10 +45,10 @@ def curve_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Shape) 
 
 
 def check_curves(record: Record, curves: Arrays) -> None:
-    """Refuse curves that are not the record's.
+    """Refuse curves that do not belong to the record.
 
     Raises:
-        ValueError: a wrong name, type, shape or value, or an end that is not the record's final metric.
+        ValueError: a wrong name, type, shape or value, or a last value that is not the record's final metric.
     """
     for name, curve in curves.items():
         curve_wanted(record, name, curve.dtype, curve.shape)
@@ -65,9 +65,9 @@ def check_curves(record: Record, curves: Arrays) -> None:
     ends["lowest_test_error"] = min(errors[~np.isnan(errors)], default=math.nan)
     for name in ends.keys() | record.final_metrics.keys():
         end, told = float(ends.get(name, math.nan)), record.final_metrics.get(name)
-        # JSON has no infinity: where a curve ends with none of its numbers, the record has null.
+        # JSON has no infinity: if a curve does not end with a finite number, the record has null.
         if told != (end if math.isfinite(end) else None):
-            raise ValueError(f"{name} is {told} in the record, and {end} by the curves")
+            raise ValueError(f"{name} is {told} in the record but {end} in the curves")
 
 
 def _axes(name: str) -> Axes | None:
@@ -78,14 +78,14 @@ def _axes(name: str) -> Axes | None:
 
 
 def histogram_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Shape) -> None:
-    """Refuse what cannot be an array of the record's histograms, before it is read.
+    """Refuse an array that cannot be one of the record's histograms before it is read.
 
     Raises:
-        ValueError: another name, type or shape.
+        ValueError: an unexpected name, type or shape.
     """
     axes = _axes(name)
     if axes is None:
-        raise ValueError(f"{printable(name)} is not the name of an array that this version knows")
+        raise ValueError(f"{printable(name)} is not an array that this version knows")
     most = {"measured": 2 * _epochs(record), "edges": MOST_EDGES, "bins": MOST_EDGES + OTHER_BINS}
     most |= {f"{quantity} {axis}": most[axis] for quantity in ("gradient", "decay") for axis in ("edges", "bins")}
     fits = len(shape) == len(axes.shape)
@@ -95,20 +95,20 @@ def histogram_wanted(record: Record, name: str, dtype: np.dtype[Any], shape: Sha
 
 
 def check_histograms(record: Record, histograms: Arrays) -> None:
-    """Refuse histograms that are not the record's.
+    """Refuse histograms that do not belong to the record.
 
     Raises:
-        ValueError: a wrong name, type, shape or value, or other epochs, coordinates or shares than the record's.
+        ValueError: a wrong name, type, shape or value, or epochs, coordinates or shares that differ from the record's.
     """
     completed = record.outcome.status == "completed"
     if not histograms and not record.outcome.is_result:
-        return  # A run that failed before it measured anything.
+        return  # The run failed before it measured anything.
     for name in ("epoch", "log2_lower_edge", *["counts/network"] * completed):
         if name not in histograms:
             raise ValueError(f"it has no array `{name}`")
     epochs, edges = histograms["epoch"], histograms["log2_lower_edge"]
     lengths = {"measured": len(epochs), "edges": len(edges), "bins": len(edges) + OTHER_BINS}
-    # The gradients of earlier versions have the bins of the update scales.
+    # In earlier versions, gradients had the same bins as update scales.
     gradients = len(histograms.get("gradient_log2_lower_edge", edges))
     decays = len(histograms.get("effective_decay_log2_lower_edge", ()))
     lengths |= {"gradient edges": gradients, "gradient bins": gradients + OTHER_BINS}
@@ -119,11 +119,11 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
         assert axes is not None
         expected = tuple(lengths[axis] for axis in axes.shape)
         if array.shape != expected:
-            raise ValueError(f"{name} has shape {array.shape}, and {expected} goes with its epochs and edges")
+            raise ValueError(f"{name} has shape {array.shape}, but its epochs and edges require {expected}")
         if not axes.values.hold(array):
             raise ValueError(f"{name} has values that are not numbers {axes.values}")
         if name in OF_ALL and np.any(array.sum(axis=1) != record.parameters):
-            raise ValueError(f"{name} counts other than the record's {record.parameters} coordinates")
+            raise ValueError(f"{name} does not count the record's {record.parameters} coordinates")
     if np.any(np.diff(edges) != 1) or np.any(np.diff(epochs) < 0) or np.any(epochs > _epochs(record)):
         raise ValueError("its edges or epochs are out of order")
     if completed and epochs[-1:].tolist() != [_epochs(record)]:

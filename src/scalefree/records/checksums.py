@@ -1,4 +1,4 @@
-"""Checksums of what a record says, independent of how its files are written, packed or merged.
+"""Checksums of a record's content, independent of how its files are written, packed or merged.
 
 document = json.load(open("record.json")); told = document.pop("checksum")
 told == sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -29,7 +29,7 @@ def document_checksum(document: Mapping[str, Any]) -> str:
 
 
 def arrays_checksum(arrays: Arrays) -> str:
-    """SHA-256 of names, types, shapes and values, by name; the values row by row, in little-endian byte order."""
+    """SHA-256 of names, types, shapes and values, sorted by name; values row by row in little-endian byte order."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
@@ -39,14 +39,14 @@ def arrays_checksum(arrays: Arrays) -> str:
 
 
 def sealed(document: Mapping[str, Any], curves: Arrays, histograms: Arrays) -> dict[str, Any]:
-    """A document with its checksum and those of the arrays beside it."""
+    """The document with its own checksum and those of its arrays."""
     checksums = {"curves": arrays_checksum(curves), "histograms": arrays_checksum(histograms)}
     found = {**document, "array_checksums": checksums}
     return {**found, "checksum": document_checksum(found)}
 
 
 def as_text(document: Mapping[str, Any]) -> bytes:
-    """The document as record.json has it.
+    """The document as written to record.json.
 
     Raises:
         ValueError: a number that is not finite.

@@ -1,17 +1,17 @@
-"""One owner a run: a kernel lock where processes share a kernel, a heartbeat where they share only a file system.
+"""One owner per run: a kernel lock between processes of one machine, a heartbeat between machines.
 
-On one machine the kernel's lock says everything: it ends with its process, however that dies. Between machines that
-share a file system the lock may not be seen (whether it is depends on the file system), so the owner also writes
-into the lock file who it is and, every HEARTBEAT seconds, a new count. Whoever finds the file of an owner on another
-machine watches it: a count that changes has a living owner, one that stands still for LEASE seconds has a dead one.
-Only a waiter's own monotonic clock is read, so no two clocks need agree and none may be set back wrongly.
+On one machine the kernel's lock is enough: it ends with its process, however that dies. Between machines that share a
+file system the lock may not be visible, depending on the file system, so the owner also writes its identity and, every
+HEARTBEAT seconds, a new count into the lock file. A process that finds a lock file of another machine watches it: if
+the count changes, the owner is alive; if it stands still for LEASE seconds, the owner is dead. Only the waiting
+process's own monotonic clock is used, so clocks need not agree and changing them does no harm.
 
-Users who share a store share its locks: the umask says who may write one. The file that a dead owner left and that is
-another user's to write is replaced, which takes the right to write its folder only.
+Users who share a store share its locks; the umask determines who may write one. A dead owner's file that only another
+user may write is replaced, which requires only write permission for its folder.
 
-Its limit: where the file system does not carry locks from machine to machine, two claims within the same second may
-both succeed, and so may one on a run whose owner was suspended for more than LEASE seconds. Both then compute the
-same record, and files appear whole or not at all; what is lost is time.
+Limits: if the file system does not share locks between machines, two claims within the same second may both succeed,
+and so may a claim on a run whose owner was suspended for more than LEASE seconds. Both then compute the same record,
+and files appear completely or not at all, so only time is lost.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ from pathlib import Path
 
 HEARTBEAT = 10.0
 LEASE = 60.0
-# A file system that has no locks answers with one of these, NFS with EBADF for a file that may only be read.
+# Errors of file systems without locks; NFS gives EBADF for a read-only file.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 # What a heartbeat writes: machine, host, process, count.
 OWNER = re.compile(rb"(?P<machine>\S+) \S+ \d+ \d+\n")
-# More than that is, and all that is ever read of a file.
+# The most bytes read of a lock file, more than a heartbeat ever writes.
 MOST = 1000
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @functools.cache
 def machine() -> str:
-    """What tells this running kernel from any other, reboots of the same machine included."""
+    """An identifier of this running kernel, which changes when the machine is rebooted."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return socket.gethostname()
@@ -57,7 +57,7 @@ def _content(path: Path) -> bytes:
 
 
 def _beating(path: Path, first: bytes) -> bool:
-    """Whether the file's content becomes another one within LEASE seconds."""
+    """Whether the file's content changes within LEASE seconds."""
     deadline = time.monotonic() + LEASE
     while time.monotonic() < deadline:
         time.sleep(min(1.0, LEASE / 10))
@@ -67,7 +67,7 @@ def _beating(path: Path, first: bytes) -> bool:
 
 
 class _Heartbeat:
-    """Writes `machine host pid count` into the lock file from a thread, again and again until it is stopped."""
+    """Keeps writing `machine host pid count` into the lock file from a thread until it is stopped."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -78,7 +78,7 @@ class _Heartbeat:
         self.thread.start()
 
     def beat(self) -> None:
-        """One count more. A full disk refuses it; the kernel's lock still holds then."""
+        """Write the next count. On a full disk this fails, but the kernel's lock still holds."""
         self.count += 1
         text = f"{machine()} {socket.gethostname()} {os.getpid()} {self.count}\n".encode()
         with contextlib.suppress(OSError):
@@ -90,13 +90,13 @@ class _Heartbeat:
             self.beat()
 
     def stop(self) -> None:
-        """Wait for a beat under way and let no other follow."""
+        """Wait for any beat in progress and prevent further ones."""
         self.stopped.set()
         self.thread.join()
 
 
 def _lock(descriptor: int) -> bool | None:
-    """True: locked. False: another process has it. None: this file system has no locks."""
+    """True if locked, False if another process has the lock, None if this file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -109,51 +109,55 @@ def _lock(descriptor: int) -> bool | None:
 
 
 def _open(path: Path) -> tuple[int, bool]:
-    """The lock file, made if it is missing, and whether it may be written; one that may only be read can be locked.
+    """Open the lock file, creating it if missing; returns whether it is writable. A read-only file can be locked too.
 
     Raises:
-        OSError: naming the file: it can neither be made nor read, or it is something else.
+        OSError: the file, which is named, can neither be created nor read, or is not a regular file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not through a link, so that a heartbeat never overwrites what a link points to; and not waiting for a pipe.
+    # Do not follow links, so that a heartbeat never overwrites a link's target, and do not wait for pipes.
     flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    # Linux may refuse to "create" another user's file that is there where it lets us write it.
+    # Linux may refuse O_CREAT for another user's existing file even if we may write it.
     for access in (os.O_RDWR | os.O_CREAT, os.O_RDWR, os.O_RDONLY):
         try:
             descriptor = os.open(path, access | flags, 0o666)
         except PermissionError:
             continue
-        except FileNotFoundError:  # it was not the file that refused, but its folder
+        except FileNotFoundError:  # the folder, not the file, refused access
             break
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(errno.EINVAL, "not a lock but something else; remove it", str(path))
+            raise OSError(errno.EINVAL, "not a lock file; remove it", str(path))
         return descriptor, access != os.O_RDONLY
-    what = "another user's lock, who may be training this run" if path.exists() else "no permission to make a lock"
-    raise PermissionError(errno.EACCES, f"{what}; a store is shared with umask 002", str(path))
+    what = (
+        "another user's lock, and that user may be training this run"
+        if path.exists()
+        else "no permission to create a lock"
+    )
+    raise PermissionError(errno.EACCES, f"{what}; to share a store, use umask 002", str(path))
 
 
 def _is_current(path: Path, descriptor: int) -> bool:
-    """Whether the opened file is still the one at `path`: an owner before us may have removed it."""
+    """Whether the opened file is still the one at `path`; the previous owner may have removed it."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
     return False
 
 
 def _is_owned_elsewhere(path: Path, descriptor: int, locked: bool) -> bool:
-    """Whether a living owner whose lock the kernel does not show has written the file."""
+    """Whether the file was written by a living owner whose lock this kernel cannot see."""
     content = os.pread(descriptor, MOST, 0)
     owner = OWNER.fullmatch(content)
     if content and owner is None:
-        log.warning("%s is not what an owner writes (it begins with %r); it is written anew", path, content[:20])
-    # Where the kernel's lock speaks for all possible owners, an earlier owner of this machine is dead.
+        log.warning("%s is not a valid lock file (it begins with %r); it is rewritten", path, content[:20])
+    # If we hold the kernel's lock, an earlier owner on this machine is dead.
     if locked and (owner is None or owner["machine"] == machine().encode()):
         return False
     return content != b"" and _beating(path, content)
 
 
 def _take(path: Path) -> int | None:
-    """The opened file, locked and to be written; None when a living process owns it."""
+    """The opened file, locked and writable; None if a living process owns it."""
     while True:
         descriptor, writable = _open(path)
         try:
@@ -176,13 +180,13 @@ def _take(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def claim(path: Path) -> Iterator[bool]:
-    """Own what the file at `path` stands for while the block lasts; yields False when a living process owns it.
+    """Own what the file at `path` stands for during the block; yields False if a living process owns it.
 
-    Takes up to HEARTBEAT seconds to find the owner on another machine alive, and LEASE seconds to find it dead.
+    Finding that an owner on another machine is alive takes up to HEARTBEAT seconds, that it is dead LEASE seconds.
 
     Raises:
-        OSError: naming the file: a full or read-only file system, or another user's file that can neither be written
-            nor removed.
+        OSError: naming the file: the file system is full or read-only, or the file is another user's and can be neither
+            written nor removed.
     """
     descriptor = _take(path)
     if descriptor is None:
@@ -193,7 +197,7 @@ def claim(path: Path) -> Iterator[bool]:
         yield True
     finally:
         heartbeat.stop()
-        # The lock ends with its descriptor; a file that cannot be removed must not hide why the block ended.
+        # The lock ends with its descriptor; a failure to remove the file must not hide why the block ended.
         with contextlib.suppress(OSError):
             os.unlink(path)
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What two trainings of one run have in common, and where two records of it differ."""
+"""What two trainings of a run must have in common, and where two of its records differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Literal
 from scalefree.records.reading import Arrays
 from scalefree.records.record import Record
 
-# What becomes of a result that is to be merged, or moved to an archive; in the order in which they are told.
+# What can happen to a result that is merged or moved to an archive, in the order of the summary.
 Fate = Literal[
     "added",
     "moved",
@@ -23,7 +23,7 @@ Fate = Literal[
 
 @dataclass(frozen=True)
 class Treated:
-    """What became of one run's result, and a few words on why."""
+    """What happened to one run's result, and why."""
 
     name: str
     fate: Fate
@@ -31,14 +31,14 @@ class Treated:
 
     @property
     def is_refused(self) -> bool:
-        """Whether someone must look: it is damaged, or says what cannot be; it stays as it is."""
+        """Whether someone must look, because the result is damaged or contradicts another; it is left as it is."""
         return self.fate in ("conflicting", "damaged")
 
 
 def content(record: Record, curves: Arrays, histograms: Arrays) -> dict[str, Any]:
-    """All that two trainings of one run have in common, by name, in a form that `==` compares bit by bit.
+    """Everything that two trainings of a run must have in common, by name, in a form that `==` compares bit by bit.
 
-    That is everything but wall-clock times and the environment.
+    That is everything except wall-clock times and the environment.
     """
     document = record.document()
     found = {key: document[key] for key in document if key not in ("environment", "timing")}
@@ -50,5 +50,5 @@ def content(record: Record, curves: Arrays, histograms: Arrays) -> dict[str, Any
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
-    """The names under which two mappings differ, or that only one of them has."""
+    """The keys whose values differ between two mappings, or that only one of them has."""
     return sorted(key for key in here.keys() | there.keys() if here.get(key) != there.get(key))

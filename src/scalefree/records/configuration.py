@@ -1,4 +1,4 @@
-"""The typed configuration that a record's plain values describe, and with it the only name that the record may have."""
+"""From a record's plain values to the typed configuration, which determines the only name the record may have."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from scalefree.records.identity import identity_of_values, run_identity
 from scalefree.records.printable import printable, quoted
 
 MODELS: dict[str, type[ResNetConfig | DenseNetConfig]] = {"resnet": ResNetConfig, "densenet": DenseNetConfig}
-# A record does not say where its images were, and an image folder's configuration has to.
+# A record does not say where its images were, but an image folder's configuration must.
 UNKNOWN_ROOT = "unknown"
 
 
@@ -21,10 +21,10 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def config_of_values(values: Mapping[str, Any]) -> RunConfig:
-    """The configuration whose scientific part these values are, every one of them checked; machine keys are unknown.
+    """The configuration with these values as its scientific part, all checked; machine keys are unknown.
 
     Raises:
-        ConfigError: an unknown or missing key, a wrong type, or a value that no run can have.
+        ConfigError: an unknown or missing key, a wrong type, or an impossible value.
     """
     model = values.get("model")
     name = model.get("name") if isinstance(model, Mapping) else None
@@ -36,11 +36,11 @@ def config_of_values(values: Mapping[str, Any]) -> RunConfig:
         validate(config)
     except (ValueError, OverflowError) as error:
         raise ConfigError(printable(str(error))) from None
-    # Equal only if every key is at its own place, none is missing and none is one of the machine's.
+    # Equal only if every key is in its place, none is missing and none is a machine key.
     try:
         identity = identity_of_values(dict(values))
     except (AttributeError, KeyError, TypeError):
         identity = None
     if identity != run_identity(config):
-        raise ConfigError("its configuration is not written as this version writes it: a key is missing or in excess")
+        raise ConfigError("its configuration is not as this version writes it: a key is missing or superfluous")
     return config

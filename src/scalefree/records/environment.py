@@ -1,4 +1,4 @@
-"""With what a run was computed: versions, commit and device, for the record."""
+"""The environment in which a run was computed, for its record: versions, commit and device."""
 
 import functools
 import hashlib
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import scalefree
 
 PACKAGES = ("scalefree", "torch", "torchvision", "numpy", "hydra-core", "wandb", "scikit-learn")
-# In a checkout this file lies at ROOT / SOURCE; git separates folders by slashes everywhere.
+# In a checkout this file is at ROOT / SOURCE; git separates folders with slashes on every system.
 SOURCE = "src/scalefree/records/environment.py"
 
-# What a commit is compared in: code and configs. Not the cells that records have chosen: they say which runs are
-# trained and not what a run computes, and freezing writes them wherever the selection happens to end.
+# What is compared with the commit: code and configs, except the cells chosen from records. Those determine which runs
+# are trained, not what a run computes, and are written wherever the selection happens to finish.
 COMPARED = ("src", "configs")
 CHOSEN = "configs/frozen"
-# Names a file that scripts/pack.py made, where the code travels without its repository.
+# Names a file made by scripts/pack.py, for code that is copied without its repository.
 MANIFEST = "SCALEFREE_REVISION"
 
-# What two trainings of one run must have in common for their results to be equal bit by bit.
+# What two trainings of a run must share for their results to be equal bit by bit.
 BUILD = (
     "device",
     "threads",
@@ -41,17 +41,17 @@ PACKAGES_OF_BUILD = ("scalefree", "torch", "numpy")
 
 
 class Revision(NamedTuple):
-    """The commit of the running code, and whether code or configs differ from it; None where nobody can tell."""
+    """The commit of the running code, and whether code or configs differ from it; None if unknown."""
 
     commit: str | None
     uncommitted_changes: bool | None
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says of the repository at `root`; None where there is no git, or it refuses or fails."""
-    # GIT_DIR and its kin name another repository, index or work tree; a hook's or an editor's shell has them set.
+    """The output of git for the repository at `root`; None if git is missing, refuses or fails."""
+    # GIT_DIR and similar variables, set by hooks and some editors, name another repository, index or work tree.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # Nothing is written, not even a refreshed index: the checkout may be another user's.
+    # Write nothing, not even a refreshed index: the checkout may belong to another user.
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
         done = subprocess.run(
@@ -69,9 +69,9 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def manifest(root: Path) -> dict[str, Any] | None:
-    """The commit of the clean checkout at `root`, and git's hash of each file of it that is compared.
+    """The commit of the clean checkout at `root`, and git's hash of each compared file in it.
 
-    None where there is no commit, or the files differ from it.
+    None if there is no commit or the files differ from it.
     """
     here = revision(root / SOURCE)
     listed = _git(root, "ls-tree", "-r", "-z", "HEAD", "--", *COMPARED)
@@ -83,7 +83,7 @@ def manifest(root: Path) -> dict[str, Any] | None:
 
 
 def _hashes(root: Path) -> dict[str, str]:
-    """git's hash of each file that is compared, whatever of it a commit has; not of what Python and pip leave there."""
+    """git's hash of each compared file, committed or not, without what Python and pip leave there."""
     found = {}
     for folder in COMPARED:
         for path in sorted((root / folder).rglob("*")):
@@ -97,25 +97,27 @@ def _hashes(root: Path) -> dict[str, str]:
 
 
 def _by_manifest(file: Path, root: Path) -> Revision:
-    """The revision that a manifest names, and whether all files under `root` are those that it lists.
+    """The revision named by a manifest, and whether the files under `root` differ from those that it lists.
 
     Raises:
-        ValueError: no such file, or not a manifest; a record must not guess.
+        ValueError: the file is missing or not a manifest; a record must not guess.
     """
     try:
         told = json.loads(file.read_bytes())
         commit, files = str(told["commit"]), dict(told["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{MANIFEST}={file} cannot be read as a manifest of scripts/pack.py: {error}") from None
+        raise ValueError(
+            f"{MANIFEST}={file} cannot be read as a manifest ({error}); write it with scripts/pack.py"
+        ) from None
     return Revision(commit, _hashes(root) != files)
 
 
 def revision(file: Path) -> Revision:
-    """The revision of the checkout that `file`, this module's own, lies in.
+    """The revision of the checkout that contains `file`, this module's own file.
 
-    That is the repository whose top folder has it at SOURCE, and whose commit holds it. The code may also lie in a
-    folder of somebody else's repository, unpacked or installed there: that repository's commit says nothing of it.
-    Where the environment names a manifest, that is asked and git is not.
+    That is the repository whose top folder has it at SOURCE and whose commit contains it. The code may also have been
+    unpacked or installed inside another repository, whose commit says nothing about it. If the environment names a
+    manifest, that is used instead of git.
 
     Raises:
         ValueError: the manifest cannot be read.
@@ -130,7 +132,7 @@ def revision(file: Path) -> Revision:
     top = _git(root, "rev-parse", "--show-toplevel")
     if top is None or Path(top) != root or _git(root, "cat-file", "-e", f"HEAD:{SOURCE}") is None:
         return unknown
-    # A module or a config file that the commit lacks is a difference, too.
+    # A module or a config file that the commit lacks also counts as a change.
     changes = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", *COMPARED, f":!{CHOSEN}")
     return Revision(_git(root, "rev-parse", "HEAD"), None if changes is None else bool(changes))
 
@@ -156,7 +158,7 @@ def versions() -> dict[str, Any]:
 
 
 def build_of(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a record's environment that decides its bits, one value for each name."""
+    """The part of a record's environment that determines its exact bits, by name."""
     packages = environment.get("packages", {})
     return {
         **{key: environment.get(key) for key in BUILD},

@@ -1,4 +1,4 @@
-"""Records from another store: what is missing here is added, and nothing that is here is ever overwritten."""
+"""Merge records from another store: missing ones are added, and existing ones are never overwritten."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -11,7 +11,7 @@ from scalefree.records.reading import Arrays
 from scalefree.records.record import Record, RecordError
 from scalefree.records.store import ResultExists, Store
 
-# What no device and no version changes: a difference here is a conflict wherever the two were computed.
+# What is independent of device and version: a difference here is a conflict wherever the two were computed.
 FIXED = ("config", "fingerprints", "parameters")
 
 
@@ -23,21 +23,21 @@ def _compare(here: tuple[Record, Arrays, Arrays], there: tuple[Record, Arrays, A
         return Treated(name, "identical")
     environments = here[0].environment, there[0].environment
     builds = differences(*map(build_of, environments))
-    # Where sessions of one run had different builds, nobody can tell which steps each of them took.
+    # If a run's sessions had different builds, it is unknown which steps each of them took.
     if any(environment.get("earlier_sessions") for environment in environments):
         builds.append("build in its earlier sessions")
     if not builds or any(key in FIXED for key in differing):
-        return Treated(name, "conflicting", f"another {', '.join(differing)}; the one here stays")
-    return Treated(name, "computed elsewhere", f"another {', '.join(builds)}; the one here stays")
+        return Treated(name, "conflicting", f"different {', '.join(differing)}; the one here is kept")
+    return Treated(name, "computed elsewhere", f"different {', '.join(builds)}; the one here is kept")
 
 
 def _merge_run(other: Store, store: Store, name: str) -> Treated:
     try:
         there = other.whole(name)
         if there is None:
-            return Treated(name, "unfinished", "no record, or that of a failure; not copied")
+            return Treated(name, "unfinished", "no record, or only that of a failure; not copied")
         here = store.whole(name)
-        if here is not None:  # to compare, a store need not be writable
+        if here is not None:  # comparing works even if the store is not writable
             return _compare(here, there)
         with store.claim(name) as mine:
             if not mine:
@@ -49,31 +49,31 @@ def _merge_run(other: Store, store: Store, name: str) -> Treated:
                 return Treated(name, "added")
         return _compare(here, there)
     except ResultExists:
-        return Treated(name, "being trained here", "its result has just appeared; merge again")
+        return Treated(name, "being trained here", "its result has just been written; merge again")
     except RecordError as error:
         return Treated(name, "damaged", str(error))
 
 
 def merge(other: Store, store: Store) -> list[Treated]:
-    """Add the other store's results that this one lacks; a result takes the place of a failure.
+    """Add the other store's results that this one lacks; a result replaces a failure.
 
-    Every run is read and checked completely before anything of it is written, and written as `Store.write` does, so
-    that a merge that is killed leaves whole records and none that is half there; it can be started again.
+    Every run is read and checked completely before any of it is written, and written with `Store.write`, so that a
+    killed merge leaves only complete records and can be started again.
 
     Raises:
         ValueError: the other store has neither `runs/` nor `archives/`.
-        OSError: this store cannot be written; what was added before is whole.
+        OSError: this store cannot be written; records added so far are complete.
     """
     if not any((other.root / folder).is_dir() for folder in ("runs", "archives")):
-        raise ValueError(f"{other.root} is not a store of records: it has neither a folder runs/ nor archives/")
+        raise ValueError(f"{other.root} is not a store of records; it has neither a runs/ nor an archives/ folder")
     damaged = [Treated(name, "damaged", str(error)) for name, error in damaged_archives(other.archives).items()]
     return damaged + [_merge_run(other, store, name) for name in other.names()]
 
 
 def summary(merged: Sequence[Treated]) -> str:
-    """`3 added, 2 identical, 1 damaged`, then each run by name but the identical ones."""
+    """`3 added, 2 identical, 1 damaged`, then the name of each run that is not identical."""
     counts = {fate: sum(run.fate == fate for run in merged) for fate in get_args(Fate)}
-    lines = [", ".join(f"{count} {fate}" for fate, count in counts.items() if count) or "nothing there"]
+    lines = [", ".join(f"{count} {fate}" for fate, count in counts.items() if count) or "no records"]
     for fate in counts:
         told = [run for run in merged if run.fate == fate != "identical"]
         lines += [printable(f"  {fate}: {run.name}" + (f": {run.detail}" if run.detail else ""), 3000) for run in told]

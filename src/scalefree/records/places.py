@@ -1,4 +1,4 @@
-"""Where a record may lie: in a folder of its own, or in an archive. Both are read and checked alike."""
+"""Where a record may be: in its own folder or in an archive. Both are read and checked alike."""
 
 import functools
 import io
@@ -18,7 +18,7 @@ from scalefree.records.record import Record, RecordError, from_document
 
 
 class Place(ABC):
-    """Holds the record of the run `name`, or nothing; `path` is what a person is told of it."""
+    """May contain the record of the run `name`; `path` names the place in messages."""
 
     # What to do about a damaged document, and about damaged arrays.
     remedies: tuple[str, str]
@@ -29,13 +29,13 @@ class Place(ABC):
 
     @abstractmethod
     def read_file(self, file: str, largest: int) -> bytes:
-        """One of its files; raises OSError or ValueError where there is none that can be read."""
+        """The content of one of its files; raises OSError or ValueError if it is missing or unreadable."""
 
     def record(self) -> Record | None:
-        """The record; None where there is none.
+        """The record, or None if there is none.
 
         Raises:
-            RecordError: a document that is damaged, foreign or mislabelled.
+            RecordError: the document is damaged, foreign or mislabelled.
         """
         path, remedy = self.path / "record.json", self.remedies[0]
         try:
@@ -43,12 +43,12 @@ class Place(ABC):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
-            raise RecordError(f"{path} may not be read ({error.strerror}); its owner can allow it") from None
+            raise RecordError(f"{path} is not readable ({error.strerror}); its owner can change that") from None
         except (OSError, ValueError) as error:
             raise RecordError(f"{path} is damaged ({error}); {remedy}") from None
         record = from_document(document, str(path), remedy)
         if record.name != self.name:
-            raise RecordError(f"{path} is the record of {record.name}; move it to the directory of that name")
+            raise RecordError(f"{path} is the record of {record.name}; move it to the directory with that name")
         return record
 
     def _arrays(
@@ -63,10 +63,10 @@ class Place(ABC):
             arrays = arrays_of(io.BytesIO(file), functools.partial(wanted, record))
             check(record, arrays)
             if record.array_checksums and arrays_checksum(arrays) != record.array_checksums[stem]:
-                raise ValueError("the record has another checksum")
-        except Exception as error:  # NumPy, zipfile and zlib raise many kinds, and each means the same here
+                raise ValueError("its checksum differs from the record's")
+        except Exception as error:  # NumPy, zipfile and zlib raise many kinds, all with the same meaning here
             raise RecordError(
-                f"{self.path / stem}.npz is damaged, missing or not its record's ({error}); {self.remedies[1]}"
+                f"{self.path / stem}.npz is damaged, missing or another record's ({error}); {self.remedies[1]}"
             ) from None
         return arrays
 
@@ -74,7 +74,7 @@ class Place(ABC):
         """Arrays with one row per epoch, in the order in which they were written.
 
         Raises:
-            RecordError: they are damaged, or not this record's.
+            RecordError: they are damaged or do not belong to this record.
         """
         return self._arrays(record, "curves", curve_wanted, check_curves)
 
@@ -82,15 +82,15 @@ class Place(ABC):
         """Histograms with one row per measurement.
 
         Raises:
-            RecordError: they are damaged, or not this record's.
+            RecordError: they are damaged or do not belong to this record.
         """
         return self._arrays(record, "histograms", histogram_wanted, check_histograms)
 
     def whole(self) -> tuple[Record, Arrays, Arrays] | None:
-        """A result with its curves and histograms, all of it read and checked; None where there is no result.
+        """A result with its curves and histograms, all read and checked; None if there is no result.
 
         Raises:
-            RecordError: a damaged or mislabelled document, and arrays that are damaged or another run's.
+            RecordError: the document is damaged or mislabelled, or the arrays are damaged or another run's.
         """
         record = self.record()
         if record is None or not record.outcome.is_result:
@@ -108,7 +108,7 @@ class Folder(Place):
 
 
 class Archived(Place):
-    """A result in an archive that is known to hold the name."""
+    """A result in an archive that is known to contain the name."""
 
     remedies = "fetch the archive again", "fetch the archive again"
 
@@ -122,5 +122,7 @@ class Archived(Place):
     def record(self) -> Record | None:
         record = super().record()
         if record is not None and not record.outcome.is_result:
-            raise RecordError(f"{self.path} is the record of a failure, which no archive holds; {self.remedies[0]}")
+            raise RecordError(
+                f"{self.path} is the record of a failure, which an archive never contains; {self.remedies[0]}"
+            )
         return record

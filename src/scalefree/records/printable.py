@@ -1,8 +1,8 @@
-"""Text that somebody else wrote, made fit for one line of a terminal."""
+"""Text written by others, made safe for one line of a terminal."""
 
 from scalefree.terminal import shown
 
-# Characters of one message; longer ones lose their middle.
+# The most characters of one message; longer ones lose their middle.
 LONGEST = 500
 
 
@@ -14,8 +14,8 @@ def printable(text: str, longest: int = LONGEST) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value that is not what it should be, as a message quotes it: short, whatever it is."""
-    # The text of an enormous or deeply nested value is not made to be thrown away.
+    """An unexpected value as quoted in a message: short, whatever it is."""
+    # Avoid formatting an enormous or deeply nested value only to cut it.
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     if isinstance(value, int) and abs(value) >= 10**20:

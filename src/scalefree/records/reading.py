@@ -1,4 +1,4 @@
-"""Files that somebody else may have made: how large they are, and what they are, is asked before they are read."""
+"""Read files that others may have made: their size and kind are checked before they are read."""
 
 import contextlib
 import functools
@@ -15,33 +15,33 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-# Bytes. A record of ours has some thousands, and its arrays, of 300 epochs, less than two million.
+# Limits in bytes. One of our records has a few thousand, and its arrays for 300 epochs less than two million.
 LARGEST_DOCUMENT = 10_000_000
 LARGEST_ARCHIVE = 20_000_000
 LARGEST_CONTENT = 100_000_000
-# Before its numbers, an array says what it is in less than this.
+# An array's header is shorter than this.
 LONGEST_HEADER = 10_000
 
 Shape = tuple[int, ...]
 Arrays = Mapping[str, npt.NDArray[Any]]
-# Raises ValueError for an array of that name, type and shape that is not wanted.
+# Raises ValueError if an array of that name, type and shape is not wanted.
 Wanted = Callable[[str, np.dtype[Any], Shape], None]
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Opened without waiting: a pipe although nobody writes to it."""
+    """An opener that does not wait, not even for a pipe without a writer."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 @contextlib.contextmanager
 def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
-    """A file of at most `largest` bytes, opened.
+    """Open a regular file of at most `largest` bytes.
 
-    A pipe or a device is not one: reading from it may wait, or go on, for ever.
+    Pipes and devices are refused, because reading from them may wait or continue forever.
 
     Raises:
-        OSError: there is no such file, or it cannot be opened.
-        ValueError: it is not a regular file, or it is too large.
+        OSError: the file does not exist or cannot be opened.
+        ValueError: it is not a regular file or is too large.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -53,14 +53,14 @@ def regular_file(path: Path, largest: int) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
         if status.st_size > largest:
-            raise ValueError(f"it has {status.st_size:,} bytes, and {largest:,} are the most that is read")
+            raise ValueError(f"it has {status.st_size:,} bytes, and the limit is {largest:,}")
         yield file
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("it has a key twice")
+        raise ValueError("it has a duplicate key")
     return found
 
 
@@ -72,7 +72,7 @@ def _number(text: str) -> float:
 
 
 def parse(text: str) -> Any:
-    """The value of a JSON document, which must be what the standard calls one: no NaN, no infinity, no key twice.
+    """Parse a JSON document strictly: no NaN, no infinity, no duplicate keys.
 
     Raises:
         ValueError: it is not, or it is nested too deep.
@@ -94,7 +94,7 @@ def read_file(path: Path, largest: int) -> bytes:
 
 
 def _header(file: IO[bytes]) -> bytes:
-    """All that stands before an array's numbers."""
+    """Everything before an array's numbers."""
     magic = file.read(8)
     length = file.read({b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4}[magic])
     if (size := int.from_bytes(length, "little")) > LONGEST_HEADER:
@@ -104,7 +104,7 @@ def _header(file: IO[bytes]) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def _parsed(header: bytes) -> tuple[Shape, bool, np.dtype[Any]]:
-    """Shape, whether it is stored by columns, and type. Those of a store are few, and NumPy compiles each as Python."""
+    """Shape, whether stored by columns, and type; cached, as a store has few headers and NumPy compiles each one."""
     file = io.BytesIO(header)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -115,7 +115,7 @@ def _parsed(header: bytes) -> tuple[Shape, bool, np.dtype[Any]]:
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) -> tuple[str, npt.NDArray[Any]]:
     name, ending = os.path.splitext(member.filename)
-    # The other methods unpack all that there is, however little is asked for.
+    # The other compression methods unpack everything, however little is requested.
     if ending != ".npy" or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is not an array as NumPy saves it")
     with archive.open(member) as file:
@@ -123,19 +123,19 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: Wanted) ->
         wanted(name, dtype, shape)
         size = math.prod(shape) * dtype.itemsize
         if in_columns and len(shape) > 1:
-            raise ValueError(f"{name} is stored by columns")
-        # One byte more than there should be: zipfile compares checksums at the end of the file.
+            raise ValueError(f"{name} is stored by columns instead of rows")
+        # One byte more than there should be, because zipfile compares checksums at the end of the file.
         content = file.read(size + 1)
     if len(content) != size:
-        raise ValueError(f"{name} has {len(content)} bytes, and its shape says {size}")
+        raise ValueError(f"{name} has {len(content)} bytes, but its shape requires {size}")
     return name, np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def arrays_of(file: BinaryIO, wanted: Wanted) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an .npz file by name, none of which is unpacked before `wanted` has seen its type and shape.
+    """The arrays of an .npz file by name; none is unpacked before `wanted` has accepted its type and shape.
 
     Raises:
-        ValueError and what zipfile, zlib and NumPy raise: a file that is damaged, too large or not wanted.
+        ValueError and the errors of zipfile, zlib and NumPy: the file is damaged, too large or not wanted.
     """
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -143,5 +143,5 @@ def arrays_of(file: BinaryIO, wanted: Wanted) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(f"it would unpack to more than {LARGEST_CONTENT:,} bytes")
         arrays = dict(_array(archive, member, wanted) for member in members)
     if len(arrays) < len(members):
-        raise ValueError("it has an array twice")
+        raise ValueError("it has a duplicate array")
     return arrays

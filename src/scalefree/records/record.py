@@ -1,16 +1,16 @@
-"""What a run leaves behind: one JSON document and a few arrays, readable without torch.
+"""The record of a run: one JSON document and a few arrays, readable without torch.
 
-`record.json` holds everything that is not an array. `curves.npz` has arrays with one row per epoch. `histograms.npz`
+`record.json` contains everything that is not an array. `curves.npz` has arrays with one row per epoch. `histograms.npz`
 has one row per measured epoch: `epoch` and `step` (E,), the optimizer step after which it was measured, the epoch's
 first; `log2_lower_edge` (edges,) and (E, edges + 3) each of `counts/<group>` for the update scales,
 `parameter_counts/<group>`; likewise `gradient_log2_lower_edge` and `gradient_counts/<group>`; and where there is decay
 `effective_decay_log2_lower_edge` and `effective_decay_counts/<group>`, and `drown_out_share/<group>` (E,). Records of
 earlier versions have no `step` and were measured after the epoch's last one; their gradients have the bins of the
 update scales; they lack what is named last, the oldest all but `counts/<group>`.
-`schema.py` lists every name with what it may hold. `checksum` is of all else in the document, `array_checksums` of the
-two array files' content (`checksums.py`); records of earlier versions have neither.
-Arrays that hold wall-clock time have `seconds` in their names and are the only ones that may differ between two
-trainings of one run on the same device and build.
+`schema.py` lists every name with its allowed values. `checksum` covers everything else in the document,
+`array_checksums` the content of the two array files (`checksums.py`); records of earlier versions have neither. Arrays
+of wall-clock times have `seconds` in their names and are the only ones that may differ between two trainings of a run
+on the same device and build.
 """
 
 import math
@@ -27,20 +27,20 @@ from scalefree.records.schema import DOCUMENT, RECORD_FORMAT, Status, mapping
 
 
 class RecordError(ValueError):
-    """A record that is damaged, foreign or mislabelled; the message names the file and what to do, on one line."""
+    """A record is damaged, foreign or mislabelled; the message says on one line which file and what to do."""
 
     def __init__(self, message: str) -> None:
-        # It quotes names and values that somebody else chose.
+        # It quotes names and values that others chose.
         super().__init__(printable(message, 2000))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. Divergence (weights or a final training loss that are not numbers) is a result; failure is not.
+    """How a run ended. Divergence (weights or final training loss not finite) is a result; failure is not.
 
     Attributes:
         step: optimizer steps taken; for a diverged run the first step (counted from 1) whose loss was not finite.
-        reason: what happened where; a completed run's says at which steps its loss was not finite, if any.
+        reason: what happened and where; for a completed run, the steps at which its loss was not finite, if any.
     """
 
     status: Status
@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def is_result(self) -> bool:
-        """True when training the same run again could only give the same."""
+        """True if training the run again could only give the same result."""
         return self.status in ("completed", "diverged")
 
 
@@ -60,19 +60,19 @@ class Record:
     Attributes:
         config: the scientific configuration, as plain values.
         outcome: completed, diverged at a step, or failed with a reason.
-        environment: versions, commit, device, threads; `earlier_sessions` has the environments, from the first on, in
-            which the run was trained before it was resumed in another one.
-        fingerprints: of each data split, independent of the order of its images.
+        environment: versions, commit, device, threads; `earlier_sessions` lists the environments in which the run was
+            trained before it was resumed in another one.
+        fingerprints: hash of each data split, independent of the order of its images.
         final_metrics: scalars of the last epoch; `final_test_error` in [0, 1], None unless completed.
-        update_scale: scalars of the last measured update scales by layer group (`network` is all of them).
-        update: what the update scales are the sizes of; earlier versions' records do not say it, and mean the first.
-        effective_decay: likewise of each coordinate's own decay, in units of lambda eta, with the `drown_out_share`;
+        update_scale: scalars of the last measured update scales by layer group (`network` is the whole network).
+        update: what the update scales measure; records of earlier versions do not say and mean the default.
+        effective_decay: likewise for each coordinate's own decay, in units of lambda eta, with the `drown_out_share`;
             empty without decay.
         split_sizes: images in each split; empty in records of earlier versions.
         timing: `wall_seconds`, `images_per_second` (training images over the time spent in training steps).
         parameters: number of trained coordinates.
-        array_checksums: of `curves` and `histograms` as they were written; empty in records of earlier versions, and
-            in those that no store has written yet. No part of what the record says.
+        array_checksums: checksums of `curves` and `histograms` as written; empty in records of earlier versions and
+            before a store has written them. Not part of the record's content.
     """
 
     identity: str
@@ -92,49 +92,51 @@ class Record:
 
     @property
     def test_error(self) -> float:
-        """Final test error; above 1 for a run that diverged, as the paper counts it."""
+        """Final test error; above 1 for a diverged run, as in the paper."""
         error = self.final_metrics.get("final_test_error")
         return 2.0 if error is None else error
 
     @property
     def validation_error(self) -> float | None:
-        """Final validation error, None where no validation split was held out; above 1 for a diverged run."""
+        """Final validation error; above 1 for a diverged run, None without a validation split."""
         if not self.config["dataset"]["validation_fraction"]:
             return None
         error = self.final_metrics.get("final_validation_error")
         return 2.0 if error is None else error
 
     def document(self) -> dict[str, Any]:
-        """The content of record.json but for its checksums."""
+        """The content of record.json without checksums."""
         document = {"format": RECORD_FORMAT, **asdict(self)}
         del document["array_checksums"]
         return document
 
 
 def _check_name(record: Record) -> RunConfig:
-    """A name is where a record is written, so the configuration alone says what it is."""
+    """Check the name, which decides where a record is written and so must follow from the configuration alone."""
     try:
         config = config_of_values(record.config)
     except ConfigError as error:
-        raise ValueError(f"it was edited, or another version wrote it: {error}") from None
-    known = identities_of_values(record.config)  # earlier formats' too: such a record stays readable under its name
+        raise ValueError(f"it was edited or written by another version: {error}") from None
+    known = identities_of_values(
+        record.config
+    )  # including earlier formats, so that such records stay readable under their names
     identity = record.identity if record.identity in known else run_identity(config)
     for key, expected in (("identity", identity), ("name", f"{run_label(config)}-{identity}")):
         found = getattr(record, key)
         if found != expected:
             raise ValueError(
-                f"it says {key} {quoted(found)}, but its configuration has {expected}: it was edited, is mislabelled "
+                f"its {key} is {quoted(found)}, but its configuration gives {expected}: it was edited, is mislabelled "
                 "or is a second record of that run"
             )
     return config
 
 
 def _check_fingerprints(record: Record, config: RunConfig) -> None:
-    """Of every split that the configuration asks for; an image folder's are also in its configuration."""
+    """Check that every split has a fingerprint; an image folder's are also in its configuration."""
     splits = {"train", "test"} | ({"validation"} if config.dataset.validation_fraction else set())
     if record.fingerprints.keys() != splits:
         has = ", ".join(record.fingerprints) or "nothing"
-        raise ValueError(f"it has fingerprints of {has} and not of {', '.join(sorted(splits))}")
+        raise ValueError(f"it has fingerprints of {has} instead of {', '.join(sorted(splits))}")
     of_images = "-".join(fingerprint[:12] for fingerprint in record.fingerprints.values())
     if config.dataset.name == "image_folder" and config.dataset.fingerprint != of_images:
         raise ValueError(f"its configuration has other images than its fingerprints, {of_images}")
@@ -157,7 +159,7 @@ def _check_steps(record: Record, config: RunConfig) -> None:
 
 
 def _check_metrics(record: Record, config: RunConfig) -> None:
-    """A completed run has its errors, and no other run has any."""
+    """Check that completed runs have errors and others do not."""
     completed = record.outcome.status == "completed"
     needed = ["final_test_error", *["final_validation_error"] * bool(config.dataset.validation_fraction)]
     for name in needed if completed else record.final_metrics:
@@ -167,12 +169,12 @@ def _check_metrics(record: Record, config: RunConfig) -> None:
 
 
 def _check_result(record: Record, config: RunConfig) -> None:
-    """A result says on which images, in which time and of how many parameters it was made."""
+    """Check that a result has its images' fingerprints, its time and its number of parameters."""
     _check_fingerprints(record, config)
     if "wall_seconds" not in record.timing:
         raise ValueError("timing has no wall_seconds")
     if record.update != (expected := OPTIMIZERS[config.optimizer.name].update):
-        raise ValueError(f"its update is {record.update}, and its optimizer's {expected}")
+        raise ValueError(f"its update is {record.update}, but its optimizer's is {expected}")
     if record.parameters < 1:
         raise ValueError("parameters is 0")
     _check_steps(record, config)
@@ -181,9 +183,9 @@ def _check_result(record: Record, config: RunConfig) -> None:
 
 
 def _check_checksums(document: dict[str, Any]) -> None:
-    """Records of earlier versions have none."""
+    """Check the document's checksums, which records of earlier versions lack."""
     if "checksum" in document and document["checksum"] != document_checksum(document):
-        raise ValueError("its checksum is that of another document: it was changed after it was written")
+        raise ValueError("its checksum does not match: it was changed after it was written")
     arrays = document.get("array_checksums", {"curves": "", "histograms": ""}).keys()
     if ("array_checksums" in document) != ("checksum" in document) or arrays != {"curves", "histograms"}:
         raise ValueError("some of its checksums are missing")
@@ -193,8 +195,7 @@ def record_of(document: dict[str, Any]) -> Record:
     """The record that a parsed JSON document describes.
 
     Raises:
-        ValueError: unknown, missing or impossible entries, an identity or a name other than its configuration's, or
-            another checksum than it has.
+        ValueError: unknown, missing or impossible entries, or an identity, name or checksum that does not match.
     """
     mapping(DOCUMENT)("", document)
     _check_checksums(document)
@@ -202,7 +203,7 @@ def record_of(document: dict[str, Any]) -> Record:
         fields = {key: value for key, value in document.items() if key not in ("format", "checksum")}
         config = with_added_keys(fields["config"])
         record = Record(**{**fields, "config": config, "outcome": Outcome(**fields["outcome"])})
-    except (TypeError, KeyError, AttributeError) as error:  # what has no default is missing
+    except (TypeError, KeyError, AttributeError) as error:  # an entry without a default is missing
         raise ValueError(str(error)) from None
     typed = _check_name(record)
     _check_metrics(record, typed)
@@ -212,23 +213,23 @@ def record_of(document: dict[str, Any]) -> Record:
 
 
 def from_document(document: Any, where: str, remedy: str = "remove it and train the run again") -> Record:
-    """The same of a document of whatever kind that was read from `where`; `remedy` is what to do about a damaged one.
+    """Like `record_of`, for any value read from `where`; `remedy` is what to do if it is damaged.
 
     Raises:
-        RecordError: it is of another format, or not a sound record.
+        RecordError: it has another format or is not a valid record.
     """
     if not isinstance(document, dict):
         raise RecordError(f"{where} is not a record of this project; {remedy}")
     found = document.get("format")
     if type(found) is not int or found != RECORD_FORMAT:
         raise RecordError(
-            f"{where} has format {quoted(found)}, and this version reads {RECORD_FORMAT}; use the version that wrote "
+            f"{where} has format {quoted(found)}, but this version reads {RECORD_FORMAT}; use the version that wrote "
             f"it, or {remedy}"
         )
     try:
         return record_of(document)
     except ValueError as error:
-        raise RecordError(f"{where} is not a sound record of this project ({error}); {remedy}") from None
+        raise RecordError(f"{where} is not a valid record of this project ({error}); {remedy}") from None
 
 
 def describe_outcome(record: Record) -> str:
@@ -241,5 +242,5 @@ def describe_outcome(record: Record) -> str:
 
 
 def last_line(reason: str) -> str:
-    """What a traceback comes to, fit for a terminal; empty where there is none."""
+    """The last line of a traceback, made safe for a terminal; empty if there is none."""
     return printable((reason.strip().splitlines() or [""])[-1])

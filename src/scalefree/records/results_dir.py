@@ -1,4 +1,4 @@
-"""Whether a path can be a RESULTS directory, checked before any work."""
+"""Check before any work whether a path can be a RESULTS directory."""
 
 import os
 import stat
@@ -9,12 +9,12 @@ from scalefree.paths import written_path
 
 
 def check_results_dir(path: str | Path, key: str = "results_dir") -> None:
-    """Refuse what can never hold a store, by the key that names it.
+    """Refuse a path that can never be a store, naming its key.
 
-    A directory that does not exist yet can, and so can one that may not be written, whose records are read.
+    A directory that does not exist yet is allowed, and so is a read-only one, whose records can be read.
 
     Raises:
-        ConfigError: it is not a path, it or a part of it is not a directory, or no file system takes the name.
+        ConfigError: it is not a path, it or a parent is not a directory, or the file system refuses the name.
     """
     try:
         whole = Path(written_path(key, os.fspath(path)))
@@ -25,11 +25,13 @@ def check_results_dir(path: str | Path, key: str = "results_dir") -> None:
             is_directory = stat.S_ISDIR(part.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             if part.is_symlink():
-                raise ConfigError(f"{key}={path} cannot be: {part} is a link to nowhere") from None
+                raise ConfigError(
+                    f"{key}={path} is impossible: {part} is a broken link; remove it or name another folder"
+                ) from None
             continue
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"{key}={path} cannot be: {reason}") from None
+            raise ConfigError(f"{key}={path} is impossible: {reason}") from None
         if not is_directory:
-            raise ConfigError(f"{key}={path} cannot be: {part} is not a directory; name another")
+            raise ConfigError(f"{key}={path} is impossible: {part} is not a directory; name another")
         return

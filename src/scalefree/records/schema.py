@@ -1,8 +1,8 @@
-"""What a record may hold: one table for its document, one for its curves and one for its histograms.
+"""What a record may contain: one table each for its document, its curves and its histograms.
 
-A new name is a new line here. Whatever a record has must be in these tables and be what they say; what must not be
-missing is said where it is checked, in `record.py` and `arrays.py`, and names that came later are not among it, so
-that older records stay readable.
+A new name needs a new line here. Everything in a record must be in these tables and match them. Which names are
+required is decided by the checks in `record.py` and `arrays.py`; names that were added later are not, so that older
+records stay readable.
 """
 
 import math
@@ -22,21 +22,21 @@ RECORD_FORMAT = 1
 
 Status = Literal["completed", "diverged", "failed"]
 
-# Raises ValueError if the value at a dotted place of the document is not what it should be.
+# Raises ValueError if the value at a dotted place of the document is invalid.
 Check = Callable[[str, Any], None]
 
 
 def _check(holds: Callable[[Any], bool], what: str) -> Check:
     def check(place: str, value: Any) -> None:
         if not holds(value):
-            raise ValueError(f"{place} is {quoted(value)} and not {what}")
+            raise ValueError(f"{place} is {quoted(value)}, not {what}")
 
     return check
 
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number between two bounds, which may be reached; the values of an array likewise, which may be NaN."""
+    """A finite number between two inclusive bounds; for arrays, NaN is also allowed."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -45,7 +45,7 @@ class Number:
         # Python's whole numbers are of any size, and nobody else's; a truth value is not a number here.
         finite = (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and math.isfinite(value))
         if not (finite and self.low <= value <= self.high):
-            raise ValueError(f"{place} is {quoted(value)} and not a finite number {self}")
+            raise ValueError(f"{place} is {quoted(value)}, not a finite number {self}")
 
     def __str__(self) -> str:
         if not math.isfinite(self.high):
@@ -53,7 +53,7 @@ class Number:
         return f"from {self.low:g} to {self.high:g}"
 
     def hold(self, values: npt.NDArray[Any]) -> bool:
-        """Whether all values of an array lie between the bounds or are NaN."""
+        """Whether all values of an array are between the bounds or NaN."""
         return bool(np.all((values >= self.low) & (values <= self.high) | np.isnan(values)))
 
 
@@ -63,14 +63,14 @@ def whole(low: int, high: int = 2**63 - 1) -> Check:
 
 
 def text(longest: int) -> Check:
-    """Any text that is not longer."""
+    """Any text of at most this length."""
     return _check(
-        lambda value: isinstance(value, str) and len(value) <= longest, f"a text of at most {longest} characters"
+        lambda value: isinstance(value, str) and len(value) <= longest, f"text of at most {longest} characters"
     )
 
 
 def hexadecimal(length: int) -> Check:
-    """A text of that many hexadecimal digits."""
+    """Text of that many hexadecimal digits."""
     return _check(
         lambda value: isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{length}}}", value) is not None,
         f"{length} hexadecimal digits",
@@ -78,7 +78,7 @@ def hexadecimal(length: int) -> Check:
 
 
 def one_of(*values: Any) -> Check:
-    """One of a few values, of the same type."""
+    """One of a few values, with the same type."""
     allowed = [(type(value), value) for value in values]
     return _check(
         lambda value: isinstance(value, bool | int | str) and (type(value), value) in allowed,
@@ -87,12 +87,12 @@ def one_of(*values: Any) -> Check:
 
 
 def or_null(check: Check) -> Check:
-    """Null, or what the other check wants."""
+    """Null, or a value that passes the other check."""
     return lambda place, value: None if value is None else check(place, value)
 
 
 def plain(depth: int) -> Check:
-    """Any JSON value of short texts and finite numbers, lists and mappings nested at most `depth` deep."""
+    """Any JSON value made of short texts and finite numbers, nested at most `depth` levels deep."""
 
     def check(place: str, value: Any) -> None:
         if isinstance(value, dict | list) and depth:
@@ -107,11 +107,11 @@ def plain(depth: int) -> Check:
 
 
 def mapping(known: Mapping[str, Check], others: Check | None = None, names: str = ".*") -> Check:
-    """A mapping of the known names, each by its own check, and of `others` whose names match the expression."""
+    """A mapping of known names, each with its own check, and of other names that match `names`, checked by `others`."""
 
     def check(place: str, value: Any) -> None:
         if not isinstance(value, dict):
-            raise ValueError(f"{place or 'the document'} is {quoted(value)} and not a mapping")
+            raise ValueError(f"{place or 'the document'} is {quoted(value)}, not a mapping")
         for name, element in value.items():
             inner = f"{place}.{name}" if place else name
             if name in known:
@@ -132,7 +132,7 @@ SECONDS = Number(0, 1e9)
 LOG2 = Number(-2200, 2200)
 SPREAD = Number(0, 2200)
 
-# Arrays with one row per epoch, float64; NaN where an epoch has no value, and losses may be infinite.
+# float64 arrays with one row per epoch; NaN if an epoch has no value, and losses may be infinite.
 CURVES: dict[str, Number] = {
     "batch_loss": LOSS,
     "eta": SHARE,
@@ -150,7 +150,7 @@ CURVES: dict[str, Number] = {
 
 @dataclass(frozen=True)
 class Axes:
-    """An array of histograms.npz: the kind of its numbers, its shape axis by axis, and the bounds of its values.
+    """An array of histograms.npz: its dtype, its shape by axis, and the bounds of its values.
 
     `measured` stands for the measurements, `edges` for the interior bins, and `bins` for these and the three others:
     underflow, overflow and not finite; gradients and effective decays have bins of their own.
@@ -164,7 +164,7 @@ class Axes:
 
 
 COUNTS = Axes("int64", ("measured", "bins"), Number(0))
-# By name, or by what stands before `/<group>`: a layer group, or the whole network.
+# By name; `<group>` is a layer group, or `network` for the whole network.
 HISTOGRAMS: dict[str, Axes] = {
     "epoch": Axes("int64", ("measured",), Number(0)),
     "step": Axes("int64", ("measured",), Number(0)),
@@ -199,14 +199,14 @@ FINGERPRINT = hexadecimal(64)
 DOCUMENT: dict[str, Check] = {
     "format": one_of(RECORD_FORMAT),
     "identity": TEXT,
-    # As long as a file system lets a directory's name be.
+    # The longest directory name that file systems allow.
     "name": text(255),
     # Checked as a configuration: `records/configuration.py`.
     "config": mapping({}, plain(2 + MOST_NESTED)),
     "outcome": mapping(
         {"status": one_of("completed", "diverged", "failed"), "step": whole(0), "reason": text(100_000)}
     ),
-    # People read it, and versions add to it; few of its entries are asked for.
+    # Mainly for people to read, and extended by later versions; few entries are checked.
     "environment": mapping(
         {
             "packages": mapping({}, or_null(TEXT)),

@@ -1,8 +1,8 @@
-"""The store: one directory per run under `RESULTS/runs/`, written atomically, readable by anything.
+"""The store: one directory per run under `RESULTS/runs/`, written atomically, in standard formats.
 
-A run is done when its `record.json` is there: the arrays are written before it, each file whole or absent. Records that
-are kept in git lie in `RESULTS/archives/<profile>.zip` (`archiving.py`). Readers see both, and an archived run is done.
-Any number of processes may read and write one store; `claim` gives a run to one of them at a time.
+A run is done when its `record.json` exists: the arrays are written before it, and each file is complete or absent.
+Records kept in git are in `RESULTS/archives/<profile>.zip` (`archiving.py`). Both are read, and an archived run counts
+as done. Any number of processes may read and write one store; `claim` gives a run to one of them at a time.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class ResultExists(Exception):
-    """The store has a result of this run already, and nothing takes a result's place; nothing was written."""
+    """The store already has a result of this run, and results are never replaced; nothing was written."""
 
 
 class Store:
@@ -42,20 +42,21 @@ class Store:
 
     @property
     def archives(self) -> Path:
-        """The folder of the archives, which need not exist."""
+        """The folder of archives, which need not exist."""
         return self.root / "archives"
 
     def directory(self, name: str) -> Path:
-        """Where the run of that name lies, whether it exists or not."""
+        """The directory of the run of that name, whether it exists or not."""
         return self.root / "runs" / name
 
     def write(self, record: Record, curves: Arrays, histograms: Arrays) -> Path:
-        """Add a record, the JSON document last; returns its directory. Only a failure's record is ever replaced.
+        """Add a record, writing the JSON document last; returns its directory. Only a failure's record is ever
+        replaced.
 
         Raises:
-            OSError: a full disk or a read-only directory; then no record.json exists.
-            RecordError: a record that could not be read again, or one that is there and cannot be read.
-            ResultExists: there is a result already.
+            OSError: the disk is full or the directory read-only; no record.json then exists.
+            RecordError: the record could not be read back, or an existing one cannot be read.
+            ResultExists: there is already a result.
         """
         directory = self.directory(record.name)
         try:
@@ -65,57 +66,57 @@ class Store:
                 check_curves(record, curves)
                 check_histograms(record, histograms)
         except ValueError as error:
-            raise RecordError(f"{directory} is not written: nothing could read it again ({error})") from None
+            raise RecordError(f"{directory} was not written, because it could not be read back ({error})") from None
         with contextlib.ExitStack() as files:
-            # What is entered last is put in place first: the document comes after its arrays.
+            # What is entered last is put in place first, so the document follows its arrays.
             document = files.enter_context(atomic_write(directory / "record.json"))
             document.write(text)
             for stem, arrays in (("histograms", histograms), ("curves", curves)):
                 named: dict[str, Any] = dict(arrays)  # NumPy's own keywords follow the names
                 np.savez_compressed(files.enter_context(atomic_write(directory / f"{stem}.npz")), **named)
-            # Asked again at the last moment: whoever was suspended for long no longer owns its run.
+            # Checked again at the last moment: a process that was suspended for long no longer owns its run.
             if self.result(record.name) is not None:
-                raise ResultExists(f"{self.place(record.name)} holds a result already; it stays")
+                raise ResultExists(f"{self.place(record.name)} already has a result, which is kept")
         return directory
 
     def checkpoint(self, name: str) -> Path:
-        """Where a run's state between two steps lies while it has no result."""
+        """The path of a run's checkpoint, which exists while it has no result."""
         return self.directory(name) / "checkpoint.pt"
 
     def prepare(self, name: str) -> None:
         """Make a run's directory, in which its record will be written.
 
         Raises:
-            OSError: no record could be written there; better known before a training than after it.
+            OSError: no record could be written there, which is better to know before training than after.
         """
         directory = self.directory(name)
         directory.mkdir(parents=True, exist_ok=True)
         if not os.access(directory, os.W_OK | os.X_OK):
-            why = "not writable, so its record could not be either; a store is shared with umask 002"
+            why = "not writable, so its record could not be written; to share a store, use umask 002"
             raise PermissionError(errno.EACCES, why, str(directory))
 
     def _places(self, name: str) -> list[Place]:
-        """Where the run's record may lie: in archives that hold it, then in its folder."""
+        """Where the run's record may be: first archives that contain it, then its folder."""
         archives = sound_archives(self.archives, name)
         return [*(Archived(archive, name) for archive in archives), Folder(self.directory(name), name)]
 
     def place(self, name: str) -> Path:
-        """Where the run's record lies, for people: in an archive, or else in its directory."""
+        """Where the run's record is, for messages: in an archive, otherwise in its directory."""
         return self._places(name)[0].path
 
     def names(self) -> list[str]:
-        """All runs of which there is a directory or an archived record, sorted."""
+        """The sorted names of all runs with a directory or an archived record."""
         found: set[str] = set()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found.update(path.name for path in (self.root / "runs").iterdir() if path.is_dir())
         return sorted(found.union(*(archive.names() for archive in sound_archives(self.archives))))
 
     def read(self, name: str) -> Record | None:
-        """The record of that name, None if there is none; a result's curves have been compared with it.
+        """The record of that name, or None; a result's curves have been checked against it.
 
         Raises:
-            RecordError: a document that is damaged, foreign or mislabelled, curves that are not its own, or two results
-                of one run that differ.
+            RecordError: the document is damaged, foreign or mislabelled, the curves are not its own, or two results of
+                the run differ.
         """
         found = [(place, record) for place in self._places(name) if (record := place.record()) is not None]
         results = [(place, record) for place, record in found if record.outcome.is_result]
@@ -127,40 +128,40 @@ class Store:
             one = content(record, curves, place.histograms(record))
             if differing := differences(one, content(twin, other.curves(twin), other.histograms(twin))):
                 raise RecordError(
-                    f"{other.path} and {place.path} hold different results of one run "
-                    f"(another {', '.join(differing)}); remove one of them"
+                    f"{other.path} and {place.path} have different results of the same run "
+                    f"({', '.join(differing)} differ); remove one of them"
                 )
         return record
 
     def whole(self, name: str) -> tuple[Record, Arrays, Arrays] | None:
-        """A result with its curves and histograms, all of it read and checked; None where there is no result.
+        """A result with its curves and histograms, all read and checked; None if there is no result.
 
         Raises:
-            RecordError: as `read`, and arrays that are damaged or another run's.
+            RecordError: as in `read`, or the arrays are damaged or another run's.
         """
         record = self.result(name)
         return None if record is None else (record, self.curves(record), self.histograms(record))
 
     def result(self, name: str) -> Record | None:
-        """The record of that name, None if there is none or it is a failure's.
+        """The record of that name; None if there is none or it is that of a failure.
 
         Raises:
-            RecordError: as `read`.
+            RecordError: as in `read`.
         """
         record = self.read(name)
         return record if record is not None and record.outcome.is_result else None
 
     def has_result(self, name: str) -> bool:
-        """Whether there is a result that can be read; what is damaged will be named when its run is asked for."""
+        """Whether there is a readable result; a damaged one will be reported when its run is read."""
         try:
             return self.result(name) is not None
         except RecordError:
             return False
 
     def records(self) -> dict[str, Record]:
-        """All readable records by identity; a damaged one is reported and left out, never guessed.
+        """All readable records by identity; damaged ones are reported and left out, never guessed.
 
-        No two of them have one identity, which decides a record's name, and so its directory.
+        No two have the same identity, because it determines a record's name and so its directory.
         """
         found = {}
         for name in self.names():
@@ -182,29 +183,29 @@ class Store:
         return self._places(record.name)[0].histograms(record)
 
     def remove_leftovers(self, name: str) -> None:
-        """Remove what trainings of a run left behind whose result is there, its owner's or those that were killed.
+        """Remove what finished or killed trainings of a run left behind, once the run has a result.
 
-        That is the checkpoint, files that were being written, and the lock. Nobody needs them any more, so this is
-        for anyone to do; what cannot be removed stays, and is no failure.
+        These are the checkpoint, temporary files and the lock. Nobody needs them any more, so any process may do this;
+        it is not an error if something cannot be removed.
         """
         for leftover in (self.checkpoint(name), *self.directory(name).glob(".*.tmp"), self.root / "locks" / name):
             with contextlib.suppress(OSError):
                 leftover.unlink()
 
     def claim(self, name: str) -> contextlib.AbstractContextManager[bool]:
-        """Own a run while the block lasts; False when a living process owns it, here or on another machine."""
+        """Own a run during the block; False if a living process, here or on another machine, owns it."""
         return claim(self.root / "locks" / name)
 
     def note(self, name: str, text: str) -> None:
-        """Add to the run's own log, `run.log`: when it started, went on, was interrupted, failed and ended.
+        """Add a line to the run's own log, `run.log`, for when it started, resumed, was interrupted, failed or ended.
 
-        The log is for people. What cannot be written (a full disk) is left out.
+        The log is for people. If the line cannot be written (a full disk), it is dropped.
         """
         path = self.directory(name) / "run.log"
         when = datetime.now(UTC).isoformat(timespec="seconds")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not blocking: what lies in its place may be a pipe that nobody reads.
+            # Non-blocking, because the path may be a pipe that nobody reads.
             with open(
                 path,
                 "a",

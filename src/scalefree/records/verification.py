@@ -1,9 +1,9 @@
-"""A committed record against another training of its run: equal bit for bit, or as close as replicas are.
+"""Compare a committed record with a second training of its run: equal bit for bit, or as close as replicas.
 
-On one device and build a run is a pure function of its configuration, so everything that the record holds must come
-out again, to the last bit; wall-clock times aside, and what later versions measure besides. On another one sums are
-rounded otherwise, and a deep network without BatchNorm may end far from where it did. How far, replicas tell: runs of
-the same cell and seed that differ in rounding alone.
+On the same device and build a run is a pure function of its configuration, so everything in the record must be
+reproduced to the last bit, except wall-clock times and what later versions add. On another device or build sums are
+rounded differently, and a deep network without BatchNorm may end up far away. How far is normal is shown by replicas:
+runs of the same cell and seed that differ only in rounding.
 """
 
 import json
@@ -17,19 +17,19 @@ from scalefree.records.environment import build_of
 from scalefree.records.reading import Arrays
 from scalefree.records.record import Record, describe_outcome
 
-# In the order in which they are told.
+# In the order of the summary.
 Verdict = Literal["equal", "close", "not judged", "different"]
 Whole = tuple[Record, Arrays, Arrays]
 
-# With fewer pairs of replicas nobody can tell what is close.
+# With fewer pairs of replicas it is unknown what counts as close.
 LEAST_PAIRS = 5
-# Close is what differs by no more than so many root mean squares of the replicas' differences.
+# The largest close difference, in root mean squares of the replicas' differences.
 SPREADS = 3.0
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a second training says of a record, and a few words on why."""
+    """The verdict of a second training on a record, and why."""
 
     name: str
     verdict: Verdict
@@ -37,16 +37,17 @@ class Verified:
 
 
 def _reproduced(told: Any, found: Any) -> bool:
-    """Whether all that the record holds came out again; it may lack what later versions add."""
+    """Whether everything in the record was reproduced; it may lack what later versions add."""
     if isinstance(told, dict) and isinstance(found, dict):
         return all(key in found and _reproduced(value, found[key]) for key, value in told.items())
     return bool(told == found)
 
 
 def machine_of(record: Record) -> dict[str, Any]:
-    """What of a record's environment decides its bits, its commit aside: other code that computes the same is welcome.
+    """The part of a record's environment that determines its bits, except the commit: different code may compute the
+    same.
 
-    Of the platform that is the C library; the kernel's version computes nothing.
+    Of the platform only the C library counts; the kernel's version does not affect results.
     """
     build = build_of(record.environment)
     for key in ("commit", "uncommitted_changes", "scalefree"):
@@ -56,10 +57,10 @@ def machine_of(record: Record) -> dict[str, Any]:
 
 
 def _other_machine(committed: Record, anew: Record) -> list[str]:
-    """What differs between the two machines, by name; nothing where they are of one kind."""
+    """The names of what differs between the two machines; empty if they are of the same kind."""
     one, other = machine_of(committed), machine_of(anew)
     differing = [key for key in one if one[key] != other[key]]
-    # Nobody can tell which steps were taken before a run was resumed elsewhere.
+    # It is unknown which steps were taken before a run was resumed elsewhere.
     return differing + ["build in earlier sessions"] * bool(committed.environment.get("earlier_sessions"))
 
 
@@ -68,12 +69,12 @@ def _cell(record: Record) -> str:
 
 
 def _error(record: Record) -> float:
-    """Final test error; a diverged run counts as 1, the worst there is."""
+    """Final test error; a diverged run counts as 1, the worst possible."""
     return min(record.test_error, 1.0)
 
 
 def replica_differences(of: Record, records: Iterable[Record]) -> list[float]:
-    """How far the final test errors of replicas of this record's cell lie from their originals', one per pair."""
+    """How far the final test errors of replicas of this record's cell are from their originals', one per pair."""
     by_seed: dict[int, dict[int, Record]] = {}
     cell = _cell(of)
     for record in records:
@@ -89,16 +90,16 @@ def replica_differences(of: Record, records: Iterable[Record]) -> list[float]:
 
 def _close(committed: Record, anew: Record, replicas: Sequence[float], why: str) -> Verified:
     difference = abs(_error(committed) - _error(anew))
-    said = f"another {why}; {describe_outcome(committed)}, now {describe_outcome(anew)}"
+    said = f"different {why}; {describe_outcome(committed)}, now {describe_outcome(anew)}"
     if len(replicas) < LEAST_PAIRS:
         return Verified(
             committed.name,
             "not judged",
-            f"{said}; the store has {len(replicas)} pairs of replicas of this cell, and {LEAST_PAIRS} would tell "
-            "whether that is close",
+            f"{said}; the store has {len(replicas)} pairs of replicas of this cell, and {LEAST_PAIRS} are needed to "
+            "judge whether that is close",
         )
     spread = math.sqrt(math.fsum(each**2 for each in replicas) / len(replicas))
-    # Errors come in steps of one image.
+    # Errors change in steps of one image.
     image = 1 / committed.split_sizes["test"] if committed.split_sizes else 0.0
     allowed = max(SPREADS * spread, image) * (1 + 1e-9)
     said += f"; {len(replicas)} pairs of replicas differ by {spread:.4f} (root mean square)"
@@ -118,8 +119,8 @@ def verify(committed: Whole, anew: Whole, records: Iterable[Record]) -> Verified
     return Verified(
         record.name,
         "different",
-        f"another {', '.join(differing)} on the same device and build; {describe_outcome(record)}, now "
-        f"{describe_outcome(again)}; the record is of commit {commits[0]}, this is {commits[1]}",
+        f"different {', '.join(differing)} on the same device and build; {describe_outcome(record)}, now "
+        f"{describe_outcome(again)}; the record is from commit {commits[0]}, this is {commits[1]}",
     )
 
 

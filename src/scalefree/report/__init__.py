@@ -1,4 +1,4 @@
-"""One self-contained HTML page from the store: claims, figures, coverage, provenance and runs."""
+"""One self-contained HTML page made from the store: claims, figures, coverage, provenance and runs."""
 
 from scalefree.report.page import render, write
 

@@ -1,4 +1,4 @@
-"""The atlas of optimizers as a table that a reader sorts, from the store's own measurement."""
+"""The atlas of optimizers as a sortable table, from the store's own measurements."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from scalefree.report.words import count
 from scalefree.theory import atlas
 from scalefree.theory.atlas_page import MEANINGS
 
-# What a reader compares; the rest is in the file. Numbers are sorted by size.
+# The columns worth comparing; the rest is in the file. Numbers are sorted by size.
 _WORDS = ("optimizer", "decay", "if_coupled", "if_decoupled", "if_fixed")
 _NUMBERS = (
     "defect", "defect_decay", "defect_eps0", "defect_decay_eps0",
@@ -25,17 +25,17 @@ def _cell(of: atlas.Row, key: str) -> Html:
 
 
 def atlas_section(results_dir: str | Path) -> Html:
-    """The rows of RESULTS/atlas.csv that were measured, or how to get them; a file that is none is named."""
+    """The measured rows of RESULTS/atlas.csv, or how to get them; an invalid file is reported."""
     try:
         rows = atlas.read(Path(results_dir).expanduser() / atlas.FILE)
     except FileNotFoundError:
-        return element("p", "Not measured in this store; ", element("code", "make atlas"), " does it.", class_="note")
+        return element("p", "Not measured in this store; run ", element("code", "make atlas"), ".", class_="note")
     except (OSError, ValueError) as error:
         return element("p", f"The atlas cannot be read: {error}", class_="notice")
     measured = [one for one in rows if not one.reason]
     note = (
-        f"{count(len(measured), 'optimizer')}: the scale-free defect, steps on quadratics, and what weight decay does, "
-        "all measured. A heading sorts, and its tip says what the column is; docs/atlas.md says more."
+        f"{count(len(measured), 'optimizer')}: scale-free defect, steps on quadratics, and what weight decay does, "
+        "all measured. Click a heading to sort, hover over it for an explanation; docs/atlas.md has the details."
     )
     heads = [
         element("th", element("button", MEANINGS[key].head, type="button", title=MEANINGS[key].meaning), scope="col")

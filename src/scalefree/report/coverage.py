@@ -1,4 +1,4 @@
-"""How much of each experiment's grid the store holds."""
+"""How much of each experiment's grid is in the store."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def _row(title: str, of: Coverage) -> Html:
 def coverage_section(
     experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record], runs: Sequence[Run]
 ) -> Html:
-    """A row per experiment that the profile has cells of, what all of them need together, and what has to wait."""
+    """One row per experiment with cells in the profile, what they need in total, and what is waiting."""
     asked = [experiment for experiment in experiments if experiment.cells]
     if not asked:
         return element("p", "The profile has no cells.")
@@ -41,20 +41,20 @@ def coverage_section(
     needed = [run for run in runs if run.experiments]
     done = sum(run.is_evidence for run in needed)
     summary = (
-        f"{count(len(needed), 'different run')}, {done:,} done; one that several experiments share counts in each row. "
-        "Time left is for one run after another, at the pace of this store's own records."
+        f"{count(len(needed), 'different run')}, {done:,} done; shared runs count in each row. "
+        "Time left assumes one run at a time, at the pace of this store's records."
     )
     if waiting:
         of_each = ", ".join(f"{name} ({number:,})" for name, number in waiting.items())
-        summary += f" Runs that wait until their step sizes and decays have been chosen: {of_each}."
+        summary += f" Runs waiting for their step sizes and decays to be chosen: {of_each}."
     if left_out:
-        summary += f" The profile leaves out {', '.join(left_out)}."
+        summary += f" The profile does not include {', '.join(left_out)}."
     rows = [_row(experiment.title, of) for experiment, of in zip(asked, coverage(asked, store, records), strict=True)]
     return join([element("p", summary, class_="note"), table("Coverage by experiment", HEADS, rows)])
 
 
 def state_line(runs: Sequence[Run]) -> Html:
-    """Where the profile's runs stand, in a line; the page is of the moment when it was written."""
+    """The state of the profile's runs in one line, at the moment when the page was written."""
     states = Counter(run.state for run in runs if run.experiments)
     done, total = states["completed"] + states["diverged"], states.total()
     if not total:
@@ -62,7 +62,7 @@ def state_line(runs: Sequence[Run]) -> Html:
     diverged = f", {states['diverged']:,} of them diverged" if states["diverged"] else ""
     parts = [f"{done:,} of {count(total, 'run')} done ({100 * done // total} %){diverged}"]
     parts += [f"{states[state]:,} {state}" for state in ("partial", "failed", "missing") if states[state]]
-    more = [" ", element("code", "make report"), " writes this page again with what has been trained since."]
+    more = [" ", element("code", "make report"), " updates this page with what has been trained since."]
     link = element("a", "Coverage", href="#coverage")
     said = element("strong", f"State: {'; '.join(parts)}.")
-    return element("p", said, *(more if done < total else []), " ", link, " has the rest.", id="state")
+    return element("p", said, *(more if done < total else []), " ", link, " has the details.", id="state")

@@ -1,4 +1,4 @@
-"""Curves and histograms of all results, for a reader to choose from; `explorer.js` draws what `packing` packed."""
+"""Curves and histograms of all results, for readers to choose from; `explorer.js` draws what `packing` packed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from scalefree.report.packing import (
 )
 from scalefree.report.runs import Run
 
-# The most points of one curve, more than a screen shows apart; what is left out lies evenly among the rest.
+# The most points of one curve, more than a screen can resolve; longer curves are thinned out evenly.
 MOST_POINTS = 100
 # In the order in which they are offered.
 CURVES = {
@@ -35,7 +35,7 @@ CURVES = {
     "validation_loss": "Validation loss",
     "test_loss": "Test loss",
 }
-# A quantity's label, what its axis has the logarithm of, and the names of its counts and its edges in a record.
+# A quantity's label, the label of its logarithmic axis, and the names of its counts and edges in a record.
 HISTOGRAMS = {
     "update_scale": ("Update scales", f"|update| / {ALPHA}", "counts", "log2_lower_edge"),
     "gradient": ("Gradients", "|gradient|", "gradient_counts", "gradient_log2_lower_edge"),
@@ -47,12 +47,12 @@ HISTOGRAMS = {
         "effective_decay_log2_lower_edge",
     ),
 }
-# Stands in the facet of experiments for those of nobody's.
+# The value of the facet of experiments for runs that no experiment of this profile needs.
 OTHERS = "none of this profile"
 
 
 class _Table:
-    """Distinct values, each stored once and named by its place."""
+    """Distinct values, each stored once and referred to by its index."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -66,7 +66,7 @@ class _Table:
 
 
 def _curves(arrays: Mapping[str, npt.NDArray[Any]], grids: _Table) -> tuple[list[int], list[Codes]]:
-    """`[curve, grid, ...]` and the codes of each, at the epochs of its grid: those where it has a finite value."""
+    """`[curve, grid, ...]` and the codes of each at its grid's epochs, which are those with a finite value."""
     places: list[int] = []
     codes: list[Codes] = []
     for place, name in enumerate(CURVES):
@@ -82,7 +82,7 @@ def _curves(arrays: Mapping[str, npt.NDArray[Any]], grids: _Table) -> tuple[list
 
 
 def _shares(counts: npt.NDArray[Any]) -> Codes:
-    """Shares of all coordinates by row, as codes."""
+    """Shares of all coordinates, row by row, as codes."""
     total = np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     return log_codes(counts / total, HISTOGRAM_STEPS)
 
@@ -90,8 +90,8 @@ def _shares(counts: npt.NDArray[Any]) -> Codes:
 def _histograms(
     arrays: Mapping[str, npt.NDArray[Any]], layouts: _Table, when: _Table, groups: _Table
 ) -> tuple[list[int], list[Codes]]:
-    """`[quantity, layout, when, groups, ...]` and codes: the network's rows of every measurement, then each layer
-    group's of the last.
+    """`[quantity, layout, when, groups, ...]` and codes: the network's rows of every measurement, then the last row
+    of each layer group.
     """
     places: list[int] = []
     codes: list[Codes] = []
@@ -125,7 +125,7 @@ def _offered(facet: Facet) -> dict[str, Any]:
 
 
 def packed(runs: Sequence[Run], evidence: Evidence) -> str:
-    """All that `explorer.js` draws of runs that are results; base64."""
+    """Everything that `explorer.js` draws for runs with results, in base64."""
     varying, same = facets([run.config for run in runs])
     names = list(dict.fromkeys(name for run in runs for name in run.experiments or (OTHERS,)))
     names.sort(key=lambda name: name == OTHERS)
@@ -170,12 +170,12 @@ def packed(runs: Sequence[Run], evidence: Evidence) -> str:
 
 
 def _select(name: str, label: str) -> Html:
-    """Its options are the script's to fill in."""
+    """A select element whose options are filled in by the script."""
     return element("label", element("span", label), element("select", name=name))
 
 
 def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
-    """The frame of the chart, hidden until the script has filled it, and the packed results."""
+    """The chart's frame, hidden until the script has filled it, and the packed results."""
     results = [run for run in runs if run.record is not None and run.record.outcome.is_result]
     if not results:
         return element("p", "Nothing to show yet: no run has ended.", class_="note")
@@ -187,7 +187,7 @@ def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
         _select("y", "Heights"),
         _select("seeds", "Seeds"),
         _select("cells", "Step sizes and decays"),
-        _select("color", "Colours tell apart"),
+        _select("color", "Colours show"),
     ]
     chart = element(
         "div",
@@ -215,14 +215,18 @@ def explorer_section(runs: Sequence[Run], evidence: Evidence) -> Html:
         element("p", id="explorer-same", class_="note"),
     ]
     note = (
-        "Every result of the store, whatever its profile. In each row of buttons, nothing chosen means all of it. A "
-        "line is the mean over the seeds that completed, its shade their range (where there are many lines, of the one "
-        "you point at); a cross ends a line of runs that diverged."
+        "Every result in the store, whatever its profile. In each row of buttons, choosing none means all. A line is "
+        "the mean over the completed seeds and its shading their range (if there are many lines, only for the one you "
+        "point at); a line of diverged runs ends in a cross."
     )
     return join(
         [
             element("p", note, class_="note"),
-            element("p", "This chart needs JavaScript, which did not run; all else does without.", id="explorer-needs"),
+            element(
+                "p",
+                "This chart needs JavaScript, which did not run; everything else works without it.",
+                id="explorer-needs",
+            ),
             element("div", *parts, id="explorer", hidden=True),
             element("script", Html(packed(results, evidence)), type="application/octet-stream", id="explorer-data"),
         ]

@@ -1,4 +1,4 @@
-"""What differs between runs, as the page offers it to choose by: one facet per key of the configuration that varies."""
+"""What differs between runs, as choices on the page: one facet per key of the configuration that varies."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from scalefree.experiments.names import INITIALIZATIONS, MODELS, number
 from scalefree.optimizers import IN_METHOD, Optimizer, look, method, place
 from scalefree.records.printable import printable
 
-# What a reader calls the keys; another key is called by its own name.
+# Readable names of keys; other keys are shown as they are.
 LABELS = {
     "optimizer": "Optimizer",
     "dataset.name": "Data",
@@ -38,7 +38,7 @@ LABELS = {
     "replica": "Replica",
     "seed": "Seed",
 }
-# Not what a run is, but when it was looked at.
+# These only decide when a run was measured.
 _LEFT_OUT = ("training.evaluate_every", "training.histogram_epochs")
 _NAMES: dict[str, Mapping[Any, str]] = {
     "dataset.name": {key: row.label for key, row in DATASETS.items()},
@@ -53,10 +53,10 @@ class Facet:
     """A key by which runs differ.
 
     Attributes:
-        values: its values as words, in the order in which they are offered.
-        at: the place in `values` of each run's own.
-        ordered: whether the values are numbers, so that colours can grow with them.
-        styles: what each value looks like, where they are methods.
+        values: its values as text, in the order in which they are offered.
+        at: the index in `values` of each run's value.
+        ordered: whether the values are numbers, so that colours can follow their order.
+        styles: the look of each value, if they are methods.
     """
 
     key: str
@@ -76,7 +76,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A scientific configuration by dotted keys, with all that makes a method under `optimizer`."""
+    """A scientific configuration by dotted keys, with the method under `optimizer`."""
     optimizer = {key: value for key, value in config["optimizer"].items() if key not in ("name", *IN_METHOD)}
     rest = {key: value for key, value in config.items() if key != "optimizer"}
     return {"optimizer": method(config["optimizer"]), **dict(_flat({"optimizer": optimizer, **rest}))}
@@ -97,7 +97,7 @@ def _word(key: str, value: Any) -> str:
 
 
 def _rank(key: str, value: Any) -> tuple[Any, ...]:
-    """Numbers by size, then methods in the figures' order or words by the alphabet, and last what has no value."""
+    """Sort key: numbers by size, then methods in the figures' order or words alphabetically; missing values last."""
     if value is None:
         return (2,)
     if isinstance(value, bool | int | float):
@@ -106,7 +106,7 @@ def _rank(key: str, value: Any) -> tuple[Any, ...]:
 
 
 def _distinct(words: Sequence[str]) -> tuple[str, ...]:
-    """The words, those that came before with a number behind them: long ones were cut."""
+    """The words, with a number added to repeated ones, which occur because long words were cut."""
     seen: Counter[str] = Counter()
     made = []
     for word in words:
@@ -116,9 +116,9 @@ def _distinct(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def facets(configs: Sequence[Mapping[str, Any]]) -> tuple[list[Facet], dict[str, str]]:
-    """The keys that vary among scientific configurations, and of the others that have a label, what all agree in."""
+    """The keys that vary among scientific configurations, and the common values of the others that have a label."""
     flat = [_keys(config) for config in configs]
-    # Those that a reader knows come first, in their order.
+    # Keys with a label come first, in their order.
     found = dict.fromkeys([*LABELS, *(key for keys in flat for key in sorted(keys))])
     varying, same = [], {}
     for key in found:

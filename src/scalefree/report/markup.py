@@ -1,25 +1,25 @@
-"""HTML made of elements: every string is text and is escaped, unless it is markup already."""
+"""Build HTML from elements: every string is text and is escaped, unless it is already markup."""
 
 import html
 from collections.abc import Iterable, Sequence
 
-# Elements without content and end tag.
+# Elements without content or end tag.
 _VOID = frozenset({"img", "input"})
 
 
 class Html(str):
-    """Markup that goes on the page as it is."""
+    """Markup that is put on the page unchanged."""
 
     __slots__ = ()
 
 
 def _escaped(text: str) -> str:
-    """Text as it stands on the page; a name that is not UTF-8 has characters that cannot, and they are written out."""
+    """Text escaped for the page; characters of names that are not UTF-8 become escape sequences."""
     return html.escape(text).encode(errors="backslashreplace").decode()
 
 
 def join(parts: Iterable[str]) -> Html:
-    """The parts one after another, each `Html` or text to be escaped."""
+    """Concatenate the parts, each either `Html` or text to be escaped."""
     return Html("".join(part if isinstance(part, Html) else _escaped(part) for part in parts))
 
 
@@ -42,7 +42,7 @@ def element(tag: str, *children: str, **attributes: str | int | float | bool | N
 
 
 def row(*cells: str, head: bool = False, **attributes: str | int | None) -> Html:
-    """A table row; a cell that is no `<td>` or `<th>` yet is made one."""
+    """A table row; cells that are not yet `<td>` or `<th>` are wrapped in one."""
     made = []
     for cell in cells:
         is_cell = isinstance(cell, Html) and cell.startswith(("<td", "<th"))
@@ -51,11 +51,11 @@ def row(*cells: str, head: bool = False, **attributes: str | int | None) -> Html
 
 
 def table(label: str, heads: Sequence[str], rows: Iterable[Html], **attributes: str | int | None) -> Html:
-    """A table in a container of its own that scrolls, also by keyboard; `label` names it to a screen reader."""
+    """A table in its own container that scrolls, also by keyboard; `label` is its name for screen readers."""
     content = element("table", element("thead", row(*heads, head=True)), element("tbody", *rows), **attributes)
     return element("div", content, class_="scroll", tabindex=0, role="region", aria_label=label)
 
 
 def number_cell(text: str, value: float | None) -> Html:
-    """A right-aligned cell that is sorted by `value`; None sorts after every number."""
+    """A right-aligned cell that is sorted by `value`; None comes after every number."""
     return element("td", text, class_="number", data_value="" if value is None else repr(value))

@@ -1,6 +1,6 @@
-"""Numbers made small for the page: 16 bits each, compressed, in base64. `explorer.js` reads them back.
+"""Pack numbers compactly for the page: 16 bits each, compressed, in base64. `explorer.js` reads them back.
 
-Beside the codes goes a JSON header. Neither depends on the order in which files were read, so a store's page keeps its
+The codes follow a JSON header. Neither depends on the order in which files were read, so the same store gives the same
 bytes.
 """
 
@@ -16,10 +16,10 @@ import numpy.typing as npt
 Codes = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float64]
 
-# Of an error in [0, 1]: steps of 0.0015 points.
+# For an error in [0, 1]: steps of 0.0015 points.
 SHARE_STEPS = 65535
-# Of a positive number: from 2^LOWEST on in steps of 2^(1/STEPS); code 0 is zero, or less than that. A loss keeps 0.05 %
-# and a histogram's share, of which a network of 2^40 coordinates can have no less, 0.14 %.
+# For a positive number: from 2^LOWEST upwards in steps of 2^(1/STEPS); code 0 is zero or anything smaller. Losses are
+# accurate to 0.05 %, histogram shares to 0.14 %; no network of up to 2^40 coordinates has a smaller share.
 LOWEST = -40
 LOSS_STEPS, HISTOGRAM_STEPS = 800, 256
 
@@ -31,7 +31,7 @@ def linear_codes(values: Floats) -> Codes:
 
 
 def log_codes(values: Floats, steps: int) -> Codes:
-    """Finite numbers of at least 0 as codes of the same shape; what is too large gets the highest code."""
+    """Finite numbers of at least 0 as codes of the same shape; too large ones get the highest code."""
     with np.errstate(divide="ignore"):
         codes = 1 + np.rint((np.log2(values) - LOWEST) * steps)
     fitting: Codes = np.clip(codes, 0, 65535).astype(np.uint16)
@@ -40,7 +40,7 @@ def log_codes(values: Floats, steps: int) -> Codes:
 
 def pack(header: dict[str, Any], codes: Sequence[Codes]) -> str:
     """Base64 of a zlib stream: the header's length in bytes as a little-endian uint32, the header, and all codes in
-    their order, first every high byte and then every low one, which compresses better.
+    order, first all high bytes and then all low ones, which compresses better.
     """
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     joined = np.concatenate([part.ravel() for part in codes]) if codes else np.zeros(0, np.uint16)

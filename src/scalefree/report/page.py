@@ -1,4 +1,4 @@
-"""The whole page: one HTML file that needs nothing beside it, the same bytes for the same store."""
+"""The whole page: one self-contained HTML file, the same bytes for the same store."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -22,14 +22,16 @@ from scalefree.report.verdicts import claims_table, headline
 
 
 def _part(name: str) -> str:
-    """A file of this package: the page's frame, its style or its script."""
+    """Read a file of this package: the page's frame, style or script."""
     return files("scalefree.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _notice(profile: str) -> Html:
-    """What stands first where nothing has been trained."""
+    """The notice at the top if nothing has been trained."""
     command = element("code", f"make reproduce-figures PROFILE={profile}")
-    return element("p", "The store has no records of this profile yet. ", command, " trains them.", class_="notice")
+    return element(
+        "p", "The store has no records for this profile yet. ", command, " trains its runs.", class_="notice"
+    )
 
 
 def render(profile: str, results_dir: str | Path) -> str:
@@ -40,7 +42,7 @@ def render(profile: str, results_dir: str | Path) -> str:
     """
     store = Store(results_dir)
     experiments = {name: load_experiment(name, profile) for name in experiment_names()}
-    # Read once: the sections agree, also while other processes add to the store.
+    # Read once, so that the sections agree even while other processes add to the store.
     records = store.records()
     evidence = gather(profile, store, records)
     verdicts = claims.judge_all(evidence)

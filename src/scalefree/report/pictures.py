@@ -1,4 +1,4 @@
-"""The figures as they are embedded in the page: drawn anew, in memory, from the records."""
+"""The figures embedded in the page, drawn in memory from the records."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from scalefree.figures import styled
 from scalefree.figures.entry import Entry
 from scalefree.report.markup import Html, element, join
 
-# Between the 200 of the files, with which a whole paper's figures would fill 13 MB, and too few for their small print.
+# A compromise between the files' 200, with which a paper's figures would fill 13 MB, and legible small print.
 DPI = 160
 
 
@@ -22,8 +22,8 @@ class Picture:
     """One figure.
 
     Attributes:
-        stem: the name, without its ending, of the file to which `make reproduce-figures` draws it.
-        title, caption: the words that stand above and below it, on one line each.
+        stem: the name, without suffix, of the file that `make reproduce-figures` draws.
+        title, caption: the text above and below it, on one line each.
     """
 
     stem: str
@@ -47,13 +47,13 @@ def _picture(stem: str, figure: Figure) -> Picture:
 
 
 def draw_theory(figures: Mapping[str, Callable[[], Figure]]) -> list[Picture]:
-    """The figures that need no record, by the names of their files."""
+    """Draw the figures that need no records."""
     with styled():
         return [_picture(stem, figure()) for stem, figure in figures.items()]
 
 
 def draw_pictures(entry: Entry, evidence: Evidence) -> list[Picture]:
-    """The pages of a figure; none where nothing can be shown yet."""
+    """Draw the pages of a figure; none if nothing can be shown yet."""
     with styled():
         return [_picture(stem, figure) for stem, figure in entry.draw(evidence, entry).items()]
 
@@ -70,7 +70,7 @@ def _figure(picture: Picture) -> Html:
 
 
 def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Entry, Sequence[Picture]]]) -> Html:
-    """Every figure's pages with their captions, a sentence about those that show nothing yet, and the theory's."""
+    """Every figure's pages with captions, a sentence about figures with nothing to show yet, and the theory figures."""
     parts: list[Html] = []
     missing: list[str] = []
     for entry, pictures in drawn:
@@ -80,7 +80,7 @@ def figures_section(theory: Sequence[Picture], drawn: Iterable[tuple[Entry, Sequ
         else:
             missing.append(entry.name)
     if missing:
-        parts.append(element("p", f"Nothing to show yet, so no figure of {', '.join(missing)}.", class_="note"))
+        parts.append(element("p", f"Nothing to show yet for {', '.join(missing)}.", class_="note"))
     if theory:
-        parts += [element("h3", "Theory: computed, the same under every profile"), *map(_figure, theory)]
+        parts += [element("h3", "Theory: computed, the same for every profile"), *map(_figure, theory)]
     return join(parts)

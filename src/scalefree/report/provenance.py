@@ -1,4 +1,4 @@
-"""With what the evidence was computed: what its records say, and where they disagree."""
+"""How the evidence was computed, according to its records, and where they disagree."""
 
 import itertools
 from collections import Counter
@@ -18,9 +18,9 @@ class Fact:
     """One aspect of the records.
 
     Attributes:
-        name: of the aspect.
-        values: how many records say what, the most frequent first.
-        warning: why these values are a reason for care; empty if they are none.
+        name: the name of the aspect.
+        values: each value with the number of records that have it, the most frequent first.
+        warning: why these values need attention; empty if they do not.
     """
 
     name: str
@@ -42,7 +42,7 @@ def _changes(environment: dict[str, Any]) -> str | None:
     return None if changed is None else "yes" if changed else "no"
 
 
-# Where a CPU's record has no such entry, nothing is missing from it.
+# Records of runs on a CPU have no CUDA entries, so "none" is not a gap.
 _ASPECTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "commit": lambda environment: environment.get("commit"),
     "device": lambda environment: environment.get("device"),
@@ -55,16 +55,16 @@ _ASPECTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def _data(record: Record) -> str:
-    """Which images a fingerprint should be of: two records that agree in this should have the same."""
+    """A description of a record's data; two records with the same one should have the same fingerprints."""
     dataset = record.config["dataset"]
     parts = [dataset["name"]]
     if dataset["per_class"] is not None:
-        parts.append(f"{dataset['per_class']} images a class")
+        parts.append(f"{dataset['per_class']} images per class")
     if dataset.get("resolution") is not None:
         parts.append(f"at {dataset['resolution']}x{dataset['resolution']}")
     if dataset["validation_fraction"]:
         parts.append(f"{100 * dataset['validation_fraction']:g} % held out")
-    # Folders are told apart by nothing but their content.
+    # Image folders are identified only by their content.
     if dataset["fingerprint"] is not None:
         parts.append(dataset["fingerprint"])
     return ", ".join(parts)
@@ -80,11 +80,11 @@ def _data_facts(records: Sequence[Record]) -> Iterator[Fact]:
 
 
 def facts(records: Sequence[Record]) -> list[Fact]:
-    """What the records say of their making, aspect by aspect, with mixtures and uncommitted code flagged."""
+    """How the records were made, aspect by aspect, with mixtures and uncommitted code flagged."""
     environments = [record.environment for record in records]
     found = [_fact(name, map(value, environments)) for name, value in _ASPECTS.items()]
     changes = _fact("code differs from its commit", map(_changes, environments))
-    warning = "no commit has this code" if any(value == "yes" for value, _ in changes.values) else changes.warning
+    warning = "the code is in no commit" if any(value == "yes" for value, _ in changes.values) else changes.warning
     found.insert(1, Fact(changes.name, changes.values, warning))
     resumed = _ranked("yes" if environment.get("earlier_sessions") else "no" for environment in environments)
     if len(resumed) > 1 or resumed[0][0] == "yes":
@@ -105,11 +105,11 @@ def _row(fact: Fact) -> Html:
 
 
 def provenance_section(records: Sequence[Record]) -> Html:
-    """A table of facts, after a sentence that says whether they differ from record to record."""
+    """A table of facts, after a sentence that says whether the records agree."""
     if not records:
-        return element("p", "No records, so nothing to tell.")
+        return element("p", "There are no records yet.")
     found = facts(records)
     flagged = [fact.name for fact in found if fact.warning]
-    verdict = f"Needs care: {'; '.join(flagged)}." if flagged else "All records agree."
-    summary = f"From the {count(len(records), 'record')} that this page's figures and claims are made of. {verdict}"
-    return join([element("p", summary), table("Provenance", ("What", "Says"), map(_row, found))])
+    verdict = f"Needs attention: {'; '.join(flagged)}." if flagged else "All records agree."
+    summary = f"From the {count(len(records), 'record')} behind this page's figures and claims. {verdict}"
+    return join([element("p", summary), table("Provenance", ("Aspect", "Value"), map(_row, found))])

@@ -1,4 +1,4 @@
-"""The table of runs, with the controls that the page's script makes work."""
+"""The table of runs, with controls that the page's script activates."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
 from scalefree.report.words import count
 
-# By the key that a fragment sorts by: `#sort=error`, `#sort=-error`.
+# Keyed by the name used for sorting in the page's fragment: `#sort=error`, `#sort=-error`.
 COLUMNS = {
     "run": "Run and record",
     "status": "Status",
@@ -28,18 +28,18 @@ BATCH_NORM = {True: "yes", False: "no"}
 
 
 def _status(run: Run) -> Html:
-    """The state and, of a run that ended early, where and why."""
+    """The state and, for a run that ended early, where and why."""
     detail = ""
     if run.record is not None and run.state == "diverged":
         detail = f"step {run.record.outcome.step}"
     elif run.record is not None and run.state == "failed":
-        # The reason is a traceback, whose last line tells what happened.
+        # The reason is a traceback, whose last line says what happened.
         detail = last_line(run.record.outcome.reason)
     return element("td", element("span", run.state, class_=f"state {run.state}"), f" {detail}" if detail else "")
 
 
 def _error(value: float | None) -> Html:
-    """In percent; 2 stands for a run that diverged."""
+    """An error in percent; 2 stands for a diverged run."""
     if value is None:
         return number_cell("", None)
     return number_cell("diverged" if value > 1 else f"{100 * value:.2f} %", value)
@@ -64,7 +64,7 @@ def _row(run: Run) -> Html:
         BATCH_NORM[model["batch_norm"]],
         number_cell(str(config["seed"]), config["seed"]),
         element("td", " ".join(run.experiments) or "none of this profile", class_="experiments"),
-        # What the selects compare with.
+        # For comparison with the selects.
         data_optimizer=method(optimizer),
         data_depth=model["depth"],
         data_bn=BATCH_NORM[model["batch_norm"]],
@@ -80,7 +80,7 @@ def _select(name: str, label: str, values: Iterable[Any], words: dict[Any, str] 
 
 
 def _controls(runs: Sequence[Run]) -> Html:
-    """Hidden until the script is there to answer them."""
+    """The controls, hidden until the script activates them."""
     field = element("input", type="search", name="filter", placeholder="words in any column", autocomplete="off")
     present = {run.state for run in runs}
     methods = ordered(method(run.config["optimizer"]) for run in runs)
@@ -100,14 +100,14 @@ def _controls(runs: Sequence[Run]) -> Html:
 
 
 def run_table(runs: Sequence[Run]) -> Html:
-    """All runs, one a row, with links to their records relative to RESULTS/report/."""
+    """All runs, one per row, with links to their records relative to RESULTS/report/."""
     if not runs:
-        return element("p", "The profile needs no runs and the store holds none.")
+        return element("p", "The profile needs no runs and the store has none.")
     one = ", ".join(row.label for row in OPTIMIZERS.values() if row.without_decay == ADAM)
     note = (
-        f"At decay 0 {one} are one algorithm: their cells share one run, listed as {OPTIMIZERS[TRAINS_ADAM].label}. A "
-        "link opens the record in the store that this page lies in. A heading sorts; the page's address keeps what is "
-        "shown."
+        f"At decay 0 {one} are the same algorithm: their cells share one run, listed as "
+        f"{OPTIMIZERS[TRAINS_ADAM].label}. Links open records in the store that contains this page. Click a heading to "
+        "sort; the page's address keeps the current view."
     )
     heads = [
         element("th", element("button", head, type="button"), scope="col", data_key=key)

@@ -1,4 +1,4 @@
-"""Every run that the page tells of: those that the profile needs, and whatever else the store holds."""
+"""Every run on the page: those that the profile needs and all others in the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from scalefree.records import Record, Store, scientific_config
 
 @dataclass(frozen=True)
 class Run:
-    """A run by what the store has of it.
+    """A run and its state in the store.
 
     Attributes:
         config: the scientific configuration, as plain values.
-        record: None where nothing was recorded.
-        place: where its record lies, or would, below RESULTS.
-        experiments: those of the profile that need it; none for another profile's run.
+        record: None if nothing was recorded.
+        place: the path of its record, or where it would be, relative to RESULTS.
+        experiments: the profile's experiments that need it; none for another profile's run.
     """
 
     name: str
@@ -29,12 +29,12 @@ class Run:
 
     @property
     def is_evidence(self) -> bool:
-        """Whether the profile's figures and claims are made from it."""
+        """Whether the profile's figures and claims use it."""
         return bool(self.experiments) and self.record is not None and self.record.outcome.is_result
 
 
 def _place(store: Store, name: str) -> str:
-    """The document in a run's folder, or the archive that holds it; a browser opens both."""
+    """The document in a run's folder, or the archive that contains it; a browser can open both."""
     path = store.place(name)
     return (path / "record.json" if path == store.directory(name) else path.parent).relative_to(store.root).as_posix()
 

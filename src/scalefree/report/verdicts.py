@@ -1,4 +1,4 @@
-"""What was claimed and what was found: the headline and the table of claims, from the same verdicts."""
+"""The headline and the table of claims, both from the same verdicts."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ DECISIONS: dict[Decision, str] = {
 }
 HEADS = ("Claim", "Verdict", "Statistic", "Measured", "95 % interval", "Holm", "Reason")
 RULE = (
-    "Statistics and thresholds are those of docs/analysis_plan.md. An effect is supported when its whole "
-    "95 % interval lies on the claim's side of the threshold, negligible when it lies between minus and plus the "
-    "threshold, contradicted when it lies beyond 0 on the other side, and else inconclusive; an equivalence is "
-    "supported when the 90 % interval lies within its limits. Errors are test errors in points (hundredths), paired by "
-    "seed; a run that diverged counts as 100. Planned: fixed before the runs that judge it, at cells that other seeds "
-    "chose; everything else is exploratory. Holm: p after correction for all planned claims of the page."
+    "Statistics and thresholds are those of docs/analysis_plan.md. An effect is supported if its whole 95 % "
+    "interval is on the claim's side of the threshold, negligible if it is between minus and plus the threshold, "
+    "contradicted if it is beyond 0 on the other side, and otherwise inconclusive; an equivalence is supported if the "
+    "90 % interval is within its limits. Errors are test errors in points (hundredths), paired by seed; a diverged run "
+    "counts as 100. Planned: fixed before the runs that judge it, at cells chosen by other seeds; everything else is "
+    "exploratory. Holm: p after correction for all planned claims on the page."
 )
 
 
@@ -46,7 +46,7 @@ def _item(verdict: Verdict) -> Html:
 
 
 def headline(verdicts: Sequence[Verdict]) -> Html:
-    """How many claims came out how, then each with what was found."""
+    """The number of claims with each verdict, then each claim with its result."""
     groups = {decision: [v for v in verdicts if v.verdict == decision] for decision in DECISIONS}
     counts = [
         element("li", element("strong", str(len(of_one))), decision, class_=f"count {DECISIONS[decision]}")
@@ -61,7 +61,7 @@ def headline(verdicts: Sequence[Verdict]) -> Html:
 
 
 def _reason(verdict: Verdict) -> Html:
-    """The reason, and behind a click what it rests on."""
+    """The reason, with the evidence behind a click."""
     notes = [element("p", verdict.scope)]
     if verdict.measured.narrow is not None:
         notes.append(element("p", f"90 % interval {ends(verdict.measured.narrow, verdict)}"))
@@ -98,5 +98,5 @@ def _row(verdict: Verdict) -> Html:
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> Html:
-    """One row per claim and network, after the rule by which all are judged."""
+    """One row per claim and network, after the rule by which they are judged."""
     return join([element("p", RULE, class_="note"), table("Claims", HEADS, map(_row, verdicts))])

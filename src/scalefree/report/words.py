@@ -1,4 +1,4 @@
-"""How the page counts things."""
+"""How the page writes counts."""
 
 
 def count(number: int, noun: str) -> str:

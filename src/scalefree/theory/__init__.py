@@ -1,8 +1,8 @@
 """The paper's theory as code: what can be computed without training a network.
 
 - `scale_freeness`: the defect of any torch optimizer; `defect_table`: ours and torch's side by side;
-- `atlas`, `atlas_page`: the same and more of every optimizer of torch and of pytorch_optimizer;
-- `prox_expansion`: AdamW and AdamProx, one step and whole trajectories apart;
+- `atlas`, `atlas_page`: the same and more for every optimizer of torch and pytorch_optimizer;
+- `prox_expansion`: AdamW and AdamProx compared over one step and over whole trajectories;
 - `quadratics`: steps against condition number, on the problems of `hessians`;
 - `adagrad_restarts`: linear convergence without knowing the scale of any coordinate.
 """

@@ -1,16 +1,15 @@
 """AdaGrad with restarts: scale-free, and linearly convergent on smooth strongly convex functions.
 
-The specification recalls, with low confidence, that an appendix of the paper shows this. What follows is our own
-version of it. AdaGrad at eps = 0,
+An appendix of the paper is thought to show this; what follows is our own version. AdaGrad at eps = 0,
 
     v_t = v_{t-1} + g_t^2,   x_{t+1} = x_t - alpha g_t / sqrt(v_t)   coordinate by coordinate,
 
 is scale-free. On a convex L-smooth function, T steps with alpha of the size of the distance D to the minimiser bring
 the average of the iterates to f - f* = O(d L D^2 / T). If f is also mu-strongly convex, |x - x*|^2 <= 2 (f - f*) / mu,
 and so T of order d L / mu steps halve the distance. A restart from the average with v = 0 and half the alpha does so
-again: every stage of T steps halves the distance, where without restarts the average goes on like 1 / t. As the
-whole is scale-free, L / mu in T is that of the best diagonal rescaling: on diagonal quadratics one T serves every
-condition number. (The last iterate of plain AdaGrad also converges linearly on these noiseless quadratics. The
+again: every stage of T steps halves the distance, while without restarts the average converges like 1 / t. As the whole
+method is scale-free, L / mu in T is that of the best diagonal rescaling: on diagonal quadratics the same T works for
+every condition number. (The last iterate of plain AdaGrad also converges linearly on these noiseless quadratics. The
 argument above is about averages, and so is this demonstration.)
 """
 
@@ -56,8 +55,8 @@ def restarted_adagrad(gradient: Gradient, x: Tensor, lr: float, steps_per_stage:
     """The points between stages, x first, of shape (stages + 1, coordinates); lr halves from stage to stage.
 
     Args:
-        gradient: of a smooth strongly convex function.
-        lr: of the first stage, about the distance to the minimiser in the largest coordinate.
+        gradient: gradient of a smooth strongly convex function.
+        lr: step size of the first stage, about the distance to the minimiser in the largest coordinate.
 
     Raises:
         ValueError: fewer than 1 stage or step, or lr not above 0.

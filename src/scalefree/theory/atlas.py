@@ -1,5 +1,5 @@
-"""The scale-freeness atlas: for each optimizer what breaks its scale-freeness, what conditioning costs it, and what its
-weight decay is. Measured, not looked up; a row an optimizer, read and written as CSV.
+"""The scale-freeness atlas: what breaks each optimizer's scale-freeness, what conditioning costs it, and what its
+weight decay is. Measured, not looked up; one row per optimizer, read and written as CSV.
 """
 
 import csv
@@ -21,26 +21,26 @@ from scalefree.theory.atlas_subjects import BASE, Refused, Subject, one_line
 from scalefree.theory.scale_freeness import scale_free_defect
 
 FILE = "atlas.csv"  # in RESULTS
-DECAY = 0.01  # lambda of the defects "with decay", unless the arguments say otherwise
+DECAY = 0.01  # lambda for the defects "with decay", unless given in the arguments
 CONDITIONS = {
     "steps_identity": (1.0, False),
     "steps_diagonal_1e2": (1e2, False),
     "steps_diagonal_1e4": (1e4, False),
     "steps_rotated_1e2": (1e2, True),
 }
-# A step of these takes so long that their many schedules would cost more than all others together.
+# Optimizers whose steps are so slow that their many schedules would take longer than all others together.
 _TOO_SLOW = {("pytorch_optimizer", "SpectralSphere")}
 _SECOND_ORDER = (
     "defects: its curvature is estimated through the transposed Jacobian of the gradients, "
     "which for rescaled gradients is no longer the Jacobian"
 )
-# What the libraries call the choice between the l2 term and a decay of the weights.
+# The libraries' names for the choice between an l2 term and a decay of the weights.
 _SWITCHES = ("weight_decouple", "decoupled_weight_decay")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One optimizer. A number is nan where it could not be measured, `notes` says why; docs/atlas.md defines each."""
+    """One optimizer. Numbers that could not be measured are nan, and `notes` says why; docs/atlas.md defines each."""
 
     package: str
     optimizer: str
@@ -82,7 +82,7 @@ _POWERS = frozenset({"spread", "lr_power", "first_lr_power", "gradient_power"})
 
 
 def measure(subject: Subject) -> Row:
-    """Everything about one optimizer, with `reason` alone where it cannot be run at all."""
+    """Measure everything about one optimizer; if it cannot be run at all, only `reason` is set."""
     known: dict[str, Any] = {
         "package": subject.package,
         "optimizer": subject.name,
@@ -93,10 +93,10 @@ def measure(subject: Subject) -> Row:
         return Row(**known, reason=subject.reason)
     notes = [_SECOND_ORDER] if subject.second_order else []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of libraries about themselves
+        warnings.simplefilter("ignore")  # libraries' warnings about themselves
         try:
             defects = _defects(subject, notes)
-        except Exception as error:  # whatever a stranger's optimizer raises
+        except Exception as error:  # an unknown optimizer may raise anything
             return Row(**known, reason=_said(error))
         steps = _steps(subject, notes)
         decay = _attempt("decay", lambda: vars(atlas_decay.decay(subject)), notes) or {}
@@ -111,7 +111,7 @@ def _arguments(subject: Subject) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """A refusal in its own words, our own without its advice; other errors with their kind."""
+    """An error as text: a refusal in its own words, without advice if it is ours; other errors with their type."""
     said = one_line(error)
     if type(error) is not ValueError:
         return said
@@ -120,19 +120,19 @@ def _said(error: BaseException) -> str:
 
 
 def _attempt(what: str, measured: Callable[[], Any], notes: list[str]) -> Any:
-    """What is measured, or None and a note of why not."""
+    """The measurement, or None and a note of why it failed."""
     try:
         return measured()
-    except Exception as error:  # whatever a stranger's optimizer raises
+    except Exception as error:  # an unknown optimizer may raise anything
         notes.append(f"{what}: {_said(error)}")
         return None
 
 
 def _defects(subject: Subject, notes: list[str]) -> dict[str, Any]:
-    """The defect as the optimizer comes, and with decay or eps = 0 where it has them.
+    """The defect with default settings, and with decay or eps = 0 if it has them.
 
     Raises:
-        Exception: the first of them cannot be measured.
+        Exception: the first defect cannot be measured.
     """
 
     def defect(**varied: float) -> float:
@@ -193,7 +193,7 @@ def written(column: str, value: Any) -> str:
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """A header, then a line a row; what was not measured is empty, infinity is `inf`."""
+    """A header, then one line per row; cells that were not measured are empty, infinity is `inf`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -206,11 +206,11 @@ def from_csv(text: str) -> list[Row]:
     """The rows that `to_csv` wrote.
 
     Raises:
-        ValueError: other columns than this version's, or a cell that is not a number where one belongs.
+        ValueError: the columns differ from this version's, or a cell is not a number although it should be.
     """
     lines = list(csv.reader(io.StringIO(text)))
     if not lines or tuple(lines[0]) != COLUMNS:
-        raise ValueError("its first line does not name the columns of this version; make atlas writes it anew")
+        raise ValueError("its first line does not name the columns of this version; make atlas writes it again")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(COLUMNS):
@@ -228,11 +228,11 @@ def write(rows: Sequence[Row], path: Path) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a file.
+    """Read the rows of a file.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is not an atlas of this version; names the file.
+        FileNotFoundError: there is no such file.
+        ValueError: the file, which is named, is not an atlas of this version.
     """
     try:
         return from_csv(path.read_text(encoding="utf-8"))
@@ -241,8 +241,8 @@ def read(path: Path) -> list[Row]:
 
 
 def measure_all(subjects: Sequence[Subject], jobs: int) -> Iterator[Row]:
-    """The rows of the subjects, in their order as they are ready, measured by `jobs` processes of one thread each."""
-    # Spawned, not forked: torch holds threads.
+    """Measure the subjects with `jobs` single-threaded processes; yields rows in order, as soon as they are ready."""
+    # Spawned, not forked, because torch has threads.
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(measure, subjects)
 
@@ -251,7 +251,7 @@ def measure_or_refuse(subject: Subject) -> Row:
     """Like `measure`, for one optimizer that a user names.
 
     Raises:
-        Refused: it cannot be run, or refuses its arguments.
+        Refused: it cannot be run or refuses its arguments.
     """
     row = measure(subject)
     if row.reason:

@@ -1,11 +1,11 @@
-"""How many steps an optimizer needs on quadratics of growing condition number, along the axes and rotated.
+"""How many steps an optimizer needs on quadratics of increasing condition number, axis-aligned and rotated.
 
 f(x) = (x - x*)^T H (x - x*) / 2 in the 40 coordinates of two matrices, H with eigenvalues from 1 / condition to 1
 equally spaced on a log axis, in random order along the coordinates or along random axes. Start and minimiser are
 random with coordinates of size 1. Steps are counted to the first t with |x_t - x*| <= 0.01 |x_0 - x*|: the distance to
-the minimiser, not f, in which a flat direction hardly counts. Every optimizer is given the best, in hindsight, of 16
-schedules: eight step sizes from 0.001 to 3, constant over 300 steps or falling geometrically by 1,000 over 100. One
-that has no step size runs twice.
+the minimiser, not f, in which a flat direction hardly counts. For every optimizer the best, in hindsight, of 16
+schedules counts: eight step sizes from 0.001 to 3, constant over 300 steps or falling geometrically by a factor of
+1,000 over 100. One without a step size runs twice.
 """
 
 import math
@@ -21,9 +21,9 @@ from scalefree.theory.walk import COORDINATES, Walk, seeded
 
 ACCURACY = 0.01
 RATES = (0.3, 0.1, 1.0, 0.03, 3.0, 0.01, 0.003, 0.001)
-SCHEDULES = ((100, 1e-3), (300, 1.0))  # steps, last lr / first lr; the shorter first, as it bounds the longer
+SCHEDULES = ((100, 1e-3), (300, 1.0))  # steps, last lr / first lr; the shorter first, because it bounds the longer
 CAP = max(steps for steps, _ in SCHEDULES)
-_LOST = 1e6  # a distance from which nothing comes back
+_LOST = 1e6  # a distance from which no run returns
 
 
 def hessian(condition: float, rotated: bool) -> Floats:
@@ -40,12 +40,12 @@ def _points() -> tuple[Tensor, Tensor]:
 
 
 def steps(subject: Subject, hessian: Floats) -> float:
-    """Fewest steps to the accuracy, without weight decay and at the default eps; inf where no schedule gets there."""
+    """Fewest steps to the accuracy, without weight decay and at the default eps; inf if no schedule gets there."""
     fewest = math.inf
     rates: tuple[float | None, ...] = RATES if subject.takes("lr") else (None,)
     for horizon, fall in SCHEDULES:
         for rate in rates:
-            # A run that needs more steps than another did is of no use.
+            # A run that needs more steps than an earlier one is of no interest.
             limit = int(min(horizon, fewest - 1))
             for t, distance in enumerate(_distances(subject, hessian, rate, limit, fall ** (1 / horizon)), start=1):
                 if distance <= ACCURACY:
@@ -55,7 +55,7 @@ def steps(subject: Subject, hessian: Floats) -> float:
 
 
 def _distances(subject: Subject, hessian: Floats, rate: float | None, limit: int, factor: float) -> Iterator[float]:
-    """|x_t - x*| / |x_0 - x*| for t = 1 .. limit, as far as they are of any use; lr falls by `factor` a step."""
+    """|x_t - x*| / |x_0 - x*| for t = 1 .. limit, as long as they are of interest; lr falls by `factor` per step."""
     start, minimiser = _points()
     curvature, first = torch.from_numpy(hessian), float((start - minimiser).norm())
 
@@ -76,5 +76,5 @@ def _distances(subject: Subject, hessian: Floats, rate: float | None, limit: int
                 if not distance < _LOST:
                     return
                 yield distance
-    except (ValueError, RuntimeError, ArithmeticError):  # refuses the step size, or fails on infinite numbers
+    except (ValueError, RuntimeError, ArithmeticError):  # it refuses the step size or fails on infinite numbers
         return

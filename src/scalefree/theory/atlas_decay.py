@@ -1,17 +1,17 @@
-"""What an optimizer's weight decay does to the weights, measured; neither its source nor its documentation is read.
+"""Measure what an optimizer's weight decay does to the weights, without looking at source or documentation.
 
 Gradients are fixed beforehand and do not depend on the weights. Two measurements:
 
-- *A path.* Eight steps with decay are compared with eight steps of the same optimizer *without*, to which the decay
-  is done by hand: lambda x is added to the gradient (coupled), or the weights are shrunk before or after every step
-  (decoupled: by 1 - c; proximal: by 1 / (1 + c)), with c = lambda, lambda lr_t / lr_0, lambda lr_t or
-  lambda lr_t^2 / lr_0. The step size falls on the way, so the four differ. Equal means equal to 1e-6 of what the
-  decay does.
+- *A path.* Eight steps with decay are compared with eight steps of the same optimizer *without* decay, in which the
+  decay is done by hand: lambda x is added to the gradient (coupled), or the weights are shrunk before or after every
+  step (decoupled: by 1 - c; proximal: by 1 / (1 + c)), with c = lambda, lambda lr_t / lr_0, lambda lr_t or
+  lambda lr_t^2 / lr_0. The step size falls along the way, so the four differ. Equal means equal to within 1e-6 of the
+  decay's effect.
 - *A step.* From a point reached without decay, one step is taken with it and one without; the difference is the share
   c of each weight that the decay takes. How c changes as one thing is changed at a time (the step size of that step,
-  the initial one, the size of all gradients, lambda) tells what it is made of. This also finds the rule where the path
-  does not: where the update looks at the weights themselves (trust ratios, relative step sizes), or where the decay
-  does not act in every step.
+  the initial one, the size of all gradients, lambda) shows what it depends on. This also finds the rule in cases where
+  the path does not: if the update depends on the weights themselves (trust ratios, relative step sizes), or if the
+  decay does not act in every step.
 """
 
 import math
@@ -30,8 +30,8 @@ LR = 0.1
 DECAY = 0.1
 STEPS = 8
 _SCHEDULE = tuple(0.5 ** (t // 2) for t in range(STEPS))
-_EQUAL = 1e-6  # of what the decay does: the rest is rounding, of bfloat16 at times
-_ROUNDING = 1e-12  # of a share, of weights down to a thousandth
+_EQUAL = 1e-6  # relative to the decay's effect; the rest is rounding, sometimes of bfloat16
+_ROUNDING = 1e-12  # of a share, for weights down to a thousandth
 
 NO_ARGUMENT = "none"
 NO_EFFECT = "no effect"
@@ -55,7 +55,7 @@ _SHRINK: dict[str, _Shrink] = {
 }
 KINDS = {
     NO_ARGUMENT: "it has no argument `weight_decay`",
-    NO_EFFECT: "it has the argument, and the weights do not notice",
+    NO_EFFECT: "it has the argument, but the argument has no effect",
     COUPLED: "lambda x is added to the gradient: the l2 term",
     "decoupled, lambda": "x is multiplied by 1 - lambda, whatever the step size",
     "decoupled, lambda lr_t/lr_0": "x is multiplied by 1 - lambda lr_t/lr_0: the paper's AdamW",
@@ -65,28 +65,28 @@ KINDS = {
     "proximal, lambda lr_t/lr_0": "x is divided by 1 + lambda lr_t/lr_0: the paper's AdamProx",
     "proximal, lambda lr_t": "x is divided by 1 + lambda lr_t",
     "proximal, lambda lr_t^2/lr_0": "x is divided by 1 + lambda lr_t^2/lr_0",
-    "coupled = decoupled, lambda lr_t": "both: one and the same where a step is linear in the gradient, without memory",
-    UNIFORM: "all weights of a matrix shrink by one share, and the next step has forgotten it, but the share is none "
-    "of those above; the powers say on what it depends",
+    "coupled = decoupled, lambda lr_t": "both: they are the same if a step is linear in the gradient and has no memory",
+    UNIFORM: "all weights of a matrix shrink by the same share, and the next step does not remember it, but the share "
+    "is none of those above; the powers say what it depends on",
     MIXED: "none of those above: the share differs from weight to weight or from step to step, or the optimizer's "
-    "memory carries it on",
+    "memory carries it over",
 }
 
 
 @dataclass(frozen=True)
 class Decay:
-    """What was measured; a number is nan where it could not be.
+    """The measurements; numbers that could not be measured are nan.
 
     Attributes:
-        kind: a key of `KINDS`; "" where the weights leave the finite numbers.
-        evidence: "path" or "step", by which measurement.
+        kind: a key of `KINDS`; "" if the weights do not stay finite.
+        evidence: the measurement that decided, "path" or "step".
         share: c, the share of a weight that the decay takes in one step at lr = lambda = 0.1, on average.
         spread: standard deviation of c over the weights, relative to `share`.
-        shape: "1 - c" where what is taken doubles with lambda, "1/(1 + c)" where one over what remains does so, less
-            1; "neither".
+        shape: "1 - c" if what is taken doubles with lambda, "1/(1 + c)" if one over what remains, minus 1, does;
+            otherwise "neither".
         lr_power, first_lr_power, gradient_power: how c depends on lr_t, on lr_0, and on the size of all gradients.
-        carried: "yes" where the next step, without decay and from the same weights, remembers it; "no".
-        share_at_rest: the share of the weights' norm that a step takes where all gradients are 0.
+        carried: "yes" if the next step, without decay and from the same weights, remembers it; otherwise "no".
+        share_at_rest: the share of the weights' norm that a step takes if all gradients are 0.
     """
 
     kind: str
@@ -102,7 +102,9 @@ class Decay:
 
 
 def _numbers() -> tuple[Tensor, Tensor, Tensor]:
-    """The start, the gradients (a row a step, of size 0.1), and a curvature that never shows in a gradient's value."""
+    """The start, the gradients (one row per step, of size 0.1), and a curvature that never affects a gradient's
+    value.
+    """
     rng = np.random.default_rng(0)
     start, slope, noise = (rng.standard_normal(shape) for shape in (COORDINATES, COORDINATES, (STEPS + 1, COORDINATES)))
     gradients, curvature = 0.1 * (slope + 0.5 * noise), rng.uniform(0.5, 2.0, COORDINATES)
@@ -113,10 +115,10 @@ _START, _GRADIENTS, _CURVATURE = _numbers()
 
 
 def _fixed(gradient: Tensor, l2: float = 0.0) -> Gradient:
-    """The gradient as given, plus l2 times the weights; a constant loss."""
+    """The given gradient plus l2 times the weights, with a constant loss."""
 
     def at(x: Tensor) -> tuple[Tensor, Tensor]:
-        # Worth 0, but with a derivative, for optimizers that look for curvature.
+        # Zero, but with a derivative, for optimizers that estimate curvature.
         curvature = _CURVATURE * (x - x.detach())
         return gradient + l2 * x.detach() + curvature, torch.ones((), dtype=torch.float64)
 
@@ -134,7 +136,7 @@ def _path_end(
     gradients: Tensor = _GRADIENTS,
     schedule: tuple[float, ...] = _SCHEDULE,
 ) -> Tensor:
-    """The weights after `STEPS` steps; `before` and `after` map weights and lr_t to other weights around each."""
+    """The weights after `STEPS` steps; `before` and `after` map weights and lr_t to new weights around each."""
     with seeded(0):
         walk = Walk(
             subject.make(weight_decay=decay, **_rate(subject), **switches), _START, second_order=subject.second_order
@@ -155,7 +157,7 @@ def _rate(subject: Subject, lr: float = LR) -> dict[str, float]:
 
 
 def kind(subject: Subject, switches: Mapping[str, Any] | None = None) -> tuple[str, str]:
-    """A key of `KINDS`, or "" where the weights leave the finite numbers; and by which measurement, "path" or "step".
+    """A key of `KINDS`, or "" if the weights do not stay finite, and the deciding measurement, "path" or "step".
 
     Args:
         switches: further arguments, such as `weight_decouple`.
@@ -201,10 +203,10 @@ def _kind_of_a_step(subject: Subject, switches: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Form:
-    """A way to shrink weights x on their way to y: by c before the update or after it.
+    """A way to shrink weights x on their way to y, by c, before or after the update.
 
     Attributes:
-        shares: c of each weight, from x, from y without decay, and from y with it.
+        shares: computes c of each weight from x, y without decay, and y with decay.
     """
 
     shape: str
@@ -221,10 +223,10 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class _Step:
-    """From `_START`, a step with decay and one without.
+    """A step with decay and one without, both from `_START`.
 
     Attributes:
-        carried: whether another step from `_START`, now without decay for both, ends elsewhere.
+        carried: whether another step from `_START`, without decay in both cases, ends elsewhere.
     """
 
     with_decay: Tensor
@@ -236,7 +238,7 @@ class _Step:
 
     @property
     def mean_share(self) -> float:
-        """The share of the weights that is taken, whatever the form: along the weights, over their squares."""
+        """The share of the weights that is taken, whatever the form: the change projected on the weights."""
         return float((self.without - self.with_decay) @ _START / (_START @ _START))
 
 
@@ -245,7 +247,7 @@ def _same(shares: Tensor, others: Tensor) -> bool:
 
 
 def _form(once: _Step, twice: _Step) -> _Form | None:
-    """The form in which each matrix has one share and the share doubles with lambda, as between these two steps.
+    """The form in which each matrix has a single share that doubles with lambda between these two steps.
 
     None if there is none, or if nothing was taken in this step.
     """
@@ -271,7 +273,7 @@ def _one_step(
 
     def ends(last: float) -> tuple[Tensor, Tensor]:
         with seeded(0):
-            # Made with decay, as some decide once and for all whether they have it.
+            # Created with decay, because some optimizers decide on creation whether they have it.
             make = subject.make(weight_decay=decay, **_rate(subject, first_lr), **switches)
             walk = Walk(make, _START, second_order=subject.second_order)
             walk.set(weight_decay=0.0)
@@ -295,7 +297,7 @@ def _power(more: float, less: float, ratio: float) -> float:
 
 
 def _shape(once: _Step, twice: _Step) -> str:
-    """How the weights depend on lambda, from a step at lambda and one at twice as much, each weight with its own c."""
+    """How the weights depend on lambda, from a step at lambda and one at 2 lambda, with a separate c per weight."""
     for form, name in ((_FORMS[0], "1 - c"), (_FORMS[2], "1/(1 + c)")):
         if _same(twice.shares(form), 2 * once.shares(form)):
             return name
@@ -313,7 +315,7 @@ def _share_at_rest(subject: Subject) -> float:
 
 
 def decay(subject: Subject) -> Decay:
-    """Everything about a subject's decay, with the arguments that it has."""
+    """Measure everything about a subject's decay, with its own arguments."""
     found, evidence = kind(subject)
     if found in (NO_ARGUMENT, NO_EFFECT, ""):
         return Decay(found)

@@ -1,7 +1,7 @@
-"""Which optimizers the atlas measures, and how each is made, whatever its constructor asks for.
+"""The optimizers that the atlas measures, and how each is constructed, whatever its constructor needs.
 
-A package's optimizers are found, not listed. What is listed are the few that need more than parameters, and those that
-cannot be run on given gradients at all.
+A package's optimizers are discovered, not listed. Listed are only the few that need more than parameters, and those
+that cannot be run on given gradients at all.
 """
 
 import importlib
@@ -23,7 +23,7 @@ OURS, TORCH, COLLECTION = "scalefree.optim", "torch.optim", "pytorch_optimizer"
 PACKAGES = (OURS, TORCH, COLLECTION)
 _DISTRIBUTIONS = {OURS: "scalefree", TORCH: "torch", COLLECTION: "pytorch_optimizer"}
 
-# Optimizers around another one are measured around AdamW, which is nearly scale-free by itself.
+# Optimizers that wrap another one are measured around AdamW, which is nearly scale-free by itself.
 BASE = torch_optim.AdamW
 
 Constructor = type[Optimizer]
@@ -80,7 +80,7 @@ _RECIPES: dict[tuple[str, str], _Recipe] = {
         "WSAM": _Recipe(_around_a_class_with_a_model),
     }.items()
 }  # fmt: skip
-# At its default of 1 its line goes astray in the noise, before any factor.
+# At its default lr of 1 it diverges in the noise even without factors.
 _RECIPES[TORCH, "LBFGS"] = _Recipe(fixed={"lr": 0.1})
 _WRAPPING = (_around_an_optimizer, _around_a_class, _around_a_class_with_a_model)
 
@@ -100,18 +100,18 @@ _EPS = re.compile(r"eps(_?\d)?")
 
 
 class Refused(ValueError):
-    """What cannot be measured, said in one line."""
+    """An optimizer cannot be measured; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An optimizer's class, and arguments that every instance gets.
+    """An optimizer class, and arguments for every instance.
 
     Attributes:
-        package: where a user imports it from.
+        package: the package that users import it from.
         kind: the class itself.
-        arguments: what is given beside the recipe's own; they win over what a measurement would like to vary, except
-            where it must (`make`).
+        arguments: arguments besides the recipe's; they take precedence over what a measurement varies, except where it
+            must vary it (`make`).
     """
 
     package: str
@@ -124,13 +124,13 @@ class Subject:
 
     @property
     def version(self) -> str:
-        """Of the package, without what only says for which device it was built; empty if it is nobody's."""
+        """The package's version without its build tag; empty if the package is unknown."""
         distribution = _DISTRIBUTIONS.get(self.package)
         return version(distribution).partition("+")[0] if distribution else ""
 
     @property
     def reason(self) -> str:
-        """Why it cannot be run here, as far as one knows without trying; empty if nothing is known against it."""
+        """Why it cannot be run here, as far as is known without trying; empty if no reason is known."""
         return _REASONS.get((self.package, self.name), "")
 
     @property
@@ -139,7 +139,7 @@ class Subject:
 
     @property
     def wraps(self) -> bool:
-        """Whether it is made around another optimizer, `BASE`."""
+        """Whether it wraps another optimizer, `BASE`."""
         return self._recipe.build in _WRAPPING
 
     @property
@@ -156,12 +156,12 @@ class Subject:
         return _signature(self.kind)
 
     def takes(self, argument: str) -> bool:
-        """Whether it, or the optimizer it is made around, has such an argument."""
+        """Whether it, or the optimizer that it wraps, has such an argument."""
         return argument in self._own or (self.wraps and argument in _signature(BASE))
 
     @property
     def eps(self) -> list[str]:
-        """Its arguments `eps`, `eps1`, `eps_2` and the like, as far as their defaults are numbers."""
+        """Its arguments `eps`, `eps1`, `eps_2` and the like, if their defaults are numbers."""
         signatures = [self._own, _signature(BASE)] if self.wraps else [self._own]
         found = {
             name for own in signatures for name, of in own.items() if _EPS.fullmatch(name) and type(of.default) is float
@@ -172,8 +172,8 @@ class Subject:
         """The same with more arguments.
 
         Raises:
-            Refused: one that neither it nor the optimizer around which it is made has. Constructors that swallow
-                any keyword would let a misspelt one pass.
+            Refused: neither it nor the optimizer that it wraps has such an argument. Constructors that accept any
+                keyword would let a misspelt one pass.
         """
         for name in arguments:
             if not self.takes(name) or name in ("params", "model", "optimizer", "base_optimizer"):
@@ -182,10 +182,9 @@ class Subject:
         return Subject(self.package, self.kind, {**self.arguments, **arguments})
 
     def make(self, **varied: Any) -> MakeOptimizer:
-        """A constructor over parameters, with `varied` over all other arguments.
+        """A constructor that takes parameters; `varied` overrides all other arguments.
 
-        What is made around another optimizer keeps the arguments that it has, and passes on the others; eps goes to
-        both.
+        A wrapping optimizer keeps its own arguments and passes on the others; eps goes to both.
         """
         given = {**self._recipe.fixed, **self.arguments, **varied}
         own = {key: value for key, value in given.items() if key in self._own}
@@ -207,7 +206,7 @@ def _signature(kind: Constructor) -> dict[str, inspect.Parameter]:
 
 
 def subjects(package: str) -> Iterator[Subject]:
-    """Every optimizer class that a package offers and that no other of `PACKAGES` before it does, by name.
+    """Every optimizer class of a package, by name, except those of packages before it in `PACKAGES`.
 
     Raises:
         ModuleNotFoundError: the package is not installed.
@@ -233,23 +232,23 @@ def named(target: str) -> Subject:
     """The subject behind a dotted path such as `torch.optim.Adam`.
 
     Raises:
-        Refused: it cannot be imported, or is no optimizer class.
+        Refused: it cannot be imported or is not an optimizer class.
     """
     module, _, name = target.rpartition(".")
     if not module or not name:
-        raise Refused(f"target={target!r} is not a dotted path such as torch.optim.Adam")
+        raise Refused(f"target={target!r} is not a dotted path; give one such as torch.optim.Adam")
     try:
         kind = getattr(importlib.import_module(module), name)
-    except Exception as error:  # importing runs whatever the module holds
+    except Exception as error:  # importing runs the module's code
         raise Refused(f"target={target} cannot be imported: {one_line(error)}") from error
     if not (isinstance(kind, type) and issubclass(kind, Optimizer)) or kind is Optimizer:
-        raise Refused(f"target={target} is not an optimizer: it must be a subclass of torch.optim.Optimizer")
+        raise Refused(f"target={target} is not an optimizer; it must be a subclass of torch.optim.Optimizer")
     known = [package for package in PACKAGES if kind.__module__.startswith(f"{package}.")]
     return Subject(known[0] if known else module, kind)
 
 
 def one_line(error: BaseException) -> str:
-    """An error's kind and its first line, without addresses of objects, which differ from run to run."""
+    """An error's type and first line, without object addresses, which differ between runs."""
     first, *_ = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     first = re.sub(r" at 0x[0-9a-f]+", "", first)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

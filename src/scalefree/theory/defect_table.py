@@ -1,9 +1,9 @@
 """The defects of our rules and of torch's own optimizers, in one table.
 
-What to read off it: the rules that divide a gradient by a norm of past gradients are scale-free at eps = 0, and
-nearly so at eps = 1e-8, as long as nothing of another scale is added to the gradient. Weight decay through the
-gradient does that (Adam-l2; Adam, RMSprop and Adagrad with decay), and so does the prox in Adam's metric. RAdam does
-not belong among them: its first five steps are plain momentum, which keeps the gradient's scale.
+It shows that rules which divide a gradient by a norm of past gradients are scale-free at eps = 0, and nearly so at eps
+= 1e-8, unless something with another scale is added to the gradient. Weight decay through the gradient does that
+(Adam-l2; Adam, RMSprop and Adagrad with decay), and the prox in Adam's metric has the same effect. RAdam is an
+exception: its first five steps are plain momentum, which keeps the gradient's scale.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from scalefree.theory.scale_freeness import scale_free_defect
 from scalefree.theory.walk import MakeOptimizer
 
 LR = 1e-2
-DECAY = 1e-2  # the paper's lambda; torch's AdamW multiplies its own by lr, and so is given lambda / alpha
+DECAY = 1e-2  # the paper's lambda; torch's AdamW multiplies its decay by lr and is therefore given lambda / alpha
 EPSILONS = (0.0, 1e-8)
 
 OURS = "scalefree.optim"
@@ -28,9 +28,9 @@ TORCH = "torch.optim"
 
 
 class Defect(NamedTuple):
-    """A row: the defect of an optimizer of the package `source` at `eps`, None where it has no eps.
+    """A row: the defect at `eps` of an optimizer of the package `source`; `eps` is None if it has no eps.
 
-    `name` is the key of one of our rules with its decay, or says in words what was computed.
+    `name` is the key of one of our rules, with decay, or describes what was computed.
     """
 
     source: str
@@ -39,7 +39,7 @@ class Defect(NamedTuple):
     defect: float
 
 
-# Those that are Adam at lambda = 0 are one algorithm there.
+# The rules that are Adam at lambda = 0 are the same algorithm there.
 NO_DECAY = f"{ADAM}, no decay"
 # Constructors called with (params, lr=LR, eps=...).
 _OURS: dict[str, Callable[..., Optimizer]] = {
@@ -61,8 +61,8 @@ _TORCH: dict[str, Callable[..., Optimizer]] = {
     "RMSprop, decay": partial(torch_optim.RMSprop, weight_decay=DECAY),
     "Adagrad, decay": partial(torch_optim.Adagrad, weight_decay=DECAY),
 }
-# Adadelta stands still at eps = 0, which is all that gets it going; Adafactor's two eps mean something else; the
-# others have none, or none that is added to a norm of gradients of their own coordinate.
+# Adadelta does not move at eps = 0; Adafactor's two eps mean something else; the others have no eps, or none that is
+# added to a norm of their own coordinate's gradients.
 _WITHOUT_EPS: dict[str, MakeOptimizer] = {
     "Rprop": torch_optim.Rprop,
     "SGD": partial(torch_optim.SGD, lr=LR),
@@ -84,8 +84,8 @@ def _at(make_optimizer: Callable[..., Optimizer], eps: float) -> MakeOptimizer:
 def defect_table() -> list[Defect]:
     """`scale_free_defect` with its default settings: our rules, then torch's, at eps = 0 and 1e-8.
 
-    Every lr is 1e-2 except where torch's default is part of the method (Rprop, Adafactor, Adadelta); decay, where a
-    name says so, is lambda = 1e-2. 45 pairs of runs of 100 steps: 2 seconds on one core.
+    Every lr is 1e-2 except where torch's default is part of the method (Rprop, Adafactor, Adadelta); decay, if named,
+    is lambda = 1e-2. 45 pairs of runs of 100 steps: 2 seconds on one core.
     """
     rows = []
     for source, table in ((OURS, _OURS), (TORCH, _TORCH)):

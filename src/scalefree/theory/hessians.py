@@ -1,4 +1,4 @@
-"""Hessians of a chosen condition number: diagonal, or the same spectrum along random axes."""
+"""Hessians with a given condition number: diagonal, or with the same spectrum along random axes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ def diagonal_hessian(condition: float, dimension: int = DIMENSION) -> Floats:
     if not 1 <= condition < np.inf:
         raise ValueError(f"condition={condition} must be finite and at least 1")
     if dimension < 2:
-        raise ValueError(f"dimension={dimension} must be at least 2, for a largest and a smallest eigenvalue")
+        raise ValueError(f"dimension={dimension} must be at least 2, to have a largest and a smallest eigenvalue")
     return np.diag(np.geomspace(1 / condition, 1, dimension))
 
 
@@ -33,8 +33,8 @@ def rotated_hessian(condition: float, seed: int, dimension: int = DIMENSION) -> 
 def unit_diagonal_condition(hessian: Floats) -> float:
     """Condition number after the diagonal rescaling S H S that makes the diagonal 1.
 
-    No diagonal rescaling does better by more than a factor of the dimension (van der Sluis, 1969), so this says what
-    the theorem's family of problems can still offer when H is not diagonal.
+    No diagonal rescaling is better by more than a factor of the dimension (van der Sluis, 1969), so this shows how much
+    scale-freeness can help when H is not diagonal.
     """
     scale = 1 / np.sqrt(np.diag(hessian))
     return float(np.linalg.cond(hessian * np.outer(scale, scale)))

@@ -1,4 +1,4 @@
-"""AdamW is AdamProx to first order in the schedule: the two rules compared, in one step and over trajectories.
+"""AdamW is AdamProx to first order in the schedule: the two rules compared over one step and over trajectories.
 
 From one state (x, p) and with s = lambda eta, the two steps are
 
@@ -8,16 +8,16 @@ and since 1 / (1 + s) = 1 - s + s^2 / (1 + s), their difference is exactly
 
     AdamProx - AdamW = eta^2 lambda (lambda x + alpha p) / (1 + lambda eta)                              (*)
 
-Second order in eta at a fixed lambda: the expansion that the paper speaks of. In lambda at a fixed eta it is of second
-order only where the decay outweighs the step, lambda |x| > alpha |p|, and below that of first order with the small
-factor alpha.
+This is second order in eta at fixed lambda: the expansion in the paper. In lambda at fixed eta it is second order only
+if the decay outweighs the step, lambda |x| > alpha |p|; otherwise it is first order with the small factor alpha.
 
-The same lines read the other way say more. As 1 / (1 + s) = 1 - s / (1 + s), AdamProx with (alpha, lambda) under a
-constant schedule *is* AdamW with (alpha, lambda) / (1 + lambda). Step and decay shrink by one factor: AdamProx is
-AdamW slowed down by 1 + lambda, which is one part in 10,000 at the paper's lambda = 1e-4. All this is derived here.
+The same equations say more. As 1 / (1 + s) = 1 - s / (1 + s), AdamProx with (alpha, lambda) under a
+constant schedule *is* AdamW with (alpha, lambda) / (1 + lambda). Step and decay shrink by the same factor: AdamProx is
+AdamW slowed down by 1 + lambda, which is one part in 10,000 at the paper's lambda = 1e-4. All this is our own
+derivation.
 
-Over a trajectory at eta = 1 the decay of the start alone makes a gap of (1 + lambda)^-t - (1 - lambda)^t times |x_0|.
-It is largest after 1 / lambda steps, about lambda |x_0| / e, however long the run; Adam's own steps add theirs.
+Over a trajectory at eta = 1 the decay of the start alone gives a gap of (1 + lambda)^-t - (1 - lambda)^t times |x_0|.
+It is largest after 1 / lambda steps, about lambda |x_0| / e, however long the run; Adam's own steps add to it.
 
 The toy problem: a quadratic of condition number 100 along random axes in 10 dimensions, its minimiser and the start
 random with a largest coordinate of 0.6; alpha = 1e-3, Adam's usual betas and eps.
@@ -43,7 +43,7 @@ STEPS = 2000
 
 
 class OneStep(NamedTuple):
-    """|AdamProx - AdamW| (Euclidean) after one step from a common state, as measured and by equation (*)."""
+    """|AdamProx - AdamW| (Euclidean) after one step from a common state, measured and by equation (*)."""
 
     eta: float
     weight_decay: float
@@ -52,9 +52,9 @@ class OneStep(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Largest |AdamProx - AdamW| of any coordinate at any step of two trajectories under a constant schedule.
+    """The largest |AdamProx - AdamW| of any coordinate at any step of two trajectories under a constant schedule.
 
-    `slowed` is the same against AdamW with alpha and lambda divided by 1 + lambda: only rounding should be left.
+    `slowed` is the same with AdamW's alpha and lambda divided by 1 + lambda, where only rounding should be left.
     """
 
     weight_decay: float
@@ -80,7 +80,7 @@ def slowed_down(lr: float, weight_decay: float) -> tuple[float, float]:
 
 
 def decay_gap(weight_decay: float, steps: int = STEPS) -> float:
-    """max over t <= steps of (1 + lambda)^-t - (1 - lambda)^t: the gap that a start of size 1 leaves by decay alone."""
+    """max over t <= steps of (1 + lambda)^-t - (1 - lambda)^t: the gap from decay alone, for a start of size 1."""
     t = np.arange(1, steps + 1)
     return float(np.max((1 + weight_decay) ** -t.astype(np.float64) - (1 - weight_decay) ** t))
 
@@ -111,10 +111,10 @@ def _settings(weight_decay: float, eta: float = 1.0, lr: float = ALPHA) -> Hyper
 
 
 def one_step_differences(weight_decay: Sequence[float], eta: Sequence[float]) -> list[OneStep]:
-    """For each pair (lambda_i, eta_i): one step by both rules from the point that 20 steps without decay reach.
+    """One step of both rules for each pair (lambda_i, eta_i), from the point reached by 20 steps without decay.
 
     Raises:
-        ValueError: sequences of different lengths.
+        ValueError: the sequences have different lengths.
     """
     start = _start()
     _walk(rules.adamw, start, _settings(0.0), WARM_UP)

@@ -1,10 +1,10 @@
-"""Scale-free rules and others on quadratics of growing condition number, diagonal and rotated.
+"""Scale-free rules and others on quadratics of increasing condition number, diagonal and rotated.
 
-Theorem (recalled by this project's specification, not in the paper's words). Let f be twice differentiable with a
+Theorem (not in the paper's words). Let f be twice differentiable with a
 minimiser x*, and let f~ range over the functions with the same minimiser and the Hessian Lambda * Hess f, Lambda
-diagonal and positive. A scale-free algorithm makes the same iterates on all of them, so any dependence on the
-condition number is on the smallest one in the family. For a diagonal quadratic that smallest number is 1. For a
-rotated one only the best diagonal rescaling is reached, which is little: see `unit_diagonal_condition`.
+diagonal and positive. A scale-free algorithm has the same iterates on all of them, so it can depend only on the
+smallest condition number in the family. For a diagonal quadratic that is 1. For a rotated one it is that of the best
+diagonal rescaling, which helps little: see `unit_diagonal_condition`.
 
 The paper's settings are not known. These are our own, in float64 and without noise:
 
@@ -12,15 +12,15 @@ The paper's settings are not known. These are our own, in float64 and without no
   axis, along the coordinate axes or along random ones (`hessians`). The start is one fixed random point.
 - Steps are counted to the first t with |x_t| <= 1e-3 |x_0|. This is the distance to the minimiser, not f, in which
   a flat direction hardly counts however far it is from done.
-- Gradient descent has its best step 2 / (L + mu), heavy ball Polyak's best step and momentum. Both are linear
+- Gradient descent uses its best step 2 / (L + mu), heavy ball Polyak's best step and momentum. Both are linear
   recurrences along each eigenvector, so their counts come from closed forms and need no cap.
-- Every other rule is given, for each problem apart, the best of 40 schedules: ten step sizes from 1e-3 to 1, each
-  constant over 2,000 steps or falling geometrically by 1e-6 over 50, 200 or 1,000. That is the best in
-  hindsight, as gradient descent, too, is told L and mu. A problem that no schedule finishes is reported as `inf`.
+- Every other rule uses, for each problem separately, the best of 40 schedules: ten step sizes from 1e-3 to 1, each
+  constant over 2,000 steps or falling geometrically to 1e-6 of it over 50, 200 or 1,000. That is the best in
+  hindsight, but gradient descent also knows L and mu. A problem that no schedule finishes is reported as `inf`.
 
-Rotated, Adam still beats gradient descent: by its momentum, as the comparison with heavy ball shows, not by being
-scale-free. An eps above 0 breaks scale-freeness where it outweighs a gradient, and with it the advantage: on diagonal
-problems Adam's steps rise from eps * condition = 100 on (`epsilon_counts`).
+On rotated problems Adam still beats gradient descent, but because of its momentum, as the comparison with heavy ball
+shows, not because it is scale-free. An eps above 0 breaks scale-freeness where it outweighs a gradient, and with it the
+advantage: on diagonal problems Adam's steps rise from eps * condition = 100 on (`epsilon_counts`).
 """
 
 import contextlib
@@ -43,7 +43,7 @@ SCHEDULES = ((CAP, 1.0), (1000, 1e-6), (200, 1e-6), (50, 1e-6))  # steps, last l
 CONDITIONS = tuple(10.0**k for k in range(9))
 ROTATIONS = (0, 1, 2)  # seeds
 
-# Scale-free rules, called with (params, lr=1.0). Adam is without decay, where our rules are one.
+# Scale-free rules, called with (params, lr=1.0). Adam is without decay, where our rules are the same.
 SCALE_FREE: dict[str, Callable[..., Optimizer]] = {
     "Adam": partial(AdamW, eps=0.0),
     "sign descent": partial(AdamW, eps=0.0, betas=(0.0, 0.0)),
@@ -53,7 +53,7 @@ EPSILONS = (1e-8, 1e-6, 1e-4, 1e-2)
 
 
 class Count(NamedTuple):
-    """Steps of a method on a problem, `inf` where it is not there within CAP; `rotation` is None for diagonal H."""
+    """Steps of a method on a problem, `inf` if it needs more than CAP; `rotation` is None for a diagonal H."""
 
     method: str
     condition: float
@@ -100,7 +100,7 @@ def heavy_ball_steps(hessian: Floats) -> float:
     eigenvalues, vectors = np.linalg.eigh(hessian)
     root_l, root_mu = np.sqrt(eigenvalues[-1]), np.sqrt(eigenvalues[0])
     h = 4 / (root_l + root_mu) ** 2
-    r = max((root_l - root_mu) / (root_l + root_mu), 1e-12)  # sqrt(beta); not 0 at condition 1, to divide by it
+    r = max((root_l - root_mu) / (root_l + root_mu), 1e-12)  # sqrt(beta); not 0 at condition 1, because it is a divisor
     edge = 1 - 1e-15  # keeps the double roots at mu and L off sin w = 0, at a relative error below 1e-5
     w = np.arccos(np.clip((1 + r * r - h * eigenvalues) / (2 * r), -edge, edge))
     coordinates = vectors.T @ start()
@@ -116,7 +116,9 @@ def heavy_ball_steps(hessian: Floats) -> float:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """For tensors of a few thousand numbers: on a busy machine, threads wait for each other 30 times as long."""
+    """Use one thread for small tensors: on a busy machine, threads waiting for each other would take 30 times as
+    long.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -132,11 +134,11 @@ def optimizer_steps(
     alphas: Sequence[float] = ALPHAS,
     schedules: Sequence[tuple[int, float]] = SCHEDULES,
 ) -> Floats:
-    """Fewest steps to the accuracy over all step sizes and schedules, for each Hessian; `inf` where none gets there.
+    """Fewest steps to the accuracy over all step sizes and schedules, for each Hessian; `inf` if none gets there.
 
     All problems and all alpha run as one parameter of shape (problems, alphas, DIMENSION), which needs an optimizer
-    that treats each coordinate apart. Its lr then is the same everywhere, so alpha is put into the unit of length:
-    y = x / alpha moves with lr 1 as x does with lr alpha.
+    that treats each coordinate separately. As lr is then the same everywhere, alpha becomes the unit of length: y = x /
+    alpha moves with lr 1 as x does with lr alpha.
 
     Args:
         make_optimizer: called with (params, lr=1.0).
@@ -182,7 +184,7 @@ def epsilon_counts(
 ) -> dict[float, list[float]]:
     """Adam's steps on the diagonal problems, a list over `conditions` for each eps, all above 0.
 
-    All eps run at once: Adam with eps on f makes the iterates of Adam with 1e-8 on f * 1e-8 / eps.
+    All eps run at once: Adam with eps on f has the same iterates as Adam with 1e-8 on f * 1e-8 / eps.
     """
     hessians = [1e-8 / eps * diagonal_hessian(condition) for eps in epsilons for condition in conditions]
     steps = optimizer_steps(partial(AdamW, eps=1e-8), hessians).reshape(len(epsilons), len(conditions))

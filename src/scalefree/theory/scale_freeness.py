@@ -1,9 +1,9 @@
-"""Scale-freeness of any torch optimizer, measured.
+"""Measure the scale-freeness of any torch optimizer.
 
 An optimizer is scale-free when multiplying each coordinate of every gradient by its own positive constant leaves
 the iterates unchanged. The definition is about gradients along the optimizer's own path: where the plain run sees
-`g_t(x)`, the rescaled run sees `factors * g_t(x)` at the point x where that run itself is. The function behind g
-is not changed, so both runs walk towards the same minimiser.
+`g_t(x)`, the rescaled run sees `factors * g_t(x)` at its own point x. The function behind g does not change, so both
+runs move towards the same minimiser.
 
 The gradients are those of a log-cosh regression with noise,
 
@@ -28,7 +28,7 @@ _ROWS = 80
 
 
 def spread_factors(low: float = 1e-3, high: float = 1e4, seed: int = 0) -> NDArray[np.float64]:
-    """The default factors: one a coordinate, equally spaced on a log axis from `low` to `high`, in random order."""
+    """The default factors: one per coordinate, equally spaced on a log axis from `low` to `high`, in random order."""
     return np.random.default_rng(seed).permutation(np.geomspace(low, high, COORDINATES))
 
 
@@ -44,10 +44,10 @@ def scale_free_defect(
 
         defect = max_t |x~_t - x_t| / max_t |x_t - x_0|     over t = 1 .. steps, Euclidean norms, float64
 
-    where x_t are the iterates on the gradients as they are and x~_t those on the gradients times `factors`. So 1e-16
-    is a scale-free optimizer, and 1 one whose iterates are off by the whole distance travelled. It is inf where the
-    rescaled run alone leaves the finite numbers, or fails on them. With eps > 0 an otherwise scale-free optimizer has
-    a defect of up to eps / (size of the gradients * smallest factor), less where few coordinates are that small.
+    where x_t are the iterates on the original gradients and x~_t those on the gradients times `factors`. So 1e-16 means
+    scale-free, and 1 that the iterates are off by the whole distance travelled. It is inf if only the rescaled run
+    becomes infinite or fails. With eps > 0 an otherwise scale-free optimizer has a defect of up to eps / (size of the
+    gradients * smallest factor), less where few coordinates are that small.
 
         scale_free_defect(torch.optim.AdamW)
         scale_free_defect(lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9))
@@ -55,20 +55,20 @@ def scale_free_defect(
     Args:
         make_optimizer: a torch.optim constructor, or a lambda or partial around one; called twice with a list of two
             float64 matrices of shape (4, 5) and (5, 4). Its `step` is given a closure, so LBFGS works too.
-        factors: 40 positive numbers, one a coordinate in the order of the list; None for `spread_factors()`, from
+        factors: 40 positive numbers, one per coordinate in the order of the list; None for `spread_factors()`, from
             1e-3 to 1e4.
         steps: how many steps to take, at least 1.
-        seed: of the problem, its noise, and what the optimizer itself draws.
-        second_order: gradients stay functions of the parameters, for optimizers that differentiate them once more.
+        seed: seed of the problem, its noise, and the optimizer's own random numbers.
+        second_order: keep gradients differentiable, for optimizers that differentiate them again.
 
     Raises:
-        TypeError: `make_optimizer` is not callable or returns something else than a torch optimizer.
-        ValueError: bad `factors` or `steps`; an optimizer that does not move the parameters, or that leaves the
-            finite numbers on the gradients as they are.
+        TypeError: `make_optimizer` is not callable or does not return a torch optimizer.
+        ValueError: bad `factors` or `steps`, or an optimizer that does not move the parameters or that diverges on the
+            original gradients.
     """
     if not callable(make_optimizer):
         raise TypeError(
-            f"make_optimizer={make_optimizer!r} is not callable: pass a constructor, or a lambda that takes the "
+            f"make_optimizer={make_optimizer!r} is not callable; pass a constructor, or a lambda that takes the "
             "parameters and returns an optimizer"
         )
     if steps < 1:
@@ -82,7 +82,7 @@ def scale_free_defect(
         raise ValueError("the optimizer does not move: build it over the parameters it is given, with lr above 0")
     try:
         rescaled = _iterates(make_optimizer, scale, steps, seed, second_order)
-    except (RuntimeError, ValueError, ArithmeticError):  # some refuse to go on with infinite numbers
+    except (RuntimeError, ValueError, ArithmeticError):  # some refuse to continue with infinite numbers
         return math.inf
     if not rescaled.isfinite().all():
         return math.inf

@@ -1,4 +1,4 @@
-"""One optimizer taken step by step over two float64 matrices, on gradients and losses of our choosing."""
+"""Step an optimizer over two float64 matrices, on gradients and losses of our choosing."""
 
 import contextlib
 import math
@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-# Two matrices, as some optimizers refuse or treat differently whatever is not one.
+# Matrices, because some optimizers refuse other shapes or treat them differently.
 SHAPES = ((4, 5), (5, 4))
 COORDINATES = sum(math.prod(shape) for shape in SHAPES)
 _SIZES = [math.prod(shape) for shape in SHAPES]
 
 MakeOptimizer = Callable[[list[Parameter]], Optimizer]
-# Of the 40 coordinates of a point: the gradient there, of shape (40,), and the loss.
+# Maps a point (40,) to the gradient (40,) and the loss.
 Gradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """What an optimizer draws (from torch, NumPy or Python) follows from `seed`; the streams go on as they were."""
+    """Seed what an optimizer draws (from torch, NumPy or Python), and restore these random states afterwards."""
     numpys, pythons = np.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -38,15 +38,15 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class Walk:
-    """An optimizer made over two matrices that together hold `start`, 40 numbers.
+    """An optimizer over two matrices that together contain `start`, 40 numbers.
 
     Args:
         make_optimizer: called once with the list of the two.
         start: of shape (40,), float64.
-        second_order: gradients stay functions of the parameters, for optimizers that differentiate them once more.
+        second_order: keep gradients differentiable, for optimizers that differentiate them again.
 
     Raises:
-        TypeError: `make_optimizer` returns something else than a torch optimizer.
+        TypeError: `make_optimizer` does not return a torch optimizer.
     """
 
     def __init__(self, make_optimizer: MakeOptimizer, start: Tensor, *, second_order: bool = False) -> None:
@@ -56,28 +56,28 @@ class Walk:
         self._optimizer = make_optimizer(self._params)
         if not isinstance(self._optimizer, Optimizer):
             raise TypeError(f"make_optimizer returned {type(self._optimizer).__name__}, not a torch.optim.Optimizer")
-        # Schedule-free optimizers average their iterates unless they are told that they train.
+        # Schedule-free optimizers show averaged iterates unless they are in training mode.
         train = getattr(self._optimizer, "train", None)
         if callable(train):
             train()
 
     def position(self) -> Tensor:
-        """Where the walk is, as a copy of shape (40,)."""
+        """The current point, as a copy of shape (40,)."""
         return self._flat().detach().clone()
 
     def move_to(self, point: Tensor) -> None:
-        """Put the parameters there, behind the optimizer's back."""
+        """Move the parameters to a point without the optimizer's knowledge."""
         with torch.no_grad():
             for param, part in zip(self._params, torch.split(point, _SIZES), strict=True):
                 param.copy_(part.reshape(param.shape))
 
     def set(self, **settings: Any) -> None:
-        """Change what the optimizer's groups say, as a scheduler does; keys that a group does not have stay away."""
+        """Change settings of the optimizer's groups, as a scheduler does; keys that a group lacks are ignored."""
         for group in self._optimizer.param_groups:
             group.update({key: value for key, value in settings.items() if key in group})
 
     def step(self, gradient: Gradient) -> None:
-        """One step. The gradient is there before it, and again whenever the optimizer calls its closure."""
+        """Take one step. The gradient is set before it, and again whenever the optimizer calls its closure."""
 
         def closure() -> Tensor:
             with torch.enable_grad():

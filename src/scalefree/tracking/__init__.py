@@ -9,9 +9,9 @@ from scalefree.tracking.tracker import NullTracker, Tracker
 
 
 def start_tracker(config: RunConfig, results_dir: Path, name: str, images: int, machine: Mapping[str, Any]) -> Tracker:
-    """The tracker that `tracking.mode` asks for, not yet entered.
+    """The tracker for `tracking.mode`, not yet entered.
 
-    `images` are those of an epoch, `machine` describes the device.
+    `images` is the number per epoch, `machine` describes the device.
     """
     if config.tracking.mode == "none":
         return NullTracker()

@@ -1,19 +1,19 @@
-"""Calls into something that may never return."""
+"""Calls that may never return, with a time limit."""
 
 import threading
 from collections.abc import Callable
 
 
 class NoAnswer(Exception):
-    """A call had not returned when its time was over; its thread is left to itself."""
+    """A call did not return in time; its thread is abandoned."""
 
 
 def within(seconds: float, action: Callable[[], None]) -> None:
-    """Do it in a thread of its own, which never keeps the process alive.
+    """Run `action` in its own thread, which does not keep the process alive.
 
     Raises:
         NoAnswer: it did not return in time.
-        Exception: whatever it raised.
+        Exception: anything that it raised.
     """
     raised: list[Exception] = []
 

@@ -1,12 +1,12 @@
-"""What tells runs apart, in the few characters that a list has room for."""
+"""Short labels that tell runs apart in a list."""
 
 import itertools
 import re
 from collections.abc import Sequence
 
-# A run's slug is its words joined by dashes; the dash of an exponent (`lr2e-3`) joins none.
+# A run's slug is words joined by dashes; the dash of an exponent (`lr2e-3`) does not separate words.
 _DASH = re.compile(r"-(?!\d)")
-# In the order in which a list shows them: the optimizer, its decay and step size, all else, the seed.
+# In the order shown: the optimizer, its decay and step size, everything else, the seed.
 _ORDER = (re.compile(r"wd\d.*"), re.compile(r"lr\d.*"), re.compile(r"(?!seed\d).*"))
 
 
@@ -27,9 +27,9 @@ def _short(word: str) -> str:
 
 
 def labels(slugs: Sequence[str]) -> list[str]:
-    """For each run's readable slug the words that not all of them share: `adamw wd1e-3 s0`, the seed last.
+    """For each run's readable slug, the words that not all runs share: `adamw wd1e-3 s0`, with the seed last.
 
-    A run that nothing tells from the others has all its words.
+    A run that does not differ from the others keeps all its words.
     """
     split = [_DASH.split(slug) for slug in slugs]
     shared = set.intersection(*map(set, split)) if split else set()

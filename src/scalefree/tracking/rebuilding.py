@@ -1,7 +1,7 @@
-"""From what wandb holds of a run back to its record, curves and histograms, exactly.
+"""Rebuild a run's record, curves and histograms exactly from what wandb has.
 
-wandb holds the record as text, and the curves and histogram counts row by row; numbers survive its files to the last
-bit. What does not fit together is refused: wandb mirrors records, and is never a source of new ones.
+wandb has the record as text, and the curves and histogram counts row by row; its files preserve numbers to the last
+bit. Inconsistent logs are refused: wandb mirrors records and is never a source of new ones.
 """
 
 import math
@@ -22,19 +22,19 @@ from scalefree.tracking.sessions import Session
 
 Arrays = dict[str, npt.NDArray[Any]]
 Row = Mapping[str, Any]
-# In a record's place: a record may be anything, and is then refused.
+# Stands for a missing record; None will not do, because the log may contain any value.
 NOT_ENDED = object()
 
 
 @dataclass(frozen=True)
 class Log:
-    """What wandb holds of one run; all of it may be anything until it is rebuilt.
+    """What wandb has for one run; any part of it may be invalid until it has been rebuilt.
 
     Attributes:
-        where: names it in messages.
-        config: as wandb has it, with more than a record's keys.
-        record: the text in its summary; NOT_ENDED where there is none.
-        history: a row per epoch; parts of a histogram have dotted names (`<name>.values`).
+        where: its name in messages.
+        config: wandb's configuration, with more keys than a record.
+        record: the text in its summary; NOT_ENDED if there is none.
+        history: one row per epoch; parts of a histogram have dotted names (`<name>.values`).
     """
 
     where: str
@@ -44,7 +44,7 @@ class Log:
 
 
 def log_of(session: Session) -> Log:
-    """What wandb's own file of a session holds.
+    """The log in wandb's own file of a session.
 
     Raises:
         RecordError: it is damaged, or it lacks what every log has.
@@ -65,30 +65,30 @@ def log_of(session: Session) -> Log:
 
 
 def _logged_record(log: Log) -> Record | None:
-    """The record in the run's summary; None where the run had not ended."""
+    """The record in the run's summary; None if the run had not ended."""
     if log.record is NOT_ENDED:
         return None
     try:
         document = parse(log.record)
     except (TypeError, ValueError) as error:
-        raise RecordError(f"{log.where} holds a damaged record ({error}); train the run again") from None
+        raise RecordError(f"{log.where} contains a damaged record ({error}); train the run again") from None
     return from_document(document, log.where)
 
 
 def _check_config(log: Log, record: Record) -> None:
-    """wandb's own configuration of the run must be the record's."""
+    """Check that wandb's own configuration of the run is the record's."""
     try:
         told = with_added_keys(dict(log.config))
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise RecordError(f"{log.where} holds no configuration of a run; train it again") from None
+        raise RecordError(f"{log.where} contains no configuration of a run; train the run again") from None
     differing = [key for key in record.config if told.get(key) != record.config[key]]
     if differing:
         keys = ", ".join(differing)
-        raise RecordError(f"{log.where} was logged with another {keys} than its record has; train it again")
+        raise RecordError(f"{log.where} was logged with a different {keys} than in its record; train the run again")
 
 
 def _curves(history: Sequence[Row]) -> Arrays:
-    """One value an epoch, NaN where none was logged; infinities are text in wandb's files."""
+    """One value per epoch, NaN if none was logged; infinities are text in wandb's files."""
     names = [metric.name for metric in CURVES if any(metric.name in row for row in history)]
     return {name: np.array([float(row.get(name, math.nan)) for row in history]) for name in names}
 
@@ -116,15 +116,15 @@ def _rebuilt(log: Log) -> tuple[Record, Arrays, Arrays] | None:
     _check_config(log, record)
     epochs = [row.get("epoch") for row in log.history]
     if epochs != list(range(1, len(epochs) + 1)):
-        raise RecordError(f"{log.where} has epochs {epochs}: some are missing or double; train the run again")
+        raise RecordError(f"{log.where} has epochs {epochs}: some are missing or repeated; train the run again")
     return record, _curves(log.history), _histograms(log.history, record)
 
 
 def rebuild(log: Log) -> tuple[Record, Arrays, Arrays] | None:
-    """The record with its curves and histograms; None where the log is not of a finished run.
+    """The record with its curves and histograms; None if the run had not finished.
 
     Raises:
-        RecordError: a log that is damaged, has gaps, or does not fit its record.
+        RecordError: the log is damaged, has gaps, or does not match its record.
     """
     try:
         return _rebuilt(log)

@@ -1,11 +1,11 @@
-"""Runs as wandb's server holds them, read through its public API; needs an account."""
+"""Read runs from wandb's server through its public API; needs an account."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from scalefree.tracking.rebuilding import NOT_ENDED, Log
 
-# Seconds for one answer.
+# Time limit in seconds for one answer.
 TIMEOUT = 60
 
 
@@ -21,7 +21,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def remote_logs(entity: str, project: str) -> Iterator[Log]:
-    """All runs of a project, in the order in which they were created. The histories of those that ended are read.
+    """All runs of a project, in order of creation. Histories are read only for runs that have ended.
 
     Raises:
         OSError: no account, no such project, or no answer.
@@ -31,8 +31,8 @@ def remote_logs(entity: str, project: str) -> Iterator[Log]:
     try:
         for run in wandb.Api(timeout=TIMEOUT).runs(f"{entity}/{project}", lazy=False):
             record = run.summary.get("record", NOT_ENDED)
-            # Not from wandb's cache, which does not know that a run has been resumed since.
+            # Not from wandb's cache, which does not notice when a run has been resumed.
             rows = [] if record is NOT_ENDED else [_flat(row) for row in run.scan_history(use_cache=False)]
             yield Log(f"{entity}/{project}/{run.id}", run.config, record, rows)
-    except Exception as error:  # wandb and its transport each raise kinds of their own
+    except Exception as error:  # wandb and its transport each raise their own kinds
         raise OSError(f"wandb's {entity}/{project} cannot be read: {type(error).__name__}: {error}") from error

@@ -1,6 +1,6 @@
-"""wandb's local folders of runs, one a session: `offline-run-<start>-<id>`, or `run-<start>-<id>` for one online.
+"""wandb's local folders, one per session: `offline-run-<start>-<id>`, or `run-<start>-<id>` if online.
 
-A second session of the same run in the same second has `-1` at its end, and so on.
+A second session of the same run in the same second ends in `-1`, and so on.
 
 They are read with `wandb leet inspect`, the reader that wandb ships for its own files.
 """
@@ -18,7 +18,7 @@ _FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<start>\d{8}_\d{6})-(?P<id>[
 
 @dataclass(frozen=True)
 class Session:
-    """One start of a run, as a folder; `again` counts its sessions that had started in the same second before."""
+    """One start of a run, as a folder; `again` counts earlier sessions of it that started in the same second."""
 
     folder: Path
     run_id: str
@@ -33,7 +33,7 @@ class Session:
 
     @property
     def is_synced(self) -> bool:
-        """Whether `wandb sync` has uploaded it; it leaves a marker beside the log."""
+        """Whether `wandb sync` has uploaded it, leaving a marker next to the log."""
         return self.log.with_suffix(".wandb.synced").exists()
 
     def rows(self) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class Session:
         Raises:
             ValueError: the log is missing, damaged or not wandb's.
         """
-        if not self.log.is_file():  # from a pipe wandb would wait for ever
+        if not self.log.is_file():  # wandb would wait forever for a pipe
             raise ValueError(f"{self.log} is missing or is not a regular file")
         command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(self.log)]
         told = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
@@ -55,7 +55,7 @@ class Session:
 
 
 def sessions(folder: Path) -> list[Session]:
-    """All sessions below a wandb folder, in the order of their starts."""
+    """All sessions in a wandb folder, in the order in which they started."""
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         match = _FOLDER.fullmatch(path.name)
@@ -66,6 +66,6 @@ def sessions(folder: Path) -> list[Session]:
 
 
 def newest(found: list[Session]) -> dict[str, Session]:
-    """The last session of each run, in the order of their starts. It holds the whole run: see `WandbTracker`."""
+    """The last session of each run, in order of starting. It contains the whole run: see `WandbTracker`."""
     last = {session.run_id: session for session in found}
     return {run_id: last[run_id] for run_id in sorted(last, key=lambda run_id: (last[run_id].start, run_id))}

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: one interface, and the tracker that keeps silent."""
+"""The interface of trackers, which a run informs while it trains, and the tracker that does nothing."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -9,9 +9,9 @@ from scalefree.records import Record
 
 
 class Tracker(Protocol):
-    """Told of every epoch and of the end; a context manager, so that it is always finished.
+    """Informed of every epoch and of the end; a context manager, so that it is always closed.
 
-    A tracker mirrors the record and is never its source: whatever happens to it, the run goes on.
+    A tracker mirrors the record and is never its source: whatever happens to it, the run continues.
     """
 
     def __enter__(self) -> Self: ...
@@ -21,13 +21,13 @@ class Tracker(Protocol):
     ) -> None: ...
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
-        """Metrics after an epoch (counted from 1), and its distributions by `<quantity>/<group>` where measured.
+        """Log an epoch's metrics (epochs count from 1) and, if measured, its distributions by `<quantity>/<group>`.
 
-        Told in order, from epoch 1 on in every session: one that resumes a run tells again what was before.
+        Called in order from epoch 1 in every session: one that resumes a run repeats the earlier epochs.
         """
 
     def log_record(self, record: Record) -> None:
-        """The run's result."""
+        """Log the run's result."""
 
 
 class NullTracker:

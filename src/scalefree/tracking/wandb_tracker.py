@@ -1,7 +1,7 @@
-"""Every run is a wandb run: offline unless asked otherwise, always finished, never in the way.
+"""Mirrors every run as a wandb run: offline by default, always closed, never in the way.
 
-Whatever wandb raises is reported once, and the run goes on without it; so it does when wandb does not answer in
-time. The record holds everything.
+If wandb raises an error or does not answer in time, this is reported once and the run continues without it. The record
+contains everything.
 """
 
 import contextlib
@@ -29,25 +29,25 @@ log = logging.getLogger(__name__)
 
 # Seconds that wandb may take to start its process (20 on a busy machine), and then to reach its server.
 START_TIMEOUT = 90.0
-# To take a row, which it only queues.
+# Seconds to accept a row, which it only queues.
 LOG_TIMEOUT = 60.0
-# To upload the rest at the end; what is left then can be uploaded later.
+# Seconds to upload the rest at the end; anything left can be uploaded later.
 FINISH_TIMEOUT = 120.0
-# Beyond its own time-outs.
+# Seconds beyond wandb's own time-outs.
 GRACE = 10.0
 
 
 def _edges(bins: Bins) -> npt.NDArray[np.float64]:
-    """Edges for the eye: underflow is drawn below the first power of two, overflow above the last, and what is not
-    finite as one more bin above that."""
+    """Edges for display: underflow is drawn below the first power of two, overflow above the last, and values that are
+    not finite in one more bin above that."""
     return np.arange(bins.lowest - 1, bins.highest + 4).astype(float)
 
 
 def _end_service() -> None:
-    """Kill wandb's process, for which this one would wait at its end, and forget the connection to it."""
+    """Kill wandb's process, for which this process would wait when it exits, and drop the connection to it."""
     import wandb
 
-    with contextlib.suppress(AttributeError):  # private; then that wait is wandb's own
+    with contextlib.suppress(AttributeError):  # private API; without it, this process waits for wandb
         connection: Any = wandb.setup()._connection
         connection._proc._process.kill()
     with contextlib.suppress(NoAnswer, Exception):
@@ -57,14 +57,14 @@ def _end_service() -> None:
 class WandbTracker:
     """Mirrors a run to wandb, under RESULTS/wandb, with the run's identity as its id.
 
-    A resumed run tells all its epochs again. Online, those that the server has are left out; offline, the new
-    session's folder holds the whole run, and once it is complete the older sessions' folders are removed.
+    A resumed run logs all its epochs again. Online, those that the server already has are skipped; offline, the new
+    session's folder contains the whole run, and once it is complete the older sessions' folders are removed.
     """
 
     def __init__(
         self, config: RunConfig, results_dir: Path, name: str, images: int, machine: Mapping[str, Any]
     ) -> None:
-        """`images` are those of an epoch; `machine` describes the device, for the run's config beside Hydra's keys."""
+        """`images` is the number per epoch; `machine` describes the device and is added to the run's config."""
         self.config = config
         self.results_dir = results_dir
         self.name = name
@@ -76,12 +76,12 @@ class WandbTracker:
         self.hidden: set[str] = set()
 
     def _try(self, action: Callable[[], None], seconds: float) -> None:
-        """Do it; if it fails or hangs, say so once and be silent from now on."""
+        """Run `action`; if it fails or hangs, log one warning and do nothing from then on."""
         try:
             within(seconds, action)
-        except Exception as error:  # wandb fails in many ways, and none of them matters to the result
+        except Exception as error:  # wandb can fail in many ways, none of which matters to the result
             if not self.failed:
-                log.warning("wandb is left out for the rest of %s: %s: %s", self.name, type(error).__name__, error)
+                log.warning("continuing %s without wandb: %s: %s", self.name, type(error).__name__, error)
             self.failed = True
             if isinstance(error, NoAnswer):
                 self.hangs = True
@@ -92,7 +92,7 @@ class WandbTracker:
         return self.config.tracking.mode == "online"
 
     def _start(self) -> None:
-        import wandb  # half a second, and only needed where runs are tracked
+        import wandb  # takes half a second, and is only needed if runs are tracked
 
         tracking = self.config.tracking
         self.results_dir.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class WandbTracker:
             tags=tracking.tags or None,
             config={
                 **scientific_config(self.config),
-                # What the seeds of a cell share, for wandb to group by; a record's configuration has neither.
+                # Shared by the seeds of a cell, for grouping in wandb; not part of a record's configuration.
                 "cell": cell_identity(self.config),
                 "cell_name": cell_slug(self.config),
                 "machine": self.machine,
@@ -135,11 +135,12 @@ class WandbTracker:
                 self.run.define_metric(metric.name, step_metric="epoch", summary="min,last")
 
     def _keep_from_summary(self, key: str, scalars: Iterable[str]) -> None:
-        """Histograms, and the scalars of layer groups, stay in the history: in the summary they would bury the rest.
+        """Keep histograms and the scalars of layer groups out of the summary, where they would bury the rest.
 
-        The record, which is in the summary, has the last scalars of all.
+        The record, which is in the summary, has all last scalars.
         """
-        # wandb knows a histogram by its parts. Names are given in full: of two patterns that match, chance takes one.
+        # wandb addresses a histogram by its parts. Names are given in full, because of two matching patterns wandb
+        # picks one at random.
         names = [f"{key}/log2_histogram.{part}" for part in ("_type", "values", "bins")]
         if not key.endswith("/network"):
             names += [f"{key}/{scalar}" for scalar in scalars]
@@ -165,14 +166,14 @@ class WandbTracker:
         mine = Path(self.run.dir).parent
         for session in sessions(mine.parent):
             if session.offline and session.run_id == self.run.id and session.folder.name != mine.name:
-                # A process of a killed session may still be writing there; then the next session removes it.
+                # A process of a killed session may still be writing there; the next session then removes it.
                 shutil.rmtree(session.folder, ignore_errors=True)
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float], measured: Mapping[str, Distribution]) -> None:
-        """One wandb step an epoch: curves, and histograms and their scalars where they were measured."""
+        """Log one wandb step per epoch: curves and, if measured, histograms with their scalars."""
         if self.run is None or self.failed:
             return
-        # A run that is resumed online begins behind the server's last step.
+        # A run that is resumed online starts after the server's last step.
         if self._online and epoch < self.run.step:
             return
 
@@ -187,14 +188,14 @@ class WandbTracker:
                 edges = _edges(QUANTITIES[key.partition("/")[0]])
                 row[f"{key}/log2_histogram"] = wandb.Histogram(np_histogram=(distribution.counts, edges))
                 row |= {f"{key}/{name}": value for name, value in distribution.scalars.items()}
-            # A curve that is not a number has no value there, in the record too.
+            # NaN means that a curve has no value there, as in the record.
             row = {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
             self.run.log(row, step=epoch)
 
         self._try(send, LOG_TIMEOUT)
 
     def log_record(self, record: Record) -> None:
-        """The final metrics, the outcome and the record itself, in the run's summary."""
+        """Log the final metrics, the outcome and the record itself in the run's summary."""
         if self.run is None or self.failed:
             return
         final = {key: value for key, value in record.final_metrics.items() if value is not None}

@@ -1,7 +1,8 @@
-"""Any torch optimizer, by the name of its class: found, tried out before any work, built, and resumed exactly.
+"""Any torch optimizer by class name: found, tried out before any work, built, and resumed exactly.
 
-Only classes derived from `torch.optim.Optimizer` are ever called. The optimizer works on the list of the network's own
-parameters, in their shapes, whichever runner trains: what a class computes on a flat vector is not known here.
+Only classes derived from `torch.optim.Optimizer` are ever called. Whichever runner trains, the optimizer works on the
+list of the network's own parameters in their shapes, because it is not known what a class would compute on a flat
+vector.
 """
 
 import copy
@@ -20,30 +21,30 @@ from scalefree.config import ConfigError, OptimizerConfig
 from scalefree.decay_conventions import convention_of, to_library
 from scalefree.optim.adam_family import AdamFamily
 
-# Shapes of what networks are made of: a convolution, the last layer's weight and bias, one of Fixup's scalars.
+# Shapes of typical parameters: a convolution, the last layer's weight and bias, one of Fixup's scalars.
 SHAPES = ((4, 3, 3, 3), (10, 4), (10,), (1,))
-# Steps before the state is saved in a trial, and after it is loaded.
+# Steps in a trial before the state is saved, and after it is loaded.
 STEPS = 2
 
 
 def _said(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """An error's message on one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def find_class(target: str) -> type[Optimizer]:
-    """The class that a dotted name stands for.
+    """The class with a dotted name.
 
     Raises:
-        ConfigError: nothing of that name can be imported, or it is not an optimizer that can be named so.
+        ConfigError: the name cannot be imported, or is not an optimizer that may be named in this way.
     """
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # a module may raise whatever it likes while it is imported
-        raise ConfigError(f"optimizer.target={target} cannot be imported here: {_said(error)}") from None
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
+        raise ConfigError(f"optimizer.target={target} cannot be imported: {_said(error)}") from None
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
-        raise ConfigError(f"optimizer.target={target} is not a class derived from torch.optim.Optimizer")
+        raise ConfigError(f"optimizer.target={target} is not a subclass of torch.optim.Optimizer; name one that is")
     if issubclass(found, AdamFamily):
         key = found.rule.__name__
         raise ConfigError(f"optimizer.target={target} is one of scalefree's own rules; choose it with optimizer={key}")
@@ -51,7 +52,7 @@ def find_class(target: str) -> type[Optimizer]:
 
 
 def _named_arguments(of: type[Optimizer]) -> tuple[set[str], bool]:
-    """The names that a constructor takes, and its bases' where it hands others on; and whether it takes any name."""
+    """The argument names of a constructor, and of its bases if it passes others on; and whether it accepts any name."""
     names: set[str] = set()
     takes_any = False
     for base in of.__mro__[: of.__mro__.index(Optimizer)] or (of,):
@@ -66,7 +67,7 @@ def _named_arguments(of: type[Optimizer]) -> tuple[set[str], bool]:
 
 
 def _weight_decay(chosen: OptimizerConfig) -> float:
-    """What to pass as weight_decay; a convention that is not known was refused with the configuration."""
+    """The value to pass as weight_decay; unknown conventions were refused with the configuration."""
     if chosen.decay == "own":
         return chosen.weight_decay
     name = convention_of(str(chosen.target), chosen.arguments)
@@ -78,13 +79,13 @@ def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
     """The optimizer that `optimizer.target` names, over parameters of any shapes.
 
     Raises:
-        ConfigError: no such class, or it refuses its arguments or the parameters.
+        ConfigError: there is no such class, or it refuses its arguments or the parameters.
     """
     assert chosen.target is not None
     of = find_class(chosen.target)
     names, takes_any = _named_arguments(of)
     given: dict[str, Any] = {"lr": chosen.lr, **copy.deepcopy(chosen.arguments)}
-    # Always passed where it exists: its default is not always 0.
+    # Always passed if it exists, because its default is not always 0.
     if "weight_decay" in names or chosen.weight_decay:
         given["weight_decay"] = _weight_decay(chosen)
     for name in given:
@@ -94,16 +95,18 @@ def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
     try:
         optimizer = of(parameters, **given)
     except Exception as error:
-        raise ConfigError(f"optimizer.target={chosen.target} refuses what it is given: {_said(error)}") from None
+        raise ConfigError(f"optimizer.target={chosen.target} refuses its arguments: {_said(error)}") from None
     for group in optimizer.param_groups:
         for name in given:
-            # One that takes any argument may silently drop what is misspelt.
+            # A class that accepts any argument may silently ignore a misspelt one.
             if name not in names and name not in group:
                 raise ConfigError(f"optimizer.target={chosen.target} does not take {name}")
         if not chosen.weight_decay and group.get("weight_decay"):
-            raise ConfigError(f"optimizer.target={chosen.target} decays by itself: pass a weight_decay above 0")
+            raise ConfigError(f"optimizer.target={chosen.target} has its own decay; set optimizer.weight_decay above 0")
         if "lr" not in group:
-            raise ConfigError(f"optimizer.target={chosen.target} keeps no lr in its groups for a schedule to drive")
+            raise ConfigError(
+                f"optimizer.target={chosen.target} keeps no lr in its groups, which the schedule needs; choose another"
+            )
         group.setdefault("initial_lr", group["lr"])
     return optimizer
 
@@ -136,8 +139,8 @@ def try_out(chosen: OptimizerConfig) -> None:
     """Take some steps on a CPU, save the state, load it into a second optimizer and compare the next steps of both.
 
     Raises:
-        ConfigError: the class cannot be had, refuses an argument, wants more than gradients (a closure) or other
-            ones (sparse), or does not continue bit for bit from its saved state.
+        ConfigError: the class cannot be imported, refuses an argument, needs a closure or sparse gradients, or does not
+            continue bit for bit from its saved state.
     """
     first = _stand_ins()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -147,12 +150,12 @@ def try_out(chosen: OptimizerConfig) -> None:
         if closure is not None and closure.default is inspect.Parameter.empty:
             raise ConfigError(
                 f"optimizer.target={chosen.target} needs a closure, which evaluates the loss several times per step; "
-                "a step here has one gradient"
+                "here a step has only one gradient"
             )
         if hasattr(optimizer, "train") and hasattr(optimizer, "eval"):
             raise ConfigError(
-                f"optimizer.target={chosen.target} wants its train() and eval() around evaluations, which nothing "
-                "here calls: the wrong weights would be evaluated"
+                f"optimizer.target={chosen.target} needs train() and eval() calls around evaluations, which are not "
+                "made here, so the wrong weights would be evaluated"
             )
         try:
             _take_steps(optimizer, first, STEPS, seed=1)
@@ -168,7 +171,7 @@ def try_out(chosen: OptimizerConfig) -> None:
             _take_steps(other, second, STEPS, seed=2)
         except pickle.PickleError:
             raise ConfigError(
-                f"optimizer.target={chosen.target} keeps more in its state_dict than tensors and plain values, and "
+                f"optimizer.target={chosen.target} has more in its state_dict than tensors and plain values, but "
                 "checkpoints are loaded without pickle"
             ) from None
         except Exception as error:
@@ -176,6 +179,6 @@ def try_out(chosen: OptimizerConfig) -> None:
         _take_steps(optimizer, first, STEPS, seed=2)
     if not all(torch.equal(p, q) for p, q in zip(first, second, strict=True)):
         raise ConfigError(
-            f"optimizer.target={chosen.target} does not continue bit for bit from its state_dict: it draws at "
-            "random, or keeps a part of its state elsewhere"
+            f"optimizer.target={chosen.target} does not continue bit for bit from its state_dict: it draws "
+            "random numbers or keeps part of its state elsewhere"
         )

@@ -1,4 +1,4 @@
-"""The configured optimizer: one of our rules, or any torch optimizer; what can be refused of it before any work."""
+"""The configured optimizer, one of our rules or any torch optimizer, and the checks of it before any work."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ Build = Callable[[OptimizerConfig, list[nn.Parameter]], Optimizer]
 
 
 def _build_rule(rule: type[AdamFamily], chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
-    """Layers that decay by lambdas of their own are groups of their own."""
+    """Build one of our rules; layers with their own lambda get their own parameter group."""
     decays = layer_factors(chosen.decay_unbalance, len(parameters), "decays")
     groups = [{"params": [p], "weight_decay": chosen.weight_decay * c} for p, c in zip(parameters, decays, strict=True)]
     options = {"granularity": chosen.granularity} if "granularity" in OPTIMIZERS[chosen.name].options else {}
@@ -32,26 +32,26 @@ def _build_rule(rule: type[AdamFamily], chosen: OptimizerConfig, parameters: lis
 
 
 def is_elementwise(chosen: OptimizerConfig) -> bool:
-    """Whether it computes the same on all parameters in one vector as on the network's own; not known of torch's."""
+    """Whether it computes the same on one vector of all parameters as layer by layer; unknown for torch's."""
     return chosen.name in RULES and RULES[chosen.name].elementwise
 
 
 def builders() -> dict[str, Build]:
-    """What builds each optimizer, by the key of its row."""
+    """The functions that build the optimizers, by the key of their row."""
     return {**{key: functools.partial(_build_rule, rule) for key, rule in RULES.items()}, "torch": any_torch.build}
 
 
 def check_table() -> None:
-    """Refuse a rule that nobody has described, and a description of a rule that is not there.
+    """Refuse a rule without a row in the table, and a row without a rule.
 
     Raises:
         ConfigError: naming it.
     """
     built = builders()
     for key in built.keys() - OPTIMIZERS.keys():
-        raise ConfigError(f"the rule {key} of scalefree.optim.RULES has no row in scalefree/optimizers.py; add one")
+        raise ConfigError(f"the rule {key} in scalefree.optim.RULES has no row in scalefree/optimizers.py; add one")
     for key in OPTIMIZERS.keys() - built.keys():
-        raise ConfigError(f"optimizer={key} has a row in scalefree/optimizers.py and no class in scalefree.optim.RULES")
+        raise ConfigError(f"optimizer={key} has a row in scalefree/optimizers.py but no class in scalefree.optim.RULES")
 
 
 def check_optimizers(optimizers: Iterable[OptimizerConfig]) -> None:

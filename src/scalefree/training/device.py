@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision."""
+"""The device that computes, and its precision."""
 
 import contextlib
 import platform
@@ -21,15 +21,15 @@ def choose_device(device: str, precision: str = "fp32") -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "tf32" and device != "cuda":
-        raise ConfigError("precision=tf32 exists on CUDA devices only; use precision=fp32 here")
+        raise ConfigError("precision=tf32 exists only on CUDA devices; use precision=fp32")
     return torch.device(device)
 
 
 def set_precision(precision: str) -> None:
-    """fp32 means IEEE float32 everywhere, tf32 lets convolutions use it (torch's own default), bf16 is autocast.
+    """Set the process's precision: fp32 is IEEE float32 everywhere, tf32 applies to convolutions, bf16 is autocast.
 
-    On CUDA cuDNN's kernels are those that give the same bits every time, chosen without timing them. What a process
-    has before this is torch's default: tf32 convolutions, and kernels that add in any order.
+    On CUDA, only cuDNN kernels that give the same bits every time are used, chosen without timing. torch's own default
+    is tf32 convolutions and kernels that add in any order.
     """
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -39,13 +39,13 @@ def set_precision(precision: str) -> None:
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """The context of a forward pass: bfloat16 convolutions and products for bf16, nothing otherwise."""
     if precision == "bf16":
-        # A forward pass casts each weight once, so there is nothing to keep; and kept casts do not go with capture.
+        # A forward pass casts each weight only once, so a cache would not help, and it does not work with capture.
         return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for the device, so that a clock read next tells the truth."""
+    """Wait for the device, so that a clock read afterwards is correct."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -59,14 +59,14 @@ def _processor() -> str:
 
 
 def driver() -> str | None:
-    """The version of NVIDIA's driver, None where the system does not tell."""
+    """The version of NVIDIA's driver, or None if unknown."""
     with contextlib.suppress(OSError, IndexError):
         return Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     return None
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """The device as the record names it."""
+    """The description of the device for the record."""
     if device.type == "cuda":
         return {
             "device": torch.cuda.get_device_name(device),

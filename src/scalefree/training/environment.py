@@ -1,4 +1,4 @@
-"""With what a session computes: package versions and commit, device, and which of our own code."""
+"""The environment of a session: package versions and commit, device, and which of our own code is used."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from scalefree.training.task import Task
 
 
 def environment(task: Task) -> dict[str, Any]:
-    """What the record says of the session that trains this task."""
+    """The record's description of the session that trains this task."""
     config = task.config
     return {
         **versions(),

@@ -11,7 +11,7 @@ from scalefree.data import Batch, Split, evaluation_batches
 from scalefree.training.device import autocast
 from scalefree.training.task import Task
 
-# A GPU wants large batches; on a CPU the activations should stay near the caches. Both in pixels.
+# Pixels per batch: a GPU needs large batches; on a CPU the activations should stay in the caches.
 PIXELS = {"cuda": 2048 * 32 * 32, "cpu": 128 * 32 * 32}
 
 
@@ -24,7 +24,7 @@ class Evaluation:
 
 
 def batch_size(split: Split) -> int:
-    """How many of a split's images suit its device at once."""
+    """The number of a split's images to evaluate at once on its device."""
     return max(1, PIXELS[split.images.device.type] // split.images[0, 0].numel())
 
 
@@ -32,10 +32,10 @@ def batch_size(split: Split) -> int:
 def evaluate(
     model: nn.Module, batches: Iterable[Batch], precision: str, between_batches: Callable[[], None] = lambda: None
 ) -> Evaluation:
-    """Loss and error over all batches, BatchNorm using its running statistics.
+    """Loss and error over all batches, with BatchNorm in evaluation mode.
 
-    Sums are accumulated on the device in float64 and read once, at the end. Logits that are not finite count as
-    wrong answers. What `between_batches` raises ends the evaluation, and the model is as it was before.
+    Sums are accumulated on the device in float64 and read once, at the end. Logits that are not finite count as wrong
+    answers. If `between_batches` raises, the evaluation ends and the model is left in its previous mode.
     """
     device = next(model.parameters()).device
     was_training = model.training
@@ -61,8 +61,8 @@ def evaluate(
 def evaluate_all(task: Task, epoch: int, between_batches: Callable[[], None] = lambda: None) -> dict[str, float]:
     """Loss and error of every split, and the loss of the training set augmented as for an epoch (counted from 0).
 
-    Losses of the training set are times the multiplier. The authors' code reports the augmented one, in evaluation
-    mode; its test loss is multiplied too, this one is not.
+    Losses of the training set include the multiplier. The authors' code reports the augmented one, in evaluation mode;
+    it also multiplies the test loss, which is not done here.
     """
     values = {}
     multiplier = task.config.training.loss_multiplier

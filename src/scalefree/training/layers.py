@@ -1,18 +1,18 @@
-"""Probes that treat each layer of a network by a constant of its own. A layer is one parameter tensor."""
+"""Probes that give each layer of a network its own constant. A layer is one parameter tensor."""
 
 import torch
 from torch import Tensor
 
 from scalefree.seeds import generator
 
-# Fixed, so that every run gives the same layer the same constant.
+# Fixed, so that a layer has the same constant in every run.
 SEED = 2022
 
 
 def layer_factors(decades: float, layers: int, purpose: str) -> list[float]:
-    """c_k of each layer: evenly spread in the logarithm over 10^-decades to 10^decades, in a fixed random order.
+    """c_k of each layer: evenly spaced in the logarithm from 10^-decades to 10^decades, in a fixed random order.
 
-    `purpose` names what the constants multiply; each has an order of its own.
+    `purpose` names what the constants multiply; each purpose has its own order.
     """
     exponents = torch.linspace(-decades, decades, layers, dtype=torch.float64)
     order = torch.randperm(layers, generator=generator(SEED, f"unbalanced {purpose}"))
@@ -27,16 +27,16 @@ class GradientMultipliers:
         self.factors = layer_factors(decades, len(parameters), "gradients")
 
     def __call__(self) -> None:
-        """Multiply what the backward pass has left."""
+        """Multiply the gradients left by the backward pass."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         torch._foreach_mul_(gradients, self.factors)
 
 
 class LossSecondMoment:
-    """u, the second moment of the loss's gradient alone, beside an optimizer that mixes its decay into its own.
+    """u, the second moment of the loss gradient alone, for optimizers that mix their decay into their own moments.
 
     Attributes:
-        u: a list of tensors like the parameters.
+        u: a list of tensors shaped like the parameters.
     """
 
     def __init__(self, parameters: list[torch.nn.Parameter], beta2: float) -> None:

@@ -1,4 +1,4 @@
-"""What a step did: the update, gradient, parameter and decay of every coordinate, as distributions."""
+"""Measures what a step did: distributions of every coordinate's update, gradient, parameter and decay."""
 
 import itertools
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from scalefree.training.task import Task
 
 
 def before_step(task: Task) -> list[Tensor] | None:
-    """To be taken before a step that is to be measured: the parameters, where only their change tells what it did."""
+    """Copies of the parameters, to be made before a measured step if the update is known only from their change."""
     return None if isinstance(task.optimizer, AdamFamily) else [p.detach().clone() for p in task.optimized()]
 
 
 def measured(task: Task, eta: float, before: list[Tensor] | None) -> dict[str, Distribution]:
-    """What the last step did, under the schedule's eta: distributions by `<quantity>/<layer group>`."""
+    """Measure the last step, under the schedule's eta: distributions by `<quantity>/<layer group>`."""
     values: dict[str, Mapping[str, Tensor]] = {
         "update_scale": _updates(task, eta, before),
         "gradient": task.gradients(),
@@ -38,7 +38,7 @@ def measured(task: Task, eta: float, before: list[Tensor] | None) -> dict[str, D
 
 @torch.no_grad()
 def _updates(task: Task, eta: float, before: list[Tensor] | None) -> dict[str, Tensor]:
-    """The last step's updates over alpha by name: eta p, or of a torch optimizer the change of the parameters."""
+    """The last step's updates over alpha by name: eta p or, for a torch optimizer, the change of the parameters."""
     if isinstance(task.optimizer, AdamFamily):
         return {name: eta * p for name, p in directions(task).items()}
     assert before is not None, "before_step was not called"
@@ -48,25 +48,25 @@ def _updates(task: Task, eta: float, before: list[Tensor] | None) -> dict[str, T
 
 @torch.no_grad()
 def directions(task: Task) -> dict[str, Tensor]:
-    """p of every parameter by name: the update of the last step without its step size."""
+    """p of every parameter by name: the last step's update without its step size."""
     assert isinstance(task.optimizer, AdamFamily)
     return task.named(_read(task.optimizer, task.optimizer.direction))
 
 
 @torch.no_grad()
 def effective_decays(task: Task) -> dict[str, Tensor]:
-    """Each coordinate's own decay in the last step over lambda eta, by parameter name; it must be told."""
+    """Each coordinate's own decay in the last step over lambda eta, by parameter name; requires `task.tells_decay`."""
     assert isinstance(task.optimizer, AdamFamily) and task.optimizer.effective_decay is not None
     decays = _read(task.optimizer, task.optimizer.effective_decay)
     weight_decay = task.config.optimizer.weight_decay
-    # A group has a lambda of its own where layers are unbalanced.
+    # Each group has its own lambda if layers are unbalanced.
     own = [group["weight_decay"] for group in task.optimizer.param_groups for _ in group["params"]]
     return task.named([decay * (of_group / weight_decay) for decay, of_group in zip(decays, own, strict=True)])
 
 
 @torch.no_grad()
 def _drown_out_shares(task: Task) -> dict[str, float]:
-    """By layer group, where lambda |x| is above sqrt(u_hat); nothing where no decay is told."""
+    """The share of coordinates with lambda |x| above sqrt(u_hat), by layer group; empty if the decay is not known."""
     config = task.config.optimizer
     if not task.tells_decay:
         return {}
@@ -83,5 +83,5 @@ def _drown_out_shares(task: Task) -> dict[str, float]:
 
 
 def _read(optimizer: AdamFamily, reading: Reading) -> list[Tensor]:
-    """What is read off the optimizer's state after a step, parameter by parameter."""
+    """A reading of the optimizer's state after a step, parameter by parameter."""
     return list(itertools.chain(*(optimizer.read(reading, group) for group in optimizer.param_groups)))

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, a few plain lines elsewhere."""
+"""Progress display of a run: a bar in a terminal, a few plain lines elsewhere."""
 
 import logging
 import sys
@@ -12,22 +12,22 @@ from scalefree.terminal import duration
 
 log = logging.getLogger(__name__)
 
-# Lines for a whole run where there is no terminal.
+# Number of lines per run without a terminal.
 PLAIN_LINES = 5
 
 
 class Reporter:
-    """Told of every epoch of one run; a context manager that closes the bar."""
+    """Shows every epoch of one run; a context manager that closes the bar."""
 
     def __init__(self, name: str, epochs: int) -> None:
         self.name = name
         self.epochs = epochs
         self.bar: tqdm[Any] | None = None
-        # The first epoch that was reported, and when: a resumed run's is not the first.
+        # The first reported epoch and its time; for a resumed run it is not epoch 1.
         self.first: tuple[int, float] | None = None
 
     def __enter__(self) -> Self:
-        # The workers of a sweep log no information, and have one terminal between them.
+        # The workers of a sweep do not log at INFO and share one terminal.
         if sys.stderr is not None and sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
             self.bar = tqdm(total=self.epochs, desc=self.name, unit="epoch", leave=False, dynamic_ncols=True)
         return self
@@ -45,7 +45,7 @@ class Reporter:
             text += f", test error {metrics['test_error']:.4f}"
         if self.first is None:
             self.first = epoch, time.monotonic()
-            if self.bar is not None:  # what was trained before counts for no speed
+            if self.bar is not None:  # earlier epochs must not count towards the speed
                 self.bar.initial = self.bar.n = epoch - 1
         if self.bar is not None:
             self.bar.update(epoch - self.bar.n)
@@ -54,7 +54,7 @@ class Reporter:
             log.info("%s epoch %d/%d: %s%s", self.name, epoch, self.epochs, text, self._left(epoch))
 
     def _left(self, epoch: int) -> str:
-        """How long the other epochs will take, by those between the first that was reported and this one."""
+        """The remaining time, estimated from the epochs since the first reported one."""
         assert self.first is not None
         first, since = self.first
         if epoch in (first, self.epochs):

@@ -41,40 +41,40 @@ from scalefree.training.task import build_task, load_data
 from scalefree.training.trainer import Trainer
 
 Arrays = dict[str, npt.NDArray[Any]]
-# Characters of a failure's traceback that are kept, from its end.
+# The most characters kept of a failure's traceback, from its end.
 LONGEST_REASON = 50_000
 log = logging.getLogger(__name__)
 
 
 class RunBusy(Exception):
-    """Another process is training this run at this moment."""
+    """Another process is currently training this run."""
 
 
 def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """The configuration with what only the data can tell: an image folder's fingerprint.
+    """The configuration, completed with an image folder's fingerprint, which only the data can give.
 
     Raises:
-        ValueError: another fingerprint was asked for than the folder has.
+        ValueError: the configuration has a different fingerprint from the folder.
     """
     if config.dataset.name != "image_folder":
         return config
-    # The held-out images too: they decide which cell is best.
+    # Including the held-out images, because they decide which cell is best.
     found = "-".join(fingerprint[:12] for fingerprint in dataset.fingerprints.values())
     asked = config.dataset.fingerprint
     if asked is not None and asked != found:
         raise ValueError(
-            f"dataset.root={config.dataset.root} holds other images than dataset.fingerprint={asked}: "
+            f"dataset.root={config.dataset.root} does not contain the images of dataset.fingerprint={asked}; "
             f"its fingerprint is {found}"
         )
     return dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, fingerprint=found))
 
 
 def _final_metrics(outcome: Outcome, progress: Progress) -> dict[str, float | None]:
-    """The last epoch's metrics, and the best epoch's test error; None where not finite or the run did not complete."""
+    """The last epoch's metrics, and the best epoch's test error; None if not finite or the run did not complete."""
     metrics: dict[str, float | None] = {}
     for name, values in progress.curves.items():
         if name.split("_")[-1] in ("loss", "error"):
-            # A test loss may overflow where the training loss does not, and JSON has no infinity.
+            # A test loss may overflow even if the training loss does not, and JSON has no infinity.
             known = outcome.status == "completed" and math.isfinite(values[-1])
             metrics[f"final_{name}"] = values[-1] if known else None
     metrics.setdefault("final_test_error", None)
@@ -105,7 +105,7 @@ def _record(config: RunConfig, trainer: Trainer, outcome: Outcome, wall_seconds:
 
 
 def _arrays(progress: Progress) -> tuple[Arrays, Arrays]:
-    """Curves and histograms as the store keeps them."""
+    """Curves and histograms in the store's format."""
     curves: Arrays = {name: np.array(values) for name, values in progress.curves.items()}
     drown_out = {
         group: [row["drown_out_share"] for row in rows]
@@ -122,12 +122,12 @@ def _train(config: RunConfig, dataset: Dataset, device: torch.device, store: Sto
     ):
         task = build_task(proven(config, dataset, device), dataset, device)
         trainer = Trainer(task, run_identity(config), store.checkpoint(name), tracker, report)
-        beginning = f"goes on after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
+        beginning = f"resumes after step {trainer.steps_taken}" if trainer.steps_taken else "starts"
         store.note(name, f"{beginning} on {device}")
         if trainer.steps_taken:
             log.info("%s %s", name, beginning)
         outcome = trainer.train()
-        if store.result(name) is not None:  # before wandb is told another
+        if store.result(name) is not None:  # before another result is sent to wandb
             raise ResultExists(f"{name} has been recorded by another process")
         record = _record(config, trainer, outcome, time.perf_counter() - started)
         tracker.log_record(record)
@@ -151,14 +151,14 @@ def _failure(config: RunConfig, dataset: Dataset, name: str, error: Exception) -
 
 
 class Finished(NamedTuple):
-    """A run's record, and whether this call trained it rather than found it."""
+    """A run's record, and whether this call trained it or only found it."""
 
     record: Record
     trained: bool
 
 
 def _found(store: Store, name: str) -> Finished | None:
-    """The result that the store has of a run."""
+    """The store's result of a run, if any."""
     record = store.result(name)
     if record is None:
         return None
@@ -167,19 +167,19 @@ def _found(store: Store, name: str) -> Finished | None:
 
 
 def run(config: RunConfig) -> Finished:
-    """Train a run, or return its record if the store has it.
+    """Train a run, or return its record if it is in the store.
 
     Raises:
-        ConfigError, DatasetError: the run cannot be; nothing was written.
-        RunBusy: another process trains it, here or on another machine.
-        Interrupted: a signal asked for it; a checkpoint was saved, and the same command goes on from it.
-        Exception: whatever failed; a record with the outcome `failed` and the traceback was left if possible, and the
-            same command tries again.
+        ConfigError, DatasetError: the run is impossible; nothing was written.
+        RunBusy: another process is training it, here or on another machine.
+        Interrupted: a signal asked to stop; a checkpoint was saved, and running the same command again resumes from it.
+        Exception: anything that failed; if possible a record with the outcome `failed` and the traceback was written,
+            and running the same command again tries again.
     """
     validate(config)
     check_results_dir(config.results_dir)
     store = Store(config.results_dir)
-    # What an image folder holds is part of its runs' identity; all others are known without their data.
+    # An image folder's content is part of its runs' identity; all other identities are known without the data.
     if config.dataset.name != "image_folder" and (found := _found(store, run_name(config))) is not None:
         return found
     check_optimizers([config.optimizer])
@@ -188,33 +188,33 @@ def run(config: RunConfig) -> Finished:
     dataset = load_data(config.dataset)
     config = resolve(config, dataset)
     name = run_name(config)
-    # A store that cannot be written has what it has, and no claims.
+    # Checked before claiming, because a read-only store may have the result but cannot be claimed.
     if (found := _found(store, name)) is not None:
         return found
     with store.claim(name) as mine:
         if not mine:
             raise RunBusy(f"{name} is being trained by another process")
-        # Looked up again under the claim: another process may have finished it a moment ago.
+        # Checked again under the claim, because another process may have just finished it.
         if (found := _found(store, name)) is not None:
             return found
         store.prepare(name)
         try:
             return Finished(_train(config, dataset, device, store, name), trained=True)
         except ResultExists:
-            # This process was suspended for so long that another took the run over, and that one has finished it.
-            store.note(name, "finished by another process meanwhile; its result stays")
-            log.warning("%s was finished by another process meanwhile; its result stays", name)
+            # This process was suspended for so long that another took the run over and finished it.
+            store.note(name, "another process finished it in the meantime; its result is kept")
+            log.warning("another process finished %s in the meantime; its result is kept", name)
             found = _found(store, name)
             assert found is not None
             return found
         except Interrupted as request:
-            store.note(name, f"interrupted by {request}; the same command goes on from its checkpoint")
+            store.note(name, f"interrupted by {request}; run the same command again to resume from its checkpoint")
             raise
         except Exception as error:
             store.note(name, "".join(traceback.format_exception(error)))
             try:
-                with contextlib.suppress(ResultExists):  # a failure never takes the place of a result
+                with contextlib.suppress(ResultExists):  # a failure never replaces a result
                     store.write(_failure(config, dataset, name, error), {}, {})
             except (OSError, RecordError) as second:
-                log.error("%s: its failure could not be recorded: %s", name, second)
+                log.error("the failure of %s could not be recorded: %s", name, second)
             raise

@@ -1,4 +1,4 @@
-"""One optimizer step: what the plain loop calls and what the fast one captures."""
+"""One optimizer step, which the plain loop calls and the fast one captures."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Everything that a run computes with, built from its configuration."""
+"""Everything that a run needs to compute, built from its configuration."""
 
 import functools
 from collections.abc import Callable
@@ -25,11 +25,11 @@ class Task:
     """A model on its device, its optimizer and its batches.
 
     Attributes:
-        fast: what of it is there for speed; nothing in the plain loop.
-        gradient_multipliers: the layers' own loss multipliers, None where there are none.
-        loss_second_moment: u, where it is measured and the optimizer does not keep it itself.
-        forward: the model, compiled where the runner says so.
-        step: the optimizer's step, compiled likewise.
+        fast: its speedups; empty in the plain loop.
+        gradient_multipliers: the layers' own loss multipliers, if any.
+        loss_second_moment: u, if it is measured and the optimizer does not keep it.
+        forward: the model, compiled if the runner requires it.
+        step: the optimizer's step, likewise.
     """
 
     config: RunConfig
@@ -46,12 +46,12 @@ class Task:
     step: Callable[[], Any]
 
     def zero_grad(self) -> None:
-        """Forget the last step's gradients, where that step has not done so by gathering them."""
+        """Clear the last step's gradients, unless gathering them has already done so."""
         if self.fast.flat is None:
             self.optimizer.zero_grad(set_to_none=True)
 
     def update(self) -> None:
-        """Move the parameters along the gradients that a backward pass has left."""
+        """Update the parameters with the gradients left by the backward pass."""
         if self.fast.flat is not None:
             self.fast.flat.gather_gradient()
         if self.gradient_multipliers is not None:
@@ -61,11 +61,11 @@ class Task:
         self.step()
 
     def optimized(self) -> list[Tensor]:
-        """The tensors that the optimizer moves."""
+        """The tensors that the optimizer updates."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def gradients(self) -> dict[str, Tensor]:
-        """The last step's gradient of every parameter by name; under the fast runners views of one vector."""
+        """The last step's gradient of every parameter by name; with the fast runners, views of one vector."""
         if self.fast.flat is not None:
             assert self.fast.flat.vector.grad is not None
             return self.fast.flat.by_name(self.fast.flat.vector.grad)
@@ -73,12 +73,12 @@ class Task:
 
     @property
     def tells_decay(self) -> bool:
-        """Whether there is decay and the optimizer says how much of it each coordinate gets."""
+        """Whether there is a decay and the optimizer can tell each coordinate's share of it."""
         told = isinstance(self.optimizer, AdamFamily) and self.optimizer.effective_decay is not None
         return told and self.config.optimizer.weight_decay > 0
 
     def named(self, of_optimizer: list[Tensor]) -> dict[str, Tensor]:
-        """Tensors like the optimizer's parameters, by the names of the model's."""
+        """Tensors shaped like the optimizer's parameters, by the names of the model's parameters."""
         if self.fast.flat is not None:
             return self.fast.flat.by_name(torch.cat(of_optimizer))
         return dict(zip((name for name, _ in self.model.named_parameters()), of_optimizer, strict=True))
@@ -88,23 +88,23 @@ class Task:
 def _published(
     name: str, root: str | None, validation_fraction: float, per_class: int | None, resolution: int | None
 ) -> Dataset:
-    """A data set whose content is fixed by its name, kept for the next run of this process."""
+    """A data set whose content is fixed by its name, cached for this process's next run."""
     return load_dataset(name, root, validation_fraction=validation_fraction, per_class=per_class, resolution=resolution)
 
 
 def load_data(config: DatasetConfig) -> Dataset:
-    """The data set of a configuration, on the CPU.
+    """Load the data set of a configuration to the CPU.
 
     Raises:
-        DatasetError: whatever is wrong with the images.
+        DatasetError: something is wrong with the images.
     """
     arguments = (config.name, config.root, config.validation_fraction, config.per_class, config.resolution)
-    # An image folder may change between two runs; its own cache notices that.
+    # An image folder may change between runs; its own cache notices that.
     return _published.__wrapped__(*arguments) if config.name == "image_folder" else _published(*arguments)
 
 
 def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:
-    """The configured network, its weights drawn from the run's seed."""
+    """The configured network, with weights drawn from the run's seed."""
     weights = generator(config.seed, "initialization")
     model = config.model
     if isinstance(model, ResNetConfig):

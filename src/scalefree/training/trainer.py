@@ -1,4 +1,4 @@
-"""The training loop: steps, then an evaluation, epoch by epoch, from wherever the run stands."""
+"""The training loop: steps and an evaluation per epoch, from wherever the run has got to."""
 
 import functools
 import logging
@@ -24,7 +24,7 @@ from scalefree.training.measured import before_step, measured
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
-# A killed run loses at most this much work.
+# A killed run loses at most about this much work.
 CHECKPOINT_SECONDS = 120.0
 log = logging.getLogger(__name__)
 
@@ -32,46 +32,46 @@ Report = Callable[[int, dict[str, float]], None]
 
 
 def steps(task: Task, epoch: int, start_step: int) -> Iterator[Tensor]:
-    """The steps of one epoch from `start_step` on: takes one, yields its loss, times the multiplier."""
+    """Take the steps of one epoch from `start_step`; yields each step's loss, times the multiplier."""
     task.model.train()
     for inputs, labels in task.batches.epoch(epoch, start_step):
         yield take_step(task, inputs, labels)
 
 
 class Trainer:
-    """One run from its checkpoint, or its beginning, to its outcome."""
+    """Trains one run from its checkpoint, or its beginning, to its outcome."""
 
     def __init__(self, task: Task, identity: str, checkpoint_path: Path, tracker: Tracker, report: Report) -> None:
-        """`report` is told of every epoch: its number, counted from 1, and its metrics."""
+        """`report` is called with every epoch's number, counted from 1, and metrics."""
         self.task = task
         self.identity = identity
         self.checkpoint_path = checkpoint_path
         self.tracker = tracker
         self.report = report
         saved = checkpoint.load(checkpoint_path, identity, task)
-        # From here on the optimizer's tensors stay where they are.
+        # From here on the optimizer's tensors must not be replaced.
         self.steps = captured_steps(task) or functools.partial(steps, task)
         self.progress = saved or Progress(losses=torch.zeros(len(task.batches), device=task.device))
         self.progress.begin_session(environment(task))
         self.last_save = time.monotonic()
         self.interruption = InterruptionRequest()
-        # When the steps began whose time is not counted yet; None in an evaluation.
+        # The start of the steps whose time has not been counted yet; None during an evaluation.
         self.steps_since: float | None = None
 
     @property
     def steps_taken(self) -> int:
-        """Optimizer steps since the beginning of the run."""
+        """Number of optimizer steps since the beginning of the run."""
         return self.progress.epoch * len(self.task.batches) + self.progress.step
 
     def train(self) -> Outcome:
         """Train to the last epoch or to divergence.
 
         Raises:
-            Interrupted: a signal asked for it; a checkpoint was saved.
+            Interrupted: a signal asked to stop; a checkpoint was saved.
             OSError: a checkpoint could not be written.
         """
         config = self.task.config
-        # A tracker begins anew with each session, so it is told again what earlier ones measured.
+        # A tracker starts from scratch in each session, so the earlier epochs are repeated for it.
         for epoch in range(1, self.progress.epoch + 1):
             self.tracker.log_epoch(*self.progress.row(epoch))
         with InterruptionRequest() as self.interruption:
@@ -100,7 +100,7 @@ class Trainer:
         self.steps_since = None
 
     def _pause(self) -> None:
-        """Between two steps, or two batches of an evaluation: answer a signal, and save when it is time."""
+        """Between two steps, or two batches of an evaluation, respond to a signal and save if it is time."""
         requested = self.interruption.requested
         if requested is not None or time.monotonic() - self.last_save > CHECKPOINT_SECONDS:
             self._count_seconds()
@@ -112,13 +112,13 @@ class Trainer:
             raise Interrupted(requested)
 
     def _count_seconds(self) -> None:
-        """Add the time of the steps since the last count to the epoch's; evaluations and saves are not part of it."""
+        """Add the time of the steps since the last count to the epoch's, without evaluations and saves."""
         if self.steps_since is not None:
             synchronize(self.task.device)
             self.progress.training_seconds += time.perf_counter() - self.steps_since
 
     def _append(self, metrics: dict[str, float]) -> None:
-        """Add a row to the curves, NaN where this epoch has no value."""
+        """Add a row to the curves, with NaN if this epoch has no value."""
         rows = self.progress.epoch
         for name in dict.fromkeys([*self.progress.curves, *metrics]):
             curve = self.progress.curves.setdefault(name, [math.nan] * (rows - 1))
@@ -129,21 +129,21 @@ class Trainer:
         return self.progress.epoch + 1 == self.task.config.training.epochs
 
     def _measures(self) -> bool:
-        """Whether the first step of the epoch under way, a full batch as in the authors' histograms, is measured."""
+        """Whether the current epoch's first step is measured, which has a full batch as in the authors' histograms."""
         return self._in_last_epoch or self.progress.epoch + 1 in self.task.config.training.histogram_epochs
 
     def _diverged(self, why: str) -> Outcome:
-        """Divergence at the first step whose loss was not finite, or else at the last one."""
+        """Divergence at the first step whose loss was not finite, otherwise at the last step."""
         self.progress.drop_measured_after(self.progress.epoch)
         not_finite = self.progress.not_finite
         reason = "; ".join(filter(None, (why, not_finite.describe())))
         return Outcome("diverged", not_finite.first or self.steps_taken, reason)
 
     def _end_epoch(self, eta: float) -> Outcome | None:
-        """Evaluate and log the epoch that is complete; the outcome if it diverged.
+        """Evaluate and log the completed epoch; returns the outcome if the run diverged.
 
-        As in the authors' code a run has diverged when its *final* training loss is not a number. Weights that are not
-        finite never become so again, so such a run ends here; one that meets a passing infinite loss does not.
+        As in the authors' code, a run has diverged if its *final* training loss is not a number. Weights that are not
+        finite never become finite again, so such a run ends here; one with a temporarily infinite loss does not.
         """
         progress, config = self.progress, self.task.config
         losses = progress.losses.tolist()
@@ -160,7 +160,7 @@ class Trainer:
             metrics["evaluation_seconds"] = time.perf_counter() - started
             if last and math.isnan(metrics["augmented_train_loss"]):
                 return self._diverged("the final training loss is not a number")
-        # Not before: a run that is interrupted while it evaluates resumes with all steps taken, and evaluates again.
+        # Only now: a run that is interrupted during an evaluation resumes with all steps taken and evaluates again.
         progress.epoch, progress.step, progress.training_seconds = epoch, 0, 0.0
         self._append(metrics)
         self.tracker.log_epoch(*progress.row(epoch))

@@ -181,7 +181,7 @@ def test_a_run_takes_the_plain_loop_where_the_fast_path_is_wrong(
     with caplog.at_level(logging.WARNING):
         found = run(tiny()).record
     (line,) = caplog.messages
-    assert line.startswith("runner=auto is not used on this device, but runner=plain: loss ") and "\n" not in line
+    assert line.startswith("using runner=plain instead of runner=auto on this device: loss ") and "\n" not in line
     assert found.environment["runner"] == "plain"
     expected = run(tiny({"runner": "plain", "results_dir": str(tmp_path / "plain")})).record
     assert found.final_metrics == expected.final_metrics
@@ -218,7 +218,9 @@ def test_without_memory_for_a_graph_steps_are_taken_one_by_one(
     monkeypatch.setattr(CapturedSteps, method, broken)
     with caplog.at_level(logging.WARNING):
         found, _ = train(config, tmp_path / "found.pt")
-    assert caplog.messages == ["no graph of a step (CUDA out of memory); steps are taken one by one"]
+    assert caplog.messages == [
+        "a step could not be captured as a graph (CUDA out of memory); steps are launched one by one"
+    ]
     assert_same_bits(found, expected)
 
 

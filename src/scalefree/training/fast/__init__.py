@@ -1,5 +1,5 @@
-"""What is there for speed alone: skip it on first reading.
+"""Code that exists only for speed: skip it on first reading.
 
-The plain loop, `trainer.py`, `step.py`, `task.py`, computes the same without it (`runner=plain`), within rounding.
-`speedups.py` says what of it a run gets, and when.
+The plain loop (`trainer.py`, `step.py`, `task.py`) computes the same without it, up to rounding (`runner=plain`).
+`speedups.py` decides which parts a run uses.
 """

@@ -1,4 +1,4 @@
-"""BatchNorm where the channels are innermost on a CPU: in the layout whose sums are exact."""
+"""BatchNorm for channels_last tensors on a CPU, computed in the layout whose sums are more accurate."""
 
 from types import MethodType
 
@@ -13,9 +13,9 @@ def _exactly(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
 
 
 def use_exact_batch_norm(model: nn.Module) -> None:
-    """Let BatchNorm take its statistics of contiguous copies.
+    """Let BatchNorm compute its statistics on contiguous copies.
 
-    torch's CPU kernel for channels_last sums in float32 without pairing: gradients of a ResNet-56 came out five times
+    torch's CPU kernel for channels_last sums in float32 without pairing: the gradients of a ResNet-56 were five times
     further from float64 than with the other layout.
     """
     for module in model.modules():

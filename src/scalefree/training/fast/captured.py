@@ -1,11 +1,12 @@
-"""The fast path on CUDA: a whole training step as one graph that the device replays without asking the host.
+"""The fast path on CUDA: a whole training step as one graph that the device replays without the host.
 
-A step of a small network is a few hundred kernels of some microseconds, less than the host needs to launch them. So
-everything between two steps lives in buffers on the device that never move: the plan of the epoch, the place in it, the
-step size, the decay, the loss. The step reads and writes those alone; captured once, it is replayed for every batch.
+A step of a small network is a few hundred kernels of a few microseconds each, less than the host needs to launch them.
+So everything between two steps is kept in buffers on the device that never move: the plan of the epoch, the place in
+it, the step size, the decay, the loss. The step reads and writes only these; it is captured once and replayed for every
+batch.
 
-What is captured is `take_step`, the plain loop's own step. On a CPU nothing can be captured and a replay calls it: the
-buffers, the places and the warm-up are then tested without a GPU.
+What is captured is `take_step`, the plain loop's own step. On a CPU nothing can be captured and a replay simply calls
+it, so the buffers, places and warm-up can be tested without a GPU.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from scalefree.training.fast.speedups import captures
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
-# Steps before the capture: libraries choose their kernels, the compiler compiles, the allocator settles.
+# Steps before the capture, in which libraries choose kernels, the compiler compiles and the allocator settles.
 WARM_UP = 3
 
 Replay = Callable[[], None]
@@ -29,19 +30,19 @@ log = logging.getLogger(__name__)
 
 
 class CapturedSteps:
-    """The steps of a task's epochs, one graph for whole batches and one for the short last batch.
+    """The steps of a task's epochs: one graph for full batches and one for the short last batch.
 
-    Made after a checkpoint has been loaded, as loading gives the optimizer other tensors. The task must have
-    flat parameters. While it trains, weights and moments may be read and overwritten in place, but not replaced.
+    Create it after a checkpoint has been loaded, because loading gives the optimizer new tensors. The task must have
+    flat parameters. During training, weights and moments may be read and overwritten in place but not replaced.
 
     Attributes:
-        plan: order, crops and flips of the epoch under way.
-        place: (), int64: where the next batch begins in the plan.
+        plan: order, crops and flips of the current epoch.
+        place: (), int64: where the next batch starts in the plan.
         loss: (), float32: the last step's loss, times the multiplier.
     """
 
     def __init__(self, task: Task) -> None:
-        assert task.fast.flat is not None, "runner=plain takes its steps one operation at a time"
+        assert task.fast.flat is not None, "runner=plain does not capture steps"
         self.task = task
         batches = task.batches
         images = len(batches.split)
@@ -60,7 +61,7 @@ class CapturedSteps:
             self.replays = {size: self._captured(size) for size in sizes}
 
     def __call__(self, epoch: int, start_step: int) -> Iterator[Tensor]:
-        """Take the steps of an epoch from `start_step` on; yields each one's loss, which the next one overwrites."""
+        """Take the steps of an epoch from `start_step`; yields each step's loss, which the next one overwrites."""
         self.task.model.train()
         batches = self.task.batches
         self._load(batches.plan(epoch), start_step * batches.batch_size)
@@ -70,13 +71,13 @@ class CapturedSteps:
             yield self.loss
 
     def _load(self, plan: EpochPlan, place: int) -> None:
-        """Put an epoch's plan where the graphs read it."""
+        """Copy an epoch's plan to where the graphs read it."""
         for name, buffer in vars(self.plan).items():
             buffer.copy_(getattr(plan, name))
         self.place.fill_(place)
 
     def _settle_optimizer(self) -> None:
-        """Step size and decay as tensors, which a graph reads anew at every replay, and moments that exist already."""
+        """Make step size and decay tensors, which a graph reads at every replay, and create the moments."""
         assert isinstance(self.task.optimizer, AdamFamily)
         for group in self.task.optimizer.param_groups:
             for name in ("lr", "weight_decay"):
@@ -84,20 +85,20 @@ class CapturedSteps:
         self.task.optimizer.make_state()
 
     def _step(self, size: int) -> None:
-        """One step on the next `size` places of the plan. No value of a tensor decides what is computed."""
+        """Take one step on the next `size` places of the plan. What is computed does not depend on tensor values."""
         inputs, labels = self.task.batches.make(self.plan, self.place + self.offsets[:size])
         self.loss.copy_(take_step(self.task, inputs, labels))
         self.place.add_(size)
 
     def _warm_up(self, size: int) -> None:
-        """Take some steps from the beginning of the plan, on the stream that will capture."""
+        """Take some steps from the start of the plan, on the stream used for capture."""
         with self._on_own_stream():
             for _ in range(WARM_UP):
                 self.place.zero_()
                 self._step(size)
 
     def _captured(self, size: int) -> Replay:
-        """A graph of the step; without CUDA the step itself. Capturing computes nothing."""
+        """A graph of the step or, without CUDA, the step itself. Capturing computes nothing."""
         if self.stream is None:
             return lambda: self._step(size)
         graph = torch.cuda.CUDAGraph()
@@ -107,7 +108,7 @@ class CapturedSteps:
 
     @contextlib.contextmanager
     def _on_own_stream(self) -> Iterator[None]:
-        """Work on the capturing stream, after what was asked for before and before what is asked for next."""
+        """Work on the capturing stream, ordered after earlier and before later work of the current stream."""
         if self.stream is None:
             yield
             return
@@ -119,9 +120,9 @@ class CapturedSteps:
 
     @contextlib.contextmanager
     def _undone(self) -> Iterator[None]:
-        """Give weights, BatchNorm's buffers, gradients, moments and counters the values back that they had before.
+        """Restore weights, BatchNorm buffers, gradients, moments and counters afterwards.
 
-        That is all that a step changes: it draws nothing at random, so no generator moves.
+        That is all that a step changes: it draws no random numbers, so no generator advances.
         """
         state = [*self.task.model.state_dict().values(), *self.task.gradients().values()]
         for moments in self.task.optimizer.state.values():
@@ -135,17 +136,20 @@ class CapturedSteps:
             for tensor, value in zip(state, saved, strict=True):
                 tensor.copy_(value)
             for p in self.task.model.parameters():
-                p.grad = None  # of a step that did not come to its end, to which the next one's would be added
+                p.grad = None  # left by an incomplete step, and the next step's gradient would be added to it
 
 
 def captured_steps(task: Task) -> CapturedSteps | None:
-    """A task's steps as graphs; None where there are none, or one cannot be had, for lack of memory say.
+    """A task's steps as graphs; None if they are not captured, or cannot be, for example for lack of memory.
 
-    The task is then as it was.
+    In that case the task is unchanged.
     """
     if captures(task.config, task.device):
         try:
             return CapturedSteps(task)
-        except RuntimeError as error:  # all of torch's, out of memory too
-            log.warning("no graph of a step (%s); steps are taken one by one", " ".join(str(error).split())[:300])
+        except RuntimeError as error:  # torch's errors, including out of memory
+            log.warning(
+                "a step could not be captured as a graph (%s); steps are launched one by one",
+                " ".join(str(error).split())[:300],
+            )
     return None

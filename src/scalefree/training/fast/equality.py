@@ -1,12 +1,12 @@
-"""Whether the fast path computes on this device what the plain loop computes: asked before a result depends on it.
+"""Check whether the fast path computes the same as the plain loop on this device, before a result depends on it.
 
-Two trainings of the same configuration, one as graphs over a flat vector and one as the plain loop, take each step from
-the same weights and moments. So what is compared is a step and not a trajectory: where a network without BatchNorm
-explodes at first, two correct trainings part within a few steps.
+Two trainings of the same configuration, one with graphs over a flat vector and one with the plain loop, take each step
+from the same weights and moments. So single steps are compared, not trajectories: when a network without BatchNorm
+explodes initially, two correct trainings diverge from each other within a few steps.
 
-How far rounding alone takes two correct gradients apart depends on the network: its depth, BatchNorm, the precision. So
-the same gradient is computed in float64 too, and the fast path's may be as far from it as some multiple of how far the
-plain loop's is.
+How far apart two correct gradients are from rounding alone depends on the network: its depth, BatchNorm, the precision.
+So the gradient is also computed in float64, and the fast path's distance from it may be a certain multiple of the plain
+loop's.
 """
 
 import copy
@@ -26,29 +26,30 @@ from scalefree.training.layers import GradientMultipliers
 from scalefree.training.step import backward
 from scalefree.training.task import Task, build_task
 
-# From the beginning of an epoch, and up to its end, where the short batch is.
+# Steps at the beginning of an epoch, and at its end, where the short batch is.
 FIRST, LAST = 16, 4
-# The largest distances, at half of the steps and at any: of losses, relative; of gradients and BatchNorm's buffers, in
-# units of their length; of the weights after a step along one gradient, in units of that step. In float32 half of the
-# gradients are 1e-6 apart on a CPU, and now and then one is 6e-3: where rounding decides if a ReLU passes its input.
+# The largest distances allowed, as median and maximum over steps: of losses, relative; of gradients and BatchNorm
+# buffers, in units of their norm; of the weights after a step along one gradient, in units of that step. In float32 on
+# a CPU the median distance of gradients is 1e-6, and occasionally one is 6e-3, when rounding decides whether a ReLU
+# passes its input.
 ALLOWED: dict[str, dict[str, tuple[float, float]]] = {
     "loss": {"fp32": (1e-4, 1e-3), "tf32": (1e-2, 0.1), "bf16": (5e-2, 0.5)},
     "gradient": {"fp32": (2e-3, 5e-2), "tf32": (0.1, 0.5), "bf16": (0.3, 1.0)},
     "buffers": {"fp32": (1e-4, 1e-3), "tf32": (1e-2, 0.1), "bf16": (5e-2, 0.5)},
     "update": {"fp32": (1e-4, 1e-3), "tf32": (1e-4, 1e-3), "bf16": (1e-4, 1e-3)},
 }
-# Where gradients are further apart than that: the fast path's distance from float64 over the plain loop's, at half of
-# the steps and at the worst, and what neither may exceed. One way to round is not three times as bad as another without
-# a reason; and gradients that are half wrong on either side show nothing.
+# If gradients are further apart than that: limits on the fast path's distance from float64 over the plain loop's, for
+# median and maximum, and on either distance. One way of rounding is not three times as bad as another without a reason,
+# and gradients that are half wrong prove nothing.
 TIMES, HALF_WRONG = 3.0, 0.5
 
 
 class Distances:
-    """The distances of all steps by what was compared.
+    """The distances of all steps, by what was compared.
 
     Attributes:
-        seen: the fast path from the plain loop.
-        rounding: the gradient of each of the two, fast and plain, from float64.
+        seen: distances between the fast path and the plain loop.
+        rounding: distances of both gradients, fast and plain, from float64.
     """
 
     def __init__(self) -> None:
@@ -56,27 +57,27 @@ class Distances:
         self.rounding: dict[str, list[float]] = {"fast": [], "plain": []}
 
     def add(self, name: str, value: float) -> None:
-        """One step's; what is not a number counts as infinite."""
+        """Add one step's distance; NaN counts as infinite."""
         self.seen[name].append(math.inf if math.isnan(value) else value)
 
     def add_rounding(self, fast: float, plain: float) -> None:
-        """One step's distances from float64."""
+        """Add one step's distances from float64."""
         for name, value in (("fast", fast), ("plain", plain)):
             self.rounding[name].append(math.inf if math.isnan(value) else value)
 
     def describe(self) -> str:
-        """Median and largest of each."""
+        """Median and maximum of each."""
         from_exact = {f"{name} from float64": values for name, values in self.rounding.items()}
         named = {**self.seen, **from_exact}
         return ", ".join(f"{name} {statistics.median(v):.0e} to {max(v):.0e}" for name, v in named.items() if v)
 
     def _is_rounding(self) -> bool:
-        """Whether the fast path's gradients are about as close to float64's as the plain loop's are."""
+        """Whether the fast path's gradients are about as close to float64's as the plain loop's."""
         fast, plain = self.rounding["fast"], self.rounding["plain"]
         return bool(fast) and all(of(fast) <= min(TIMES * of(plain), HALF_WRONG) for of in (statistics.median, max))
 
     def too_large(self, precision: str) -> str:
-        """What is above its tolerance, in words; nothing where all is well."""
+        """A description of what exceeds its tolerance; empty if nothing does."""
         wrong = []
         for name, values in self.seen.items():
             half, all_of_them = ALLOWED[name][precision]
@@ -89,7 +90,7 @@ class Distances:
 
 
 def _apart(found: Tensor, expected: Tensor, unit: Tensor) -> float:
-    """|found - expected| / |unit|; 0 for equal ones, and where neither is finite."""
+    """|found - expected| / |unit|; 0 if they are equal, or if neither is finite."""
     if not torch.isfinite(expected).all() and not torch.isfinite(found).all():
         return 0.0
     difference = (found - expected).norm()
@@ -109,7 +110,7 @@ def _buffers(task: Task) -> dict[str, Tensor]:
 
 
 def _moments(task: Task) -> list[dict[str, Tensor]]:
-    """Every buffer of the optimizer, and u where the task keeps it, by the names of the model's parameters."""
+    """Every buffer of the optimizer, and u if the task keeps it, by the names of the model's parameters."""
     assert isinstance(task.optimizer, AdamFamily)
     states = [task.optimizer.state[p] for p in task.optimized()]
     kept = [[state[name] for state in states] for name in task.optimizer.buffers]
@@ -120,7 +121,7 @@ def _moments(task: Task) -> list[dict[str, Tensor]]:
 
 @torch.no_grad()
 def _copy(task: Task, to: Task) -> None:
-    """Weights, BatchNorm's buffers, moments and counters."""
+    """Copy weights, BatchNorm buffers, moments and counters."""
     for source, target in zip(task.model.state_dict().values(), to.model.state_dict().values(), strict=True):
         target.copy_(source)
     for sources, targets in zip(_moments(task), _moments(to), strict=True):
@@ -141,7 +142,7 @@ class _Exact:
         self.multipliers = GradientMultipliers(list(self.model.parameters()), unbalance) if unbalance else None
 
     def gradient(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """That of the loss where the plain loop is, all layers in one vector."""
+        """The gradient of the loss at the plain loop's weights, all layers in one vector."""
         self.model.load_state_dict(self.plain.model.state_dict())
         self.model.zero_grad()
         loss = F.cross_entropy(self.model(inputs.double()), labels)
@@ -154,7 +155,7 @@ class _Exact:
 def _compare_step(
     fast: Task, loss: Tensor, plain: Task, exact: _Exact, batch: tuple[Tensor, Tensor], found: Distances
 ) -> None:
-    """Take the step that `fast` has just taken, from where it was; then join it where it is."""
+    """Take the step that `fast` has just taken, from the same start; then continue from where `fast` is."""
     inputs, labels = batch
     before = _joined(_weights(plain))
     truth = exact.gradient(inputs, labels)
@@ -168,7 +169,7 @@ def _compare_step(
     if _buffers(plain):
         running = _joined(_buffers(plain))
         found.add("buffers", _apart(_joined(_buffers(fast)), running, running))
-    # The update along the gradient that the fast path has found.
+    # Take the update along the fast path's gradient.
     for name, p in plain.model.named_parameters():
         assert p.grad is not None
         p.grad.copy_(gradients[name])
@@ -181,7 +182,7 @@ def _compare_step(
 
 
 def distances(config: RunConfig, dataset: Dataset, device: torch.device) -> Distances:
-    """How far captured steps of a configuration are from those of the plain loop."""
+    """The distances between captured steps of a configuration and those of the plain loop."""
     fast, plain = (
         build_task(dataclasses.replace(config, runner=runner), dataset, device) for runner in (config.runner, "plain")
     )

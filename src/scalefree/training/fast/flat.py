@@ -1,21 +1,21 @@
-"""All parameters of a model in one buffer, so that an optimizer step is a handful of operations and not hundreds."""
+"""All parameters of a model in one buffer, so that an optimizer step takes a few operations instead of hundreds."""
 
 import torch
 from torch import Tensor, nn
 
 
 class FlatParameters:
-    """The model's parameters as views of one vector, and a gradient of that vector to fill.
+    """The model's parameters as views of one vector, with a gradient of that vector.
 
-    An element-wise optimizer computes the same numbers on the vector as on the list of layers. Weights of
-    convolutions lie in the vector as the kernels want them: (out, in, height, width), or (out, height, width, in) for
-    those of channels_last. After this the model must not be moved or cast.
+    An element-wise optimizer computes the same numbers on the vector as on the list of layers. Convolution weights are
+    stored in the order that the kernels need: (out, in, height, width), or (out, height, width, in) for channels_last.
+    Afterwards the model must not be moved or cast.
 
     Attributes:
-        memory_format: that of the convolutions' weights.
-        vector: the one parameter to give to an optimizer; `vector.grad` is always allocated.
-        layers: the same memory as one parameter per tensor of the model, each with its part of the gradient: for
-            optimizers that must tell layers apart.
+        memory_format: the memory format of the convolution weights.
+        vector: the single parameter for an optimizer; `vector.grad` is always allocated.
+        layers: the same memory as one parameter per tensor of the model, each with its part of the gradient, for
+            optimizers that must distinguish layers.
     """
 
     def __init__(self, model: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> None:
@@ -38,15 +38,15 @@ class FlatParameters:
         return [self._shaped(part, p.shape) for part, p in zip(parts, parameters, strict=True)]
 
     def gather_gradient(self) -> None:
-        """Fill the vector's gradient with the layers' in one operation, and let those go.
+        """Fill the vector's gradient with the layers' gradients in one operation, and release those.
 
-        Autograd hands a layer its first gradient as it is, which costs nothing; adding to one that is kept would cost
-        an operation a layer.
+        Autograd assigns a layer's first gradient without a copy, which costs nothing; adding to an existing one would
+        cost one operation per layer.
         """
         assert self.vector.grad is not None
         gradients = []
         for p in self.model.parameters():
-            assert p.grad is not None, "a parameter had no part in the loss"
+            assert p.grad is not None, "a parameter did not contribute to the loss"
             gradients.append(self._in_order(p.grad))
             p.grad = None
         torch.cat(gradients, out=self.vector.grad)
@@ -57,14 +57,14 @@ class FlatParameters:
         return dict(zip(names, self._views(vector), strict=True))
 
     def _shaped(self, part: Tensor, shape: torch.Size) -> Tensor:
-        """A part of a vector (numel,) as a view of the shape of its parameter."""
+        """A part of a vector (numel,) as a view with the shape of its parameter."""
         if len(shape) == 4 and self.memory_format == torch.channels_last:
             outputs, inputs, height, width = shape
             return part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
         return part.view(shape)
 
     def _in_order(self, parameter: Tensor) -> Tensor:
-        """The inverse of `_shaped`: (numel,), a view where the memory format allows it."""
+        """The inverse of `_shaped`: (numel,), a view if the memory format allows it."""
         if parameter.dim() == 4 and self.memory_format == torch.channels_last:
             parameter = parameter.permute(0, 2, 3, 1)
         return parameter.reshape(-1)

@@ -1,8 +1,8 @@
-"""Equal, or not used: the fast path must prove itself on a device before a result depends on it.
+"""Equal or not used: the fast path must be checked on a device before a result depends on it.
 
-The first CUDA run of its kind compares some 20 steps with the plain loop's (`equality.py`) and leaves the answer in the
-user's cache, for that device, driver, software, precision, network and optimizer. Where they differ, or the comparison
-fails, the run takes the plain loop: a wrong or crashing fast path costs speed, and never a result.
+The first CUDA run of its kind compares about 20 steps with the plain loop's (`equality.py`) and stores the answer in
+the user's cache, for that device, driver, software, precision, network and optimizer. If they differ or the comparison
+fails, the run uses the plain loop: a wrong or crashing fast path costs speed but never a result.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ from scalefree.training.device import describe, driver
 from scalefree.training.fast.equality import distances
 from scalefree.training.fast.speedups import captures
 
-# The parts of the package that decide what a step computes.
+# The parts of the package that determine what a step computes.
 CODE = ("data", "models", "optim", "training")
 log = logging.getLogger(__name__)
 
 
 @functools.cache
 def _code() -> str:
-    """A hash of that code: an answer is about the code that gave it."""
+    """A hash of that code, because an answer is valid only for the code that gave it."""
     package = Path(scalefree.__file__).parent
     found = hashlib.sha256()
     sources = (path for part in CODE for path in (package / part).rglob("*") if path.suffix in (".py", ".c", ".cu"))
@@ -42,7 +42,7 @@ def _code() -> str:
 
 
 def kind(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str, Any]:
-    """What an answer holds for. Step sizes, seeds and lengths are not part of it."""
+    """What an answer is valid for. Step sizes, seeds and training lengths are not part of it."""
     optimizer, training = config.optimizer, config.training
     return {
         **describe(device),
@@ -61,14 +61,14 @@ def kind(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str,
 
 
 def _file(asked: dict[str, Any]) -> Path | None:
-    """Where the answer lies; None without a home."""
+    """The file of the answer; None without a home folder."""
     folder = user_cache()
     name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
     return None if folder is None else folder / "equality" / f"{name}.json"
 
 
 def _remembered(file: Path | None) -> str | None:
-    """The answer of a file: why not, or nothing where the two are equal. None where there is no answer."""
+    """The answer in a file: a reason, or an empty text if the two are equal. None if there is no answer."""
     try:
         reason = None if file is None else json.loads(file.read_bytes())["reason"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -84,11 +84,11 @@ def _remember(file: Path | None, asked: dict[str, Any], reason: str, measured: s
         with atomic_write(file) as stream:
             stream.write(json.dumps({"reason": reason, "measured": measured, **asked}, indent=1).encode() + b"\n")
     except OSError as error:
-        log.info("%s: not remembered: %s", file, error)
+        log.info("the answer could not be written to %s: %s", file, error)
 
 
 def why_not(config: RunConfig, dataset: Dataset, device: torch.device) -> str:
-    """Why the fast path must not be used for runs of this kind; nothing where it equals the plain loop."""
+    """Why the fast path must not be used for runs of this kind; empty if it equals the plain loop."""
     asked = kind(config, dataset, device)
     file = _file(asked)
     known = _remembered(file)
@@ -98,9 +98,9 @@ def why_not(config: RunConfig, dataset: Dataset, device: torch.device) -> str:
     try:
         found = distances(config, dataset, device)
         measured, reason = found.describe(), found.too_large(config.precision)
-    except Exception as error:  # whatever it is, it is not equality
+    except Exception as error:  # any error means that equality was not shown
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
-        lasting = not isinstance(error, torch.OutOfMemoryError)  # others may have left more memory the next time
+        lasting = not isinstance(error, torch.OutOfMemoryError)  # there may be more memory the next time
     if device.type == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
@@ -110,11 +110,11 @@ def why_not(config: RunConfig, dataset: Dataset, device: torch.device) -> str:
 
 
 def proven(config: RunConfig, dataset: Dataset, device: torch.device) -> RunConfig:
-    """The configuration with runner=plain where its own runner does not equal that here, with a line of why."""
+    """The configuration, with runner=plain and a logged reason if its own runner does not equal that here."""
     if not captures(config, device):
         return config
     reason = why_not(config, dataset, device)
     if not reason:
         return config
-    log.warning("runner=%s is not used on this device, but runner=plain: %s", config.runner, reason)
+    log.warning("using runner=plain instead of runner=%s on this device: %s", config.runner, reason)
     return dataclasses.replace(config, runner="plain")

@@ -1,4 +1,4 @@
-"""What a run does faster than the plain loop, decided and attached here."""
+"""Decides which speedups a run uses, and attaches them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from scalefree.training.fast.native.residual import use_residual_kernels
 
 @dataclass(frozen=True)
 class Speedups:
-    """What of a network is there for speed; nothing in the plain loop.
+    """A network's speedups; empty in the plain loop.
 
     Attributes:
-        layout: of images and weights, where it is chosen for the kernels.
-        flat: the buffer that holds all parameters; None for torch's optimizers too, which work on the list of layers.
-        native: the source of our own convolutions where the model uses them: conv3x3.c or residual.cu.
+        layout: memory format of images and weights, if chosen for the kernels.
+        flat: the buffer with all parameters; also None for torch's optimizers, which work on the list of layers.
+        native: the source of our own convolutions, if the model uses them: conv3x3.c or residual.cu.
     """
 
     layout: torch.memory_format | None = None
@@ -32,22 +32,22 @@ class Speedups:
 
 
 def captures(config: RunConfig, device: torch.device) -> bool:
-    """Whether steps become graphs: on CUDA, where all that is fast lies in them, which other optimizers cannot do."""
+    """Whether steps are captured as graphs: on CUDA, unless runner=plain, for our own element-wise optimizers."""
     return device.type == "cuda" and config.runner != "plain" and is_elementwise(config.optimizer)
 
 
 def memory_format(config: RunConfig, device: torch.device) -> torch.memory_format:
-    """How images and convolutions' weights lie in memory, unless runner=plain.
+    """The memory format of images and convolution weights, unless runner=plain.
 
-    conv3x3.c, BatchNorm and tensor cores want channels_last; in float32 without BatchNorm CUDA's kernels, residual.cu's
-    and cuDNN's, want it contiguous: ResNet-56 of width 8 took 492 steps a second that way and 294 the other.
+    conv3x3.c, BatchNorm and tensor cores need channels_last; in float32 without BatchNorm on CUDA, residual.cu and
+    cuDNN are better with contiguous tensors: ResNet-56 of width 8 took 492 steps per second that way and 294 the other.
     """
     contiguous = device.type == "cuda" and config.precision == "fp32" and not config.model.batch_norm
     return torch.contiguous_format if contiguous else torch.channels_last
 
 
 def _use_native(model: nn.Module, config: RunConfig, dataset: Dataset, device: torch.device) -> str | None:
-    """Let the model use our own convolutions where there are some for it; the name of their source."""
+    """Let the model use our own convolutions if any are suitable; returns the name of their source."""
     if config.runner not in ("auto", "fast") or config.precision != "fp32":
         return None
     if device.type == "cpu":
@@ -57,7 +57,7 @@ def _use_native(model: nn.Module, config: RunConfig, dataset: Dataset, device: t
 
 
 def speed_up(model: nn.Module, config: RunConfig, dataset: Dataset, device: torch.device) -> Speedups:
-    """Change how a model computes, not what, as suits the device it is on; not with runner=plain."""
+    """Change how, but not what, a model computes, to suit its device; does nothing with runner=plain."""
     if config.runner == "plain" or (device.type == "cuda" and not captures(config, device)):
         return Speedups()
     layout = memory_format(config, device)
@@ -69,5 +69,5 @@ def speed_up(model: nn.Module, config: RunConfig, dataset: Dataset, device: torc
 
 
 def compiled(call: Callable[..., Any], config: RunConfig) -> Callable[..., Any]:
-    """A model or a function as torch.compile makes it for runner=compiled; else as it is."""
+    """A model or function, compiled by torch.compile with runner=compiled and otherwise unchanged."""
     return torch.compile(call, dynamic=False) if config.runner == "compiled" else call

@@ -22,7 +22,7 @@ def test_what_cuda_refuses_costs_speed_and_no_run(planted: str, ask: Ask) -> Non
     assert (found["runner"], found["captured"], found["replays"]) == ("plain", False, 0)
     assert found["steps"] > 0
     (line,) = found["warnings"]
-    assert line.startswith("runner=auto is not used on this device, but runner=plain: ") and "\n" not in line
+    assert line.startswith("using runner=plain instead of runner=auto on this device: ") and "\n" not in line
 
 
 def test_after_a_refused_capture_the_next_training_is_captured(ask: Ask) -> None:

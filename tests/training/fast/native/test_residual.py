@@ -238,4 +238,4 @@ def test_without_a_device_they_are_done_without_in_one_line(caplog: pytest.LogCa
     assert not use_residual_kernels(model, 8, 8, refused)
     assert "forward" not in vars(model)
     (said,) = caplog.records
-    assert "residual.cu is not used: no such device" in said.message
+    assert "residual.cu cannot be used: no such device" in said.message

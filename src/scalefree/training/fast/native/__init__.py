@@ -1,1 +1,1 @@
-"""Convolutions of small images, where calling a library costs more than what it computes: on a CPU and on CUDA."""
+"""Convolutions of small images on CPU and CUDA, where a library call costs more than its computation."""

@@ -1,4 +1,4 @@
-"""A row of residual blocks as one differentiable operation: the same calls of conv3x3.c, nothing between them."""
+"""A row of residual blocks as one differentiable operation: the same calls of conv3x3.c with nothing in between."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ class _Blocks(torch.autograd.Function):
         x, weights = dense(x), tuple(dense(weight) for weight in weights)
         _, shape, floats = sizes_of(x, weights[0])
         scratch = x.new_empty(floats)
-        # What every convolution makes, one after another: the backward pass needs all of it.
+        # The outputs of all convolutions, which the backward pass needs.
         made = [torch.empty_like(x) for _ in weights]
         inner, block = x.data_ptr(), x.data_ptr()
         for place, (weight, y) in enumerate(zip(weights, made, strict=True)):
@@ -71,7 +71,7 @@ class _Blocks(torch.autograd.Function):
 def residual_blocks(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """Blocks of two convolutions without BatchNorm, each x <- relu(conv(relu(conv(x, a)), b) + x), float32 on a CPU.
 
-    Bit for bit what `conv3x3` block by block gives, and so are the gradients.
+    Output and gradients are bit for bit those of `conv3x3` applied block by block.
 
     Args:
         x: (B, c, H, W).

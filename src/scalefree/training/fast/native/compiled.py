@@ -1,7 +1,7 @@
 """conv3x3.c as a library, compiled for this machine's processor and kept in the user's cache.
 
-What is kept is executed, so it counts only where nobody else could have written it and where it is what was written: a
-digest lies beside it. And whatever a compiler made computes a small product as torch does before a network relies on
+The cached library is executed, so it is used only if nobody else could have written it and its content matches the
+digest stored next to it. And any compiled library must compute a small product as torch does before a network relies on
 it.
 """
 
@@ -32,7 +32,7 @@ COMPILE = ("cc", "-O3", "-march=native", "-shared", "-fPIC", str(SOURCE), "-o")
 
 
 class Unsound(Exception):
-    """A library that must not be used, or not be executed at all; the message says why."""
+    """A library must not be used, or not even loaded; the message says why."""
 
 
 class Shape(ctypes.Structure):
@@ -42,7 +42,7 @@ class Shape(ctypes.Structure):
 
 
 def _processor() -> str:
-    """What -march=native looks at, so that machines that share a home folder do not share a library."""
+    """What -march=native depends on, so that different machines with a shared home folder do not share a library."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -51,22 +51,25 @@ def _processor() -> str:
 
 
 def others_can_write(status: os.stat_result) -> bool:
-    """Whether another user could have written what has this status, or what lies in it."""
+    """Whether another user could have written the file, or the content of the folder, with this status."""
     return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def library_path() -> Path | None:
-    """Where the compiled library is kept: one name for each source, way to compile and kind of processor.
+    """The path of the cached library, which depends on the source, the compiler command and the kind of processor.
 
-    None where there is no cache, or none that is this user's alone.
+    None if there is no cache that only this user can write.
     """
     folder = user_cache()
     if folder is None or not folder.is_dir():
         return None
     if others_can_write(folder.stat()):
-        log.warning("other users can write %s (chmod go-w ends that): conv3x3.c is compiled for one process", folder)
+        log.warning(
+            "other users can write %s, so conv3x3.c is compiled for this process only; chmod go-w the folder",
+            folder,
+        )
         return None
-    # Earlier versions kept theirs without a digest, which are not looked at.
+    # Earlier versions kept libraries without a digest; those are ignored.
     facts = ("with its digest", *COMPILE, platform.machine(), _processor())
     digest = hashlib.sha256(SOURCE.read_bytes() + "\n".join(facts).encode()).hexdigest()
     return folder / f"conv3x3-{digest[:16]}.so"
@@ -77,7 +80,7 @@ def _digest_path(path: Path) -> Path:
 
 
 def _own_file(path: Path) -> bytes:
-    # Not through a link, and not waiting for a pipe.
+    # Do not follow links or wait for pipes.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -88,31 +91,31 @@ def _own_file(path: Path) -> bytes:
 
 
 def kept(path: Path) -> bytes:
-    """Machine code as it lies in the cache.
+    """Machine code from the cache.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: it is not cached.
         Unsound, OSError: it must not be executed.
     """
     content = _own_file(path)
     try:
         told = _own_file(_digest_path(path)).split()
     except FileNotFoundError:
-        raise Unsound("has no digest beside it") from None
+        raise Unsound("has no digest next to it") from None
     if told[:1] != [hashlib.sha256(content).hexdigest().encode()]:
-        raise Unsound("is not what its digest says")
+        raise Unsound("does not match its digest")
     return content
 
 
 def keep(path: Path, content: bytes) -> None:
-    """Processes that do this at once each rename whole files into place, the library last."""
+    """Write to the cache. Concurrent processes each rename complete files into place, the library last."""
     digest = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode()
     try:
         for place, data in ((_digest_path(path), digest), (path, content)):
             with atomic_write(place, mode=0o600) as file:
                 file.write(data)
     except OSError as error:
-        log.info("%s is not kept: %s", path.name, error)
+        log.info("%s could not be cached: %s", path.name, error)
 
 
 def _compile() -> bytes:
@@ -123,9 +126,9 @@ def _compile() -> bytes:
 
 
 def _open(content: bytes) -> ctypes.CDLL:
-    """Loaded from where this process alone can write, so that it is what was checked and stays so."""
+    """Load the code from a place that only this process can write, so that it stays as it was checked."""
     if sys.platform == "linux":
-        descriptor = os.memfd_create("conv3x3")  # stays open: the loader tells libraries apart by their paths
+        descriptor = os.memfd_create("conv3x3")  # stays open, because the loader distinguishes libraries by path
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
         return ctypes.CDLL(f"/proc/self/fd/{descriptor}")
@@ -136,17 +139,17 @@ def _open(content: bytes) -> ctypes.CDLL:
 
 
 def _counting(*shape: int) -> Tensor:
-    """Whole numbers from -5 to 5 with the channels innermost: sums of their products are exact in any order."""
+    """Integers from -5 to 5 in channels_last, whose products can be summed exactly in any order."""
     size = torch.Size(shape)
     values = torch.arange(size.numel(), device="cpu") * 7 % 11 - 5
     return values.reshape(size).to(torch.float32).contiguous(memory_format=torch.channels_last)
 
 
 def _check_sums(functions: ctypes.CDLL) -> None:
-    """Both directions of [relu](conv(x, weight) + residual) on more images than C takes at a time.
+    """Check both directions of [relu](conv(x, weight) + residual) on more images than the C code takes at a time.
 
     Raises:
-        Unsound: a number that is not torch's.
+        Unsound: a result differs from torch's.
     """
     images, height, width = 14, 5, 4
     for inputs, outputs in ((8, 16), (16, 8)):
@@ -173,7 +176,7 @@ def _check_sums(functions: ctypes.CDLL) -> None:
 
 
 def _checked(content: bytes) -> ctypes.CDLL:
-    """The library's functions, declared and tried.
+    """Load the library, declare its functions and try them.
 
     Raises:
         Unsound, OSError: it cannot be loaded, lacks a function, or computes something else.
@@ -195,9 +198,9 @@ def _checked(content: bytes) -> ctypes.CDLL:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The C functions; None where there is no C compiler: torch's convolutions do then.
+    """The C functions; None without a C compiler, in which case torch's convolutions are used.
 
-    What is kept and does not hold its promises is compiled again, with one line that says so.
+    A cached library that fails its checks is compiled again, with a line in the log.
     """
     path = library_path()
     if path is not None:
@@ -211,7 +214,7 @@ def library() -> ctypes.CDLL | None:
         content = _compile()
         functions = _checked(content)
     except (Unsound, OSError, subprocess.SubprocessError) as error:
-        log.info("small convolutions are torch's own, conv3x3.c could not be compiled: %s", error)
+        log.info("using torch's small convolutions, because conv3x3.c could not be compiled: %s", error)
         return None
     if path is not None:
         keep(path, content)

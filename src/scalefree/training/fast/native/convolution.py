@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from scalefree.training.fast.native.compiled import Shape, library
 
-# Channels come in multiples of what conv3x3.c calls LANES.
+# Channels must be multiples of this, as in conv3x3.c.
 LANES = 8
 
 
@@ -20,7 +20,7 @@ def _address(tensor: Tensor | None) -> int | None:
 
 @functools.lru_cache(maxsize=256)
 def _sizes(images: int, height: int, width: int, inputs: int, outputs: int) -> tuple[Shape, int, int]:
-    """The sizes as C has them, their address, and how many floats of scratch they need."""
+    """The sizes as a C struct, its address, and the number of floats of scratch memory needed."""
     functions = library()
     assert functions is not None
     shape = Shape(images, height, width, inputs, outputs)
@@ -28,13 +28,13 @@ def _sizes(images: int, height: int, width: int, inputs: int, outputs: int) -> t
 
 
 def sizes_of(x: Tensor, weight: Tensor) -> tuple[Shape, int, int]:
-    """The sizes of a convolution as C has them, their address, and how many floats of scratch it needs."""
+    """A convolution's sizes as a C struct, its address, and the number of floats of scratch memory needed."""
     images, inputs, height, width = x.shape
     return _sizes(images, height, width, inputs, weight.shape[0])
 
 
 def dense(x: Tensor) -> Tensor:
-    """With the channels innermost, as conv3x3.c has everything; copied only if it is not so already."""
+    """The tensor in channels_last, as conv3x3.c expects it; copied only if necessary."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -91,18 +91,18 @@ def conv3x3(x: Tensor, weight: Tensor, residual: Tensor | None = None, relu: boo
     """[relu](conv(x, weight) + [residual]): stride 1, one pixel of zero padding, no bias, float32 on a CPU, one thread.
 
     Args:
-        x: (B, c, H, W), copied if its channels are not innermost in memory.
+        x: (B, c, H, W), copied if it is not channels_last.
         weight: (k, c, 3, 3); c and k are multiples of LANES.
         residual: (B, k, H, W).
 
-    Returns (B, k, H, W) with the channels innermost. `library()` must not be None.
+    Returns (B, k, H, W) in channels_last. `library()` must not be None.
 
     Raises:
-        ValueError: another dtype, device or shape; C would read what is not there.
+        ValueError: an unexpected dtype, device or shape, for which the C code would read out of bounds.
     """
     given = [x, weight] if residual is None else [x, weight, residual]
     if not all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in given):
-        raise ValueError("conv3x3 takes float32 on a CPU: use torch's convolution for other tensors")
+        raise ValueError("conv3x3 takes float32 on a CPU; use torch's convolution for other tensors")
     images, inputs, height, width = x.shape
     outputs = len(weight)
     if weight.shape[1:] != (inputs, 3, 3) or inputs % LANES or outputs % LANES:

@@ -1,6 +1,6 @@
-"""CUDA source on a device: compiled by NVRTC, launched by the driver, both of which torch has loaded already.
+"""CUDA source on a device: compiled by NVRTC and launched by the driver, both of which torch has already loaded.
 
-torch's own way to this needs a CUDA toolkit's headers, which a machine that only runs torch does not have.
+torch's own way of doing this needs the headers of a CUDA toolkit, which a machine that only runs torch lacks.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from torch import Tensor
 from scalefree.paths import user_cache
 from scalefree.training.fast.native.compiled import Unsound, keep, kept, others_can_write
 
-# CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, and what a kernel has without it.
+# CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, and the limit without it.
 MAX_SHARED, UNASKED = 8, 48 << 10
 
 
@@ -30,7 +30,7 @@ class Launch(Protocol):
 
 
 class DeviceError(Exception):
-    """What NVRTC or the driver refused, in their words."""
+    """An error of NVRTC or the driver, in their words."""
 
 
 @functools.cache
@@ -50,15 +50,15 @@ def _nvrtc() -> ctypes.CDLL:
 
 
 def compiled_source(source: str, architecture: str) -> bytes:
-    """Machine code for an architecture, `sm_90` say. Needs no device.
+    """Machine code for an architecture such as `sm_90`. Needs no device.
 
     Raises:
-        DeviceError: there is no NVRTC, or the source is wrong; the message holds its log.
+        DeviceError: NVRTC is missing, or the source is wrong; the message contains the log.
     """
     nvrtc = _nvrtc()
     program = ctypes.c_void_p()
     if nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernels.cu", 0, None, None):
-        raise DeviceError("NVRTC makes no program")
+        raise DeviceError("NVRTC could not create a program")
     try:
         words = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
         failed = nvrtc.nvrtcCompileProgram(program, len(words), (ctypes.c_char_p * len(words))(*words))
@@ -77,7 +77,7 @@ def compiled_source(source: str, architecture: str) -> bytes:
 
 
 def _cached(source: str, architecture: str) -> bytes:
-    """`compiled_source`, kept in the user's cache under the rules of compiled.py."""
+    """`compiled_source` with a cache in the user's folder, under the rules of compiled.py."""
     folder = user_cache()
     if folder is None or not folder.is_dir() or others_can_write(folder.stat()):
         return compiled_source(source, architecture)
@@ -92,13 +92,13 @@ def _cached(source: str, architecture: str) -> bytes:
 
 
 class DeviceCode:
-    """Kernels of a source, loaded into a device's context: a `Launch` on torch's current stream.
+    """The kernels of a source, loaded into a device's context: a `Launch` on torch's current stream.
 
     Args:
-        shared: bytes of shared memory that each kernel will be launched with at most.
+        shared: the most bytes of shared memory that each kernel will be launched with.
 
     Raises:
-        DeviceError: it cannot be compiled or loaded, or a kernel wants more shared memory than the device has.
+        DeviceError: it cannot be compiled or loaded, or a kernel needs more shared memory than the device has.
     """
 
     def __init__(self, source: str, shared: Mapping[str, int], device: torch.device) -> None:
@@ -110,7 +110,7 @@ class DeviceCode:
         major, minor = torch.cuda.get_device_capability(device)
         code = _cached(source, f"sm_{major}{minor}")
         with torch.cuda.device(device):
-            torch.zeros(1, device=device)  # torch's context exists from here on
+            torch.zeros(1, device=device)  # creates torch's context
             self.context = ctypes.c_void_p()
             self._check(self.driver.cuCtxGetCurrent(ctypes.byref(self.context)))
             self.code = code
@@ -135,13 +135,13 @@ class DeviceCode:
         """See `Launch`.
 
         Raises:
-            DeviceError: the driver refuses.
+            DeviceError: the driver refused.
         """
         held = _as_c(arguments)
         addresses = (ctypes.c_void_p * len(held))(*(ctypes.addressof(one) for one in held))
         current = ctypes.c_void_p()
         self._check(self.driver.cuCtxGetCurrent(ctypes.byref(current)))
-        if not current.value:  # a thread of autograd's that has not used the device yet
+        if not current.value:  # an autograd thread that has not used the device yet
             self._check(self.driver.cuCtxSetCurrent(self.context))
         stream = ctypes.c_void_p(torch.cuda.current_stream(self.device).cuda_stream)
         sizes = (grid, 1, 1, block, 1, 1, shared)

@@ -1,4 +1,4 @@
-"""conv3x3.c's place in a network: which of its convolutions it computes, and when."""
+"""Use of conv3x3.c in a network: which of its convolutions it computes, and when."""
 
 from collections.abc import Iterable
 from types import MethodType
@@ -13,8 +13,8 @@ from scalefree.training.fast.native.blocks import residual_blocks
 from scalefree.training.fast.native.compiled import library
 from scalefree.training.fast.native.convolution import LANES, conv3x3
 
-# Multiplications of a call up to which torch's costs more than ours: chosen by timing single calls on one core.
-# `make benchmark` shows what it brings for small images.
+# Multiplications per call below which ours is faster than torch's, found by timing single calls on one core. `make
+# benchmark` shows the gain for small images.
 FEW = 25_000_000
 
 
@@ -25,15 +25,15 @@ def _suits(conv: nn.Conv2d) -> bool:
 
 
 def _is_few(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether ours is the faster way for these sizes.
+    """Whether ours is faster for these sizes.
 
-    torch's kernels take 16 channels at a time where registers are that wide, so 8 channels are few at any size.
+    torch's kernels take 16 channels at a time on machines with wide registers, so ours is always used for 8 channels.
     """
     return conv.in_channels < 2 * LANES or 9 * x.numel() * conv.out_channels < FEW
 
 
 def _convolve(conv: nn.Conv2d, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-    """[relu](conv(x) + [residual]) by whichever way is the faster one for these sizes."""
+    """[relu](conv(x) + [residual]), computed in whichever way is faster for these sizes."""
     if _suits(conv) and x.dtype == torch.float32 and _is_few(conv, x):
         return conv3x3(x, conv.weight, residual, relu)
     y = nn.Conv2d.forward(conv, x)
@@ -42,13 +42,13 @@ def _convolve(conv: nn.Conv2d, x: Tensor, residual: Tensor | None = None, relu: 
 
 
 def _block(block: BasicBlock, x: Tensor) -> Tensor:
-    """`BasicBlock.forward` without BatchNorm, its sums and ReLUs part of the convolutions."""
+    """`BasicBlock.forward` without BatchNorm, with sums and ReLUs merged into the convolutions."""
     y = _convolve(block.conv1, x, relu=True)
     return _convolve(block.conv2, y, block.shortcut(x), relu=True)
 
 
 def _stage(stage: nn.Sequential, x: Tensor) -> Tensor:
-    """`Sequential.forward`, all blocks after the first as one operation where they are trained and few."""
+    """`Sequential.forward`, with all blocks after the first as one operation if they are trained and small."""
     first, *others = cast("Iterable[BasicBlock]", stage)
     x = first(x)
     if others and torch.is_grad_enabled() and x.dtype == torch.float32 and _is_few(others[0].conv1, x):
@@ -64,9 +64,9 @@ def _is_plain(block: nn.Module) -> TypeGuard[BasicBlock]:
 
 
 def use_native_convolutions(model: nn.Module) -> bool:
-    """Let a network compute its small 3x3 convolutions with conv3x3.c, the same sums in another order.
+    """Let a network compute its small 3x3 convolutions with conv3x3.c: the same sums in another order.
 
-    Returns whether it does: not without a C compiler, nor if no layer suits.
+    Returns whether it does; it does not without a C compiler, or if no layer is suitable.
     """
     suited = [module for module in model.modules() if isinstance(module, nn.Conv2d) and _suits(module)]
     if not suited or library() is None:

@@ -1,4 +1,6 @@
-"""residual.cu in a network: a ResNet without BatchNorm whose convolutions, both ways, are a few kernels."""
+"""Use of residual.cu in a network: a ResNet without BatchNorm whose convolutions are a few kernels in each
+direction.
+"""
 
 import logging
 import math
@@ -18,14 +20,13 @@ from scalefree.training.fast.native.device_code import DeviceCode, DeviceError, 
 log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("residual.cu")
-# As in residual.cu: channels and neighbouring pixels of a thread, and channels of a unit of a weight's gradient.
+# As in residual.cu: channels (and neighbouring pixels) per thread, and channels per unit of a weight's gradient.
 OUTS, GROUP = 4, 8
-# Threads that a thread block should have, and may have.
+# Desired and maximal number of threads in a thread block.
 AIM, MOST = 128, 512
-# Threads of the kernels that keep nothing in shared memory.
+# Threads per block of the kernels that keep nothing in shared memory.
 PLAIN = 256
-# Bytes of shared memory that a thread block may have on every device since 2020, and floats of
-# `first_backward_weight`'s.
+# Bytes of shared memory available to a thread block, and floats that `first_backward_weight` uses of it.
 SHARED, SUMS = 227 << 10, 8 * 9
 
 
@@ -34,7 +35,7 @@ def _is_power_of_2(number: int) -> bool:
 
 
 class Sizes(NamedTuple):
-    """A stage as residual.cu wants it defined: images of its row of blocks, and its first convolution."""
+    """A stage's sizes as defined in residual.cu: the images of its row of blocks, and its first convolution."""
 
     channels: int
     height: int
@@ -49,21 +50,21 @@ class Sizes(NamedTuple):
 
     @property
     def images(self) -> int:
-        """What a thread block computes at once."""
+        """Images that a thread block computes at once."""
         return max(1, AIM // (self.patches * self.channels // OUTS))
 
     @property
     def threads(self) -> int:
-        """In a thread block of the row's kernels."""
+        """Threads in a thread block of the row's kernels."""
         return self.images * self.patches * (self.channels // OUTS)
 
     @property
     def slices(self) -> int:
-        """Parts of a weight's gradient that a thread block makes."""
+        """Partial sums of a weight's gradient per thread block."""
         return max(1, self.threads * GROUP // self.channels**2 // 32)
 
     def shared(self, buffers: int) -> int:
-        """Bytes of shared memory for so many buffers of images and a layer's weights."""
+        """Bytes of shared memory for this many buffers of images and a layer's weights."""
         row = (self.width + 2 + 3) // 4 * 4
         rows = (self.height + 1) * row
         plane = rows if rows // 4 % 2 else rows + 4
@@ -82,12 +83,12 @@ class Sizes(NamedTuple):
         )
 
     def source(self) -> str:
-        """The source for these sizes."""
+        """The source code for these sizes."""
         given = {**self._asdict(), "images": self.images}
         return "".join(f"#define {name.upper()} {value}\n" for name, value in given.items()) + SOURCE.read_text()
 
     def most_shared(self) -> dict[str, int]:
-        """The kernels, with the bytes of shared memory of each."""
+        """The kernels, with the bytes of shared memory that each needs."""
         plain = dict.fromkeys(("first_forward", "sum_parts", *(["first_backward_image"] * (self.stride == 2))), 0)
         return {
             **plain,
@@ -98,9 +99,9 @@ class Sizes(NamedTuple):
 
 
 class Stage:
-    """The kernels of one stage: a first convolution and a row of `layers` others.
+    """The kernels of one stage: a first convolution and a row of `layers` more.
 
-    Weights of the row lie one behind the other in memory, and so do the gradients.
+    The weights of the row are contiguous in memory, and so are the gradients.
     """
 
     def __init__(self, sizes: Sizes, layers: int, launch: Launch) -> None:
@@ -118,11 +119,11 @@ class Stage:
         self.launch(name, blocks, self.sizes.threads, self.sizes.most_shared()[name], *arguments)
 
     def forward(self, image: Tensor, first: Tensor, row: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
-        """h, what the first convolution makes, and what the layers make: all of them, or only the last one.
+        """h, the output of the first convolution, and the outputs of the layers: of all, or only of the last one.
 
         Args:
             image: (B, inputs, stride H, stride W), contiguous.
-            first: its weight.
+            first: the weight of the first convolution.
             row: the weight of the row's first layer.
 
         Returns (B, c, H, W) and (layers or 1, B, c, H, W).
@@ -137,10 +138,11 @@ class Stage:
     def backward(
         self, image: Tensor, first: Tensor, row: Tensor, h: Tensor, made: Tensor, dy: Tensor, gradient: Tensor
     ) -> Tensor | None:
-        """Fill the weights' gradient, (first + row,); returns the gradient by the image where the stride is 2.
+        """Fill the weights' gradient, (first + row,); returns the gradient with respect to the image if the stride is
+        2.
 
         Args:
-            dy: (B, c, H, W), contiguous. The others are those of `forward`.
+            dy: (B, c, H, W), contiguous. The others are as in `forward`.
         """
         batch, sizes = len(image), self.sizes
         rows = math.ceil(batch / sizes.images) * sizes.slices
@@ -198,7 +200,7 @@ def _convolutions(model: ResNet) -> list[Tensor]:
 
 
 def _are_neighbours(weights: list[Tensor]) -> bool:
-    """Whether each weight begins in memory where the one before it ends, at an address that holds four floats."""
+    """Whether the weights follow each other in memory without gaps, starting at an address aligned to four floats."""
     ends = [weight.data_ptr() + 4 * weight.numel() for weight in weights]
     return (
         all(weight.is_contiguous() and weight.dtype == torch.float32 for weight in weights)
@@ -208,9 +210,9 @@ def _are_neighbours(weights: list[Tensor]) -> bool:
 
 
 def stages_of(model: nn.Module, height: int, width: int) -> list[tuple[Sizes, int]]:
-    """The sizes of a network's stages for images of this size, each with its number of layers behind the first one.
+    """The sizes of a network's stages for images of this size, each with its number of layers after the first one.
 
-    Empty where residual.cu does not compute that network.
+    Empty if residual.cu cannot compute this network.
     """
     if type(model) is not ResNet or model.fixup or not isinstance(model.norm, nn.Identity):
         return []
@@ -234,11 +236,11 @@ def use_residual_kernels(
 ) -> bool:
     """Let a network on CUDA compute all its convolutions with residual.cu for images of this size.
 
-    The weights must lie in memory one behind the other, as contiguous tensors: see `FlatParameters`. Returns whether it
-    does: not where the network or the device does not suit, then with a line of why.
+    The weights must be contiguous tensors that follow each other in memory: see `FlatParameters`. Returns whether it
+    does; it does not if the network or the device is unsuitable, which is logged.
 
     Args:
-        launcher: compiles the kernels for a stage; None for a device's own.
+        launcher: compiles the kernels of a stage; by default for the device.
     """
     wanted = stages_of(model, height, width)
     if not wanted:
@@ -246,13 +248,15 @@ def use_residual_kernels(
     assert isinstance(model, ResNet)
     weights = _convolutions(model)
     if not _are_neighbours(weights):
-        raise ValueError("residual.cu reads contiguous weights that lie in one vector: make FlatParameters first")
+        raise ValueError("residual.cu needs contiguous weights in one vector; create FlatParameters first")
     device = weights[0].device
     try:
         make = launcher or (lambda sizes, device: DeviceCode(sizes.source(), sizes.most_shared(), device))
         stages = [Stage(sizes, layers, make(sizes, device)) for sizes, layers in wanted]
     except DeviceError as error:
-        log.warning("convolutions are torch's own, residual.cu is not used: %s", " ".join(str(error).split())[:500])
+        log.warning(
+            "using torch's convolutions, because residual.cu cannot be used: %s", " ".join(str(error).split())[:500]
+        )
         return False
 
     def forward(model: ResNet, x: Tensor) -> Tensor:
