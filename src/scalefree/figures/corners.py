@@ -111,9 +111,12 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
         return {}
     methods = [method for method in compared(evidence) if any(method in of for of in points.values())]
     verdicts = judge(evidence, [number for contrast in CONTRASTS for number in contrast.numbers])
-    networks = depths(evidence)[1:][-2:]
-    measured = [[contrast.measured_in(evidence, network, verdicts) for network in networks] for contrast in CONTRASTS]
-    rows = [[None if one is None else one[0] for one in of] for of in measured]
+    deepest = depths(evidence)[1:][-2:]
+    measured = {of: [contrast.measured_in(evidence, of, verdicts) for contrast in CONTRASTS] for of in deepest}
+    # A network without any estimate would fill its rows with the same reason; the caption counts the runs that wait.
+    networks = [of for of, rows in measured.items() if any(one and one[0].estimate.values for one in rows)] or deepest
+    by_network = [[None if one is None else one[0] for one in measured[of]] for of in networks]
+    rows = [list(row) for row in zip(*by_network, strict=True)]
     known = [row for of in rows for row in of if row is not None]
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in known)])
     names = [network_name(network) for network in networks]
