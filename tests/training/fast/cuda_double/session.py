@@ -26,11 +26,13 @@ from scalefree.training.fast.captured import CapturedSteps
 from scalefree.training.fast.proven import proven
 from scalefree.training.step import take_step
 from scalefree.training.task import Task, build_task, load_data
-from scalefree.training.trainer import steps
+from scalefree.training.trainer import Trainer, steps
 from training.fast import test_capturable
 from training.fast.cuda_double import journal
 from training.reference import train
 
+# A histogram's size is the largest of values that nothing has computed.
+Trainer._measures = lambda trainer: False
 CUDA = torch.device("cuda")
 CACHE = os.environ["XDG_CACHE_HOME"]
 Step = Callable[[Task, Tensor, Tensor], Tensor]
