@@ -30,7 +30,7 @@ def test_a_verdict_on_a_cell_at_an_edge_is_provisional(tmp_path: Path) -> None:
     for place, verdict in verdicts.items():
         notes = [note for note in verdict.notes if note.startswith("provisional")]
         assert len(notes) == (place in provisional)
-        assert all("Adam-l2 lies at an edge" in note and "larger weight_decay and larger lr" in note for note in notes)
+        assert all("Adam-l2 is at an edge" in note and "larger weight_decay and larger lr" in note for note in notes)
         said = f"**{verdict.verdict}**, provisional"
         assert (said in table([verdict]), said in paragraph(verdict)) == (place in provisional,) * 2
     unjudged = judged(load("cifar16", chosen, tmp_path), lambda config: None, "4b")["4b-resnet20w8-nobn"]

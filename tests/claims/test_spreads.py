@@ -243,4 +243,4 @@ def test_methods_without_decay_have_no_place_in_the_order(tmp_path_factory: pyte
     assert verdict.measured.chance == pytest.approx(1 / 120)
     three = load("digits", made_cells("digits", **zero, adamw=(1e-3, 0.0)), tmp_path_factory.mktemp("zeros"))
     verdict = verdict_of(ORDER, three, ordered(errors))
-    assert verdict.verdict == "not judged" and "3 of 6 methods decay" in verdict.reason
+    assert verdict.verdict == "not judged" and "3 of 6 methods have a decay" in verdict.reason

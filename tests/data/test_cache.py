@@ -279,5 +279,7 @@ def test_without_a_home_images_are_decoded_each_time(image_folder: Path, homeles
 
 
 def test_without_a_home_a_download_needs_a_place(homeless: None) -> None:
-    with pytest.raises(DatasetError, match=r"no home folder to download cifar10 to; set dataset\.root"):
+    with pytest.raises(
+        DatasetError, match=r"cifar10 cannot be downloaded, because there is no home folder; set dataset\.root"
+    ):
         load_dataset("cifar10")

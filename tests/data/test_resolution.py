@@ -78,5 +78,5 @@ def test_other_resolutions_are_refused_with_the_possible_ones(resolution: int) -
 
 
 def test_other_data_sets_have_one_size() -> None:
-    with pytest.raises(ConfigError, match="only for cifar10 and cifar100; leave it out for digits"):
+    with pytest.raises(ConfigError, match="only for cifar10 and cifar100; digits has one size"):
         run_config({"dataset.resolution": 16})

@@ -204,7 +204,9 @@ def test_a_pipe_in_place_of_a_download_is_refused_by_name(
 
 def test_without_a_home_a_download_needs_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar, "user_cache", lambda: None)
-    with pytest.raises(DatasetError, match=r"no home folder to download cifar10 to; set dataset\.root"):
+    with pytest.raises(
+        DatasetError, match=r"cifar10 cannot be downloaded, because there is no home folder; set dataset\.root"
+    ):
         load_dataset("cifar10")
 
 

@@ -176,7 +176,7 @@ def test_combinations_that_are_not_there_are_counted() -> None:
     some = [
         result(0.2, model__depth=depth, optimizer=of) for depth, of in ((8, "adamw"), (14, "adaml2"), (14, "adamw"))
     ]
-    assert "of the 4 combinations of depth and optimizer, 3 are here" in of(some).lacking()
+    assert "only 3 of the 4 combinations of depth and optimizer are here" in of(some).lacking()
 
 
 def test_methods_that_are_adam_without_decay_are_said_to_be() -> None:

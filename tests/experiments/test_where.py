@@ -44,12 +44,12 @@ def test_conditions_choose_runs(text: str, runs: int) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[model.depht=56]", "model.depht is not a key"),
+        ("[model.depht=56]", "model.depht cannot be used here"),
         ("[model]", "model is not a condition"),
         ("[model.depth=]", "model.depth= is not a condition"),
         ("[seed=0, seed=1]", "seed is given twice"),
         ("[seed=0", "bracket"),
-        ("[results_dir=x]", "results_dir is not a key"),
+        ("[results_dir=x]", "results_dir cannot be used here"),
         ("[seed=range(3)]", "write seed=[ONE,OTHER]"),
     ],
 )
@@ -59,10 +59,10 @@ def test_what_is_no_condition_is_refused_by_name(text: str, said: str) -> None:
 
 
 def test_a_condition_that_no_run_fulfils_is_refused_with_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"no run with optimizer.name=adamw has model.depth=57; there are 20, 56"):
+    with pytest.raises(ConfigError, match=r"no run with optimizer.name=adamw has model.depth=57; choose from 20, 56"):
         read_where("[optimizer=adamw, model.depth=57]").of(RUNS)
     # 1 is no truth value.
-    with pytest.raises(ConfigError, match=r"no run has model.batch_norm=1; there is true"):
+    with pytest.raises(ConfigError, match=r"no run has model.batch_norm=1; choose from true"):
         read_where("[model.batch_norm=1]").of(RUNS)
 
 

@@ -64,7 +64,7 @@ def test_captions_say_the_kind_of_interval_and_that_quick_planned_nothing(name: 
     with styled():
         (figure,) = pages(name, evidence(quick, world)).values()
     assert "95 % intervals of the means (Student's t)" in caption(figure)
-    assert "on these same seeds. Nothing here was planned: every claim is exploratory" in caption(figure)
+    assert "Nothing here was planned: every claim is exploratory" in caption(figure)
     assert "2 seeds" in caption(figure)
 
 

@@ -253,7 +253,7 @@ UNSOUND: dict[str, tuple[str, bytes | None, str]] = {
     "a document of its own, and other arrays": (
         made(5).name,
         json.dumps(made(5, test_error=0.25).document()).encode(),
-        "curves.npz is damaged, missing or not its record's",
+        "curves.npz is damaged, missing or another record's",
     ),
 }
 

@@ -328,7 +328,7 @@ def test_runs_that_changed_their_build_on_the_way_are_no_conflict(here: Store, t
         add(here, made(environment=ours))
         add(there, made(environment=theirs), train_loss=np.array([2.5000001, 0.1 + 0.2]))
         merged = only(merge(there, here))
-        assert merged.fate == "computed elsewhere" and "another build in its earlier sessions" in merged.detail
+        assert merged.fate == "computed elsewhere" and "different build in its earlier sessions" in merged.detail
     for store in (here, there):
         shutil.rmtree(store.root / "runs")
     add(there, made(environment={**ENVIRONMENT, "earlier_sessions": []}), train_loss=np.array([2.5000001, 0.1 + 0.2]))

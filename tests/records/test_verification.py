@@ -115,7 +115,7 @@ def test_another_device_or_build_is_judged_by_replicas(what: str) -> None:
     for difference, expected in ((0.0, "close"), (limit - 1e-6, "close"), (limit + 1e-6, "different")):
         for error in (0.125 + difference, 0.125 - difference):
             verdict = verify(committed, again(error), spread)
-            assert verdict.verdict == expected and f"another {what};" in verdict.detail
+            assert verdict.verdict == expected and f"different {what};" in verdict.detail
             assert "10 pairs of replicas differ by 0.0316" in verdict.detail
 
 

@@ -84,9 +84,13 @@ def random_arrays(made: Record, seed: int) -> tuple[Record, Arrays, Arrays]:
         "log2_lower_edge": np.arange(-27, 4),
         "gradient_log2_lower_edge": np.arange(-40, 10),
     }
-    for group in ("network", "stem", "head"):
-        for counts, bins in (("counts", 34), ("gradient_counts", 53), ("parameter_counts", 34)):
-            histograms[f"{counts}/{group}"] = draw.multinomial(made.parameters, draw.dirichlet(np.ones(bins)), 3)
+    for counts, bins in (("counts", 34), ("gradient_counts", 53), ("parameter_counts", 34)):
+        stem, head = (
+            draw.multinomial(of, draw.dirichlet(np.ones(bins)), 3)
+            for of in (made.parameters // 3, made.parameters - made.parameters // 3)
+        )
+        for group, of in (("network", stem + head), ("stem", stem), ("head", head)):
+            histograms[f"{counts}/{group}"] = of
     changed = {"final_metrics": final, "update_scale": {group: {} for group in ("network", "stem", "head")}}
     return record(with_values(_config(made), {}), **changed), curves, histograms
 

@@ -131,7 +131,7 @@ def test_coverage_says_what_waits_and_what_is_left_out(
     waiting = (Waiting(next(iter(smoke_runs().values())), "resnet8w8-nobn", "adamw", 1.0),) * 3
     more = [*experiments, Experiment("later", "", (), waiting), Experiment("never", "", ())]
     said = read(coverage_section(more, store, store.records(), runs)).all("p")[0].text
-    assert "wait until their step sizes and decays have been chosen: later (3)." in said
+    assert "Runs waiting for their step sizes and decays to be chosen: later (3)." in said
     assert said.endswith("The profile does not include never.")
 
 

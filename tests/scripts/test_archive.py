@@ -97,7 +97,7 @@ def test_conflicts_and_damage_are_exit_code_1(
     path = store.directory(name) / "record.json"
     document: dict[str, Any] = json.loads(path.read_text())
     del document["checksum"], document["array_checksums"]
-    document["outcome"]["step"] = 18
+    document["outcome"]["reason"] = "none is known"
     path.write_text(json.dumps(document))
     damaged = add(store, configs[1])
     np.savez(store.directory(damaged) / "histograms.npz", **{"epoch": HISTOGRAMS["epoch"]})

@@ -45,7 +45,10 @@ def test_an_optimizer_of_ones_own_from_the_folder_where_one_is(folder: Path) -> 
     (folder / "mine.py").write_text(OWN)
     done = start(folder, "defect.py", "target=mine.Own")
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout.startswith("mine.Own\n") and "coupled" in done.stdout
+    assert (
+        done.stdout.startswith("mine.Own: not scale-free, with weight decay (coupled) or without\n")
+        and "coupled" in done.stdout
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_conflicts_and_damage_are_exit_code_1(
     add(Path("other"), 0, train_loss=0.5)
     conflicting = add(Path("mine"), 0)
     assert call("merge.py", ["other", "results_dir=mine"], monkeypatch) == 1
-    assert f"conflicting: {conflicting.name}: another curves/train_loss" in capfd.readouterr().out
+    assert f"conflicting: {conflicting.name}: different curves/train_loss" in capfd.readouterr().out
     damaged = Path("other", "runs", conflicting.name, "record.json")
     damaged.write_text("{")
     assert call("merge.py", ["other", "results_dir=new"], monkeypatch) == 1

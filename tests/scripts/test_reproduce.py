@@ -171,11 +171,11 @@ def test_the_launcher_is_set_as_train_sets_it(
         (["hydra/launcher=gpu", "hydra/launcher=local"], "hydra/launcher=gpu hydra/launcher=local: choose one"),
         (["hydra.launcher.jobs=2"], "hydra.launcher.jobs=2 needs hydra/launcher="),
         (["profile=smoke", "experiment=without_bn"], "profile=smoke has no runs of without_bn"),
-        (["experiment=corners,corners"], "experiment=corners,corners has corners twice"),
+        (["experiment=corners,corners"], "experiment=corners,corners names corners twice"),
         (["dataset_root=/nowhere/at/all"], "dataset_root=/nowhere/at/all does not exist"),
         (["profile=h200", "dataset_root=."], "precision=tf32 exists only on CUDA devices"),
         (["profile=smoke", "profile=quick"], "profile= is given twice"),
-        (["results_dir=/dev/null"], "results_dir=/dev/null cannot be"),
+        (["results_dir=/dev/null"], "results_dir=/dev/null is impossible"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_before_any_work(

@@ -102,7 +102,7 @@ def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
         ("optimizer=3", "^error: optimizer=3 is not a valid choice"),
         ("optimizer=[adamw,adaml2]", r"^error: optimizer=\[adamw,adaml2\] is not a valid choice"),
         ("hydra/launcher=null", "^error: hydra/launcher=null is not a valid choice"),
-        (f"seed={'9' * 400}", "^error: seed=9*9 has a number too many digits"),
+        (f"seed={'9' * 400}", "^error: seed=9*9 has a number with too many digits"),
         ("seed=[1", r"^error: seed=\[1 is not key=value as Hydra reads it"),
         ("tracking.project=me/project", r"^error: tracking\.project='me/project' contains '/'"),
         ("results_dir=/dev/null", "^error: results_dir=/dev/null is impossible: /dev/null is not a directory"),
@@ -172,7 +172,7 @@ def images(root: Path, change: str) -> Path:
         ("empty", r"has no train/ folder"),
         ("unreadable", r"dog/1\.png is not a readable image"),
         ("size", r"cat/2\.png is 9x8"),
-        ("class", "has the class 'bird' that train/ lacks"),
+        ("class", "has the class 'bird', which train/ lacks"),
     ],
 )
 def test_a_bad_image_folder_is_one_line_and_nothing_written(

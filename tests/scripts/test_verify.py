@@ -102,7 +102,7 @@ def test_a_record_that_does_not_come_out_again_is_exit_code_1(
     edit(results, name, shifted)
     assert verify("runs=99", patch=monkeypatch) == 1
     out = capfd.readouterr().out
-    assert f"  {name}: different: another update_scale on the same device and build; test error" in out
+    assert f"  {name}: different: different update_scale on the same device and build; test error" in out
     assert out.endswith("of 3 records: 2 equal bit for bit, 1 different\n")
 
 
@@ -118,7 +118,7 @@ def test_a_record_of_another_machine_is_not_judged_without_replicas(
     edit(results, name, elsewhere)
     assert verify("runs=3", patch=monkeypatch) == 0
     out = capfd.readouterr().out
-    assert f"  {name}: another device or build, and too few replicas to judge: another torch; test error" in out
+    assert f"  {name}: another device or build, and too few replicas to judge: different torch; test error" in out
     assert out.endswith("of 3 records: 2 equal bit for bit, 1 another device or build, and too few replicas to judge\n")
 
 

@@ -248,7 +248,6 @@ def test_its_update_is_the_change_of_the_parameters_over_alpha(runner: str, tiny
         assert scalars["q50"] == pytest.approx(np.quantile(moving, 0.5), abs=1e-6)
         assert scalars["std"] == pytest.approx(moving.std(), rel=1e-5)
     assert not progress.scalars_of("effective_decay"), "not known of it"
-    assert trainer.task.before is None, "nothing is kept longer than it is needed"
 
 
 def test_the_record_says_what_it_is(tiny: Make) -> None:

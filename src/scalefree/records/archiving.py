@@ -96,7 +96,7 @@ def _compare(here: Whole, archived: Place) -> Treated:
     assert there is not None
     name = here[0].name
     if differing := differences(content(*here), content(*there)):
-        return Treated(name, "conflicting", f"{', '.join(differing)} differ from {archived.path}; both are kept")
+        return Treated(name, "conflicting", f"different {', '.join(differing)} in {archived.path}; both are kept")
     return Treated(name, "already archived")
 
 
