@@ -35,7 +35,7 @@ setup: $(READY) ## Create the environment in .venv (the other targets do this if
 	@echo "The environment is ready: .venv, $$(.venv/bin/python --version)"
 
 test: $(READY) ## Run all tests
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n "$(JOBS)"
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n "$(JOBS)" --dist worksteal
 
 lint: $(READY) ## Check style, types and the direction of imports
 	@.venv/bin/python -m ruff check .

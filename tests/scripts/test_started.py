@@ -49,8 +49,7 @@ def test_isolated_on_a_safe_path_and_through_a_link_from_another_folder(script: 
     (tmp_path / "work").mkdir()
     starts = (
         ["-I", "-c", ISOLATED, str(SCRIPTS / script)],
-        ["-P", str(SCRIPTS / script)],
-        ["../links/named otherwise.py"],
+        ["-P", "../links/named otherwise.py"],
     )
     for start in starts:
         command = [sys.executable, *start, "nonsense=1"]
