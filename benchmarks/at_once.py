@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 
 def runs_at_once(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """A row for each way to share a device and each number of runs: images a second together, and of the slowest."""
+    """A row per way to share a device and number of runs: images per second of all together, and of the slowest."""
     rows = _processes("processes", folder, sizes, device)
     if device.type == "cuda":
         try:
             with multi_process_service():
                 rows += _processes("processes under MPS", folder, sizes, device)
-        except (ConfigError, EOFError) as error:  # not there, or its clients died
+        except (ConfigError, EOFError) as error:  # MPS is missing, or its clients died
             log.warning("processes under MPS: not measured: %s", error)
         try:
             rows += _streams(folder, sizes, device)
@@ -39,7 +39,7 @@ def _row(way: str, runs: int, together: float, slowest: float) -> Row:
 
 
 def _processes(way: str, folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """K processes of the default stage that work at the same time."""
+    """K processes of the default stage at the same time."""
     measured = [
         Measured(Subject(FAST[device.type], folder, sizes.depth, sizes.batch_size, device.type, core))
         for core in range(max(sizes.at_once))
@@ -62,7 +62,7 @@ def _processes(way: str, folder: Path, sizes: Sizes, device: torch.device) -> li
 
 
 def _streams(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """One process that asks K runs in turn for a step, each on a stream of its own."""
+    """One process that takes a step of each of K runs in turn, each on its own stream."""
     rows: list[Row] = []
     for k in sizes.at_once:
         subject = Subject(replace(FAST[device.type], runs=k), folder, sizes.depth, sizes.batch_size, device.type)
