@@ -26,7 +26,7 @@ class Sizes:
 
     Attributes:
         train, test: images that are made.
-        steps: of one measurement; every stage is measured `repetitions` times, taking turns.
+        steps: per measurement; every stage is measured `repetitions` times, in turn.
         at_once: numbers of simultaneous runs.
         sweep_runs, sweep_per_class, sweep_epochs: the sweep against the plain script one after another.
     """
@@ -56,7 +56,7 @@ CUDA_SIZES = Sizes(
 
 
 def take_turns(measured: Sequence[Measured], steps: int, repetitions: int) -> list[list[float]]:
-    """Images a second of each, `repetitions` times, one after another in turn: the machine's moods hit all alike."""
+    """Images per second of each, `repetitions` times, in turn, so that a busy machine affects all of them alike."""
     rates: list[list[float]] = [[] for _ in measured]
     for _ in range(repetitions):
         for one, found in zip(measured, rates, strict=True):
@@ -66,7 +66,7 @@ def take_turns(measured: Sequence[Measured], steps: int, repetitions: int) -> li
 
 
 def medians(subjects: Sequence[Subject], steps: int, repetitions: int) -> list[float]:
-    """Images a second of each subject, taking turns: the median of the repetitions."""
+    """Images per second of each subject, measured in turn: the median of the repetitions."""
     measured = [Measured(subject) for subject in subjects]
     for one in measured:
         one.ready()
@@ -77,7 +77,7 @@ def medians(subjects: Sequence[Subject], steps: int, repetitions: int) -> list[f
 
 
 def stages(chosen: Iterable[Stage], folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """One row a stage: median, spread, ratio to the plain script, peak memory. A stage that does not start has none."""
+    """One row per stage: median, spread, ratio to the plain script, peak memory. One that does not start has none."""
     started = [Measured(Subject(stage, folder, sizes.depth, sizes.batch_size, device.type)) for stage in chosen]
     measured = []
     for one in started:
@@ -103,7 +103,7 @@ def stages(chosen: Iterable[Stage], folder: Path, sizes: Sizes, device: torch.de
 
 
 def depths(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """One row a depth: the plain script and the fast path side by side."""
+    """One row per depth: the plain script and the fast path side by side."""
     rows = []
     for depth in sizes.depths:
         pair = [Subject(stage, folder, depth, sizes.batch_size, device.type) for stage in (SCRIPT, FAST[device.type])]
@@ -120,7 +120,7 @@ def depths(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
 
 
 def small_images(folder: Path, sizes: Sizes, device: torch.device) -> list[Row]:
-    """One row a network of the quick profile's size, whose steps are mostly overhead."""
+    """One row per network of the quick profile's size, whose steps are mostly overhead."""
     rows: list[Row] = []
     for depth, batch_norm in itertools.product(sizes.depths, (False, True)):
         pair = [
