@@ -1,11 +1,11 @@
-"""What a profile's runs cost at least on a GPU: computed from operations and bytes, not measured.
+"""The least that a profile's runs cost on a GPU: computed from operations and bytes, not measured.
 
     python -m benchmarks.cost [profile=paper] [experiment=all] [at=1]
 
-Operations are those of convolutions and of the linear layer, a multiply-add counting two; bytes those of `roofline.py`,
-everything fused that can be. An evaluation moves two fifths of a training step's: x and y of each convolution once. The
-device is an H200 by its data sheet. `at` is the share of its peak that is reached. A run takes at least the longer of
-its two times; that of many runs at once lies near it if they fill the device.
+Operations are those of convolutions and of the linear layer, a multiply-add counting as two; bytes are those of
+`roofline.py`, with everything fused that can be. An evaluation moves two fifths as many bytes as a training step: x and
+y of each convolution once. The device is an H200, as in its data sheet. `at` is the share of its peak that is reached.
+A run takes at least the longer of its two times; many runs at once come near it if they fill the device.
 """
 
 import sys
@@ -22,7 +22,7 @@ from scalefree.experiments import experiment_names, load_experiment, runs_of
 from scalefree.models import densenet_bc, resnet
 from scalefree.streams import begin
 
-# By precision: operations a second (dense), and bytes of an activation.
+# By precision: operations per second (dense), and bytes of an activation.
 PEAK = {"fp32": (67e12, 4), "tf32": (495e12, 4), "bf16": (989e12, 2)}
 BANDWIDTH = 4.8e12
 SIDE, CHANNELS = 32, 3
@@ -31,7 +31,7 @@ FORWARD = 0.4
 
 @dataclass(frozen=True)
 class Cost:
-    """Of some runs: how many, their operations and bytes, and the seconds that each of the two takes at the peak."""
+    """How many runs, their operations and bytes, and the seconds that each of these takes at the peak."""
 
     runs: int = 0
     operations: float = 0.0
@@ -44,7 +44,7 @@ class Cost:
 
 
 def images(config: RunConfig) -> tuple[int, int]:
-    """How many images a run trains on and how many it evaluates, each as often as it does.
+    """How many images a run trains on and how many it evaluates, counting repetitions.
 
     Raises:
         ValueError: the data are not CIFAR's, so the sizes are not known here.
@@ -64,7 +64,7 @@ def images(config: RunConfig) -> tuple[int, int]:
 
 
 def network(config: RunConfig) -> nn.Module:
-    """A network of these sizes; its weights mean nothing."""
+    """A network of the configured size; its weights do not matter."""
     model, classes = config.model, DATASETS[config.dataset.name].classes
     assert classes is not None, "images() refuses such data sets"
     if isinstance(model, DenseNetConfig):
@@ -91,7 +91,7 @@ class Costs:
         return self.known[key]
 
     def of(self, config: RunConfig) -> Cost:
-        """Of one run."""
+        """The cost of one run."""
         trained, evaluated = images(config)
         training, evaluation, moved = self._of_image(config)
         operations = trained * training + evaluated * evaluation
