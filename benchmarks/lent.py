@@ -1,11 +1,11 @@
-"""What a GPU that nobody has tried before does with this package, in three minutes and in order of worth.
+"""Try this package on a GPU that nobody has tried before, in three minutes, the most important first.
 
     python -m benchmarks.lent [--kernels] DATA OUT [SECONDS [DEVICE]]
 
-DATA holds the packed CIFAR-10 of scripts/pack.py. Prints a line per stage; what fails, and the kernels' times, lie in
-OUT. With --kernels only what concerns our own kernels, in one minute. No stage stops another; one that would begin too
-late is left out. This process never touches the GPU, so each stage's workers are forks of it: they start at once, with
-the data and torch in memory.
+DATA holds the packed CIFAR-10 of scripts/pack.py. Prints a line per stage; failures and the
+kernels' times are written to OUT. With --kernels only our own kernels are tried, in one minute. No stage stops another;
+one that would begin too late is left out. This process never touches the GPU, so each stage's workers are forks of it:
+they start at once, with the data and torch in memory.
 """
 
 import functools
@@ -52,7 +52,7 @@ Values = Mapping[str, Any]
 
 
 class Session:
-    """The time that is left, and where words go."""
+    """The time that is left, and where output goes."""
 
     def __init__(self, out: Path, seconds: float) -> None:
         self.out = out
@@ -60,7 +60,7 @@ class Session:
         self.end = self.started + seconds
 
     def say(self, text: str) -> None:
-        """A line to read at once, and to keep."""
+        """Print a line at once, and keep it."""
         line = f"[{time.monotonic() - self.started:5.1f} s] {text}"
         print(line, flush=True)
         with (self.out / "stages.txt").open("a") as file:
@@ -68,7 +68,7 @@ class Session:
 
     @contextmanager
     def stage(self, name: str, needs: float) -> Iterator[bool]:
-        """Guards a stage; False where the time left is below what it needs, in seconds."""
+        """Guards a stage; yields False if less time is left than the seconds that it needs."""
         if time.monotonic() + needs > self.end:
             self.say(f"{name}: left out, no time")
             yield False
@@ -84,7 +84,7 @@ class Session:
 
 
 def _answer(pipe: Connection, function: Callable[..., Iterator[Any]], arguments: tuple[Any, ...]) -> None:
-    """A worker's life: everything that the function yields goes to the parent, which asks for each."""
+    """What a worker does: sends each value that the function yields to the parent, which asks for each."""
     try:
         for value in function(*arguments):
             pipe.send((True, value))
@@ -109,7 +109,7 @@ class Fork:
         """The next value that it yields.
 
         Raises:
-            RuntimeError: it failed, died or took too long; it is ended then.
+            RuntimeError: it failed, died or took too long; it is then ended.
         """
         try:
             if not self.pipe.poll(patience):
@@ -136,7 +136,7 @@ class Fork:
 
 
 def prepared_task(config: RunConfig, variant: str) -> Task:
-    """A task ready to be captured; the variants change what no key does."""
+    """A task ready to be captured; the variants change what no key can."""
     if "cudnn" in variant:
         speedups.use_residual_kernels = lambda *_: False  # type: ignore[attr-defined]
     task = build_task(config, load_data(config.dataset), torch.device(config.device))
@@ -153,7 +153,7 @@ def endless(task: Task) -> Iterator[Tensor]:
 
 
 def rate(config: RunConfig, variant: str, seconds: float, runs: int = 1) -> Iterator[Any]:
-    """Yields the seconds to get ready, then (steps a second, the last loss); several runs take turns on streams."""
+    """Yields the seconds to get ready, then (steps per second, the last loss); several runs take turns on streams."""
     started = time.perf_counter()
     device = torch.device(config.device)
     tasks = [prepared_task(with_values(config, {"seed": seed}), variant) for seed in range(runs)]
@@ -203,7 +203,7 @@ def equality(config: RunConfig) -> Iterator[str]:
 
 
 def without_compiler(config: RunConfig) -> Iterator[str]:
-    """Some steps where NVRTC fails: torch's convolutions take our kernels' place."""
+    """Some steps when NVRTC fails: torch's convolutions replace our kernels."""
 
     def refuse(source: str, architecture: str) -> bytes:
         raise device_code.DeviceError("no NVRTC, for this test")
@@ -240,7 +240,7 @@ def small_run(config: RunConfig) -> Iterator[str]:
 
 
 def together(session: Session, name: str, arguments: list[tuple[Any, ...]], seconds: float) -> float:
-    """Run `rate` in several processes at once and say how fast they were together; steps a second."""
+    """Run `rate` in several processes at once and say how fast they were together; returns steps per second."""
     forks = [Fork(rate, *each) for each in arguments]
     try:
         ready = [fork.get() for fork in forks]
@@ -270,11 +270,11 @@ def said(session: Session, name: str, function: Callable[..., Iterator[str]], *a
 
 
 def said_at_once(session: Session, stages: Mapping[str, tuple[Any, ...]], needs: float) -> None:
-    """Several of them side by side: none of them is timed."""
+    """Several such stages side by side, as none of them is timed."""
     with session.stage(", ".join(stages), needs) as may:
         forks = {name: Fork(*arguments) for name, arguments in stages.items()} if may else {}
         for name, fork in forks.items():
-            with session.stage(name, -math.inf):  # it runs already
+            with session.stage(name, -math.inf):  # it is already running
                 try:
                     session.say(f"{name}: {fork.get()}")
                 finally:
