@@ -1,4 +1,4 @@
-"""The images that a benchmark trains on: real ones where a folder is given, else generated; as an image folder."""
+"""The images that a benchmark trains on: real ones if a folder is given, otherwise generated; as an image folder."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def _generated(count: int, split: str) -> torch.Tensor:
 
 
 def make_folder(target: Path, train: int, test: int, root: str | None) -> Path:
-    """`target/{train,test}/<class>/*.png` with about so many images, the same number of each class.
+    """`target/{train,test}/<class>/*.png` with about `train` and `test` images, equally many per class.
 
     `root` is a folder with CIFAR-10 as images or torchvision's files.
     """
@@ -38,5 +38,5 @@ def make_folder(target: Path, train: int, test: int, root: str | None) -> Path:
 
 
 def read_folder(folder: Path, per_class: int | None = None) -> Dataset:
-    """The folder as resident tensors, with all training images or so many of each class."""
+    """The folder as resident tensors, with all training images or `per_class` of each class."""
     return load_dataset("image_folder", folder, per_class=per_class)
