@@ -1,7 +1,7 @@
-"""A training script of the usual kind, written anew: what the fast path is compared with.
+"""A training script of the usual kind, written for this comparison with the fast path.
 
 One loader worker with PIL transforms, torch's default precision, eager, an optimizer that loops over parameters, the
-loss read at every step, both sets evaluated after every epoch. As a program of its own it trains once:
+loss read at every step, both sets evaluated after every epoch. Run as a program, it trains once:
 
     python -m benchmarks.plain FOLDER PER_CLASS DEPTH BATCH_SIZE DEVICE EPOCHS     (prints the training's seconds)
 """
@@ -41,7 +41,7 @@ class Pictures(TorchDataset[tuple[Tensor, int]]):
 
 
 class PlainScript:
-    """A ResNet without BatchNorm and AdamW, trained as most scripts do it."""
+    """A ResNet without BatchNorm and AdamW, trained as in most scripts."""
 
     def __init__(self, dataset: Dataset, depth: int, batch_size: int, device: torch.device) -> None:
         self.device = device
