@@ -14,7 +14,7 @@ from benchmarks.stages import Stage, prepare
 
 @dataclass(frozen=True)
 class Subject:
-    """What a process measures: a stage on the images of a folder, on one core of its own if that is a CPU's."""
+    """What a process measures: a stage on the images of a folder, on a core of its own if the device is a CPU."""
 
     stage: Stage
     folder: Path
@@ -61,7 +61,7 @@ class Measured:
         self.steps = 0
 
     def ready(self) -> "Measured":
-        """Wait for the warm-up's end.
+        """Wait until the warm-up ends.
 
         Raises:
             EOFError: the process died; its own message is on stderr.
@@ -70,17 +70,17 @@ class Measured:
         return self
 
     def ask(self, steps: int) -> None:
-        """Have some steps taken."""
+        """Request some steps."""
         self.steps = steps
         self.pipe.send(steps)
 
     def answer(self) -> float:
-        """Images a second of what was asked for last."""
+        """Images per second of the last request."""
         seconds: float = self.pipe.recv()
         return self.steps * self.subject.batch_size / seconds
 
     def close(self) -> int:
-        """End the process; its peak memory in bytes, on the device, or of the process where that is the CPU."""
+        """End the process; returns its peak memory in bytes: on the device, or of the process if that is the CPU."""
         self.pipe.send(None)
         peak: int = self.pipe.recv()
         self.process.join()
