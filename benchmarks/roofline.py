@@ -1,10 +1,10 @@
-"""How many images a second the memory allows, whatever the code: bytes that must move, and the bandwidth measured.
+"""How many images per second the memory allows, whatever the code: bytes that must move, and the bandwidth measured.
 
 Activations cross memory once for each convolution that consumes them: read x and write y forwards; read dy and x,
 write dx backwards (no dx for the first layer). A residual sum reads its shortcut once each way, BatchNorm reads its
-output once more each way for its sums, and Adam moves 28 bytes a parameter a step. All else is taken to be fused.
+output once more each way for its sums, and Adam moves 28 bytes per parameter and step. All else is assumed to be fused.
 
-A CPU's core is slower than its memory here: what bounds it is how fast it multiplies, measured with large matrices.
+On a CPU the core is slower than the memory here: the bound is how fast it multiplies, measured with large matrices.
 """
 
 import time
@@ -49,7 +49,7 @@ def bytes_per_image(model: nn.Module, channels: int, side: int, batch_size: int,
 
 
 def copy_bandwidth(device: torch.device, repetitions: int = 7) -> float:
-    """Bytes a second of copying a buffer far larger than any cache, reads and writes both counted; the median."""
+    """Bytes per second of copying a buffer far larger than any cache, reads and writes both counted; the median."""
     size = (2 << 30) if device.type == "cuda" else (256 << 20)
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
@@ -66,7 +66,7 @@ def copy_bandwidth(device: torch.device, repetitions: int = 7) -> float:
 
 
 def operations_per_image(model: nn.Module, channels: int, side: int) -> tuple[int, int]:
-    """Floating-point operations of a training step and of an evaluation, for one image; a multiply-add counts two."""
+    """Floating-point operations of a training step and of an evaluation, per image; a multiply-add counts as two."""
     image = torch.zeros(1, channels, side, side, device=next(model.parameters()).device)
     was_training = model.training
     model.eval()
@@ -80,7 +80,7 @@ def operations_per_image(model: nn.Module, channels: int, side: int) -> tuple[in
 
 
 def multiplication_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repetitions: int = 7) -> float:
-    """Floating-point operations a second of one CPU core multiplying large matrices; the best of some."""
+    """Floating-point operations per second of one CPU core multiplying large matrices; the best of some."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     left, right = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
