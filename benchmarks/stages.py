@@ -1,4 +1,4 @@
-"""The ways to train that are compared, from the plain script on, each with one thing more than the one before."""
+"""The ways to train that are compared: the plain script, then each with one thing more than the one before."""
 
 import contextlib
 import functools
@@ -30,12 +30,12 @@ class Stage:
 
     Attributes:
         runner: `script`, or the package's runner.
-        channels_last: only for runner=plain, whose own format is the other one.
+        channels_last: only for runner=plain, which otherwise uses the other format.
         keeps_memory: freed memory is kept for the next step, as every run of the package does.
         captured: steps are CUDA graphs.
-        digits: train on scikit-learn's digits at width 8, as the quick profile does, in place of the folder's images.
+        digits: train on scikit-learn's digits at width 8, as the quick profile does, instead of the folder's images.
         batch_norm: with BatchNorm.
-        runs: so many trainings in one process, which take turns, each on a CUDA stream of its own.
+        runs: how many trainings in one process, which take turns, each on its own CUDA stream.
     """
 
     name: str
@@ -69,7 +69,7 @@ CUDA_STAGES = (
     Stage("+ bf16 (not compiled)", "fast", "bf16", captured=True),
     Stage("+ bf16, compiled", "compiled", "bf16", captured=True),
 )
-# What K runs at once and the depths are measured with: what a run gets that asks for nothing but its precision.
+# The stage for runs at once and for depths: what a run uses if it sets nothing but its precision.
 FAST = {"cpu": CPU_STAGES[-1], "cuda": CUDA_STAGES[5]}
 
 
@@ -132,7 +132,7 @@ def in_turn(trainings: Sequence[Iterator[object]], device: torch.device) -> Iter
 def prepare(
     stage: Stage, folder: Path, depth: int, batch_size: int, device: torch.device
 ) -> tuple[Callable[[int], float], nn.Module]:
-    """A function that takes some steps and returns the seconds that they took, warmed up; and the network."""
+    """A warmed-up function that takes some steps and returns the seconds that they took; and the network."""
     taken: Iterator[object]
     if stage.keeps_memory:
         keep_freed_memory()
