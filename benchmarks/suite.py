@@ -30,12 +30,12 @@ NOT_MEASURED = "not measured"
 
 
 def sizes_for(device: torch.device) -> Sizes:
-    """A CPU's take about five minutes on two cores."""
+    """How much to measure on a device; on a CPU it takes about five minutes on two cores."""
     return CUDA_SIZES if device.type == "cuda" else Sizes(at_once=tuple(k for k in (1, 2, 4, 8, 16) if k <= cores()))
 
 
 def roofline(sizes: Sizes, device: torch.device, bandwidth: float) -> list[comparison.Row]:
-    """Images a second that the measured bandwidth allows, by depth, at two and at four bytes an activation."""
+    """Images per second that the measured bandwidth allows, by depth, at two and at four bytes per activation."""
     rows = []
     for depth in sizes.depths:
         for batch_norm in (False, True):
@@ -49,7 +49,7 @@ def roofline(sizes: Sizes, device: torch.device, bandwidth: float) -> list[compa
 
 
 def ceiling(sizes: Sizes, stages: list[comparison.Row]) -> list[comparison.Row]:
-    """What one CPU core's multiplications allow in float32, and how near to it the stages come."""
+    """What one CPU core's multiplications allow in float32, and how close to it the stages come."""
     rate = multiplication_rate()
     rows = []
     for depth in sizes.depths:
@@ -71,7 +71,7 @@ def ceiling(sizes: Sizes, stages: list[comparison.Row]) -> list[comparison.Row]:
 class Report:
     """What has been measured so far, kept after every section: on a machine that is lent, time may run out.
 
-    A section that fails costs its own rows; it is named under NOT_MEASURED, and the log says why.
+    A section that fails has no rows; it is named under NOT_MEASURED, and the log says why.
     """
 
     def __init__(self, facts: dict[str, Any], keep: Callable[[dict[str, Any]], object]) -> None:
@@ -80,7 +80,7 @@ class Report:
         self.failed: list[str] = []
 
     def add(self, name: str, measure: Callable[[], list[comparison.Row]]) -> list[comparison.Row]:
-        """Measure a section and keep it; its rows, none if it failed."""
+        """Measure a section and keep it; returns its rows, none if it failed."""
         print(name, flush=True)
         try:
             rows = measure()
@@ -98,9 +98,9 @@ class Report:
 def run(
     device: torch.device, sizes: Sizes, root: str | None, keep: Callable[[dict[str, Any]], object] = lambda result: None
 ) -> dict[str, Any]:
-    """Measure everything; `root` is a folder with CIFAR-10, without it the images are generated.
+    """Measure everything; `root` is a folder with CIFAR-10; without it the images are generated.
 
-    `keep` is given what there is after every section.
+    `keep` is called with the results so far after every section.
     """
     started = time.perf_counter()
     bandwidth = copy_bandwidth(device)
