@@ -12,14 +12,14 @@ Row = Mapping[str, Any]
 
 
 def number(value: Any) -> str:
-    """Four digits are more than a machine repeats; whole numbers and words stay as they are."""
+    """A number with few digits, as timings repeat no more than these; whole numbers and words stay as they are."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows with the first one's keys as a Markdown table; what a row lacks is left open."""
+    """Rows with the first one's keys as a Markdown table; what a row lacks is left empty."""
     heads = list(rows[0])
     lines = [heads, ["---" if isinstance(rows[0][head], str) else "---:" for head in heads]]
     lines += [[number(row.get(head, "")) for head in heads] for row in rows]
@@ -40,7 +40,7 @@ def file_stem(device: str) -> str:
 
 
 def write(result: Mapping[str, Any], results_dir: Path) -> list[Path]:
-    """`results_dir/benchmarks/<device>.json` and `.md`, in place of an earlier benchmark's of that device."""
+    """`results_dir/benchmarks/<device>.json` and `.md`, replacing those of an earlier benchmark on that device."""
     folder = results_dir / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     stem = file_stem(str(result["device"]))
