@@ -28,7 +28,7 @@ CIFAR_IMAGES = 50_000
 def _plain_runs(folder: Path, sizes: Sizes, device: torch.device) -> tuple[float, float]:
     """Seconds of as many plain scripts as the sweep has runs, one after another with all cores; without their starts.
 
-    One is measured, from the start of its process to its end.
+    Only one is measured, from the start of its process to its end.
     """
     asked = [folder, sizes.sweep_per_class, sizes.depth, sizes.batch_size, device.type, sizes.sweep_epochs]
     command = [sys.executable, "-m", "benchmarks.plain", *map(str, asked)]
@@ -61,7 +61,7 @@ def _sweep_seconds(folder: Path, sizes: Sizes, device: torch.device, precision: 
 
 
 def sweep(folder: Path, sizes: Sizes, device: torch.device, jobs: int) -> list[Row]:
-    """Sweeps against as many runs of the plain script in turn; data and evaluation are part of all."""
+    """Sweeps against as many runs of the plain script in turn; all include data and evaluation."""
     whole, training = _plain_runs(folder, sizes, device)
     runs = sizes.sweep_runs
     rows: list[Row] = [
@@ -78,7 +78,7 @@ def sweep(folder: Path, sizes: Sizes, device: torch.device, jobs: int) -> list[R
 
 
 def overheads(folder: Path, sizes: Sizes, device: torch.device, images_per_second: float) -> list[Row]:
-    """What checkpoints and the tracker add to a training on 50,000 images an epoch, in per cent of its time."""
+    """What checkpoints and the tracker add to a training on 50,000 images per epoch, as a percentage of its time."""
     with tempfile.TemporaryDirectory() as results:
         config = run_config(
             {
