@@ -50,7 +50,7 @@ def constructor_arguments(text: str) -> dict[str, Any]:
 
 
 def tell(subject: Subject) -> None:
-    """What it says together, then a line per column, with its unit."""
+    """Print a summary of one optimizer, then a line per column with its unit."""
     row = atlas.measure_or_refuse(subject)
     print(f"{row.name} {row.version}".strip() + f": {in_words(row)}")
     for key, column in MEANINGS.items():
