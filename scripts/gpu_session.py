@@ -126,10 +126,10 @@ def run_until(command: Sequence[str], end: float, log: Path) -> int | None:
 
 
 def unpack(back: Path, results: Path) -> int:
-    """Bring what former calls packed into the store, where a run that has a record keeps it; the number of files.
+    """Unpack what earlier sessions packed into the store, except for runs that have a record; returns how many files.
 
     Raises:
-        ValueError: `back` is not a folder, or an archive is damaged or not one of `pack`; nothing of it is unpacked.
+        ValueError: `back` is not a folder, or an archive is damaged or not made by `pack`; none of it is unpacked.
     """
     if not back.is_dir():
         raise ValueError(f"back={back} is not a folder")
@@ -139,7 +139,7 @@ def unpack(back: Path, results: Path) -> int:
         is_chosen = path.name.startswith("frozen")
         try:
             with tarfile.open(path) as archive:
-                members = archive.getmembers()  # to its end, so that it is whole
+                members = archive.getmembers()  # reads to the end, so that a cut archive is noticed
                 for member in members:
                     if not member.isreg() or (CELLS if is_chosen else OF_RUN).fullmatch(member.name) is None:
                         raise ValueError(f"it holds {member.name!r}, which no session packs")
