@@ -1,6 +1,6 @@
 """How large weights become, compared with the bound that decoupled decay implies.
 
-A step of AdamW is x <- (1 - lambda eta) x - eta alpha p, so where |p| is about 1 at most no weight can stay beyond
+A step of AdamW is x <- (1 - lambda eta) x - eta alpha p, so where |p| is at most about 1, no weight can stay beyond
 alpha / lambda. Xie and Li (ICML 2024, "Implicit Bias of AdamW: l_inf Norm Constrained Optimization") show more: where
 AdamW converges, it does so to a KKT point of the loss under that bound on the largest weight.
 """
@@ -21,7 +21,7 @@ def room(method: str, at: At) -> SeedValues:
     largest weight is beyond all bins, has none.
 
     Raises:
-        Missing: runs that are not there, or runs without a decay, which have no bound.
+        Missing: the runs are missing, or have no decay and so no bound.
     """
     point = at.point(method)
     if point.weight_decay == 0:
