@@ -16,7 +16,7 @@ VALIDATION_SEED = 2022
 
 
 def _read(name: str, root: Path | None, resolution: int | None) -> Prepared:
-    """By the module of `data/` that the table names."""
+    """Read a data set with the module of `data/` that the table names."""
     if name not in DATASETS:
         raise DatasetError(f"dataset={name} is unknown; use one of {', '.join(DATASETS)}")
     source = importlib.import_module(f"scalefree.data.{DATASETS[name].module or name}")
@@ -25,7 +25,7 @@ def _read(name: str, root: Path | None, resolution: int | None) -> Prepared:
 
 
 def _statistics(name: str, train: RawSplit) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Those of the table, else mean and standard deviation of every channel in [0, 1] units."""
+    """Those of the table, otherwise mean and standard deviation of every channel in [0, 1] units."""
     if (published := DATASETS[name].mean_std) is not None:
         return published
     counts = [np.bincount(train.images[..., c].ravel(), minlength=256) for c in range(train.images.shape[3])]
