@@ -13,14 +13,14 @@ class DatasetRow:
     Attributes:
         key: its name on the command line and in records.
         label: its name in figures and reports.
-        classes: how many; None, like the next two, where only the images tell.
+        classes: how many; None, like the next two, where only the images show it.
         images: how many there are to train on and to test on.
         side: of an image, in pixels.
         crop_padding, horizontal_flip: how training images are augmented unless a run says otherwise.
         takes_root: whether its images are looked for in `dataset.root`; otherwise a package holds them.
         resolutions: the sides to which its images may be averaged (`dataset.resolution`), its own first.
-        mean_std: of each channel in [0, 1], by which images are normalised; measured on the training images if None.
-        module: of `scalefree.data`, where its `read` is; of the key's own name if empty.
+        mean_std: of each channel in [0, 1], used to normalise images; measured on the training images if None.
+        module: of `scalefree.data`, which has its `read`; named like the key if empty.
     """
 
     key: str
