@@ -73,7 +73,7 @@ class Task:
 
     @property
     def tells_decay(self) -> bool:
-        """Whether there is a decay and the optimizer can tell each coordinate's share of it."""
+        """Whether there is a decay and the optimizer can report each coordinate's share of it."""
         told = isinstance(self.optimizer, AdamFamily) and self.optimizer.effective_decay is not None
         return told and self.config.optimizer.weight_decay > 0
 
@@ -129,7 +129,7 @@ def build_model(config: RunConfig, dataset: Dataset) -> nn.Module:
 
 
 def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Task:
-    """All of a run's objects, in their state before the first step; the process computes in its precision from here."""
+    """All of a run's objects as they are before the first step; sets the precision of the process to the run's."""
     set_precision(config.precision)
     dataset = dataset.to(device)
     model = build_model(config, dataset).to(device)
