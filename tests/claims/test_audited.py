@@ -50,7 +50,7 @@ def test_the_replica_takes_adamws_place_beside_the_corners(cifar16: Loaded) -> N
 
 @pytest.mark.parametrize(("largest", "expected"), [(27, "supported"), (30, "contradicted"), (32, "not judged")])
 def test_room_below_the_bound_of_the_weights(largest: int, expected: str, cifar16: Loaded) -> None:
-    """Bin 27 ends at 2^0, below alpha / lambda = 2, bin 30 at 2^3, and what lies in bin 32 may be of any size."""
+    """Bin 27 ends at 2^0, below alpha / lambda = 2, bin 30 at 2^3, and values in bin 32 may be of any size."""
     verdict = judged(cifar16, lambda config: Made(30.0, largest=largest), "15")["15-resnet56w8-nobn"]
     assert verdict.verdict == expected and not verdict.planned
     if expected != "not judged":
