@@ -1,4 +1,4 @@
-"""The claims that need no records: turned by made values, and as they come out."""
+"""The claims that need no records: with made-up values that change the verdict, and with their real results."""
 
 import math
 
