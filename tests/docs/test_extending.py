@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "extending.md"
-# A block, and what the lines right above it say of it.
+# A block, and what the lines right above it say about it.
 BLOCK = re.compile(r"(?:(In|New file) `([^`]+)`:\n\n)?```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
@@ -32,7 +32,7 @@ def change(file: Path, diff: str) -> None:
 
 
 def run(copy: Path, arguments: list[str]) -> str:
-    """What Python writes in the copy."""
+    """What Python prints when it runs in the copy."""
     found = {"PYTHONPATH": os.pathsep.join((str(copy / "src"), str(copy))), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -61,7 +61,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# What each section may touch at the most.
+# How many files each section may touch at most.
 FILES = {"An optimizer": 3, "An experiment": 1, "A figure": 2, "A claim": 2, "A data set": 2}
 
 
