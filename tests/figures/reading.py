@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 
 
 def lines(axes: Axes, gid: str) -> list[Line2D]:
-    """The lines of a kind."""
+    """The lines of one kind."""
     return [line for line in axes.lines if line.get_gid() == gid]
 
 
@@ -53,7 +53,7 @@ def _tick_labels(axes: Axes) -> tuple[set[Text], set[Text]]:
 
 
 def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
-    """The texts that a page shows, and where they stand in pixels."""
+    """The texts that a page shows, and their places in pixels."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
@@ -71,7 +71,7 @@ def outside(figure: Figure, drawn: list[tuple[str, Bbox]]) -> list[str]:
 
 
 def covered(drawn: list[tuple[str, Bbox]]) -> list[str]:
-    """Pairs of texts that stand on each other by more than a tenth of the smaller one."""
+    """Pairs of texts that overlap by more than a tenth of the smaller one."""
     found = []
     for (first, a), (second, b) in itertools.combinations(drawn, 2):
         width = min(a.x1, b.x1) - max(a.x0, b.x0)
