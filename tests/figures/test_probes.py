@@ -1,4 +1,4 @@
-"""Every probe's differences are those that the claims judge, and what no claim asks is told apart."""
+"""Every probe's differences are those that the claims judge, and those that no claim asks about are distinguished."""
 
 import numpy as np
 import pytest
