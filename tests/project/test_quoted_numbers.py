@@ -104,7 +104,7 @@ def test_the_readmes_claims(claims: dict[tuple[str, str], Verdict]) -> None:
 
 
 def test_the_readmes_four_corners(claims: dict[tuple[str, str], Verdict]) -> None:
-    """A method's mean error stands in the notes of the claims that compare it."""
+    """A method's mean error is in the notes of the claims that compare it."""
     known = dict(re.findall(r"nobn: ([^,]+?) ([\d.]+) %", "\n".join(claims["11a", network(56)].notes)))
     table = " ".join(" ".join(row) for row in rows(README, 3) if row[0].startswith("decay "))
     quoted = dict(re.findall(r"((?:scaled )?Adam\S*|metric prox) \**([\d.]+) %", table))
