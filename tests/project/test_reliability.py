@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests: each of them exists, and every promise has some."""
+"""docs/reliability.md names tests: each of them exists, and every promise has at least one."""
 
 import ast
 import re
