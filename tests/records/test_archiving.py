@@ -374,7 +374,7 @@ def test_a_store_can_be_sent_to_another_process(archived: Store) -> None:
     assert pickle.loads(pickle.dumps(archived)).records() == archived.records()
 
 
-# What git has, in the repository that this file lies in.
+# What git has, in the repository that contains this file.
 ROOT = Path(__file__).resolve().parents[2]
 
 
