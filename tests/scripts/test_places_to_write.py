@@ -1,4 +1,4 @@
-"""What a script is told to write to is looked at before any work: a device, a pipe or a file's inside is refused."""
+"""Where a script is to write is checked before any work starts: a device, a pipe or a file's inside is refused."""
 
 import os
 from pathlib import Path
