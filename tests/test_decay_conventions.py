@@ -69,7 +69,7 @@ def optax_walk(call: str, w: float, etas: Sequence[float]) -> Floats:
 
 
 def theirs(name: str, etas: Sequence[float], w: float | None = None) -> Floats:
-    """Where the call of a convention gets to, evaluated as it stands in the table."""
+    """Where the call of a convention gets to, evaluated as written in the table."""
     call = CONVENTIONS[name].call
     w = to_library(name, LAMBDA, ALPHA) if w is None else w
     if call.startswith("optax."):
