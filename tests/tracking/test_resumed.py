@@ -72,7 +72,7 @@ def test_sessions_of_one_second_are_one_runs(tiny: Make) -> None:
 
 
 def test_killed(tmp_path: Path) -> None:
-    """What the killed session had not written yet, which may be all of it, is told by the next."""
+    """What the killed session had not written yet, perhaps all of it, is logged by the next."""
     values = {**TINY, **VALUES, "results_dir": str(tmp_path / "results")}
     # Seven steps an epoch, a checkpoint after each; it dies in the middle of epoch 3.
     program = child(values, {17: signal.SIGKILL}, checkpoint_seconds=-1.0)
