@@ -1,4 +1,4 @@
-"""At lambda = 0 one run stands for all optimizers that are Adam there: each, trained, is that run bit for bit."""
+"""At lambda = 0 one run serves for all optimizers that are Adam there: each of them gives the same run bit for bit."""
 
 from pathlib import Path
 from typing import Any
