@@ -53,6 +53,14 @@ class Dashboard:
     grouped: Sequence[str] = ()
 
 
+def _final_errors(title: str, text: str, *more: wr.PanelTypes) -> Section:
+    return Section(
+        title,
+        text,
+        [bars("test error", "final_test_error", ERROR), bars("training error", "final_train_error", ERROR), *more],
+    )
+
+
 def _errors_over_grid(text: str) -> Section:
     return Section(
         "Final error against lambda and alpha",
@@ -153,15 +161,11 @@ DASHBOARDS = (
         "depth",
         "scalefree 3: depth",
         [
-            Section(
+            _final_errors(
                 "Final error by optimizer and depth",
                 "The gap between Adam-l2 and AdamW should grow with depth. Compare the best lambda and alpha of each "
                 "optimizer at each depth, not their means.",
-                [
-                    bars("test error", "final_test_error", ERROR),
-                    bars("training error", "final_train_error", ERROR),
-                    bars("lowest test error in any epoch", "lowest_test_error", ERROR),
-                ],
+                bars("lowest test error in any epoch", "lowest_test_error", ERROR),
             ),
             _learning_curves("One line per cell, whose name gives its optimizer and depth."),
             _comparison(),
@@ -222,13 +226,9 @@ DASHBOARDS = (
         "loss_scale",
         "scalefree 6: loss multiplied",
         [
-            Section(
+            _final_errors(
                 "Final error by optimizer and loss multiplier",
                 "Multiplying the loss should change nothing for AdamW, up to eps; for Adam-l2 it weakens the decay.",
-                [
-                    bars("test error", "final_test_error", ERROR),
-                    bars("training error", "final_train_error", ERROR),
-                ],
             ),
             _learning_curves("The training loss contains the multiplier; the error does not."),
             _update_scales("Gradients move up by log2 of the multiplier; AdamW's update scales should not."),
@@ -241,16 +241,12 @@ DASHBOARDS = (
         "corners",
         "scalefree 7: scale-free or decoupled",
         [
-            Section(
+            _final_errors(
                 "Final error of the four corners",
                 "AdamW is scale-free and keeps its decay out of the moments. The metric prox only does the latter, "
                 "scaled Adam-l2 is only scale-free, and Adam-l2 is neither. If scale-freeness is what helps, the best "
                 "cells of AdamW and scaled Adam-l2 are the lower two; if decoupling is, those of AdamW and the metric "
                 "prox.",
-                [
-                    bars("test error", "final_test_error", ERROR),
-                    bars("training error", "final_train_error", ERROR),
-                ],
             ),
             _errors_over_grid("Each optimizer has its own best lambda: compare the lowest points."),
             _learning_curves("Do the two that end worse start worse, or do they stop improving early?"),
@@ -321,13 +317,9 @@ DASHBOARDS = (
         "optimizers",
         "scalefree 10: every optimizer",
         [
-            Section(
+            _final_errors(
                 "Final error by optimizer",
                 "Whatever was trained without BatchNorm, your own optimizers included. Compare the best cells of each.",
-                [
-                    bars("test error", "final_test_error", ERROR),
-                    bars("training error", "final_train_error", ERROR),
-                ],
             ),
             _errors_over_grid("Is each optimizer's lowest point inside its grid?"),
             _learning_curves("A line per cell: its name says optimizer and depth."),

@@ -79,7 +79,7 @@ def load(config: RunConfig) -> Load:
 
 
 class _Rate(NamedTuple):
-    """Medians over the measured runs of a kind."""
+    """What a measured run took, or medians of that over the runs of a kind."""
 
     seconds_per_epoch: float
     seconds_per_operation: float
@@ -91,7 +91,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._measured: dict[Kind, list[_Rate]] = {}
-        self._rates: dict[Kind, _Rate] = {}
+        self._medians: dict[Kind, _Rate] = {}
 
     @classmethod
     def of_records(cls, records: Mapping[str, Record]) -> "Pace":
@@ -105,19 +105,27 @@ class Pace:
     def add(self, config: RunConfig, seconds: float) -> None:
         """Add a whole run that took `seconds`."""
         of = load(config)
-        runs = self._measured.setdefault(of.kind, [])
-        runs.append(_Rate(seconds / of.epochs, seconds / of.operations, of.operations))
-        self._rates[of.kind] = _Rate(*map(statistics.median, zip(*runs, strict=True)))
+        rate = _Rate(seconds / of.epochs, seconds / of.operations, of.operations)
+        self._measured.setdefault(of.kind, []).append(rate)
+        self._medians.pop(of.kind, None)
+
+    def _median(self, of: Kind) -> _Rate:
+        """The medians over the measured runs of a kind, computed when they are first asked for."""
+        if of not in self._medians:
+            self._medians[of] = _Rate(*map(statistics.median, zip(*self._measured[of], strict=True)))
+        return self._medians[of]
 
     def seconds(self, of: Load) -> float | None:
         """Expected seconds of a run: from runs of its kind, otherwise from its operations and the pace of the most
         similar runs. None before any run was measured.
         """
-        if not self._rates:
+        if not self._measured:
             return None
-        if (own := self._rates.get(of.kind)) is not None:
-            return own.seconds_per_epoch * of.epochs
-        nearest = min(self._rates.values(), key=lambda rate: abs(math.log(of.operations / rate.operations)))
+        if of.kind in self._measured:
+            return self._median(of.kind).seconds_per_epoch * of.epochs
+        nearest = min(
+            map(self._median, self._measured), key=lambda rate: abs(math.log(of.operations / rate.operations))
+        )
         return of.operations * nearest.seconds_per_operation
 
 
