@@ -152,3 +152,16 @@ def test_at_two_seeds_an_interval_does_not_hide_the_rest(quick: Loaded) -> None:
     ]
     assert beyond and len(lines(contrasts, "cut")) >= len(beyond)
     assert "arrowheads: intervals that extend beyond the axis" in caption(figure)
+
+
+def test_a_network_without_any_result_takes_no_row(digits: Loaded) -> None:
+    """The caption counts its missing runs; the rows of the network that has results are not squeezed by it."""
+
+    def without_the_deepest(config: RunConfig) -> Made | None:
+        return None if network_of(config).depth == 80 else world(config)
+
+    with styled():
+        figure = pages("corners", evidence(digits, without_the_deepest))["corners"]
+    beside = figure.axes[2]
+    assert len(beside.texts) == len(CLAIMS) and all(text.get_text().startswith("38: ") for text in beside.texts)
+    assert "Network: ResNet-38" in caption(figure)
