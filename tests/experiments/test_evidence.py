@@ -13,7 +13,8 @@ from scalefree.experiments import experiment_names, load_experiment
 from scalefree.experiments.arms import Arm
 from scalefree.experiments.evidence import Evidence, Missing, errors, gather, scalars
 from scalefree.experiments.frozen import Frozen
-from scalefree.records import Record, Store
+from scalefree.figures.caption import chosen_how
+from scalefree.records import Record, Store, run_identity
 
 DEEP = "resnet80w8-nobn"
 
@@ -82,19 +83,37 @@ def test_what_is_missing_says_why_and_whether_it_is_planned(tmp_path: Path) -> N
     assert 38 in {network.depth for network in found.networks if network.is_usual}
 
 
+def small_is_better(profile: str, folder: Path) -> Evidence:
+    """A profile whose runs with the smallest decay have fewer validation errors, and more test errors."""
+    with frozen(None, folder):
+        runs = [cell.run for name in experiment_names() for cell in load_experiment(name, profile).cells]
+        smallest = min(run.optimizer.weight_decay for run in runs)
+        of = {True: (0.5, 0.1), False: (0.4, 0.2)}
+        records = {run_identity(run): record(run, *of[run.optimizer.weight_decay == smallest]) for run in runs}
+        return gather(profile, Store(folder / "nothing"), records)
+
+
 def test_a_profile_without_selection_seeds_chooses_on_its_own(tmp_path: Path) -> None:
-    """By validation: at depth 80 it is best at the smaller decay, which the test errors would not choose."""
-    with frozen(None, tmp_path):
-        records = {}
-        for name in experiment_names():
-            for cell in load_experiment(name, "quick").cells:
-                small = cell.run.optimizer.weight_decay == 3e-4
-                records[cell.identity] = record(cell.run, 0.5 if small else 0.4, 0.1 if small else 0.2)
-        found = gather("quick", Store(tmp_path / "nothing"), records)
-    assert found.selects_itself and not found.confirms
+    """By validation: it is best at the smaller decay, which the test errors would not choose."""
+    found = small_is_better("smoke", tmp_path)
+    assert found.selects_itself and found.tunes and not found.confirms
+    network = "resnet14w8-nobn"
+    for method in ("adamw", "adaml2", "adam_metric_prox", "adam_scaled_l2"):
+        assert set(errors(found.complete(network, Arm(method))).values()) == {50.0}
+    assert found.frozen.cells[network]["adamw"].validation_error == 0.1
+
+
+def test_a_single_cell_is_nobodys_choice(tmp_path: Path) -> None:
+    """The profile `quick` has one: it is compared, at no edge, and captions do not call it chosen."""
+    found = small_is_better("quick", tmp_path)
+    assert found.selects_itself and not found.tunes and not found.confirms
     for method in ("adamw", "adaml2", "adam_metric_prox", "adam_scaled_l2"):
         assert errors(found.complete(DEEP, Arm(method))) == {0: 50.0, 1: 50.0}
-    assert found.frozen.cells[DEEP]["adamw"].validation_error == 0.1
+        assert found.frozen.cells[DEEP][method].edges == ()
+    point = found.complete(DEEP, Arm("adamw"))
+    said = chosen_how(found, [point])
+    assert "nobody tuned them" in said and "chosen" not in said and "edge" not in said
+    assert "chosen by validation" in chosen_how(small_is_better("smoke", tmp_path), [])
 
 
 def test_before_the_selection_nothing_is_chosen_though_records_are_there(tmp_path: Path) -> None:

@@ -31,7 +31,12 @@ class Grid:
 
 
 def _edges(best: Point, tried: Sequence[Point]) -> tuple[str, ...]:
-    """The sides on which nothing beyond the winner was tried: larger or smaller (nonzero) decays and step sizes."""
+    """The sides on which nothing beyond the winner was tried: larger or smaller (nonzero) decays and step sizes.
+
+    A point that was tried alone has won nothing, and has none.
+    """
+    if len(tried) == 1:
+        return ()
     lrs, decays = {p.lr for p in tried}, {p.weight_decay for p in tried}
     found = []
     if best.weight_decay == max(decays):

@@ -5,6 +5,7 @@ Points come only from the confirmation experiments; the experiment `selection` h
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -83,6 +84,12 @@ class Evidence:
     def confirms(self) -> bool:
         """Whether the profile has selection seeds and so follows docs/analysis_plan.md."""
         return bool(self.results.get(SELECTION))
+
+    @property
+    def tunes(self) -> bool:
+        """Whether there was anything to choose: more than one step size and decay for a method in some network."""
+        tried = Counter((network, arm) for network, arm, _, _ in self._points if arm.is_usual)
+        return not self.selects_itself or any(cells > 1 for cells in tried.values())
 
     def networks_of(self, experiments: Iterable[str]) -> list[Network]:
         """Every network of the given experiments, from shallow to deep."""

@@ -50,9 +50,10 @@ def _best_cells(profile: str | None, records: Mapping[str, Record], store: Store
         return latex(chosen, f"Best cells of all records: {how}.")
     evidence = gather(profile, store, records)
     chosen = of_profile(evidence)
-    how = "on the seeds shown" if evidence.selects_itself else "on selection seeds, which are not shown"
+    seeds = "on the seeds shown" if evidence.selects_itself else "on selection seeds, which are not shown"
+    how = f"cells chosen by validation error {seeds}" if evidence.tunes else "the only cells tried"
     words = scope(profile, [cell.point for cell in chosen if cell.point is not None])
-    return latex(chosen, f"{words}: cells chosen by validation error {how}.")
+    return latex(chosen, f"{words}: {how}.")
 
 
 def export(store: Store, folder: Path, kind: str = "csv", profile: str | None = None) -> dict[Path, int]:

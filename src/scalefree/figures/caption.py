@@ -79,8 +79,13 @@ def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
     """How step sizes and decays were chosen, whether choices are still open, and whether claims were planned."""
     if not evidence.frozen.cells:
         return nothing_chosen(evidence)
-    seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
-    how = f"were chosen by validation error on {seeds}" if evidence.frozen.records else "are the best published ones"
+    if not evidence.tunes:
+        how = "are the only ones tried, and nobody tuned them"
+    elif evidence.frozen.records:
+        seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
+        how = f"were chosen by validation error on {seeds}"
+    else:
+        how = "are the best published ones"
     sentences = [f"Step sizes and decays (in parentheses) {how}"]
     if edges := _at_edges(evidence, points):
         sentences.append(edges)

@@ -81,6 +81,7 @@ def _draw_grid(
 def _heatmap_note(evidence: Evidence, networks: Iterable[Network]) -> str:
     chosen = any(evidence.frozen.cells.get(network.label) for network in networks)
     by = "cell chosen by validation" if evidence.frozen.records else "best published cell"
+    by = by if evidence.tunes else "only cell tried"
     return HEATMAP_NOTE.format(frame=f"black frame: the {by}; " if chosen else "")
 
 
@@ -89,6 +90,8 @@ def _seeds_note(evidence: Evidence) -> str:
         return nothing_chosen(evidence)
     if evidence.results.get(SELECTION):
         return "The grids' seeds choose the cells and confirm nothing"
+    if not evidence.tunes:
+        return "Nobody tuned step sizes and decays"
     return "These seeds both choose the cells and are compared at them" if evidence.selects_itself else ""
 
 
