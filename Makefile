@@ -93,6 +93,10 @@ $(READY): pyproject.toml
 	@if [ -e $@ ] && [ "$(SOUND)" = True ]; then \
 		echo "pyproject.toml has changed: updating .venv"; \
 	else \
+		if [ -L .venv ]; then \
+			echo "error: .venv is a link to $$(readlink .venv), which make would have to erase; remove the link" >&2; \
+			exit 1; \
+		fi; \
 		"$(PYTHON)" -c 'import sys; low, high = [tuple(map(int, bound.lstrip("<>=").split("."))) \
 			for bound in sys.argv[1].split(",")]; sys.exit(not low <= sys.version_info[:2] < high)' \
 			"$(PYTHONS)" 2>/dev/null || { \

@@ -137,6 +137,16 @@ def test_a_broken_environment_is_made_anew(checkout: Checkout) -> None:
     assert checkout.calls() == [VENV, *INSTALL]
 
 
+def test_an_environment_of_others_is_not_erased(checkout: Checkout) -> None:
+    """venv --clear goes through a link, and would empty an environment that other checkouts use."""
+    shared = checkout.folder.parent / "shared"
+    (shared / "bin").mkdir(parents=True)
+    (checkout.folder / ".venv").symlink_to(shared)
+    made = checkout.make("setup")
+    assert made.returncode != 0 and f".venv is a link to {shared}" in made.stderr and "remove the link" in made.stderr
+    assert checkout.calls() == [] and (shared / "bin").is_dir()
+
+
 def test_an_environment_counts_only_where_its_package_lies(checkout: Checkout) -> None:
     checkout.make("setup")
     real = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'

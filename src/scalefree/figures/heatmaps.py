@@ -39,11 +39,12 @@ _SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with
 
 def _grids(evidence: Evidence, batch_norm: bool) -> dict[Network, dict[str, list[Point]]]:
     for name in _SOURCES[batch_norm]:
-        # One cell is not a grid.
+        # One cell is not a grid, unless a profile has nothing else: its curves and update scales are worth showing.
         found = {
             network: of
             for network, of in evidence.grids(name).items()
-            if network.batch_norm == batch_norm and any(len(points) > 1 for points in of.values())
+            if network.batch_norm == batch_norm
+            and (not evidence.tunes or any(len(points) > 1 for points in of.values()))
         }
         if found:
             return {network: {method: of[method] for method in ordered(of)} for network, of in found.items()}
