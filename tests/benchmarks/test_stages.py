@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.stages import SMALL_FAST, SMALL_PLAIN, Stage, endless, in_turn, prepare
+from benchmarks.stages import LATER, SMALL_FAST, SMALL_PLAIN, Stage, endless, in_turn, prepare, withheld
 from conftest import Make
+from scalefree.training.fast import speedups
+from scalefree.training.fast.cast_once import CastOnce
 from scalefree.training.task import Task, build_task, load_data
 from training.test_runners import DEVICES
 
@@ -43,3 +45,24 @@ def test_small_images_are_the_digits(stage: Stage, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("benchmarks.stages.keep_freed_memory", lambda: None)  # this process is not the benchmark's
     measure, model = prepare(stage, tmp_path, 8, 16, torch.device("cpu"))
     assert next(iter(model.parameters())).shape == (8, 1, 3, 3) and measure(1) > 0
+
+
+def test_images_made_batch_by_batch_are_those_made_at_once(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.stages.captures", lambda config, device: True)
+    config = tiny({})
+    tasks = [build_task(config, load_data(config.dataset), torch.device("cpu")) for _ in range(2)]
+    for task, without in zip(tasks, ((), LATER), strict=True):
+        list(itertools.islice(endless(task, captured=True, without=without), 2 * len(task.batches) + 1))
+    assert all(torch.equal(found, expected) for found, expected in zip(*map(states, tasks), strict=True))
+
+
+def test_what_is_withheld_is_withheld_only_meanwhile(tiny: Make) -> None:
+    config = tiny({"precision": "bf16"})
+    given = dict(vars(speedups))
+    with withheld(LATER):
+        without = build_task(config, load_data(config.dataset), torch.device("cpu"))
+        assert not speedups.use_fused_sums(without.model)
+        assert speedups.WholeDevice is not given["WholeDevice"]
+    assert dict(vars(speedups)) == given
+    assert without.forward is without.model
+    assert isinstance(build_task(config, load_data(config.dataset), torch.device("cpu")).forward, CastOnce)

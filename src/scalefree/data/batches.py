@@ -72,9 +72,14 @@ class TrainBatches:
 
         If the places are a tensor of indices (B,) on the device, the host never reads them.
         """
+        images, labels = self.augmented(plan, places)
+        return self.normalization(images), labels
+
+    def augmented(self, plan: EpochPlan, places: slice | Tensor) -> Batch:
+        """The same, before the normalisation: images as uint8."""
         index = plan.order[places]
         images = self.augmentation(index, plan.top[places], plan.left[places], plan.flip[places])
-        return self.normalization(images), self.split.labels[index]
+        return images, self.split.labels[index]
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a given step, as an exactly resumed run needs them."""

@@ -16,7 +16,7 @@ from scalefree.optim.adam_family import AdamFamily
 from scalefree.seeds import generator
 from scalefree.training.chosen_optimizer import build_optimizer
 from scalefree.training.device import set_precision
-from scalefree.training.fast.speedups import Speedups, compiled, speed_up
+from scalefree.training.fast.speedups import Speedups, forward_pass, optimizer_step, speed_up
 from scalefree.training.layers import GradientMultipliers, LossSecondMoment
 
 
@@ -28,7 +28,7 @@ class Task:
         fast: its speedups; empty in the plain loop.
         gradient_multipliers: the layers' own loss multipliers, if any.
         loss_second_moment: u, if it is measured and the optimizer does not keep it.
-        forward: the model, compiled if the runner requires it.
+        forward: the model, in the runner's way.
         step: the optimizer's step, likewise.
     """
 
@@ -160,8 +160,8 @@ def build_task(config: RunConfig, dataset: Dataset, device: torch.device) -> Tas
         fast=fast,
         gradient_multipliers=GradientMultipliers(layers, unbalance) if unbalance else None,
         loss_second_moment=None,
-        forward=compiled(model, config),
-        step=compiled(optimizer.step, config) if isinstance(optimizer, AdamFamily) else optimizer.step,
+        forward=forward_pass(model, config, flat),
+        step=optimizer_step(optimizer, config, device),
     )
     if isinstance(optimizer, AdamFamily) and optimizer.loss_second_moment is None and task.tells_decay:
         task.loss_second_moment = LossSecondMoment(parameters, config.optimizer.betas[1])

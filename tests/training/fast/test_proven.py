@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from conftest import Make
+from scalefree.data.augmentation import EpochPlan
 from scalefree.training import run
-from scalefree.training.fast import captured, proven
+from scalefree.training.fast import captured, proven, speedups
 from scalefree.training.fast.captured import CapturedSteps
+from scalefree.training.fast.cast_once import CastOnce
 from scalefree.training.fast.equality import ALLOWED, Distances, distances
 from scalefree.training.fast.flat import FlatParameters
 from scalefree.training.fast.proven import why_not
+from scalefree.training.fast.whole_device import WholeDevice
 from scalefree.training.step import take_step
 from scalefree.training.task import Task, load_data
 from training.reference import train
@@ -127,6 +130,48 @@ def test_a_gradient_that_lacks_a_layer_is_found(tiny: Make, monkeypatch: pytest.
     assert "gradient" in asked(tiny)
 
 
+def test_images_in_another_place_are_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = CapturedSteps._load
+
+    def wrong(self: CapturedSteps, plan: EpochPlan, place: int) -> None:
+        right(self, plan, place)
+        self.images[:, :, :, 0] = self.images[:, :, :, 1].clone()
+
+    monkeypatch.setattr(CapturedSteps, "_load", wrong)
+    assert "loss" in asked(tiny)
+
+
+def test_a_copy_of_the_weights_that_lags_behind_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = CastOnce.__call__
+
+    def wrong(self: CastOnce, x: Tensor) -> Tensor:
+        now = self.flat.vector.detach().clone()
+        self.flat.vector.data.copy_(getattr(self, "before", now))
+        try:
+            return right(self, x)
+        finally:
+            self.flat.vector.data.copy_(now)
+            self.before = now  # type: ignore[attr-defined]
+
+    assert asked(tiny, {"precision": "bf16"}) == ""
+    monkeypatch.setattr(CastOnce, "__call__", wrong)
+    assert "loss" in asked(tiny, {"precision": "bf16", "optimizer.eps": 1e-7, "optimizer.lr": 0.1})
+
+
+def test_a_step_of_another_rule_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = WholeDevice.__torch_dispatch__
+
+    def wrong(self: WholeDevice, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if operation.__name__.startswith("_foreach_lerp_"):
+            return right(self, operation, types, (args[0], args[1], 0.2), kwargs)
+        return right(self, operation, types, args, kwargs)
+
+    monkeypatch.setattr(speedups, "captures", lambda config, device: config.runner != "plain")
+    assert asked(tiny) == ""
+    monkeypatch.setattr(WholeDevice, "__torch_dispatch__", wrong)
+    assert asked(tiny, {"seed": 5, "optimizer.eps": 1e-7}).startswith("update")
+
+
 def failing(error: Exception) -> Any:
     """In place of a method; counts its calls."""
 
@@ -208,7 +253,7 @@ def test_without_memory_for_a_graph_steps_are_taken_one_by_one(
     right = CapturedSteps._step
 
     def broken(self: CapturedSteps, size: int) -> Any:
-        inputs, _ = self.task.batches.make(self.plan, self.offsets[:size])
+        inputs = self.task.batches.normalization(self.images[self.offsets[:size]])
         self.task.forward(inputs).sum().backward()  # type: ignore[no-untyped-call]
         raise torch.OutOfMemoryError("CUDA out of memory")
 

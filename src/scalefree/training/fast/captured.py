@@ -1,9 +1,9 @@
 """The fast path on CUDA: a whole training step as one graph that the device replays without the host.
 
 A step of a small network is a few hundred kernels of a few microseconds each, less than the host needs to launch them.
-So everything between two steps is kept in buffers on the device that never move: the plan of the epoch, the place in
-it, the step size, the decay, the loss. The step reads and writes only these; it is captured once and replayed for every
-batch.
+So everything between two steps is kept in buffers on the device that never move: the images of the epoch in its order,
+cropped and flipped, the place in it, the step size, the decay, the loss. The step reads and writes only these; it is
+captured once and replayed for every batch.
 
 What is captured is `take_step`, the plain loop's own step. On a CPU nothing can be captured and a replay simply calls
 it, so the buffers, places and warm-up can be tested without a GPU.
@@ -22,6 +22,8 @@ from scalefree.training.fast.speedups import captures
 from scalefree.training.step import take_step
 from scalefree.training.task import Task
 
+# Images that are cropped and flipped at once: enough to keep the device busy, and 25 MB of indices at 32x32.
+AT_ONCE = 1024
 # Steps before the capture, in which libraries choose kernels, the compiler compiles and the allocator settles.
 WARM_UP = 3
 
@@ -36,8 +38,9 @@ class CapturedSteps:
     flat parameters. During training, weights and moments may be read and overwritten in place but not replaced.
 
     Attributes:
-        plan: order, crops and flips of the current epoch.
-        place: (), int64: where the next batch starts in the plan.
+        images: (N, C, H, W), uint8: the current epoch's images in its order, cropped and flipped.
+        labels: (N,), int64: their labels.
+        place: (), int64: where the next batch starts among them.
         loss: (), float32: the last step's loss, times the multiplier.
     """
 
@@ -46,10 +49,12 @@ class CapturedSteps:
         self.task = task
         batches = task.batches
         images = len(batches.split)
-        self.plan = batches.plan(0)
+        self.images = torch.empty_like(batches.split.images, memory_format=torch.contiguous_format)
+        self.labels = torch.empty_like(batches.split.labels)
         self.place = torch.zeros((), dtype=torch.int64, device=task.device)
         self.loss = torch.zeros((), device=task.device)
         self.offsets = torch.arange(min(batches.batch_size, images), device=task.device)
+        self._load(batches.plan(0), 0)
         self._settle_optimizer()
         self.stream = torch.cuda.Stream(task.device) if task.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self.pool = torch.cuda.graph_pool_handle() if self.stream is not None else None
@@ -71,9 +76,10 @@ class CapturedSteps:
             yield self.loss
 
     def _load(self, plan: EpochPlan, place: int) -> None:
-        """Copy an epoch's plan to where the graphs read it."""
-        for name, buffer in vars(self.plan).items():
-            buffer.copy_(getattr(plan, name))
+        """Make an epoch's images where the graphs read them."""
+        for start in range(0, len(self.labels), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            self.images[part], self.labels[part] = self.task.batches.augmented(plan, part)
         self.place.fill_(place)
 
     def _settle_optimizer(self) -> None:
@@ -85,13 +91,14 @@ class CapturedSteps:
         self.task.optimizer.make_state()
 
     def _step(self, size: int) -> None:
-        """Take one step on the next `size` places of the plan. What is computed does not depend on tensor values."""
-        inputs, labels = self.task.batches.make(self.plan, self.place + self.offsets[:size])
+        """Take one step on the next `size` images. What is computed does not depend on tensor values."""
+        places = self.place + self.offsets[:size]
+        inputs, labels = self.task.batches.normalization(self.images[places]), self.labels[places]
         self.loss.copy_(take_step(self.task, inputs, labels))
         self.place.add_(size)
 
     def _warm_up(self, size: int) -> None:
-        """Take some steps from the start of the plan, on the stream used for capture."""
+        """Take some steps from the start of the epoch, on the stream used for capture."""
         with self._on_own_stream():
             for _ in range(WARM_UP):
                 self.place.zero_()

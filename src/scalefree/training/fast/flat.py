@@ -16,6 +16,8 @@ class FlatParameters:
         vector: the single parameter for an optimizer; `vector.grad` is always allocated.
         layers: the same memory as one parameter per tensor of the model, each with its part of the gradient, for
             optimizers that must distinguish layers.
+        leaves: the tensors that the forward pass uses, one per parameter; they are the parameters, unless others take
+            their place.
     """
 
     def __init__(self, model: nn.Module, memory_format: torch.memory_format = torch.channels_last) -> None:
@@ -31,6 +33,7 @@ class FlatParameters:
         self.layers = [nn.Parameter(part) for part in torch.split(self.vector.data, sizes)]
         for layer, gradient in zip(self.layers, torch.split(self.vector.grad, sizes), strict=True):
             layer.grad = gradient
+        self.leaves: list[Tensor] = list(parameters)
 
     def _views(self, vector: Tensor) -> list[Tensor]:
         parameters = list(self.model.parameters())
@@ -38,18 +41,21 @@ class FlatParameters:
         return [self._shaped(part, p.shape) for part, p in zip(parts, parameters, strict=True)]
 
     def gather_gradient(self) -> None:
-        """Fill the vector's gradient with the layers' gradients in one operation, and release those.
+        """Fill the vector's gradient with the leaves' gradients in one operation, and release those.
 
         Autograd assigns a layer's first gradient without a copy, which costs nothing; adding to an existing one would
         cost one operation per layer.
         """
         assert self.vector.grad is not None
         gradients = []
-        for p in self.model.parameters():
-            assert p.grad is not None, "a parameter did not contribute to the loss"
-            gradients.append(self._in_order(p.grad))
-            p.grad = None
-        torch.cat(gradients, out=self.vector.grad)
+        for leaf in self.leaves:
+            assert leaf.grad is not None, "a parameter did not contribute to the loss"
+            gradients.append(leaf.grad)
+            leaf.grad = None
+        if any(gradient.dtype != self.vector.dtype for gradient in gradients):
+            torch._foreach_copy_(self._views(self.vector.grad), gradients)
+        else:
+            torch.cat(list(map(self._in_order, gradients)), out=self.vector.grad)
 
     def by_name(self, vector: Tensor) -> dict[str, Tensor]:
         """A vector laid out like the parameters, as views by parameter name."""

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from scalefree.config import RunConfig
 from scalefree.data import Dataset
+from scalefree.optim.adam_family import AdamFamily
 from scalefree.training.chosen_optimizer import is_elementwise
 from scalefree.training.fast.batch_norm import use_exact_batch_norm
+from scalefree.training.fast.cast_once import CastOnce
 from scalefree.training.fast.flat import FlatParameters
+from scalefree.training.fast.native.add_relu import use_fused_sums
 from scalefree.training.fast.native.network import use_native_convolutions
 from scalefree.training.fast.native.residual import use_residual_kernels
+from scalefree.training.fast.whole_device import WholeDevice
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Speedups:
     Attributes:
         layout: memory format of images and weights, if chosen for the kernels.
         flat: the buffer with all parameters; also None for torch's optimizers, which work on the list of layers.
-        native: the source of our own convolutions, if the model uses them: conv3x3.c or residual.cu.
+        native: the source of our own kernels, if the model uses them: conv3x3.c, residual.cu or add_relu.cu.
     """
 
     layout: torch.memory_format | None = None
@@ -47,13 +52,15 @@ def memory_format(config: RunConfig, device: torch.device) -> torch.memory_forma
 
 
 def _use_native(model: nn.Module, config: RunConfig, dataset: Dataset, device: torch.device) -> str | None:
-    """Let the model use our own convolutions if any are suitable; returns the name of their source."""
-    if config.runner not in ("auto", "fast") or config.precision != "fp32":
+    """Let the model use our own kernels if any are suitable; returns the name of their source."""
+    if config.runner not in ("auto", "fast") or config.precision == "bf16":
         return None
     if device.type == "cpu":
         return "conv3x3.c" if use_native_convolutions(model) else None
     height, width = dataset.train.images.shape[2:]
-    return "residual.cu" if device.type == "cuda" and use_residual_kernels(model, height, width) else None
+    if config.precision == "fp32" and use_residual_kernels(model, height, width):
+        return "residual.cu"
+    return "add_relu.cu" if use_fused_sums(model) else None
 
 
 def speed_up(model: nn.Module, config: RunConfig, dataset: Dataset, device: torch.device) -> Speedups:
@@ -71,3 +78,26 @@ def speed_up(model: nn.Module, config: RunConfig, dataset: Dataset, device: torc
 def compiled(call: Callable[..., Any], config: RunConfig) -> Callable[..., Any]:
     """A model or function, compiled by torch.compile with runner=compiled and otherwise unchanged."""
     return torch.compile(call, dynamic=False) if config.runner == "compiled" else call
+
+
+def forward_pass(model: nn.Module, config: RunConfig, flat: FlatParameters | None) -> Callable[[Tensor], Tensor]:
+    """The model's forward pass in training, as fast as the runner makes it."""
+    if config.precision == "bf16" and config.runner in ("auto", "fast") and flat is not None:
+        return CastOnce(model, flat)
+    return compiled(model, config)
+
+
+def optimizer_step(optimizer: Optimizer, config: RunConfig, device: torch.device) -> Callable[[], Any]:
+    """The optimizer's step, as fast as the runner makes it."""
+    if not isinstance(optimizer, AdamFamily):
+        return optimizer.step
+    if config.runner == "compiled" or not captures(config, device):
+        return compiled(optimizer.step, config)
+
+    whole_device = WholeDevice()  # type: ignore[no-untyped-call]
+
+    def step() -> None:
+        with whole_device:
+            optimizer.step()
+
+    return step

@@ -1,11 +1,7 @@
 """residual.cu without a GPU: the same source run by emulation.h, against autograd in float64."""
 
 import copy
-import ctypes
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,31 +12,10 @@ from scalefree.models import resnet
 from scalefree.training.fast.flat import FlatParameters
 from scalefree.training.fast.native import residual
 from scalefree.training.fast.native.residual import Sizes, Stage, stages_of, use_residual_kernels
+from training.fast.native.emulated import Emulated, needs_gpp
 
-EMULATION = Path(__file__).with_name("emulation.h")
 # The thread with the lowest number first, the one with the highest first, any.
 ORDERS = (0, 1, 7)
-needs_gpp = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
-
-
-class Emulated:
-    """The kernels of one stage, each launch run on the CPU in a given order of threads."""
-
-    def __init__(self, folder: Path, source: str, order: int) -> None:
-        self.order = order
-        text, made = folder / "kernels.cpp", folder / "kernels.so"
-        text.write_text(f'#include "{EMULATION}"\n{source}')
-        words = ["-std=c++20", "-O1", "-w", "-shared", "-fPIC", str(text), "-o", str(made)]
-        subprocess.run(["g++", *words], check=True, timeout=120)
-        self.library = ctypes.CDLL(str(made))
-
-    def __call__(self, name: str, grid: int, block: int, shared: int, *arguments: Tensor | int) -> None:
-        for tensor in arguments:
-            assert isinstance(tensor, int) or tensor.is_contiguous()
-        given = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
-        values = (ctypes.c_ssize_t * 10)(*given)
-        kernel = ctypes.cast(getattr(self.library, name), ctypes.c_void_p)
-        assert self.library.emulate(kernel, grid, block, shared, self.order, values) == 0
 
 
 @pytest.fixture

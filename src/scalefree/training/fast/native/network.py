@@ -58,7 +58,7 @@ def _stage(stage: nn.Sequential, x: Tensor) -> Tensor:
     return x
 
 
-def _is_plain(block: nn.Module) -> TypeGuard[BasicBlock]:
+def is_plain(block: nn.Module) -> TypeGuard[BasicBlock]:
     """Whether a block is two convolutions and a sum, without BatchNorm and without Fixup's scalars."""
     return type(block) is BasicBlock and isinstance(block.norm1, nn.Identity)
 
@@ -74,8 +74,8 @@ def use_native_convolutions(model: nn.Module) -> bool:
     for convolution in suited:
         convolution.forward = MethodType(_convolve, convolution)  # type: ignore[method-assign]
     for module in model.modules():
-        if _is_plain(module):
+        if is_plain(module):
             module.forward = MethodType(_block, module)  # type: ignore[method-assign]
-        elif isinstance(module, nn.Sequential) and all(_is_plain(block) and _suits(block.conv2) for block in module):
+        elif isinstance(module, nn.Sequential) and all(is_plain(block) and _suits(block.conv2) for block in module):
             module.forward = MethodType(_stage, module)  # type: ignore[method-assign]
     return True
