@@ -217,6 +217,11 @@ def test_on_digits_every_confirmation_run_has_its_cell_afterwards(tmp_path: Path
         waiting = loaded("digits")
         # Not lambda = 0, at which a hundred times the decay would be the same cell.
         wins = dict.fromkeys(("adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"), (2e-3, 1e-3))
+        experiments = [load_experiment(name, "digits") for name in experiment_names()]
+        lines = waited_for(experiments, "digits", records_of("digits", wins))
+        assert len(lines) > 10 and all(
+            "its grid is done; `python scripts/freeze.py profile=digits`" in s for s in lines
+        )
         added = fill_in("digits", records_of("digits", wins))
         after = loaded("digits")
         assert after == {name: (runs, 0) for name, (_, runs) in waiting.items()}

@@ -167,6 +167,8 @@ def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping
             why = f"configs/experiment/{SELECTION}.yaml has no grid for it"
         elif grid.done < grid.runs:
             why = f"{grid.done} of the {grid.runs} runs of its grid are done"
+        elif method in _choose_in([grid]).cells.get(network, {}):
+            why = f"its grid is done; `python scripts/freeze.py profile={profile}` chooses its cell"
         else:
             why = "no cell of its grid can be chosen: runs diverged, or none has a decay"
         lines.append(f"waiting: {network} {method}, {len(runs)} run{'s' * (len(runs) > 1)}; {why}")
