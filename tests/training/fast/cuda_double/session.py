@@ -1,5 +1,6 @@
 """What a process with the double of CUDA does for the tests: a line of JSON for each question on its standard input."""
 
+import itertools
 import json
 import logging
 import os
@@ -45,9 +46,9 @@ def waits_for_the_device(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def allocates(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """On a stream that is not capturing, for which torch's allocator has nothing left."""
+    """On a stream that is not capturing, each time more, so that torch's allocator has nothing left that is enough."""
     with torch.cuda.stream(torch.cuda.Stream()):
-        torch.empty(1 << 30, dtype=torch.uint8, device=task.device)
+        torch.empty((1 << 30) + (next(calls) << 21), dtype=torch.uint8, device=task.device)
     return take_step(task, inputs, labels)
 
 
@@ -75,6 +76,7 @@ def copies_pinned_memory(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 pinned = torch.ones(()).pin_memory()
+calls = itertools.count()
 PLANTED: dict[str, Step] = {
     "nothing": take_step,
     "reads": test_capturable.reads,
