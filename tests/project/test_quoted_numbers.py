@@ -11,7 +11,13 @@ from scalefree.experiments.intervals import Interval
 
 ROOT = Path(__file__).parents[2]
 README, SUMMARY = (ROOT / name for name in ("README.md", "docs/reproducibility.md"))
-# The README's sentences about claims, by their beginnings: in the middle network unless they say at which depth.
+# Where the quoted claims are judged: profile and network, as the two pages call them.
+PLACES = {
+    "CIFAR-10, depth 56": ("cifar16", "resnet56w8-nobn"),
+    "CIFAR-10, depth 20": ("cifar16", "resnet20w8-nobn"),
+    "digits, depth 80": ("digits", "resnet80w8-nobn"),
+}
+# The README's sentences about claims.
 SENTENCES = {
     "AdamW is better than Adam-l2": "4b",
     "scale-freeness lowers the error": "11a",
@@ -24,15 +30,28 @@ ESTIMATE = re.compile(r"([+-]?[\d.]+) \[([+-]?[\d.]+), ([+-]?[\d.]+)\]")
 REPLICA = "the same with AdamW's replica (exploratory)"
 
 
+Claims = dict[tuple[str, str], Verdict]
+
+
 @pytest.fixture(scope="module")
-def claims() -> dict[tuple[str, str], Verdict]:
-    """By number and network."""
-    verdicts = from_json((ROOT / "results/claims/cifar16.json").read_text())
-    return {(verdict.question.number, verdict.where): verdict for verdict in verdicts}
+def claims() -> Claims:
+    """By number and place."""
+    found = {}
+    for profile in ("cifar16", "digits"):
+        for verdict in from_json((ROOT / f"results/claims/{profile}.json").read_text()):
+            places = [place for place, where in PLACES.items() if where == (profile, verdict.where)]
+            found.update({(verdict.question.number, place): verdict for place in places})
+    return found
 
 
-def network(depth: str | int) -> str:
-    return f"resnet{depth}w8-nobn"
+@pytest.fixture(scope="module")
+def planned() -> dict[str, list[Verdict]]:
+    """The claims about trainings that were planned, by profile."""
+    found = {}
+    for profile in ("cifar16", "digits"):
+        verdicts = from_json((ROOT / f"results/claims/{profile}.json").read_text())
+        found[profile] = [verdict for verdict in verdicts if verdict.planned and verdict.where]
+    return found
 
 
 def rows(path: Path, columns: int) -> list[list[str]]:
@@ -66,46 +85,57 @@ def noted(verdict: Verdict, beginning: str) -> tuple[float, float, float]:
     return float(found[2]), float(found[1]), float(found[3])
 
 
-def test_the_summarys_results(claims: dict[tuple[str, str], Verdict]) -> None:
+def test_the_summarys_results(claims: Claims) -> None:
     found = [row for row in rows(SUMMARY, 5) if ESTIMATE.search(row[3])]
-    assert len(found) >= 7
-    for claim, depth, verdict, estimate, n in found:
-        known = claims[claim.partition(":")[0], network(depth)]
+    assert len(found) >= 12
+    for claim, place, verdict, estimate, n in found:
+        known = claims[claim.partition(":")[0], place]
         assert verdict == known.verdict + ", provisional" * known.provisional, claim
         assert_same(numbers(estimate), measured(known), claim)
         assert known.interval is not None and known.interval.n == int(n)
 
 
-def test_the_summarys_other_numbers(claims: dict[tuple[str, str], Verdict]) -> None:
+def test_the_summarys_other_numbers(claims: Claims, planned: dict[str, list[Verdict]]) -> None:
     text = " ".join(SUMMARY.read_text().split())
     told = re.search(r"came out worse by ([^;]*?\]) points", text)
     assert told is not None
-    assert_same(numbers(told[1]), noted(claims["1", network(56)], "AdamW's replica minus AdamW"), "the replica")
+    place = "CIFAR-10, depth 56"
+    assert_same(numbers(told[1]), noted(claims["1", place], "AdamW's replica minus AdamW"), "the replica")
     told = re.search(r"With the replica as AdamW \(exploratory\), (.*?):", text)
     assert told is not None
     quoted = re.findall(r"(\d+[a-z]) (?:is )?(-?[\d.]+ \[[^]]*\])", told[1])
     assert [number for number, _ in quoted] == ["4b", "11a", "11b", "11c"]
     for number, estimate in quoted:
-        assert_same(numbers(estimate), noted(claims[number, network(56)], REPLICA), number)
-    waiting = [of for of in claims.values() if of.planned and of.where and of.verdict == "not judged"]
-    assert f"Not judged yet: {len(waiting)} planned claims" in text
+        assert_same(numbers(estimate), noted(claims[number, place], REPLICA), number)
+    waiting = [sum(of.verdict == "not judged" for of in verdicts) for verdicts in planned.values()]
+    assert f"Not judged yet: {waiting[0]} planned claims on CIFAR-10 and {waiting[1]} on digits" in text
 
 
-def test_the_readmes_claims(claims: dict[tuple[str, str], Verdict]) -> None:
-    found = [row for row in rows(README, 3) if ESTIMATE.search(row[2])]
-    assert len(found) >= 4
-    for sentence, verdict, estimate in found:
-        number = SENTENCES.get(sentence.partition(" at depth ")[0], "")
-        assert number, f"a sentence that no claim is known for: {sentence}"
-        depth = re.search(r"at depth (\d+)", sentence)
-        known = claims[number, network(depth[1] if depth else 56)]
-        assert verdict.partition(",")[0] == known.verdict, sentence
+def test_the_readmes_claims(claims: Claims) -> None:
+    found = [row for row in rows(README, 4) if ESTIMATE.search(row[3])]
+    assert len(found) >= 8
+    for sentence, place, verdict, estimate in found:
+        known = claims[SENTENCES[sentence], place]
+        assert verdict == known.verdict + ", provisional" * known.provisional, sentence
         assert_same(numbers(estimate), measured(known), sentence)
 
 
-def test_the_readmes_four_corners(claims: dict[tuple[str, str], Verdict]) -> None:
+def test_the_readmes_opening(claims: Claims) -> None:
+    """Of both effects in both places: 8.9 points (95 % interval 7.4 to 10.5), and 0.9 (-1.1 to 3.0)."""
+    text = " ".join(README.read_text().partition("![")[0].split())
+    quoted = re.findall(r"(-?[\d.]+)(?: points of test error)? \((?:95 % interval )?(-?[\d.]+) to (-?[\d.]+)\)", text)
+    places = [(number, place) for place in ("CIFAR-10, depth 56", "digits, depth 80") for number in ("11a", "11b")]
+    assert len(quoted) == len(places)
+    for (middle, low, high), place in zip(quoted, places, strict=True):
+        assert_same((float(low), float(middle), float(high)), measured(claims[place]), str(place))
+
+
+def test_the_readmes_four_corners(claims: Claims) -> None:
     """A method's mean error is in the notes of the claims that compare it."""
-    known = dict(re.findall(r"nobn: ([^,]+?) ([\d.]+) %", "\n".join(claims["11a", network(56)].notes)))
-    table = " ".join(" ".join(row) for row in rows(README, 3) if row[0].startswith("decay "))
-    quoted = dict(re.findall(r"((?:scaled )?Adam\S*|metric prox) \**([\d.]+) %", table))
-    assert len(quoted) == 4 and quoted == known
+    table = [row for row in rows(README, 5) if row[0].startswith("decay ")]
+    assert len(table) == 2
+    for first, place in ((1, "CIFAR-10, depth 56"), (3, "digits, depth 80")):
+        known = dict(re.findall(r"nobn: ([^,]+?) ([\d.]+) %", "\n".join(claims["11a", place].notes)))
+        shown = " ".join(cell for row in table for cell in row[first : first + 2])
+        quoted = dict(re.findall(r"((?:scaled )?Adam\S*|metric prox) \**([\d.]+) %", shown))
+        assert len(quoted) == 4 and quoted == known
