@@ -1,4 +1,4 @@
-"""The numbers that README.md and docs/reproducibility.md quote are those of the committed claims."""
+"""The numbers quoted in README.md and docs/reproducibility.md are those of the committed claims."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from scalefree.experiments.intervals import Interval
 
 ROOT = Path(__file__).parents[2]
 README, SUMMARY = (ROOT / name for name in ("README.md", "docs/reproducibility.md"))
-# The README's sentences about claims, by their beginnings: in the middle network unless they say at which depth.
+# The README's sentences about claims, by their beginnings; without a depth they are about the middle network.
 SENTENCES = {
     "AdamW is better than Adam-l2": "4b",
     "scale-freeness lowers the error": "11a",
@@ -26,7 +26,7 @@ REPLICA = "the same with AdamW's replica (exploratory)"
 
 @pytest.fixture(scope="module")
 def claims() -> dict[tuple[str, str], Verdict]:
-    """By number and network."""
+    """The verdicts by claim number and network."""
     verdicts = from_json((ROOT / "results/claims/cifar16.json").read_text())
     return {(verdict.question.number, verdict.where): verdict for verdict in verdicts}
 
@@ -36,7 +36,7 @@ def network(depth: str | int) -> str:
 
 
 def rows(path: Path, columns: int) -> list[list[str]]:
-    """Cells of the tables of so many columns."""
+    """The cells of all tables with this many columns."""
     lines = [line for line in path.read_text().splitlines() if line.startswith("|") and not line.startswith("|-")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [row for row in cells if len(row) == columns]
@@ -55,7 +55,7 @@ def measured(verdict: Verdict) -> tuple[float, float, float]:
 
 
 def assert_same(quoted: tuple[float, ...], known: tuple[float, ...], what: str) -> None:
-    # A digit after the point, of numbers that were rounded to two.
+    # One digit after the point, of numbers that were rounded to two.
     assert quoted == pytest.approx(known, abs=0.0551), what
 
 
@@ -66,7 +66,7 @@ def noted(verdict: Verdict, beginning: str) -> tuple[float, float, float]:
     return float(found[2]), float(found[1]), float(found[3])
 
 
-def test_the_summarys_results(claims: dict[tuple[str, str], Verdict]) -> None:
+def test_the_summarys_results_match_the_claims(claims: dict[tuple[str, str], Verdict]) -> None:
     found = [row for row in rows(SUMMARY, 5) if ESTIMATE.search(row[3])]
     assert len(found) >= 7
     for claim, depth, verdict, estimate, n in found:
@@ -76,7 +76,7 @@ def test_the_summarys_results(claims: dict[tuple[str, str], Verdict]) -> None:
         assert known.interval is not None and known.interval.n == int(n)
 
 
-def test_the_summarys_other_numbers(claims: dict[tuple[str, str], Verdict]) -> None:
+def test_the_summarys_other_numbers_match_the_claims(claims: dict[tuple[str, str], Verdict]) -> None:
     text = " ".join(SUMMARY.read_text().split())
     told = re.search(r"came out worse by ([^;]*?\]) points", text)
     assert told is not None
@@ -91,20 +91,20 @@ def test_the_summarys_other_numbers(claims: dict[tuple[str, str], Verdict]) -> N
     assert f"Not judged yet: {len(waiting)} planned claims" in text
 
 
-def test_the_readmes_claims(claims: dict[tuple[str, str], Verdict]) -> None:
+def test_the_readmes_claims_match_the_verdicts(claims: dict[tuple[str, str], Verdict]) -> None:
     found = [row for row in rows(README, 3) if ESTIMATE.search(row[2])]
     assert len(found) >= 4
     for sentence, verdict, estimate in found:
         number = SENTENCES.get(sentence.partition(" at depth ")[0], "")
-        assert number, f"a sentence that no claim is known for: {sentence}"
+        assert number, f"no claim is known for this sentence: {sentence}"
         depth = re.search(r"at depth (\d+)", sentence)
         known = claims[number, network(depth[1] if depth else 56)]
         assert verdict.partition(",")[0] == known.verdict, sentence
         assert_same(numbers(estimate), measured(known), sentence)
 
 
-def test_the_readmes_four_corners(claims: dict[tuple[str, str], Verdict]) -> None:
-    """A method's mean error is in the notes of the claims that compare it."""
+def test_the_readmes_four_corners_match_the_claims_notes(claims: dict[tuple[str, str], Verdict]) -> None:
+    """The notes of a claim have the mean errors of the methods that it compares."""
     known = dict(re.findall(r"nobn: ([^,]+?) ([\d.]+) %", "\n".join(claims["11a", network(56)].notes)))
     table = " ".join(" ".join(row) for row in rows(README, 3) if row[0].startswith("decay "))
     quoted = dict(re.findall(r"((?:scaled )?Adam\S*|metric prox) \**([\d.]+) %", table))
