@@ -1,4 +1,4 @@
-"""What many tests start from: one thread, and runs that take a fraction of a second."""
+"""Shared fixtures: one thread, and runs that take a fraction of a second."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from scalefree.config import RunConfig
 
 Make = Callable[..., RunConfig]
 
-# 200 training images in batches of 32: seven steps an epoch, the last of eight images.
+# 200 training images in batches of 32: seven steps per epoch, the last with eight images.
 TINY: dict[str, Any] = {
     "dataset": "digits",
     "dataset.per_class": 20,
@@ -33,13 +33,13 @@ TINY: dict[str, Any] = {
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """Small tensors are fastest so, and sums keep one order."""
+    """Small tensors are fastest this way, and sums keep one order."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Make:
-    """Makes the configuration of a tiny run whose results go to the test's own folder; takes what differs."""
+    """Makes the configuration of a tiny run whose results go to the test's own folder; takes the values that differ."""
 
     def make(values: Mapping[str, Any] | None = None) -> RunConfig:
         chosen = {**TINY, "results_dir": str(tmp_path / "results"), **(values or {})}
@@ -52,7 +52,7 @@ def tiny(tmp_path: Path) -> Make:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """The profile that confirms, twenty seeds at frozen cells that are made up."""
+    """The confirmatory profile: twenty seeds at made-up frozen cells."""
     return load("digits", made_cells("digits"), tmp_path_factory.mktemp("digits"))
 
 

@@ -1,4 +1,4 @@
-"""What another user does, in a process that is forked from this one; it needs root."""
+"""Acts as another user in a forked process, which needs root."""
 
 import contextlib
 import os
@@ -15,13 +15,13 @@ GROUP = 30000
 
 
 def as_user(number: int, umask: int, action: Callable[[], object]) -> str:
-    """What `action` returned, as text, or the exception that it raised; the process ends without tidying up."""
+    """What `action` returned, as text, or the exception that it raised; the process ends without cleaning up."""
     receive, send = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which the child does not use
         child = os.fork()
     if child == 0:
-        signal.alarm(120)  # it shall not be waited for without end
+        signal.alarm(120)  # so that nobody waits for it forever
         os.setgroups([])
         os.setgid(GROUP)
         os.setuid(number)
@@ -41,7 +41,7 @@ def as_user(number: int, umask: int, action: Callable[[], object]) -> str:
 
 @contextlib.contextmanager
 def shared_folder() -> Iterator[Path]:
-    """A folder that all members of GROUP may write, where they can reach it."""
+    """A folder that all members of GROUP can reach and write to."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.chown(folder, -1, GROUP)

@@ -1,4 +1,4 @@
-"""A configuration is refused by the name of what is wrong with it, before any work."""
+"""Wrong configurations are refused by name before any work."""
 
 import dataclasses
 from typing import Any
@@ -66,7 +66,7 @@ def test_the_defaults_are_a_valid_run() -> None:
         ("seed=[1", "seed"),
     ],
 )
-def test_unknown_keys_choices_and_wrong_types_are_refused_by_name(override: str, named: str) -> None:
+def test_unknown_keys_and_choices_and_wrong_types_are_refused_by_name(override: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named) as caught:
         from_command_line(override)
     assert "\n" not in str(caught.value)
@@ -124,22 +124,22 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("key", TOO_LARGE)
-def test_numbers_that_no_arithmetic_holds_are_refused(key: str) -> None:
+def test_numbers_that_are_too_large_are_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         validate(with_values(RunConfig(), {key: TOO_LARGE[key]}))
 
 
-def test_an_empty_folder_is_no_data_set() -> None:
+def test_an_empty_dataset_root_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"dataset\.root is empty"):
         validate(with_values(RunConfig(), {"dataset.root": " "}))
 
 
-def test_a_number_beyond_floats_is_refused_by_its_key() -> None:
+def test_a_number_too_large_for_a_float_is_refused_by_key() -> None:
     with pytest.raises(ConfigError, match=r"optimizer\.lr is larger"):
         run_config({"optimizer.lr": 10**400})
 
 
-def test_a_tree_that_is_no_run_is_refused() -> None:
+def test_a_configuration_that_is_not_a_run_is_refused() -> None:
     with pytest.raises(ConfigError, match="begin its defaults list with"):
         to_run_config(compose_tree("experiments", []))
 
@@ -191,13 +191,13 @@ TORCH = ("optimizer=torch", "optimizer.target=torch.optim.NAdam")
         (("optimizer.target=torch.optim.NAdam",), "optimizer.target is only for optimizer=torch, not for adamw"),
     ],
 )
-def test_what_a_torch_optimizer_cannot_be_is_refused(overrides: tuple[str, ...], named: str) -> None:
+def test_impossible_torch_optimizers_are_refused(overrides: tuple[str, ...], named: str) -> None:
     with pytest.raises(ConfigError, match=named) as caught:
         from_command_line(*overrides)
     assert "\n" not in str(caught.value)
 
 
-def test_arguments_are_yaml_values_however_they_are_given() -> None:
+def test_optimizer_arguments_are_the_same_from_yaml_and_python() -> None:
     arguments = {"a": 4e-3, "b": [0.9, 0.99], "c": True, "d": None, "e": "text, and more", "f": {"g": 1}}
     written = "{a: 4e-3, b: [0.9, 0.99], c: true, d: null, e: 'text, and more', f: {g: 1}}"
     found = from_command_line(*TORCH, f"optimizer.arguments={written}")
@@ -206,14 +206,14 @@ def test_arguments_are_yaml_values_however_they_are_given() -> None:
     config = run_config(values)
     assert config == found
     arguments["b"].append(1)  # type: ignore[attr-defined]
-    assert config == found, "a copy"
+    assert config == found, "the arguments are copied"
     assert from_command_line(*TORCH, "optimizer.arguments.a=4e-3").optimizer.arguments == {"a": 4e-3}
     for wrong in ({1: 2}, {"k": (1, 2)}, {"k": object()}):
         with pytest.raises(ConfigError, match=r"optimizer\.arguments"):
             run_config({**values, "optimizer.arguments": wrong})
 
 
-def test_what_only_fits_together_wrongly_is_refused() -> None:
+def test_incompatible_values_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"dataset\.root"):
         from_command_line("dataset=image_folder")
     with pytest.raises(ConfigError, match="fixup"):
@@ -253,7 +253,7 @@ def test_with_values_refuses_wrong_types_by_key(key: str, value: Any) -> None:
         with_values(RunConfig(), {key: value})
 
 
-def test_with_values_copies_and_leaves_the_original_alone() -> None:
+def test_with_values_does_not_change_the_original() -> None:
     config = RunConfig()
     before = dataclasses.asdict(config)
     changed = with_values(
@@ -265,7 +265,7 @@ def test_with_values_copies_and_leaves_the_original_alone() -> None:
     assert with_values(changed, {"dataset.per_class": None}).dataset.per_class is None
 
 
-def test_run_config_gives_what_the_command_line_gives() -> None:
+def test_run_config_and_the_command_line_give_the_same() -> None:
     values = {
         "dataset": "cifar10",
         "model": "densenet",
@@ -278,11 +278,11 @@ def test_run_config_gives_what_the_command_line_gives() -> None:
     assert isinstance(run_config({"model": "resnet"}).model, ResNetConfig)
 
 
-def test_a_grid_over_an_image_folder_may_give_its_root_as_a_value() -> None:
+def test_a_grid_may_give_the_root_of_an_image_folder() -> None:
     assert run_config({"dataset": "image_folder", "dataset.root": "images"}).dataset.root == "images"
 
 
-def test_configurations_of_one_choice_share_nothing() -> None:
+def test_configurations_do_not_share_mutable_values() -> None:
     first, second = run_config({"model": "resnet"}), run_config({"model": "resnet"})
     first.optimizer.lr = 7.0
     first.tracking.group = "changed"

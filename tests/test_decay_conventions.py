@@ -1,4 +1,4 @@
-"""Lambda in other libraries' words, against the steps that those libraries take when they are called as written."""
+"""lambda in other libraries' conventions, checked against the steps that they take when called as documented."""
 
 import importlib.metadata
 import math
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 def assert_same(name: str, found: Any, expected: Any) -> None:
-    """QHAdam keeps the sums of its betas in float32, with or without decay."""
+    """With a larger tolerance for QHAdam, which keeps the sums of its betas in float32."""
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7 if "QHAdam" in CONVENTIONS[name].call else 1e-9)
 
 
@@ -34,7 +34,7 @@ START, GRADIENTS = RNG.standard_normal((4, 3)), RNG.standard_normal((STEPS, 4, 3
 
 
 def walk(make: Callable[[torch.nn.Linear], torch.optim.Optimizer], etas: Sequence[float]) -> Floats:
-    """Where a torch optimizer over one matrix gets to on the given gradients, lr driven as a scheduler drives it."""
+    """The point that a torch optimizer reaches on these gradients, with lr set as a scheduler would."""
     layer = torch.nn.Linear(3, 4, bias=False, dtype=torch.float64)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(START))
@@ -69,7 +69,7 @@ def optax_walk(call: str, w: float, etas: Sequence[float]) -> Floats:
 
 
 def theirs(name: str, etas: Sequence[float], w: float | None = None) -> Floats:
-    """Where the call of a convention gets to, evaluated as written in the table."""
+    """The point that a convention's call reaches, evaluated as written in the table."""
     call = CONVENTIONS[name].call
     w = to_library(name, LAMBDA, ALPHA) if w is None else w
     if call.startswith("optax."):
@@ -86,14 +86,14 @@ ADAMS = [name for name in CONVENTIONS if name not in ADAN]
 
 
 @pytest.mark.parametrize("name", ADAMS)
-def test_steps_are_the_papers_under_a_constant_schedule(name: str) -> None:
+def test_under_a_constant_schedule_steps_equal_the_papers(name: str) -> None:
     expected = ours(CONVENTIONS[name].rule, CONSTANT)
     assert_same(name, theirs(name, CONSTANT), expected)
-    assert np.abs(theirs(name, CONSTANT, w=0.0) - expected).max() > 1e-2  # the decay shows
+    assert np.abs(theirs(name, CONSTANT, w=0.0) - expected).max() > 1e-2  # the decay has an effect
 
 
 @pytest.mark.parametrize("name", ADAMS)
-def test_and_under_a_falling_one_where_the_table_says_so(name: str) -> None:
+def test_under_a_falling_schedule_steps_agree_only_if_the_table_says_so(name: str) -> None:
     found, expected = theirs(name, FALLING), ours(CONVENTIONS[name].rule, FALLING)
     if CONVENTIONS[name].schedule == "eta":
         assert_same(name, found, expected)
@@ -102,7 +102,7 @@ def test_and_under_a_falling_one_where_the_table_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ADAMS if CONVENTIONS[name].schedule != "eta"])
-def test_what_ignores_the_schedule_or_follows_its_square_does_just_that(name: str) -> None:
+def test_other_decays_ignore_the_schedule_or_follow_its_square(name: str) -> None:
     power = {"1": 0, "eta^2": 2}[CONVENTIONS[name].schedule]
     x = START.copy()
     for eta, step in zip(FALLING, _steps_without_decay(), strict=True):
@@ -111,7 +111,7 @@ def test_what_ignores_the_schedule_or_follows_its_square_does_just_that(name: st
 
 
 def _steps_without_decay() -> list[Floats]:
-    """Adam's displacements under the falling schedule; its gradients here do not depend on where it is."""
+    """Adam's displacements under the falling schedule; the gradients here do not depend on the point."""
     weight = torch.nn.Parameter(torch.from_numpy(START.copy()))
     optimizer = AdamW([weight], lr=ALPHA)
     displacements = []
@@ -126,7 +126,7 @@ def _steps_without_decay() -> list[Floats]:
 
 @pytest.mark.parametrize("name", ADAN)
 def test_adan_divides_by_one_plus_lambda_eta(name: str) -> None:
-    """Its steps do not depend on the weights on given gradients, so the shrinkage can be read off one of them."""
+    """With given gradients its steps do not depend on the weights, so one step shows the shrinkage."""
     for eta in (1.0, 0.5):
         decayed, without = (_one_step(name, w, eta) for w in (to_library(name, LAMBDA, ALPHA), 0.0))
         np.testing.assert_allclose(decayed, without / (1 + LAMBDA * eta), rtol=1e-9)
@@ -146,7 +146,7 @@ def _one_step(name: str, w: float, eta: float) -> Floats:
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_there_and_back(name: str) -> None:
+def test_conversions_round_trip(name: str) -> None:
     for weight_decay, lr in ((1e-4, 1e-3), (0.0, 0.1), (0.5, 3.0)):
         assert from_library(name, to_library(name, weight_decay, lr), lr) == pytest.approx(weight_decay, rel=1e-15)
 
@@ -159,7 +159,7 @@ def test_the_papers_lambda_at_the_usual_step_size_is_a_tenth_for_torch() -> None
     assert math.copysign(1, to_library("optax, decay last", 0.0, lr=1e-3)) == 1
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'adamw' is unknown; choose one of torch\.optim\.AdamW, "):
         to_library("adamw", 1e-4, 1e-3)
     for lr in (0.0, -1.0, math.inf, math.nan):
@@ -174,12 +174,12 @@ def test_what_makes_no_sense_is_refused() -> None:
         from_library("optax, decay last", 1e-4, 1e-3)
 
 
-def test_the_page_holds_the_table() -> None:
+def test_the_page_contains_the_table() -> None:
     assert f"\n\n{table()}\n" in PAGE.read_text()
 
 
 @pytest.mark.parametrize("library", ["optax", "jax", "timm", "pytorch_optimizer"])
-def test_the_page_says_which_versions_were_compared(library: str) -> None:
+def test_the_page_names_the_versions_that_were_compared(library: str) -> None:
     pytest.importorskip(library)
     said = re.search(rf"\b{library} (\d+\.\d+)", PAGE.read_text())
     assert said and importlib.metadata.version(library).startswith(said[1])
@@ -198,7 +198,7 @@ def test_the_page_says_which_versions_were_compared(library: str) -> None:
         ("pytorch_optimizer.QHAdam", {"weight_decouple": False}, "pytorch_optimizer, coupled"),
         ("pytorch_optimizer.QHAdam", {"weight_decouple": True, "fixed_decay": False}, "pytorch_optimizer, decoupled"),
         ("pytorch_optimizer.Lion", {"weight_decouple": True, "fixed_decay": True}, "pytorch_optimizer, fixed"),
-        # Their defaults differ from class to class.
+        # The defaults differ from class to class.
         ("pytorch_optimizer.Lion", {}, None),
         ("pytorch_optimizer.Lion", {"fixed_decay": True}, None),
         ("pytorch_optimizer.Adan", {"weight_decouple": True}, None),

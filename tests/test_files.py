@@ -1,4 +1,4 @@
-"""A file that is whole or not there, with the permissions that the umask leaves, on any file system."""
+"""Atomic writes: whole files or none, with the umask's permissions, on any file system."""
 
 import errno
 import logging
@@ -15,7 +15,7 @@ from scalefree.files import atomic_write
 
 
 @pytest.fixture(autouse=True)
-def nothing_said_yet() -> None:
+def no_earlier_warnings() -> None:
     files._said.clear()
 
 
@@ -28,7 +28,7 @@ def permissions(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_an_atomic_write_is_flushed_beside_its_target_before_it_is_renamed(
+def test_an_atomic_write_is_flushed_beside_its_target_before_renaming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "folder" / "file"
@@ -53,7 +53,7 @@ def test_an_atomic_write_is_flushed_beside_its_target_before_it_is_renamed(
 
 
 @pytest.mark.parametrize("mask", [0o002, 0o022, 0o027, 0o077], ids=oct)
-def test_the_umask_says_who_may_read_and_write_it(mask: int, umask: Callable[[int], int], tmp_path: Path) -> None:
+def test_the_umask_decides_the_permissions(mask: int, umask: Callable[[int], int], tmp_path: Path) -> None:
     umask(mask)
     for path in (tmp_path / "folder" / "new", tmp_path / "replaced"):
         path.parent.mkdir(exist_ok=True)
@@ -66,7 +66,7 @@ def test_the_umask_says_who_may_read_and_write_it(mask: int, umask: Callable[[in
     assert permissions(tmp_path / "private") == 0o600 & ~mask
 
 
-def test_it_asks_for_no_chmod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_atomic_write_needs_no_chmod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -77,7 +77,7 @@ def test_it_asks_for_no_chmod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def flush_answering(monkeypatch: pytest.MonkeyPatch, number: int, of: Callable[[int], bool]) -> None:
-    """fsync of files, or of folders, fails with that error."""
+    """Makes fsync of files or of folders fail with this error."""
     fsync = os.fsync
 
     def answer(descriptor: int) -> None:
@@ -90,7 +90,7 @@ def flush_answering(monkeypatch: pytest.MonkeyPatch, number: int, of: Callable[[
 
 @pytest.mark.parametrize("of", [stat.S_ISDIR, stat.S_ISREG], ids=["folders", "files"])
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EPERM, errno.EISDIR])
-def test_where_nothing_can_be_flushed_it_is_written_all_the_same_and_said_once(
+def test_without_fsync_files_are_still_written_and_one_warning_is_given(
     number: int,
     of: Callable[[int], bool],
     tmp_path: Path,
@@ -107,7 +107,7 @@ def test_where_nothing_can_be_flushed_it_is_written_all_the_same_and_said_once(
 
 @pytest.mark.parametrize("of", [stat.S_ISDIR, stat.S_ISREG], ids=["folders", "files"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
-def test_a_disk_that_is_broken_or_full_is_an_error(
+def test_a_broken_or_full_disk_is_an_error(
     number: int, of: Callable[[int], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flush_answering(monkeypatch, number, of)
@@ -116,7 +116,7 @@ def test_a_disk_that_is_broken_or_full_is_an_error(
     assert raised.value.errno == number
 
 
-def test_a_folder_that_nobody_may_list_is_written_to(
+def test_an_unreadable_folder_can_be_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = os.open
@@ -131,7 +131,7 @@ def test_a_folder_that_nobody_may_list_is_written_to(
     assert (tmp_path / "file").read_bytes() == b"content" and len(caplog.records) == 1
 
 
-def test_an_error_names_the_file_that_was_to_be_and_nothing_is_left(
+def test_an_error_names_the_target_and_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -153,6 +153,6 @@ def test_an_error_names_the_file_that_was_to_be_and_nothing_is_left(
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_the_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="another"), atomic_write(tmp_path / "file"):
         (tmp_path / "another").read_bytes()

@@ -1,4 +1,4 @@
-"""The table of optimizers: one row per rule, and every method called and drawn unlike all others."""
+"""The table of optimizers: one row per rule, and a distinct name and look for every method."""
 
 import re
 from typing import Any
@@ -19,7 +19,7 @@ from scripts.entry import call
 PALETTE = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
 
 
-def test_every_rule_has_a_row_and_every_row_a_rule() -> None:
+def test_rules_and_rows_match() -> None:
     assert builders().keys() == OPTIMIZERS.keys()
     assert all(row.key == key for key, row in OPTIMIZERS.items())
     classes = {of for of in vars(adam_family).values() if isinstance(of, type) and issubclass(of, AdamFamily)}
@@ -27,7 +27,7 @@ def test_every_rule_has_a_row_and_every_row_a_rule() -> None:
 
 
 @pytest.mark.parametrize("lacks", ["row", "rule"])
-def test_a_rule_without_a_row_or_a_row_without_a_rule_is_refused_in_one_line(
+def test_a_rule_without_a_row_or_vice_versa_is_refused_in_one_line(
     lacks: str, tiny: Make, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if lacks == "row":
@@ -62,7 +62,7 @@ METHODS = [
 ]
 
 
-def test_methods_are_told_apart_by_name_and_by_looks() -> None:
+def test_methods_have_distinct_names_and_looks() -> None:
     assert len(set(METHODS)) == len(METHODS) and not any(" " in of for of in METHODS)
     described = [look(of) for of in METHODS if of != "torch"]
     assert len({of.label for of in described}) == len(described)
@@ -90,19 +90,19 @@ def test_methods_are_told_apart_by_name_and_by_looks() -> None:
         ("of_another_version", "of_another_version"),
     ],
 )
-def test_what_methods_are_called(of: str, label: str) -> None:
+def test_methods_have_readable_labels(of: str, label: str) -> None:
     assert look(of).label == label
     assert look(of).update == (BY_CHANGE if "(" in of else BY_DIRECTION)
 
 
-def test_equal_arguments_are_one_method() -> None:
+def test_equal_arguments_give_the_same_method() -> None:
     def of(arguments: dict[str, Any]) -> str:
         return chosen(name="torch", target="torch.optim.SGD", arguments=arguments)
 
     assert of({"a": 1, "b": [0.5, 2.0]}) == of({"b": [0.5, 2], "a": 1.0}) != of({"a": True, "b": [0.5, 2]})
 
 
-def test_methods_stand_in_the_order_of_the_table_with_their_variants_behind_them() -> None:
+def test_methods_are_in_table_order_followed_by_their_variants() -> None:
     assert ordered(reversed(METHODS))[:7] == [
         "adamw",
         "adamprox",
@@ -115,7 +115,7 @@ def test_methods_stand_in_the_order_of_the_table_with_their_variants_behind_them
     assert ordered(["unknown", "torch.optim.SGD()", "adamw"]) == ["adamw", "torch.optim.SGD()", "unknown"]
 
 
-def test_every_option_is_some_rows_and_refused_for_all_others() -> None:
+def test_every_option_is_refused_except_for_the_rows_that_list_it() -> None:
     values: dict[str, Any] = {
         "granularity": "layer",
         "decay_unbalance": 1.5,

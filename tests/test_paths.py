@@ -1,4 +1,4 @@
-"""What people write as a path, and where their caches lie."""
+"""Paths as users write them, and where caches are."""
 
 import os
 import pwd
@@ -15,7 +15,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_tilde_is_the_home(home: Path) -> None:
+def test_a_tilde_means_the_home_folder(home: Path) -> None:
     assert written_path("results_dir", "~") == str(home)
     assert written_path("results_dir", "~/a b") == f"{home}/a b"
     user = pwd.getpwuid(os.getuid())
@@ -25,7 +25,7 @@ def test_a_tilde_is_the_home(home: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["results", "./5", "a/5", "5a", "./~", "a~b", "\udce9", "x y", "/", ".", "v1.2", "true story"]
 )
-def test_other_paths_stay_as_they_are(text: str) -> None:
+def test_other_paths_are_unchanged(text: str) -> None:
     assert written_path("results_dir", text) == text
 
 
@@ -44,18 +44,18 @@ def test_a_number_is_not_a_path(text: str) -> None:
     [
         ("", "results_dir is empty"),
         (" ", "results_dir is empty"),
-        ("~nobody-is-called-so/x", "results_dir=~nobody-is-called-so/x: there is no such home folder"),
+        ("~no-such-user/x", "results_dir=~no-such-user/x: there is no such home folder"),
         ("a\0b", "null character"),
         ("\ud800", "cannot be a path here"),
     ],
 )
-def test_what_cannot_be_a_path_is_refused(text: str, message: str) -> None:
+def test_impossible_paths_are_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         written_path("results_dir", text)
 
 
 @pytest.mark.parametrize("caches", [None, "", "relative/cache"])
-def test_the_cache_lies_in_the_home(caches: str | None, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_in_the_home_folder(caches: str | None, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if caches is None:
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     else:
@@ -63,7 +63,7 @@ def test_the_cache_lies_in_the_home(caches: str | None, home: Path, monkeypatch:
     assert user_cache() == home / ".cache" / "scalefree"
 
 
-def test_or_where_the_user_says(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xdg_cache_home_moves_the_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert user_cache() == Path("/somewhere/scalefree")
     monkeypatch.setenv("XDG_CACHE_HOME", "~/mine")

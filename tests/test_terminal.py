@@ -1,4 +1,4 @@
-"""Names from outside on a terminal: shown, not obeyed."""
+"""Foreign text on a terminal: shown with its control characters escaped."""
 
 import pytest
 
@@ -20,10 +20,10 @@ from scalefree.terminal import shown
         (r"C:\new", r"C:\new"),
     ],
 )
-def test_is_shown_on_one_line(text: str, expected: str) -> None:
+def test_text_is_shown_in_one_line(text: str, expected: str) -> None:
     assert shown(text) == expected and shown(expected) == expected
     assert expected.isprintable() and expected.encode()
 
 
-def test_what_is_not_text_is_shown_as_text() -> None:
+def test_other_objects_are_shown_as_text() -> None:
     assert shown(OSError(2, "No such file", "a\nb")) == r"[Errno 2] No such file: 'a\nb'"

@@ -1,4 +1,4 @@
-"""What is refused is what wandb refuses, and nothing that it takes but what no server can name."""
+"""We refuse what wandb refuses, and also names that no server could have."""
 
 from collections.abc import Sequence
 
@@ -32,21 +32,21 @@ def refuses(project: str = "p", entity: str | None = None, group: str | None = N
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_projects_as_wandb_has_them(project: str) -> None:
+def test_the_same_projects_are_refused_as_by_wandb(project: str) -> None:
     assert refuses(project=project) == wandb_refuses(project=project)
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_tags_as_wandb_has_them(tag: str) -> None:
+def test_the_same_tags_are_refused_as_by_wandb(tag: str) -> None:
     assert refuses(tags=("fine", tag)) == wandb_refuses(run_tags=("fine", tag))
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t", "a\nb", "\x1b[31m", "\ud800", "x" * 129])
-def test_no_name_is_blank_or_unprintable_or_long(name: str) -> None:
+def test_blank_unprintable_and_long_names_are_refused(name: str) -> None:
     assert refuses(project=name) and refuses(entity=name) and refuses(group=name) and refuses(tags=(name,))
 
 
-def test_an_entity_is_a_part_of_an_address_and_a_group_is_not() -> None:
+def test_an_entity_must_fit_into_a_url_but_a_group_need_not() -> None:
     assert refuses(entity="me/project") and not refuses(entity="my-team_1")
     assert not refuses(group="depth/without BN: 1")
     assert not refuses(entity=None, group=None)
@@ -62,7 +62,7 @@ def test_an_entity_is_a_part_of_an_address_and_a_group_is_not() -> None:
         ("tags", ["ok", "t" * 70], "tracking.tags=tttttttttttttttttttt... has 70 characters; wandb allows at most 64"),
     ],
 )
-def test_a_run_is_refused_by_the_key(key: str, value: object, named: str) -> None:
+def test_a_wrong_name_is_refused_by_its_key(key: str, value: object, named: str) -> None:
     with pytest.raises(ConfigError) as refused:
         run_config({f"tracking.{key}": value})
     assert str(refused.value).startswith(named)

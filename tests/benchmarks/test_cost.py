@@ -1,4 +1,4 @@
-"""What runs cost, against counts by hand."""
+"""What runs cost, checked against hand counts."""
 
 from typing import Any
 
@@ -27,12 +27,14 @@ def made(values: dict[str, Any]) -> RunConfig:
         ({"dataset.per_class": 100}, 3_000, 3 * (1_000 + 1_000 + 10_000)),
     ],
 )
-def test_images_of_a_run(values: dict[str, Any], trained: int, evaluated: int) -> None:
+def test_counts_the_images_that_a_run_trains_on_and_evaluates(
+    values: dict[str, Any], trained: int, evaluated: int
+) -> None:
     assert images(made(values)) == (trained, evaluated)
 
 
 @pytest.mark.parametrize("precision", PEAK)
-def test_a_run_costs_its_images(precision: str) -> None:
+def test_a_runs_cost_is_its_image_count_times_the_cost_per_image(precision: str) -> None:
     config = made({"precision": precision})
     model = network(config)
     training, evaluation = operations_per_image(model, 3, 32)
@@ -45,8 +47,8 @@ def test_a_run_costs_its_images(precision: str) -> None:
     assert found.moving * BANDWIDTH == pytest.approx(found.bytes)
 
 
-def test_networks_are_told_apart() -> None:
-    """By depth, width, resolution and kind; costs add up."""
+def test_costs_depend_on_the_network_and_add_up() -> None:
+    """On its width, resolution and kind."""
     costs = Costs()
     narrow, wide, small = (
         costs.of(made(values)) for values in ({"model.width": 8}, {"model.width": 16}, {"dataset.resolution": 16})
@@ -60,6 +62,6 @@ def test_networks_are_told_apart() -> None:
     )  # fmt: skip
 
 
-def test_other_data_are_refused() -> None:
+def test_other_datasets_are_refused() -> None:
     with pytest.raises(ValueError, match="dataset=digits"):
         images(made({"dataset": "digits"}))

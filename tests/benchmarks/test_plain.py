@@ -1,4 +1,4 @@
-"""The plain script learns, and its images are those of the folder: what is compared does the same work."""
+"""The plain script trains on the folder's images: the programs that are compared do the same work."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_folder(tmp_path_factory.mktemp("images") / "made", 40, 20, None)
 
 
-def test_a_folder_holds_as_many_of_each_class(folder: Path) -> None:
+def test_a_folder_holds_the_same_number_of_images_per_class(folder: Path) -> None:
     dataset = read_folder(folder)
     assert torch.bincount(dataset.train.labels).tolist() == [4] * 10
     assert torch.bincount(dataset.test.labels).tolist() == [2] * 10
@@ -32,7 +32,7 @@ def test_the_plain_script_trains_and_evaluates(folder: Path) -> None:
     assert all(0 <= error <= 1 for error in script.evaluate())
 
 
-def test_evaluation_sees_the_images_as_the_package_does(folder: Path) -> None:
+def test_evaluation_images_are_normalized_as_in_the_package(folder: Path) -> None:
     dataset = read_folder(folder)
     script = PlainScript(dataset, 8, 20, torch.device("cpu"))
     ((inputs, labels),) = script.evaluation_loaders[1]
@@ -42,7 +42,7 @@ def test_evaluation_sees_the_images_as_the_package_does(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", CPU_STAGES[1:], ids=lambda stage: stage.name)
-def test_every_stage_on_a_cpu_takes_steps(stage: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_cpu_stage_trains(stage: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.stages.keep_freed_memory", lambda: None)  # this process is not the benchmark's
     chosen = next(one for one in CPU_STAGES if one == stage)
     measure, model = prepare(chosen, folder, 8, 16, torch.device("cpu"))
@@ -51,7 +51,7 @@ def test_every_stage_on_a_cpu_takes_steps(stage: object, folder: Path, monkeypat
     assert not any(torch.equal(p, value) for p, value in zip(model.parameters(), before, strict=True))
 
 
-def test_stages_begin_with_the_plain_script_and_contain_the_fast_one() -> None:
+def test_stages_start_with_the_plain_script_and_include_the_fast_runner() -> None:
     for device, stages in (("cpu", CPU_STAGES), ("cuda", CUDA_STAGES)):
         assert stages[0].runner == "script" and FAST[device] in stages
         assert stages_of(torch.device(device))[: len(stages)] == stages  # only named: nothing runs there

@@ -1,4 +1,4 @@
-"""The bytes that must move, against a count by hand."""
+"""The bytes that must move, checked against a hand count."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from scalefree.models import resnet
 
 
 def by_hand(n: int, batch_norm: bool, batch_size: int, element_size: int) -> float:
-    """ResNet 6n + 2 of width 16 on 32x32: stages of 16,384, 8,192 and 4,096 activations a layer."""
+    """ResNet 6n + 2 of width 16 on 32x32: stages of 16,384, 8,192 and 4,096 activations per layer."""
     image, first, second, third = 3 * 32 * 32, 16 * 32 * 32, 32 * 16 * 16, 64 * 8 * 8
     stem = 2 * image + 2 * first
     same = sum(5 * size for size in (first, second, third)) * (2 * n - 1) + 5 * first
@@ -28,7 +28,7 @@ def by_hand(n: int, batch_norm: bool, batch_size: int, element_size: int) -> flo
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(("n", "element_size"), [(1, 2), (3, 4)])
-def test_bytes_of_a_resnet(n: int, element_size: int, batch_norm: bool) -> None:
+def test_a_resnets_bytes_per_image_match_a_hand_count(n: int, element_size: int, batch_norm: bool) -> None:
     model = resnet(6 * n + 2, 10, batch_norm)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert bytes_per_image(model, 3, 32, 128, element_size) == by_hand(n, batch_norm, 128, element_size)
@@ -37,11 +37,11 @@ def test_bytes_of_a_resnet(n: int, element_size: int, batch_norm: bool) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_operations_of_a_resnet(n: int) -> None:
-    """Every convolution but the stem has gradients by its input and its weights; so has the linear layer."""
+def test_a_resnets_operations_per_image_match_a_hand_count(n: int) -> None:
+    """All convolutions but the stem need gradients of both input and weights; so does the linear layer."""
     model = resnet(6 * n + 2, 10, False)
     stem = 2 * 9 * 3 * 16 * 32 * 32
-    stage = 2 * 9 * 16 * 16 * 32 * 32  # all stages cost alike; where one narrows, half
+    stage = 2 * 9 * 16 * 16 * 32 * 32  # all stages cost the same; a convolution that narrows costs half
     blocks = 3 * 2 * n * stage - 2 * stage // 2
     linear = 2 * 64 * 10
     training, evaluation = operations_per_image(model, 3, 32)
@@ -50,7 +50,7 @@ def test_operations_of_a_resnet(n: int) -> None:
     assert model.training and all(p.grad is None for p in model.parameters())
 
 
-def test_rates_are_positive_and_leave_the_threads_alone() -> None:
+def test_measuring_the_multiplication_rate_keeps_the_thread_count() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -60,5 +60,5 @@ def test_rates_are_positive_and_leave_the_threads_alone() -> None:
         torch.set_num_threads(threads)
 
 
-def test_the_bandwidth_is_a_positive_number() -> None:
+def test_the_copy_bandwidth_is_positive() -> None:
     assert copy_bandwidth(torch.device("cpu"), repetitions=1) > 0

@@ -1,4 +1,4 @@
-"""Several trainings in one process, as the benchmark has them take turns: each is what it is alone."""
+"""Trainings that take turns in one process, as in the benchmark: each gives what it gives alone."""
 
 import itertools
 from pathlib import Path
@@ -21,7 +21,7 @@ def states(task: Task) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_in_turn_each_is_what_it_is_alone_also_beside_one_that_diverges(device: str, tiny: Make) -> None:
+def test_interleaved_trainings_equal_separate_ones_even_beside_a_diverged_one(device: str, tiny: Make) -> None:
     def made() -> list[Task]:
         different = [{"seed": 1}, {"optimizer.lr": 1e30}, {"seed": 2, "model.batch_norm": True}]
         configs = [tiny({**values, "device": device}) for values in different]
@@ -41,13 +41,13 @@ def test_in_turn_each_is_what_it_is_alone_also_beside_one_that_diverges(device: 
 
 
 @pytest.mark.parametrize("stage", [SMALL_PLAIN, SMALL_FAST], ids=lambda stage: stage.name)
-def test_small_images_are_the_digits(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_image_stages_train_on_digits(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.stages.keep_freed_memory", lambda: None)  # this process is not the benchmark's
     measure, model = prepare(stage, tmp_path, 8, 16, torch.device("cpu"))
     assert next(iter(model.parameters())).shape == (8, 1, 3, 3) and measure(1) > 0
 
 
-def test_images_made_batch_by_batch_are_those_made_at_once(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_made_per_batch_equal_those_made_per_epoch(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.stages.captures", lambda config, device: True)
     config = tiny({})
     tasks = [build_task(config, load_data(config.dataset), torch.device("cpu")) for _ in range(2)]
@@ -56,7 +56,7 @@ def test_images_made_batch_by_batch_are_those_made_at_once(tiny: Make, monkeypat
     assert all(torch.equal(found, expected) for found, expected in zip(*map(states, tasks), strict=True))
 
 
-def test_what_is_withheld_is_withheld_only_meanwhile(tiny: Make) -> None:
+def test_withheld_speedups_are_restored_afterwards(tiny: Make) -> None:
     config = tiny({"precision": "bf16"})
     given = dict(vars(speedups))
     with withheld(LATER):

@@ -1,4 +1,4 @@
-"""A benchmark that goes on and keeps what it has, whatever happens to one of its sections."""
+"""A benchmark continues and keeps its results when one of its sections fails."""
 
 import logging
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from benchmarks.suite import NOT_MEASURED, Report
 
 
-def test_what_was_measured_is_kept_at_once_and_a_failure_costs_its_section(caplog: pytest.LogCaptureFixture) -> None:
+def test_results_are_kept_at_once_and_a_failure_costs_only_its_section(caplog: pytest.LogCaptureFixture) -> None:
     kept: list[dict[str, Any]] = []
     report = Report({"device": "cpu"}, lambda result: kept.append(dict(result)))
 

@@ -1,4 +1,4 @@
-"""The profiles that confirm, loaded once at made cells."""
+"""The confirmatory profiles, loaded once with made-up cells."""
 
 import pytest
 

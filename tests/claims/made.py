@@ -1,4 +1,4 @@
-"""Stores with known content: every run of a profile comes out as a function of its configuration says."""
+"""Stores with known content: a function of the configuration decides how each run turns out."""
 
 import dataclasses
 import hashlib
@@ -30,8 +30,8 @@ class Made:
         decay_spread: interquartile range of log2 effective decay.
         gradients: bins of the first and of the last gradients' median; None: no gradients were measured.
         largest: bin of the largest weight in the last histogram; None: no weights were measured.
-        bins: how many there are: 131 up to 2^100, in older records 34 up to 2^3; the last two are what is larger, and
-            what is not finite.
+        bins: how many there are: 131 up to 2^100, in older records 34 up to 2^3; the last two count larger values and
+            values that are not finite.
     """
 
     error: float | None
@@ -48,19 +48,19 @@ Model = Callable[[RunConfig], Made | None]
 
 
 def chance(*of: object) -> float:
-    """A number in (-0.5, 0.5) that looks random and depends on nothing but its arguments."""
+    """A number in (-0.5, 0.5) that looks random and depends only on the arguments."""
     digest = hashlib.sha256(repr(of).encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48 - 0.5
 
 
-def of_seed(config: RunConfig) -> float:
-    """What all runs of a network and seed have more than those of other seeds: pairing takes it out."""
+def seed_shift(config: RunConfig) -> float:
+    """A shift shared by all runs of a network and seed, which pairing removes."""
     return 10 * chance("seed", config.seed, config.model.depth)
 
 
 def alike(config: RunConfig) -> Made:
-    """No method differs from any other, but for a hundredth of a point."""
-    return Made(40 + of_seed(config) + 0.01 * chance(config))
+    """No method differs from another by more than a hundredth of a point."""
+    return Made(40 + seed_shift(config) + 0.01 * chance(config))
 
 
 def as_record(blank: Record, config: RunConfig, made: Made) -> Record:
@@ -74,7 +74,7 @@ def as_record(blank: Record, config: RunConfig, made: Made) -> Record:
 
 
 class MadeStore(Store):
-    """Has histograms of gradients alone, by what the model says."""
+    """Has histograms alone, filled as the model says."""
 
     def __init__(self, model: Model, configs: dict[str, RunConfig]) -> None:
         super().__init__("no-such-folder")
@@ -86,7 +86,7 @@ class MadeStore(Store):
             return {}
         counts = np.zeros((3, made.bins), dtype=np.int64)
         for row, place in zip(counts, (made.gradients[0], 7, made.gradients[1]), strict=True):
-            # Half of what is finite is below the end of `place`, and more than half of all would not be.
+            # The median of the finite values lies in `place`.
             row[0] += 30
             row[place] += 41
             row[-1] += 60
@@ -123,7 +123,7 @@ def evidence(loaded: Loaded, model: Model) -> Evidence:
 
 
 def judged(loaded: Loaded, model: Model, *numbers: str) -> dict[str, Verdict]:
-    """Verdicts by place, `4b-resnet80w8-nobn`: those of some claims, of all where none is named."""
+    """Verdicts by place, such as `4b-resnet80w8-nobn`: of the claims named, or of all."""
     with pytest.MonkeyPatch.context() as patch:
         if numbers:
             patch.setattr(planned, "CLAIMS", [of for of in planned.CLAIMS if of.question.number in numbers])
@@ -135,7 +135,7 @@ class Runs:
     """Some runs of a profile, by network and by what is unusual about them.
 
     Attributes:
-        decay: None for any; else the runs' own.
+        decay: the runs' own, or None for any.
     """
 
     network: str
@@ -158,7 +158,7 @@ class Runs:
 
 
 def shifted(model: Model, runs: Runs, by: Callable[[int], float], field: str = "error") -> Model:
-    """The same, with a value of some runs changed by a function of the seed."""
+    """The same model, with one field of some runs changed by a function of the seed."""
 
     def other(config: RunConfig) -> Made | None:
         made = model(config)
@@ -177,7 +177,7 @@ def scattered(mean: float, size: float, seeds: int) -> Callable[[int], float]:
 
 
 def write_record(store: Store, record: Record) -> None:
-    """A completed run with the least that a store takes."""
+    """Writes a completed run with the minimum that a store accepts."""
     splits = {split: "ab" * 32 for split in ("train", "validation", "test")}
     more: dict[str, Any] = {"timing": {"wall_seconds": 60.0}, "parameters": 1000, "update_scale": {"network": {}}}
     epochs = record.config["training"]["epochs"]

@@ -1,4 +1,4 @@
-"""Cells at edges, the replica in AdamW's place, the bound of the weights: added after records were seen."""
+"""Cells at edges, the replica in AdamW's place, the bound on the weights: added after records had been seen."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ def better(config: RunConfig) -> Made:
 
 
 def test_a_verdict_on_a_cell_at_an_edge_is_provisional(tmp_path: Path) -> None:
-    """Also where the cell is another network's, as in 4c; of those that compare other cells none is."""
+    """Also when the cell belongs to another network, as in 4c; verdicts on other cells are not provisional."""
     chosen = made_cells("cifar16")
     network = dict(chosen.cells["resnet20w8-nobn"])
     network["adaml2"] = dataclasses.replace(network["adaml2"], edges=("larger weight_decay", "larger lr"))
@@ -37,7 +37,7 @@ def test_a_verdict_on_a_cell_at_an_edge_is_provisional(tmp_path: Path) -> None:
     assert unjudged.verdict == "not judged" and not unjudged.provisional
 
 
-def test_the_replica_takes_adamws_place_beside_the_corners(cifar16: Loaded) -> None:
+def test_notes_repeat_the_corner_claims_with_adamws_replica(cifar16: Loaded) -> None:
     expected = {"4b": "+7.24", "11a": "+6.62", "11b": "+0.62", "11c": "+3.24"}
     for number, value in expected.items():
         verdict = judged(cifar16, better, number)[f"{number}-resnet56w8-nobn"]
@@ -49,7 +49,7 @@ def test_the_replica_takes_adamws_place_beside_the_corners(cifar16: Loaded) -> N
 
 
 @pytest.mark.parametrize(("largest", "expected"), [(27, "supported"), (30, "contradicted"), (32, "not judged")])
-def test_room_below_the_bound_of_the_weights(largest: int, expected: str, cifar16: Loaded) -> None:
+def test_the_largest_weight_is_judged_against_the_bound(largest: int, expected: str, cifar16: Loaded) -> None:
     """Bin 27 ends at 2^0, below alpha / lambda = 2, bin 30 at 2^3, and values in bin 32 may be of any size."""
     verdict = judged(cifar16, lambda config: Made(30.0, largest=largest), "15")["15-resnet56w8-nobn"]
     assert verdict.verdict == expected and not verdict.planned
@@ -61,15 +61,15 @@ def test_room_below_the_bound_of_the_weights(largest: int, expected: str, cifar1
         assert f"{math.log2(lr / decay) - (largest - 27):+.2f} powers of two" in note
 
 
-def test_without_a_decay_weights_have_no_bound(tmp_path: Path) -> None:
+def test_without_weight_decay_the_bound_is_not_judged(tmp_path: Path) -> None:
     loaded = load("cifar16", made_cells("cifar16", adamw=(1e-3, 0.0)), tmp_path)
     verdict = judged(loaded, lambda config: Made(30.0, largest=27), "15")["15-resnet20w8-nobn"]
     assert verdict.verdict == "not judged" and "lambda = 0" in verdict.reason
 
 
 @pytest.mark.parametrize(("error", "expected"), [(84.9, "supported"), (85.1, "not judged")])
-def test_agreement_of_runs_that_learnt_nothing_says_nothing(error: float, expected: str, cifar16: Loaded) -> None:
-    """Ten classes: guessing errs in 90 of 100. That one method learnt is enough."""
+def test_agreement_between_runs_that_learnt_nothing_is_not_judged(error: float, expected: str, cifar16: Loaded) -> None:
+    """With ten classes, guessing gets 90 % wrong. It is enough that one method learnt."""
     model = lambda config: Made(error)  # noqa: E731
     for number in ("1", "13-2"):
         assert judged(cifar16, model, number)[f"{number}-resnet56w8-nobn"].verdict == expected

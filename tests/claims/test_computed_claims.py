@@ -27,7 +27,7 @@ def defects(
         (1e-16, 1e-4, "inconclusive"),
     ],
 )
-def test_defects_turn_the_verdict_whichever_rule_has_them(free: float, other: float, expected: str) -> None:
+def test_a_defect_in_any_rule_decides_the_verdict(free: float, other: float, expected: str) -> None:
     for found in (
         defects(free, other),
         defects(1e-16, other, adamprox=free),
@@ -39,7 +39,7 @@ def test_defects_turn_the_verdict_whichever_rule_has_them(free: float, other: fl
 
 
 def steps(scale_free: float, descent: float, rotated: float = 1000) -> list[Count]:
-    """20 steps at condition number 1, and so many times as many at 1e8."""
+    """20 steps at condition number 1, and this many times as many at 1e8."""
     growth = {**dict.fromkeys(SCALE_FREE, scale_free), "gradient descent": descent}
     return [
         Count(method, condition, rotation, 20 * (factor if condition > 1 else 1))
@@ -59,19 +59,19 @@ def steps(scale_free: float, descent: float, rotated: float = 1000) -> list[Coun
         (1.0, 2.0, "inconclusive"),
     ],
 )
-def test_counts_turn_the_verdict(scale_free: float, descent: float, expected: str) -> None:
+def test_step_counts_decide_the_verdict(scale_free: float, descent: float, expected: str) -> None:
     verdict = conditioning.judge_with(steps(scale_free, descent))
     assert verdict.verdict == expected
     assert verdict.effect == (scale_free if math.isfinite(scale_free) else None)
 
 
-def test_rotated_hessians_are_in_the_notes() -> None:
+def test_the_notes_mention_rotated_hessians() -> None:
     assert any("Only along the axes" in note for note in conditioning.judge_with(steps(1, 1e8)).notes)
     assert not any("Only along the axes" in note for note in conditioning.judge_with(steps(1, 1e8, rotated=1)).notes)
 
 
 @pytest.mark.parametrize(("order", "expected"), [(2.0, "supported"), (1.95, "supported"), (1.0, "contradicted")])
-def test_the_order_turns_the_verdict(order: float, expected: str) -> None:
+def test_the_order_decides_the_verdict(order: float, expected: str) -> None:
     verdict = prox_expansion.judge_with(order)
     assert verdict.verdict == expected and verdict.effect == pytest.approx(2 - order)
 
@@ -89,12 +89,12 @@ def test_the_order_turns_the_verdict(order: float, expected: str) -> None:
         scale_free_rules.judge_with(defects(math.inf, 0.3)),
     ],
 )
-def test_what_is_not_a_number_is_not_judged_and_can_be_written(verdict: Verdict) -> None:
+def test_non_finite_values_are_not_judged_but_can_be_written(verdict: Verdict) -> None:
     assert (verdict.verdict, verdict.effect) == ("not judged", None) and "finite" in verdict.reason
     assert page.from_json(page.to_json("made", [verdict])) == [verdict]
 
 
-def test_as_they_come_out() -> None:
+def test_the_computed_claims_give_these_results() -> None:
     rules = scale_free_rules.judge()
     assert rules.verdict == "supported"
     assert rules.effect is not None and rules.effect < 1e-14

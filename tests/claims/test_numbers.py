@@ -1,7 +1,7 @@
-"""Every number of every verdict about errors against NumPy and SciPy, from the records' own documents.
+"""Every number in every verdict about errors, recomputed with NumPy and SciPy from the records' documents.
 
-Nothing of what judges is used here: runs are found by the raw values of their configuration, statistics are written
-down once more, intervals and p values are SciPy's.
+None of the judging code is used: runs are found by the raw values of their configuration, statistics are written
+out again, intervals and p values are SciPy's.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from claims.made import Made, chance, evidence, judged, of_seed
+from claims.made import Made, chance, evidence, judged, seed_shift
 from experiments.made import CELLS, Loaded
 from scalefree.claims.verdict import adjusted
 from scalefree.config import RunConfig
@@ -19,11 +19,11 @@ from scalefree.records import Record
 Errors = dict[int, float]
 
 
-def unlike(config: RunConfig) -> Made:
-    """Runs that differ by method, a collapsed seed here and there, and some that diverged."""
+def varied(config: RunConfig) -> Made:
+    """Runs that differ by method, with a few collapsed seeds and some that diverged."""
     model, optimizer = config.model, config.optimizer
     what = (optimizer.name, optimizer.granularity, optimizer.eps, optimizer.decay_unbalance, model.batch_norm)
-    level = 20 + 12 * chance("level", *what, model.depth) + of_seed(config)
+    level = 20 + 12 * chance("level", *what, model.depth) + seed_shift(config)
     noise = 3 * chance("noise", config) * (0.3 if model.depth == 20 else 1)
     luck = chance("luck", config)
     if model.depth > 20 and luck > 0.49:
@@ -32,7 +32,7 @@ def unlike(config: RunConfig) -> Made:
 
 
 class Records:
-    """Finds errors in points by seed."""
+    """Finds errors, in points, by seed."""
 
     def __init__(self, records: list[Record]) -> None:
         self.documents = [record.document() for record in records]
@@ -47,7 +47,7 @@ class Records:
         init: str = "kaiming",
         **key: Any,
     ) -> Errors:
-        """`at` names the method whose cell it is; `key` what is unusual: `training__loss_multiplier=100`."""
+        """`at` names the method whose cell is used; `key` says what is unusual: `training__loss_multiplier=100`."""
         name, _, granularity = method.partition("_by_")
         lr, decay = CELLS[at or method]
         wanted = {
@@ -89,7 +89,7 @@ def minus(a: Errors, b: Errors) -> Errors:
 
 
 def statistics(of: Records, profile: str) -> dict[str, Errors]:
-    """docs/analysis_plan.md once more: the statistic by seed of every claim about errors, by place."""
+    """docs/analysis_plan.md written out again: the statistic by seed of every claim about errors, by place."""
     shallow, middle, deepest = (20, 38, 80) if profile == "digits" else (20, 56, 110)
     digits = profile == "digits"
     probe, ladder = (shallow, deepest) if digits else (middle, middle)
@@ -162,12 +162,12 @@ def expected(number: str, x: np.ndarray) -> tuple[str, float]:
 
 
 @pytest.mark.parametrize("profile", ["digits", "cifar16"])
-def test_numbers_of_every_claim_about_errors(profile: str, profiles: dict[str, Loaded]) -> None:
-    found = evidence(profiles[profile], unlike)
+def test_every_claim_about_errors_matches_scipy(profile: str, profiles: dict[str, Loaded]) -> None:
+    found = evidence(profiles[profile], varied)
     records = {r.record.identity: r.record for results in found.results.values() for r in results if r.record}
     verdicts = {
         f"{verdict.question.number}-{verdict.where.partition('resnet')[2].partition('w8')[0]}": verdict
-        for verdict in judged(profiles[profile], unlike).values()
+        for verdict in judged(profiles[profile], varied).values()
     }
     known = statistics(Records(list(records.values())), profile)
     assert known.keys() == {
@@ -178,7 +178,7 @@ def test_numbers_of_every_claim_about_errors(profile: str, profiles: dict[str, L
         verdict, x = verdicts[place], np.array(list(values.values()))
         number, measured = verdict.question.number, verdict.measured
         assert number in WITHIN | ABOVE | BELOW | BEYOND
-        assert x.std(ddof=1) > 0.1, "else the least spread is at work"
+        assert x.std(ddof=1) > 0.1, "otherwise the minimum spread applies"
         assert measured.values == pytest.approx(values), place
         assert verdict.effect == pytest.approx(x.mean())
         ci = stats.ttest_1samp(x, 0).confidence_interval(0.95)
@@ -193,12 +193,12 @@ def test_numbers_of_every_claim_about_errors(profile: str, profiles: dict[str, L
             narrow = stats.ttest_1samp(x, 0).confidence_interval(0.90)
             assert (measured.narrow.low, measured.narrow.high) == pytest.approx((narrow.low, narrow.high), rel=1e-9)
         assert measured.signed_rank == pytest.approx(stats.wilcoxon(np.round(x, 9)).pvalue)
-    assert len(decisions) >= 3, "a test of many kinds of verdict"
+    assert len(decisions) >= 3, "the records should lead to several kinds of verdict"
     assert any(record.outcome.status == "diverged" for record in records.values())
 
 
-def test_holm_is_over_the_planned_claims(digits: Loaded) -> None:
-    verdicts = adjusted(list(judged(digits, unlike).values()))
+def test_holm_adjusts_over_the_planned_claims(digits: Loaded) -> None:
+    verdicts = adjusted(list(judged(digits, varied).values()))
     tested = [verdict for verdict in verdicts if verdict.verdict != "not judged"]
     assert all(verdict.adjusted is None for verdict in verdicts if verdict.verdict == "not judged")
     left = sorted((verdict for verdict in tested if verdict.planned), key=lambda verdict: verdict.measured.chance)

@@ -1,4 +1,4 @@
-"""Every planned claim about errors, in every outcome that it can have, on records made to have it."""
+"""Every planned claim about errors, in every outcome that it can have, on records made to produce it."""
 
 import pytest
 
@@ -13,7 +13,7 @@ DEPTHS = {"digits": (20, 38, 80), "cifar16": (20, 56, 110)}
 
 
 def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
-    """By claim and network: runs that move its statistic, and by how much per point of theirs."""
+    """By claim and network: the runs that move its statistic, and how far it moves per point of theirs."""
     shallow, middle, deepest = (f"{depth}w8-nobn" for depth in DEPTHS[profile])
     probe = shallow if profile == "digits" else middle
     found = {
@@ -90,7 +90,9 @@ CASES = [(profile, *place) for profile in SEEDS for place in levers(profile)]
 
 
 @pytest.mark.parametrize(("profile", "number", "network"), CASES)
-def test_every_outcome(profile: str, number: str, network: str, profiles: dict[str, Loaded]) -> None:
+def test_every_claim_reaches_every_outcome(
+    profile: str, number: str, network: str, profiles: dict[str, Loaded]
+) -> None:
     runs, slope = levers(profile)[number, network]
     seeds = SEEDS[profile]
     for mean, size, expected in OUTCOMES[QUESTIONS[number].sense]:
@@ -106,7 +108,7 @@ def test_every_outcome(profile: str, number: str, network: str, profiles: dict[s
         assert verdict.planned
 
 
-def test_every_claim_about_errors_has_been_moved(profiles: dict[str, Loaded]) -> None:
+def test_every_claim_about_errors_has_a_lever(profiles: dict[str, Loaded]) -> None:
     """The others, about spreads and orders, have tests of their own."""
     others = {"5a", "5b", "6a", "14", "15"}
     for profile, loaded in profiles.items():

@@ -1,4 +1,4 @@
-"""From a store to the two files, with the computed claims' slow theory taken out."""
+"""From a store to the two files, with the slow theory of the computed claims replaced."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def of_trainings(verdicts: list[Verdict]) -> list[Verdict]:
 
 
 @pytest.mark.parametrize("profile", profile_names())
-def test_an_empty_store_gives_a_verdict_on_every_claim_that_the_profile_asks(profile: str, tmp_path: Path) -> None:
+def test_with_an_empty_store_every_claim_of_the_profile_is_not_judged(profile: str, tmp_path: Path) -> None:
     verdicts = judge_all(gather(profile, Store(tmp_path / "nothing")))
     assert len(of_trainings(verdicts)) >= 4
     for verdict in of_trainings(verdicts):
@@ -48,7 +48,7 @@ def test_an_empty_store_gives_a_verdict_on_every_claim_that_the_profile_asks(pro
 
 
 def by_method(config: RunConfig) -> Made:
-    """Scale-free methods are better by twenty points, and every run has its own luck."""
+    """Scale-free methods are twenty points better, with a little noise in every run."""
     scale_free = config.optimizer.name in ("adamw", "adamprox", "adam_scaled_l2")
     return Made(
         30 + 20 * (not scale_free) + 0.3 * chance(config), peak=0.6 if config.optimizer.name == "adamw" else 0.2
@@ -79,7 +79,7 @@ def test_the_page_shows_every_verdict(digits: Loaded, quick: Loaded) -> None:
         assert all((verdict.adjusted is not None) == (kind == "planned") for verdict in supported)
 
 
-def test_files_are_the_same_for_the_same_records(tmp_path: Path) -> None:
+def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
     for config, _ in runs_of([load_experiment("prox_equivalence", "quick")]).values():
         write_record(Store(tmp_path), record(config, 0.125 if config.seed else 0.25))
     paths = write(gather("quick", Store(tmp_path)))
@@ -92,22 +92,22 @@ def test_files_are_the_same_for_the_same_records(tmp_path: Path) -> None:
 
 
 CONSTANT: dict[str, Made] = {
-    "an error": Made(30.0),
+    "some error": Made(30.0),
     "no error": Made(0.0, spread=0.0),
-    "nothing right": Made(100.0),
+    "all wrong": Made(100.0),
     "all diverged": Made(None),
 }
 
 
 @pytest.mark.parametrize("kind", CONSTANT)
-def test_constant_values_lose_no_claim(kind: str, profiles: dict[str, Loaded], quick: Loaded) -> None:
+def test_constant_errors_lose_no_claim(kind: str, profiles: dict[str, Loaded], quick: Loaded) -> None:
     for loaded in (*profiles.values(), quick):
         verdicts = judge_all(evidence(loaded, lambda _: CONSTANT[kind]))
         assert from_json(to_json(loaded.profile, verdicts)) == verdicts and markdown(loaded.profile, verdicts)
         alike = [v for v in of_trainings(verdicts) if v.question.sense in ("within", "below") and v.measured.values]
         assert all(of.effect == 0 for of in alike)
-        # Runs that learnt nothing agree, and that says nothing.
-        if kind in ("an error", "no error"):
+        # Agreement between runs that learnt nothing means nothing.
+        if kind in ("some error", "no error"):
             assert all(of.verdict in ("supported", "inconclusive") for of in alike)
         else:
             assert all(of.verdict == "not judged" and "learnt more than guessing" in of.reason for of in alike)
@@ -119,11 +119,11 @@ NOT_NUMBERS = [float("nan"), float("inf"), float("-inf")]
 
 @pytest.mark.parametrize("bad", NOT_NUMBERS)
 @pytest.mark.parametrize("field", ["error", "spread", "peak", "decay_spread"])
-@pytest.mark.parametrize("seeds", [{3}, set(range(20))], ids=["one seed", "all"])
-def test_what_is_not_a_number_reaches_no_verdict_and_no_file(
+@pytest.mark.parametrize("seeds", [{3}, set(range(20))], ids=["one seed", "all seeds"])
+def test_non_finite_values_reach_no_verdict_and_no_file(
     field: str, bad: float, seeds: set[int], digits: Loaded
 ) -> None:
-    """Whatever runs have it, one seed of them or all."""
+    """Whether they come from one seed or from all."""
 
     def model(config: RunConfig) -> Made:
         made = vars(by_method(config))
@@ -142,7 +142,7 @@ def test_what_is_not_a_number_reaches_no_verdict_and_no_file(
             )
 
 
-def test_a_seed_that_is_left_out_is_named(digits: Loaded) -> None:
+def test_seeds_that_are_left_out_are_named(digits: Loaded) -> None:
     def model(config: RunConfig) -> Made:
         made = vars(by_method(config))
         lacks = config.seed in (3, 7) and config.optimizer.name == "adaml2"
@@ -153,7 +153,7 @@ def test_a_seed_that_is_left_out_is_named(digits: Loaded) -> None:
 
 
 def test_numbers_that_overflow_are_not_judged(digits: Loaded) -> None:
-    """Each is finite, and their differences are not."""
+    """Each is finite, but their differences are not."""
 
     def model(config: RunConfig) -> Made:
         return Made(30.0, peak=1.7e308 * (1 if config.optimizer.name == "adamw" else -1))
@@ -171,14 +171,14 @@ def test_numbers_that_overflow_are_not_judged(digits: Loaded) -> None:
         (lambda config: config.optimizer.name == "adaml2", "Adam-l2 has 0 of 20 seeds"),
     ],
 )
-def test_missing_runs_are_said(lacking: Callable[[RunConfig], bool], said: str, digits: Loaded) -> None:
+def test_missing_runs_are_reported(lacking: Callable[[RunConfig], bool], said: str, digits: Loaded) -> None:
     model: Model = lambda config: None if lacking(config) else alike(config)  # noqa: E731
     verdicts = {verdict.place: verdict for verdict in judge_all(evidence(digits, model))}
     verdict = verdicts["4b-resnet80w8-nobn"]
     assert (verdict.verdict, verdict.adjusted) == ("not judged", None) and said in verdict.reason
 
 
-def test_before_anything_is_chosen_each_claim_says_what_it_waits_for(tmp_path: Path) -> None:
+def test_before_any_cell_is_chosen_each_claim_says_what_it_is_waiting_for(tmp_path: Path) -> None:
     waiting = load("cifar16", None, tmp_path)
     chosen = load("cifar16", made_cells("cifar16"), tmp_path)
     before, after = (
@@ -200,10 +200,10 @@ def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
     ("sense", "said"),
     [("above", "above 0.5 points"), ("below", "below 0.5 points"), ("within", "within ±0.5 points")],
 )
-def test_criteria(sense: Sense, said: str) -> None:
+def test_criteria_are_written_in_words(sense: Sense, said: str) -> None:
     question = Question("0", "made", "A made claim.", "a number", "points", sense, 0.5)
     assert criterion(Verdict(question, "", True, "not judged", "", Measured(), (), "")) == said
 
 
-def test_p_values() -> None:
+def test_p_values_are_rounded() -> None:
     assert [p_value(p) for p in (None, 0.0004, 0.001, 0.05, 1.0)] == ["-", "<0.001", "0.001", "0.050", "1.000"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from claims.made import Made, Model, Runs, alike, chance, judged, of_seed, scattered, shifted
+from claims.made import Made, Model, Runs, alike, chance, judged, scattered, seed_shift, shifted
 from experiments.made import CELLS, Loaded, load, made_cells
 from scalefree.claims.verdict import Verdict
 from scalefree.config import RunConfig
@@ -29,12 +29,12 @@ def verdict_of(place: str, loaded: Loaded, model: Model) -> Verdict:
         (0.1, 0.1, "inconclusive"),
     ],
 )
-def test_peak(mean: float, size: float, expected: str, digits: Loaded) -> None:
+def test_outcomes_of_the_peak_claim(mean: float, size: float, expected: str, digits: Loaded) -> None:
     verdict = verdict_of(PEAK, digits, shifted(alike, Runs(DEEP, "adamw"), scattered(mean, size, 20), "peak"))
     assert verdict.verdict == expected and verdict.effect == pytest.approx(mean)
 
 
-# Bins of the first and last median, and how many bins there are, the second to last being all above the largest.
+# Bins of the first and last median, and the number of bins; the last but one holds all larger values.
 @pytest.mark.parametrize(
     ("method", "gradients", "bins", "said"),
     [
@@ -54,7 +54,7 @@ def test_peak(mean: float, size: float, expected: str, digits: Loaded) -> None:
 def test_a_peak_is_not_judged_while_v_remembers_the_start(
     method: str, gradients: tuple[int, int] | None, bins: int, said: str, digits: Loaded
 ) -> None:
-    """One method is enough: its own seeds say it, not the mixture of both."""
+    """One method is enough: each is judged by its own seeds, not by a mixture of both."""
     peaked = shifted(alike, Runs(DEEP, "adamw"), scattered(0.3, 0.05, 20), "peak")
 
     def model(config: RunConfig) -> Made | None:
@@ -65,7 +65,7 @@ def test_a_peak_is_not_judged_while_v_remembers_the_start(
 
     verdict = verdict_of(PEAK, digits, model)
     assert verdict.verdict == ("not judged" if said else "supported") and said in verdict.reason
-    assert verdict.effect == pytest.approx(0.3), "shown all the same"
+    assert verdict.effect == pytest.approx(0.3), "still shown"
     if said:
         assert verdict.measured.chance == 1
 
@@ -82,7 +82,7 @@ def test_v_has_forgotten_when_half_the_seeds_say_so(digits: Loaded) -> None:
         assert verdict_of(PEAK, digits, model).verdict == expected
 
 
-def test_the_middle_network_of_cifar16_is_asked_for_its_peak_too(cifar16: Loaded) -> None:
+def test_the_middle_cifar16_network_is_judged_on_its_peak_too(cifar16: Loaded) -> None:
     """Where its v has forgotten the start and the deepest network's has not, it alone is judged."""
 
     def model(config: RunConfig) -> Made:
@@ -93,7 +93,7 @@ def test_the_middle_network_of_cifar16_is_asked_for_its_peak_too(cifar16: Loaded
     assert verdicts == {"5a-resnet56w8-nobn": "supported", "5a-resnet110w8-nobn": "not judged"}
 
 
-def test_steps_that_v_needs() -> None:
+def test_v_needs_1386_steps_to_halve_its_root() -> None:
     """v of a coordinate whose gradients have stopped: sqrt(v) halves in 1,386 steps."""
     steps = 0
     v = 1.0
@@ -106,7 +106,9 @@ def test_steps_that_v_needs() -> None:
     ("slope", "noise", "expected"),
     [(1.0, 0.1, "supported"), (-1.0, 0.1, "contradicted"), (0.0, 1.0, "inconclusive"), (0.4, 1.0, "inconclusive")],
 )
-def test_spread_and_advantage(slope: float, noise: float, expected: str, digits: Loaded) -> None:
+def test_outcomes_of_the_correlation_between_spread_and_advantage(
+    slope: float, noise: float, expected: str, digits: Loaded
+) -> None:
     z = [chance("x", seed) for seed in range(20)]
     e = [chance("e", seed) for seed in range(20)]
     excess = shifted(alike, Runs(DEEP, "adaml2"), lambda seed: z[seed], "spread")
@@ -115,7 +117,7 @@ def test_spread_and_advantage(slope: float, noise: float, expected: str, digits:
     advantages = []
     for seed in range(20):
         error_of = {
-            method: 40 + of_seed(config) + 0.01 * chance(config)
+            method: 40 + seed_shift(config) + 0.01 * chance(config)
             for method, config in configs(digits, seed, "adamw", "adaml2").items()
         }
         advantages.append(error_of["adaml2"] - error_of["adamw"] + 5 + 5 * (slope * z[seed] + noise * e[seed]))
@@ -139,7 +141,7 @@ def configs(loaded: Loaded, seed: int, *methods: str) -> dict[str, RunConfig]:
     }
 
 
-def test_a_correlation_takes_five_seeds_that_differ(digits: Loaded) -> None:
+def test_a_correlation_needs_five_seeds_that_differ(digits: Loaded) -> None:
     def same(config: RunConfig) -> Made:
         return Made(40.0)
 
@@ -158,11 +160,13 @@ TIMES_100 = Runs("20w8-nobn", "adaml2", CELLS["adaml2"][1], loss_multiplier=100.
         (0.0, 0.02, 0.0, "negligible"),
         (1.0, 0.3, 3.0, "contradicted"),
         (1.0, 0.3, 0.8, "inconclusive"),
-        # Adam-l2's spread varies from run to run, and moves nowhere: no effect, however large its variations.
+        # Adam-l2's spread varies from run to run but does not move on average: no effect, however much it varies.
         (0.0, 3.0, 0.0, "inconclusive"),
     ],
 )
-def test_moved_spreads(mean: float, size: float, of_adamw: float, expected: str, digits: Loaded) -> None:
+def test_outcomes_of_the_moved_spread_claim(
+    mean: float, size: float, of_adamw: float, expected: str, digits: Loaded
+) -> None:
     move = scattered(mean, size, 20)
     model = shifted(alike, TIMES_100, move, "spread")
     model = shifted(
@@ -210,7 +214,7 @@ def ordered(errors: dict[str, float], noise: float = 0.0) -> Model:
         ([2, 0, 4, 5, 1, 3], 0.0, "negligible"),
     ],
 )
-def test_order_of_methods(order: list[int], noise: float, expected: str, digits: Loaded) -> None:
+def test_outcomes_of_the_order_claim(order: list[int], noise: float, expected: str, digits: Loaded) -> None:
     errors = {method: 20.0 + 5 * place for method, place in zip(NAMES, order, strict=True)}
     verdict = verdict_of(ORDER, digits, ordered(errors, noise))
     assert verdict.verdict == expected, (verdict.reason, verdict.effect)
@@ -229,12 +233,12 @@ def test_ties_share_their_rank(digits: Loaded) -> None:
     assert verdict.effect == pytest.approx(stats.spearmanr(list(SPREADS.values()), list(errors.values())).statistic)
 
 
-def test_methods_without_decay_have_no_place_in_the_order(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_methods_without_decay_are_left_out_of_the_order(tmp_path_factory: pytest.TempPathFactory) -> None:
     zero = {method: (1e-3, 0.0) for method in ("adaml2", "adam_metric_prox")}
     errors = {method: 20.0 + 5 * place for place, method in enumerate(NAMES)}
     four = load("digits", made_cells("digits", **zero), tmp_path_factory.mktemp("zero"))
     verdict = verdict_of(ORDER, four, ordered(errors))
-    # One order in 24 is the largest: too little to judge, and shown all the same.
+    # Only 24 orders are possible: too few to judge, but the effect is still shown.
     assert verdict.verdict == "not judged" and verdict.effect == pytest.approx(1)
     assert verdict.reason.startswith("descriptive") and verdict.measured.chance == 1
     five = load("digits", made_cells("digits", adaml2=(1e-3, 0.0)), tmp_path_factory.mktemp("one"))

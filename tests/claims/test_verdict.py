@@ -1,4 +1,4 @@
-"""From what was measured to a verdict: the rule of docs/analysis_plan.md, its tests' p values, and their errors."""
+"""From a measurement to a verdict: the rule of docs/analysis_plan.md, its p values and its error rates."""
 
 import dataclasses
 import json
@@ -73,16 +73,16 @@ def test_the_whole_interval_decides(sense: Sense, low: float, high: float, expec
     ("narrow", "wide", "expected"),
     [
         ((-0.4, 0.4), (-0.45, 0.45), "supported"),
-        ((-0.4, 0.4), (-0.6, 0.6), "supported"),  # 90 % decide
+        ((-0.4, 0.4), (-0.6, 0.6), "supported"),  # the 90 % interval decides
         ((0.1, 0.5), (0.0, 0.6), "inconclusive"),
         ((-0.6, 0.4), (-0.7, 0.5), "inconclusive"),
-        ((0.55, 2), (0.45, 2.1), "inconclusive"),  # 95 % decide
+        ((0.55, 2), (0.45, 2.1), "inconclusive"),  # the 95 % interval decides
         ((0.7, 2), (0.6, 2.1), "contradicted"),
         ((-2, -0.7), (-2.1, -0.6), "contradicted"),
         ((-2, 2), (-3, 3), "inconclusive"),
     ],
 )
-def test_an_equivalence_has_two_intervals(
+def test_an_equivalence_is_decided_by_two_intervals(
     narrow: tuple[float, float], wide: tuple[float, float], expected: str
 ) -> None:
     measured = Measured(sum(wide) / 2, interval(*wide), interval(*narrow, level=0.9))
@@ -90,7 +90,7 @@ def test_an_equivalence_has_two_intervals(
 
 
 @pytest.mark.parametrize("sense", ["above", "below", "beyond", "within"])
-def test_without_an_interval_or_with_a_problem_nothing_is_decided(sense: Sense) -> None:
+def test_nothing_is_decided_without_an_interval_or_with_a_problem(sense: Sense) -> None:
     assert decide(question(sense), Measured(7.0))[0] == "inconclusive"
     assert decide(question(sense), Measured(problem="no records")) == ("not judged", "no records")
     sure = {"below": interval(-9, -8), "within": interval(-0.1, 0.1)}.get(sense, interval(8, 9))
@@ -99,7 +99,7 @@ def test_without_an_interval_or_with_a_problem_nothing_is_decided(sense: Sense) 
     assert decide(question(sense), Measured(8.5, sure, doubt="chance")) == ("inconclusive", "chance")
 
 
-def test_a_doubt_takes_nothing_but_support() -> None:
+def test_a_doubt_only_withholds_support() -> None:
     for low, high, expected in ((-2, -1, "contradicted"), (-0.1, 0.1, "negligible")):
         assert decide(question("above"), Measured(0, interval(low, high), doubt="chance"))[0] == expected
 
@@ -108,7 +108,7 @@ def seeds(values: object) -> SeedValues:
     return SeedValues(dict(enumerate(np.asarray(values, dtype=float).tolist())))
 
 
-def test_too_few_seeds() -> None:
+def test_too_few_seeds_are_a_problem() -> None:
     none = measured_over_seeds(question("above"), SeedValues(), LEAST_SPREAD)
     assert (none.effect, none.chance) == (None, 1.0) and "no seed" in none.problem
     one = measured_over_seeds(question("above"), SeedValues({3: 7.0}), LEAST_SPREAD)
@@ -123,7 +123,7 @@ def p_below(x: Sample, limit: float) -> float:
     return float(stats.ttest_1samp(x, limit, alternative="less").pvalue)
 
 
-# p by SciPy: the claim, against the null on its threshold.
+# SciPy's p value of the claim, with the null at its threshold.
 P_VALUES: dict[Sense, Callable[[Sample, float], float]] = {
     "above": lambda x, d: 2 * p_above(x, d),
     "below": lambda x, d: 2 * p_below(x, d),
@@ -133,7 +133,7 @@ P_VALUES: dict[Sense, Callable[[Sample, float], float]] = {
 
 
 @pytest.mark.parametrize("sense", P_VALUES)
-def test_numbers_against_scipy_and_p_against_the_verdict(sense: Sense) -> None:
+def test_numbers_match_scipy_and_p_matches_the_verdict(sense: Sense) -> None:
     """p is below 0.05 exactly where the claim is supported."""
     rng = np.random.default_rng(1)
     supported = 0
@@ -153,13 +153,13 @@ def test_numbers_against_scipy_and_p_against_the_verdict(sense: Sense) -> None:
     assert supported > 10
 
 
-# Error rates, by simulation: the standard error of a rate of 0.05 over 2,000 samples is 0.005, of 0.025 0.0035.
+# Error rates, by simulation: the standard error of a rate of 0.05 over 2,000 samples is 0.005, that of 0.025 is 0.0035.
 SAMPLES = 2000
 
 
 @pytest.fixture
 def without_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test beside the verdict, which has no part in it, is most of the time that a sample takes."""
+    """Skips the signed-rank test, which plays no part in the verdict and takes most of a sample's time."""
     monkeypatch.setattr("scalefree.claims.verdict.signed_rank", lambda values: None)
 
 
@@ -174,13 +174,13 @@ def rates(sense: Sense, mean: float, spread: float, n: int, d: float = 1.0) -> d
 
 @pytest.mark.parametrize("n", [5, 20])
 @pytest.mark.usefixtures("without_ranks")
-def test_an_equivalence_is_found_by_mistake_in_5_of_100_and_contradicted_in_no_more(n: int) -> None:
-    """On the limit, where both tests are as likely to err as they ever are."""
+def test_an_equivalence_is_wrongly_supported_in_5_of_100_samples(n: int) -> None:
+    """On the limit, where both tests are most likely to err."""
     on_the_limit = rates("within", 1.0, 0.4, n)
     assert on_the_limit["supported"] == pytest.approx(0.05, abs=0.015)
     assert on_the_limit["contradicted"] == pytest.approx(0.025, abs=0.011)
     noisy = rates("within", 1.0, 5.0, n)
-    assert noisy.get("supported", 0) < 0.05, "with much noise it finds nothing"
+    assert noisy.get("supported", 0) < 0.05, "much noise hides an equivalence"
     assert rates("within", 0.0, 0.4, n)["supported"] > 0.95
 
 
@@ -188,13 +188,13 @@ def test_an_equivalence_is_found_by_mistake_in_5_of_100_and_contradicted_in_no_m
     ("sense", "verdict"), [("above", "supported"), ("below", "supported"), ("below", "contradicted")]
 )
 @pytest.mark.usefixtures("without_ranks")
-def test_a_side_is_taken_by_mistake_in_25_of_1000(sense: Sense, verdict: str) -> None:
+def test_a_one_sided_claim_is_wrongly_decided_in_25_of_1000_samples(sense: Sense, verdict: str) -> None:
     assert rates(sense, 1.0, 1.0, 5)[verdict] == pytest.approx(0.025, abs=0.011)
 
 
 @pytest.mark.usefixtures("without_ranks")
 def test_a_small_effect_is_hardly_ever_contradicted() -> None:
-    """Half the threshold at n = 20: the rule 'below the threshold' called that contradicted 94 times of 100."""
+    """Half the threshold at n = 20: the rule 'below the threshold' contradicted that 94 times in 100."""
     half = rates("above", 0.5, 0.3, 20)
     assert half.get("contradicted", 0) < 0.001 and half["negligible"] > 0.9
     assert rates("above", 0.0, 1.0, 20).get("contradicted", 0) == pytest.approx(0.025, abs=0.02)
@@ -204,8 +204,8 @@ def verdict_with(chance: float, planned: bool = True, where: str = "net", decisi
     return Verdict(question("above"), where, planned, decision, "", Measured(1.0, chance=chance), (), "")  # type: ignore[arg-type]
 
 
-def test_holm_is_over_all_planned_claims_of_trainings() -> None:
-    """One that is not judged yet counts, too, or p would grow as claims are trained."""
+def test_holm_counts_every_planned_claim_about_trainings() -> None:
+    """Also those that are not judged yet, or p would grow as their runs are trained."""
     verdicts = [
         verdict_with(0.01),
         verdict_with(0.001, planned=False),
@@ -220,7 +220,7 @@ def test_holm_is_over_all_planned_claims_of_trainings() -> None:
 
 
 @pytest.mark.usefixtures("without_ranks")
-def test_holm_errs_in_5_of_100_families() -> None:
+def test_holm_errs_in_fewer_than_5_of_100_families() -> None:
     """Twelve true nulls on their threshold, and three false ones: any mistake among the twelve counts."""
     rng = np.random.default_rng(3)
     families, mistakes, found, plain = 250, 0, 0, 0
@@ -236,14 +236,14 @@ def test_holm_errs_in_5_of_100_families() -> None:
         plain += any(verdict.measured.chance < 0.05 for verdict in verdicts[:12])
     # p is two-sided and the claims are not, so half of 5 %.
     assert mistakes / families < 0.05 and found / families > 0.9
-    assert plain / families > 0.2, "or the correction were not needed"
+    assert plain / families > 0.2, "otherwise no correction would be needed"
 
 
 NOT_NUMBERS = [math.nan, math.inf, -math.inf]
 
 
 @pytest.mark.parametrize("bad", NOT_NUMBERS)
-def test_what_is_not_finite_is_not_judged(bad: float) -> None:
+def test_non_finite_measurements_are_not_judged(bad: float) -> None:
     whole = Measured(1.0, interval(0.6, 2), interval(0.7, 1.9, 0.9), 0.01, 0.02, {0: 1.0})
     assert finite(whole) == whole
     for spoiled in (
@@ -268,7 +268,7 @@ def test_a_verdict_survives_json() -> None:
         assert verdict.place == "0-net" and (verdict.effect, verdict.interval) == (measured.effect, measured.interval)
 
 
-def test_quantities() -> None:
+def test_quantities_are_written_with_their_units() -> None:
     assert quantity(3.14159, "points", signed=True) == "+3.14 points"
     assert quantity(-0.5, "points", signed=True) == "-0.5 points"
     assert quantity(0.02, "powers of two") == "0.02 powers of two"

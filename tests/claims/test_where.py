@@ -1,4 +1,4 @@
-"""Which claims a profile asks in which networks, and which are not judged where lambda = 0 was chosen."""
+"""Which claims a profile asks of which networks, and which are not judged where lambda = 0 was chosen."""
 
 from pathlib import Path
 
@@ -32,7 +32,9 @@ def label(number: str, depth: int) -> str:
 
 
 @pytest.mark.parametrize("profile", ASKED)
-def test_where_claims_are_asked(profile: str, profiles: dict[str, Loaded], tmp_path: Path) -> None:
+def test_each_profile_asks_its_claims_of_these_networks(
+    profile: str, profiles: dict[str, Loaded], tmp_path: Path
+) -> None:
     """Before anything has been chosen or trained, and afterwards."""
     places = [label(number, depth) for number, depths in ASKED[profile].items() for depth in depths]
     for loaded, model in (
@@ -43,7 +45,7 @@ def test_where_claims_are_asked(profile: str, profiles: dict[str, Loaded], tmp_p
         assert list(judged(loaded, model)) == places
 
 
-def test_every_row_is_one_of_the_plans() -> None:
+def test_every_claim_is_a_row_of_the_plan() -> None:
     """The plan's table names each number, its networks and its threshold; numbers are unique."""
     plan = (Path(__file__).parents[2] / "docs" / "analysis_plan.md").read_text()
     rows = {
@@ -61,7 +63,7 @@ def test_every_row_is_one_of_the_plans() -> None:
         assert said in verdict, (question.number, said, verdict)
 
 
-# By claim: the methods without whose decay it would hold, or fail, for want of one.
+# By claim: the methods that need a decay, without which it would hold or fail trivially.
 NEEDS_DECAY = {
     "1": ("adamw",),
     "6a": ("adaml2",),
@@ -74,7 +76,7 @@ NEEDS_DECAY = {
 
 
 @pytest.mark.parametrize("without", [("adaml2",), ("adamw",), ("adaml2", "adamw")])
-def test_claims_that_ask_about_a_decay_need_one(without: tuple[str, ...], tmp_path: Path) -> None:
+def test_claims_about_a_decay_need_one(without: tuple[str, ...], tmp_path: Path) -> None:
     cells = made_cells("digits", **dict.fromkeys(without, (1e-3, 0.0)))
     loaded = load("digits", cells, tmp_path)
     for verdict in judged(loaded, lambda config: Made(30.0 + 0.1 * (config.seed % 3))).values():
@@ -83,25 +85,25 @@ def test_claims_that_ask_about_a_decay_need_one(without: tuple[str, ...], tmp_pa
         assert verdict.reason.startswith("not testable: lambda = 0 was chosen") == vacuous, (number, verdict.reason)
         if vacuous:
             assert verdict.verdict == "not judged" and verdict.measured.chance == 1
-            assert verdict.effect is not None, "shown all the same"
+            assert verdict.effect is not None, "still shown"
         elif number not in ("5b", "14", "15"):
             assert verdict.verdict != "not judged", number
 
 
-def test_with_a_decay_everywhere_all_are_judged(digits: Loaded) -> None:
+def test_with_a_decay_everywhere_every_claim_is_judged(digits: Loaded) -> None:
     for verdict in judged(digits, lambda config: Made(30.0 + 0.1 * (config.seed % 3))).values():
         assert verdict.question.number in ("5b", "15") or verdict.verdict != "not judged"
 
 
-def test_at_equal_decay_with_batch_norm_the_decay_is_above_0(tmp_path: Path) -> None:
+def test_the_equal_decay_claim_with_batch_norm_uses_a_decay_above_0(tmp_path: Path) -> None:
     """4a is judged at AdamW's best cell with a decay even where it chose lambda = 0."""
     loaded = load("digits", made_cells("digits", adamw=(2e-3, 0.0)), tmp_path)
     verdict = judged(loaded, alike, "4a")["4a-resnet38w8-bn"]
     assert verdict.verdict == "supported" and all("(2e-3, 1e-4)" in note for note in verdict.notes)
 
 
-def test_four_methods_are_described_and_not_judged(cifar16: Loaded) -> None:
-    """At depth 110 the profile trains the four corners alone."""
+def test_an_order_of_four_methods_is_shown_but_not_judged(cifar16: Loaded) -> None:
+    """At depth 110 the profile trains only the four corners."""
     spreads = {"adamw": 0.0, "adam_scaled_l2": 1.0, "adam_metric_prox": 5.0, "adaml2": 6.0}
 
     def model(config: RunConfig) -> Made:
@@ -113,16 +115,16 @@ def test_four_methods_are_described_and_not_judged(cifar16: Loaded) -> None:
     assert verdict.verdict == "not judged" and "4 methods" in verdict.reason
 
 
-def test_planned_is_what_a_profile_with_selection_seeds_asks(profiles: dict[str, Loaded], quick: Loaded) -> None:
+def test_only_profiles_with_selection_seeds_have_planned_claims(profiles: dict[str, Loaded], quick: Loaded) -> None:
     for loaded in profiles.values():
         for verdict in judged(loaded, alike).values():
-            assert verdict.planned == (verdict.question.number != "15"), "thought of after the records were seen"
+            assert verdict.planned == (verdict.question.number != "15"), "added after the records had been seen"
     assert not any(verdict.planned for verdict in judged(quick, alike).values())
     assert evidence(quick, alike).selects_itself
 
 
-def test_the_replica_stands_beside_what_agrees(digits: Loaded, cifar16: Loaded) -> None:
-    """How far rounding alone moves a run, where it is trained."""
+def test_notes_on_agreement_show_the_replicas_difference(digits: Loaded, cifar16: Loaded) -> None:
+    """It shows how far rounding alone moves a run, where a replica is trained."""
 
     def model(config: RunConfig) -> Made:
         return Made(30.0 + 2.0 * config.replica + 0.1 * (config.seed % 3) + (config.optimizer.name == "adamprox"))

@@ -1,4 +1,4 @@
-"""Every panel of every dashboard against what real runs log: none may be empty."""
+"""Every panel of every dashboard, checked against what real runs log: none may be empty."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def flattened(values: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 class Logged:
-    """Names that two runs of different kinds both logged, and the names that one of them did."""
+    """The names that both of two different runs logged, and those that at least one of them logged."""
 
     def __init__(self, results: Path) -> None:
         shared = {**TINY, "tracking": "offline", "dataset.validation_fraction": 0.1, "results_dir": str(results)}
@@ -60,15 +60,15 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
 
 
 def own(names: set[str]) -> set[str]:
-    """Without wandb's own columns and the parts of a histogram."""
+    """The names without wandb's own columns and the parts of histograms."""
     return {name for name in names if not name.startswith("_") and not name.endswith(("._type", ".bins", ".values"))}
 
 
-def test_everything_that_is_logged_is_described(logged: Logged) -> None:
+def test_every_logged_name_is_described(logged: Logged) -> None:
     assert [name for name in sorted(own(logged.any)) if not is_known(name)] == []
 
 
-def test_everything_that_is_described_is_logged(logged: Logged) -> None:
+def test_every_described_name_is_logged(logged: Logged) -> None:
     names = {name.split("/")[0] + f"/{GROUP}/" + name.split("/")[2] if "/" in name else name for name in logged.any}
     assert [metric.name for metric in METRICS if metric.name not in names] == []
 
@@ -78,7 +78,7 @@ def _config_key(stored: str) -> str:
 
 
 def _missing(panel: dict[str, Any], logged: Logged) -> list[str]:
-    """What a panel of the sent specification asks for and the runs do not have."""
+    """What a panel of the specification asks for but the runs do not have."""
     kind, config = panel["viewType"], panel["config"]
     if kind == "Run History Line Plot":
         wanted = {*config["metrics"], config["xAxis"]}
@@ -98,7 +98,7 @@ def _missing(panel: dict[str, Any], logged: Logged) -> list[str]:
         return sorted(set(config["metrics"]) - logged.summary)
     if kind == "Parameter Importance":
         return sorted({config["targetKey"]} - logged.summary)
-    assert kind in ("Run Comparer", "Markdown Panel"), f"{kind} is not known to this test"
+    assert kind in ("Run Comparer", "Markdown Panel"), f"this test does not know {kind}"
     return [] if kind == "Run Comparer" or config["value"].strip() else ["text"]
 
 
@@ -117,12 +117,12 @@ def test_no_panel_is_empty(dashboard: Dashboard, logged: Logged) -> None:
         assert name in {"config": logged.config, "summary": logged.summary}[section], column
 
 
-def test_the_check_finds_what_is_missing(logged: Logged) -> None:
+def test_the_check_finds_a_missing_metric(logged: Logged) -> None:
     empty = {"viewType": "Run History Line Plot", "config": {"metrics": ["test_accuracy"], "xAxis": "epoch"}}
     assert _missing(empty, logged) == ["test_accuracy"]
 
 
-def test_each_figure_has_a_workspace_with_comparer_and_importance() -> None:
+def test_each_figure_has_a_workspace_with_run_comparer_and_importance() -> None:
     assert [dashboard.key for dashboard in DASHBOARDS] == [
         "with_bn", "without_bn", "depth", "update_scales", "prox_equivalence", "loss_scale",
         "corners", "effective_decay", "cifar16", "optimizers",
@@ -132,7 +132,7 @@ def test_each_figure_has_a_workspace_with_comparer_and_importance() -> None:
         assert {"RunComparer", "ParameterImportancePlot", "LinePlot"} <= kinds
 
 
-def test_everything_collapses_seeds_to_mean_and_standard_deviation() -> None:
+def test_every_chart_groups_seeds_by_mean_and_standard_deviation() -> None:
     for dashboard in DASHBOARDS:
         content = specification(workspace(dashboard, "lab", "paper"))["section"]
         (runs,) = content["runSets"]
@@ -148,7 +148,7 @@ def test_everything_collapses_seeds_to_mean_and_standard_deviation() -> None:
         assert drawn >= 3, dashboard.key
 
 
-def test_the_specification_is_the_same_each_time_and_its_identifiers_are_unique() -> None:
+def test_specifications_are_reproducible_with_unique_identifiers() -> None:
     names, identifiers = set(), []
     for dashboard in DASHBOARDS:
         content = specification(workspace(dashboard, "lab", "paper"))

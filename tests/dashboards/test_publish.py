@@ -1,4 +1,4 @@
-"""What is sent to wandb, as a stand-in server on this machine received it. No real server is involved."""
+"""What is sent to wandb, as received by a stand-in server on this machine. No real server is involved."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def server() -> Iterator[Server]:
 
 
 def publish(server: Server, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The script, bounded, with an account that exists nowhere."""
+    """Runs the script with a time limit and a made-up account."""
     return subprocess.run(
         command("dashboard.py", *arguments),
         cwd=home,
@@ -35,7 +35,7 @@ def publish(server: Server, home: Path, *arguments: str) -> subprocess.Completed
     )
 
 
-def test_created_then_unchanged_then_what_was_edited_is_updated(server: Server, tmp_path: Path) -> None:
+def test_workspaces_are_created_then_unchanged_then_updated_if_edited(server: Server, tmp_path: Path) -> None:
     arguments = ("entity=lab", f"project={PROJECT}")
     done = publish(server, tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
@@ -60,12 +60,12 @@ def test_created_then_unchanged_then_what_was_edited_is_updated(server: Server, 
     assert len(server.views) == len(DASHBOARDS)
 
 
-def test_a_project_that_is_not_there_is_named(server: Server, tmp_path: Path) -> None:
+def test_a_missing_project_is_named(server: Server, tmp_path: Path) -> None:
     done = publish(server, tmp_path, "entity=lab", "project=nowhere")
     assert done.returncode == 1 and "lab/nowhere" in done.stderr
     assert server.saved() == []
 
 
-def test_without_an_entity_nothing_is_asked(tmp_path: Path) -> None:
+def test_without_an_entity_nothing_is_sent(tmp_path: Path) -> None:
     done = subprocess.run(command("dashboard.py"), env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 2 and "entity= is missing" in done.stderr

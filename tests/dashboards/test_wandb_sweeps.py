@@ -16,13 +16,13 @@ SWEEPS = sorted((CONFIG_DIR / "wandb_sweep").glob("*.yaml"))
 
 
 def combinations(parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a grid sweep gives its agents, one combination a run."""
+    """What a grid sweep gives its agents, one combination per run."""
     axes = [[(key, value) for value in given.get("values", [given.get("value")])] for key, given in parameters.items()]
     return [dict(combination) for combination in itertools.product(*axes)]
 
 
 def arguments(combination: dict[str, Any]) -> list[str]:
-    """The command line's arguments as wandb's agent makes them."""
+    """The command line arguments as wandb's agent builds them."""
     args = {key: {"value": value} for key, value in combination.items()}
     made: list[str] = create_sweep_command_args({"args": args})["args_no_hyphens"]
     return made
@@ -46,5 +46,5 @@ def test_every_combination_is_a_run_of_its_own(path: Path) -> None:
     assert len({varied[path.stem](config) for config in configs}) == 5
 
 
-def test_there_is_one_over_depth_and_one_over_lambda() -> None:
+def test_there_is_one_sweep_over_depth_and_one_over_lambda() -> None:
     assert [path.stem for path in SWEEPS] == ["depth", "lambda"]

@@ -1,4 +1,4 @@
-"""Order, crops, flips and normalisation against NumPy, image by image."""
+"""Order, crops, flips and normalisation, compared with NumPy image by image."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from scalefree.seeds import generator
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
-def test_every_crop_and_flip(padding: int) -> None:
+def test_every_crop_and_flip_matches_numpy(padding: int) -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 2, 8, 9), dtype=np.uint8))
     cases = list(itertools.product(range(3), range(2 * padding + 1), range(2 * padding + 1), (False, True)))
     index, top, left, flip = (torch.tensor(column) for column in zip(*cases, strict=True))
@@ -31,7 +31,7 @@ def test_the_border_is_black_before_normalisation() -> None:
     assert normalised[0, 0, 0, 0].item() == -2 and normalised[0, 0, 1, 1].item() == pytest.approx(2)
 
 
-def test_normalisation_is_that_of_float64() -> None:
+def test_normalisation_matches_float64() -> None:
     images = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
     mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
     found = Normalization(mean, std, torch.device("cpu"))(images).double().numpy()
@@ -59,7 +59,7 @@ def test_labels_follow_their_images() -> None:
     assert inputs.equal(batches.normalization(dataset.train.images[index]))
 
 
-def test_places_may_be_a_tensor_that_only_the_device_knows() -> None:
+def test_places_may_be_a_tensor() -> None:
     batches = TrainBatches(load_dataset("digits"), 64, 1, True, seed=0)
     plan = batches.plan(0)
     inputs, labels = batches.make(plan, torch.arange(64, 128))
@@ -77,7 +77,7 @@ def test_the_memory_format_changes_no_value(channels: int) -> None:
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_an_epoch_can_be_entered_at_any_step() -> None:
+def test_an_epoch_can_start_at_any_step() -> None:
     batches = TrainBatches(load_dataset("digits"), 200, 1, True, seed=0)
     whole = list(batches.epoch(5))
     part = list(batches.epoch(5, start_step=3))
@@ -86,7 +86,7 @@ def test_an_epoch_can_be_entered_at_any_step() -> None:
         assert a.equal(c) and b.equal(d)
 
 
-def test_plans_differ_between_epochs_and_seeds_and_nothing_else() -> None:
+def test_plans_depend_only_on_epoch_and_seed() -> None:
     torch.manual_seed(0)
     first = epoch_plan(0, 0, 500, 2, True)
     torch.manual_seed(1)
@@ -118,7 +118,7 @@ def test_generators_are_independent_of_each_other_and_of_the_global_stream() -> 
     assert torch.get_rng_state().equal(state)
 
 
-def test_evaluation_takes_the_split_as_it_is() -> None:
+def test_evaluation_keeps_the_order_of_the_split() -> None:
     dataset = load_dataset("digits")
     normalization = Normalization(dataset.mean, dataset.std, torch.device("cpu"))
     inputs, labels = zip(*evaluation_batches(dataset.test, normalization, 150), strict=True)
@@ -127,7 +127,7 @@ def test_evaluation_takes_the_split_as_it_is() -> None:
 
 
 def test_a_replica_has_the_same_batches_in_another_order() -> None:
-    """Image by image the same pixels with the same label, batch by batch; the short last batch too."""
+    """Each batch has the same images with the same labels, the short last batch too."""
     dataset = load_dataset("digits")
     batches = [TrainBatches(dataset, 32, 1, True, seed=3, replica=replica) for replica in (0, 1, 2)]
     for epoch in (0, 5):

@@ -1,4 +1,4 @@
-"""The decoded images' cache: used when sound, made again when not, never required."""
+"""The cache of decoded images: used when sound, rebuilt when not, never required."""
 
 import logging
 import multiprocessing
@@ -46,26 +46,26 @@ def same(one: Dataset, other: Dataset) -> bool:
     )
 
 
-def test_decoded_once(image_folder: Path, decoded: list[Path]) -> None:
+def test_images_are_decoded_once(image_folder: Path, decoded: list[Path]) -> None:
     first, second = load_dataset("image_folder", image_folder), load_dataset("image_folder", image_folder)
     assert len(decoded) == 1
     assert same(first, second)
 
 
-def quietly(path: Path, content: bytes) -> None:
-    """Change a file's content, but neither its size nor its time of change."""
+def replace_unnoticed(path: Path, content: bytes) -> None:
+    """Changes a file's content, but neither its size nor its modification time."""
     before = path.stat()
     path.write_bytes(content.ljust(before.st_size, b"\0"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size and path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_other_content_of_the_same_size_and_time_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
+def test_changed_content_of_the_same_size_and_time_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
     one, two = (image_folder / "train" / "ant" / f"{number}.bmp" for number in (8, 9))
     for file, grey in ((one, 10), (two, 20)):
         Image.new("L", (8, 8), grey).save(file)
     before = load_dataset("image_folder", image_folder)
-    quietly(one, two.read_bytes())
+    replace_unnoticed(one, two.read_bytes())
     after = load_dataset("image_folder", image_folder)
     assert len(decoded) == 2 and after.fingerprints["train"] != before.fingerprints["train"]
     assert not (after.train.images == 10).flatten(1).all(1).any()
@@ -74,7 +74,7 @@ def test_other_content_of_the_same_size_and_time_is_decoded_again(image_folder: 
 def test_an_image_that_moves_to_another_class_changes_its_label(
     image_folder: Path, decoded: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also where all contents stay in their order, from the last of a class to the first of the next."""
+    """Even if the order of all images stays the same, from the last of a class to the first of the next."""
     before = load_dataset("image_folder", image_folder)
     (image_folder / "train" / "ant" / "3.png").rename(image_folder / "train" / "bee" / "!.png")
     after = load_dataset("image_folder", image_folder)
@@ -84,7 +84,7 @@ def test_an_image_that_moves_to_another_class_changes_its_label(
     assert after.fingerprints["test"] == before.fingerprints["test"]
 
 
-def test_renamed_classes_have_their_new_names(image_folder: Path) -> None:
+def test_renamed_classes_appear_under_their_new_names(image_folder: Path) -> None:
     load_dataset("image_folder", image_folder)
     for split in ("train", "test"):
         (image_folder / split / "bee").rename(image_folder / split / "beetle")
@@ -92,7 +92,7 @@ def test_renamed_classes_have_their_new_names(image_folder: Path) -> None:
 
 
 def test_folders_that_look_alike_do_not_share_their_images(tmp_path: Path, decoded: list[Path]) -> None:
-    """Read-only ones of the same names, sizes and times; the user's cache is one for both."""
+    """Unwritable folders with equal names, sizes and times, which both use the user's cache."""
     found = []
     for folder, grey in ((tmp_path / "one", 10), (tmp_path / "other", 20)):
         for split in ("train", "test"):
@@ -107,14 +107,14 @@ def test_folders_that_look_alike_do_not_share_their_images(tmp_path: Path, decod
     assert [sorted(data.train.images.unique().tolist()) for data in found] == [[10, 11], [20, 21]]
 
 
-def test_folders_that_are_alike_share_them(image_folder: Path, tmp_path: Path, decoded: list[Path]) -> None:
+def test_copies_of_a_folder_share_a_cache(image_folder: Path, tmp_path: Path, decoded: list[Path]) -> None:
     (image_folder / ".scalefree_cache").write_text("")
     shutil.copytree(image_folder, tmp_path / "copy")
     assert same(load_dataset("image_folder", image_folder), load_dataset("image_folder", tmp_path / "copy"))
     assert len(decoded) == 1
 
 
-def test_what_another_decoder_made_is_made_again(
+def test_a_cache_from_another_decoder_is_rebuilt(
     image_folder: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_dataset("image_folder", image_folder)
@@ -123,8 +123,8 @@ def test_what_another_decoder_made_is_made_again(
     assert len(decoded) == 2
 
 
-def test_an_image_that_changes_while_it_is_read_is_kept_as_what_it_was(image_folder: Path) -> None:
-    """Between the look for a cache and the decoding: what is kept then belongs to the new content."""
+def test_an_image_that_changes_while_it_is_read_does_not_spoil_the_cache(image_folder: Path) -> None:
+    """It changes between the look for a cache and the decoding, so the new cache belongs to the new content."""
     file = image_folder / "train" / "ant" / "0.png"
     old = file.read_bytes()
 
@@ -139,7 +139,7 @@ def test_an_image_that_changes_while_it_is_read_is_kept_as_what_it_was(image_fol
     assert load_dataset("image_folder", image_folder).fingerprints["train"] != changed.fingerprints["train"]
 
 
-def test_a_cache_of_other_images_under_this_ones_name_is_made_again(
+def test_a_cache_from_before_an_image_changed_is_rebuilt(
     image_folder: Path, decoded: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = load_dataset("image_folder", image_folder)
@@ -153,7 +153,7 @@ def test_a_cache_of_other_images_under_this_ones_name_is_made_again(
     assert "does not contain what it claims" in caplog.text and len(decoded) == 3
 
 
-def test_a_touched_image_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
+def test_a_changed_image_is_decoded_again(image_folder: Path, decoded: list[Path]) -> None:
     load_dataset("image_folder", image_folder)
     Image.new("RGB", (8, 8)).save(image_folder / "train" / "ant" / "0.png")
     dataset = load_dataset("image_folder", image_folder)
@@ -162,7 +162,7 @@ def test_a_touched_image_is_decoded_again(image_folder: Path, decoded: list[Path
 
 
 @pytest.mark.parametrize("kept", [0, 1, 200])
-def test_a_damaged_cache_is_made_again(image_folder: Path, decoded: list[Path], caplog, kept: int) -> None:
+def test_a_damaged_cache_is_rebuilt(image_folder: Path, decoded: list[Path], caplog, kept: int) -> None:
     expected = load_dataset("image_folder", image_folder)
     file = cache_file(image_folder)
     file.write_bytes(file.read_bytes()[:kept])
@@ -174,7 +174,7 @@ def test_a_damaged_cache_is_made_again(image_folder: Path, decoded: list[Path], 
     assert len(decoded) == 2
 
 
-def test_a_cache_with_other_images_is_made_again(image_folder: Path, decoded: list[Path], caplog) -> None:
+def test_a_cache_with_changed_pixels_is_rebuilt(image_folder: Path, decoded: list[Path], caplog) -> None:
     load_dataset("image_folder", image_folder)
     file = cache_file(image_folder)
     with np.load(file, allow_pickle=False) as content:
@@ -186,7 +186,7 @@ def test_a_cache_with_other_images_is_made_again(image_folder: Path, decoded: li
     assert "does not contain what it claims" in caplog.text and len(decoded) == 2
 
 
-def test_a_pipe_in_its_place_is_not_waited_for(image_folder: Path, decoded: list[Path]) -> None:
+def test_a_pipe_in_place_of_the_cache_is_replaced(image_folder: Path, decoded: list[Path]) -> None:
     first = load_dataset("image_folder", image_folder)
     file = cache_file(image_folder)
     file.unlink()
@@ -196,7 +196,7 @@ def test_a_pipe_in_its_place_is_not_waited_for(image_folder: Path, decoded: list
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
-def test_whoever_may_read_new_files_may_read_it(image_folder: Path, mask: int, mode: int) -> None:
+def test_the_cache_is_as_readable_as_any_new_file(image_folder: Path, mask: int, mode: int) -> None:
     before = os.umask(mask)
     try:
         load_dataset("image_folder", image_folder)
@@ -205,7 +205,7 @@ def test_whoever_may_read_new_files_may_read_it(image_folder: Path, mask: int, m
     assert stat.S_IMODE(cache_file(image_folder).stat().st_mode) == mode
 
 
-def test_without_a_home_it_is_done_without(
+def test_without_a_user_cache_nothing_is_cached(
     image_folder: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (image_folder / ".scalefree_cache").write_text("")
@@ -214,7 +214,7 @@ def test_without_a_home_it_is_done_without(
     assert len(decoded) == 2
 
 
-def test_a_pickle_in_its_place_is_not_loaded(image_folder: Path, decoded: list[Path], tmp_path: Path) -> None:
+def test_a_pickle_in_place_of_the_cache_is_not_loaded(image_folder: Path, decoded: list[Path], tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "exploded"),))
@@ -238,7 +238,7 @@ def load_fingerprints(root: Path, queue) -> None:
     queue.put(load_dataset("image_folder", root).fingerprints)
 
 
-def test_two_processes_may_make_it_at_once(image_folder: Path) -> None:
+def test_two_processes_may_build_the_cache_at_once(image_folder: Path) -> None:
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     processes = [context.Process(target=load_fingerprints, args=(image_folder, queue)) for _ in range(2)]
@@ -251,13 +251,13 @@ def test_two_processes_may_make_it_at_once(image_folder: Path) -> None:
     assert not list((image_folder / ".scalefree_cache").glob("*.tmp"))
 
 
-def test_its_permissions_are_what_the_umask_says(image_folder: Path, umask: Callable[[int], int]) -> None:
+def test_the_caches_permissions_follow_the_umask(image_folder: Path, umask: Callable[[int], int]) -> None:
     umask(0o002)
     load_dataset("image_folder", image_folder)
     assert cache_file(image_folder).stat().st_mode & 0o777 == 0o664
 
 
-def test_the_users_cache_is_this_users_alone_whatever_the_umask(umask: Callable[[int], int]) -> None:
+def test_the_users_cache_is_private_whatever_the_umask(umask: Callable[[int], int]) -> None:
     umask(0o000)
     folder = user_cache()
     assert folder is not None and folder.stat().st_mode & 0o777 == 0o700
@@ -265,7 +265,7 @@ def test_the_users_cache_is_this_users_alone_whatever_the_umask(umask: Callable[
 
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user of whom the system knows nothing."""
+    """A user without a home folder."""
 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
@@ -278,7 +278,7 @@ def test_without_a_home_images_are_decoded_each_time(image_folder: Path, homeles
     assert len(decoded) == 2
 
 
-def test_without_a_home_a_download_needs_a_place(homeless: None) -> None:
+def test_without_a_home_folder_a_download_needs_dataset_root(homeless: None) -> None:
     with pytest.raises(
         DatasetError, match=r"cifar10 cannot be downloaded, because there is no home folder; set dataset\.root"
     ):

@@ -1,4 +1,4 @@
-"""One image file: what is read of every kind, and what is refused by name."""
+"""Single image files: which kinds are read, and which are refused by name."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ def array(pixels: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def png(bits: int, colour_type: int, row: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of eight rows of eight pixels, chunk by chunk, since Pillow cannot write every kind."""
+    """An 8x8 PNG, built chunk by chunk since Pillow cannot write every kind."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -54,8 +54,8 @@ CMYK = Image.fromarray(COLOUR).convert("CMYK")
 
 READ: dict[str, tuple[bytes, np.ndarray]] = {
     "grey": (array(GREY), GREY[..., None]),
-    "grey of one bit": (saved(Image.fromarray(BITS * 255).convert("1")), BITS[..., None] * 255),
-    "grey of two bits": (png(2, 0, b"\x1b\x1b"), np.tile(np.array([0, 85, 170, 255] * 2, np.uint8), (8, 1))[..., None]),
+    "one-bit grey": (saved(Image.fromarray(BITS * 255).convert("1")), BITS[..., None] * 255),
+    "two-bit grey": (png(2, 0, b"\x1b\x1b"), np.tile(np.array([0, 85, 170, 255] * 2, np.uint8), (8, 1))[..., None]),
     "grey bitmap": (array(GREY, "BMP"), GREY[..., None]),
     "opaque grey": (array(np.concatenate([GREY[..., None], OPAQUE], 2)), GREY[..., None]),
     "palette of greys": (with_palette(GREYS), np.array(GREYS[::3], np.uint8)[GREY // 64][..., None]),
@@ -65,7 +65,7 @@ READ: dict[str, tuple[bytes, np.ndarray]] = {
         np.array(COLOURS, np.uint8).reshape(4, 3)[GREY // 64],
     ),
     "colour": (array(COLOUR), COLOUR),
-    "colour of greys": (array(np.repeat(GREY[..., None], 3, 2)), np.repeat(GREY[..., None], 3, 2)),
+    "greys stored as colour": (array(np.repeat(GREY[..., None], 3, 2)), np.repeat(GREY[..., None], 3, 2)),
     "opaque colour": (array(np.concatenate([COLOUR, OPAQUE], 2)), COLOUR),
     "colour bitmap": (array(COLOUR, "BMP"), COLOUR),
     "webp": (array(COLOUR, "WEBP", lossless=True), COLOUR),
@@ -74,7 +74,7 @@ READ: dict[str, tuple[bytes, np.ndarray]] = {
 
 
 @pytest.mark.parametrize("kind", READ)
-def test_is_read_whole(kind: str, tmp_path: Path) -> None:
+def test_reads_every_pixel(kind: str, tmp_path: Path) -> None:
     content, expected = READ[kind]
     file = tmp_path / "0.png"
     file.write_bytes(content)
@@ -106,8 +106,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "palette with alpha": (with_palette(COLOURS, b"\xff\xff\xff\x00"), "is partly transparent"),
     "palette with a transparent entry": (with_palette(GREYS, b"\xff\x00"), "is partly transparent"),
     "a transparent grey": (png(8, 0, bytes(range(8)), KEY), "is partly transparent"),
-    "a transparent grey of two bits": (png(2, 0, b"\x1b\x1b", KEY), "is partly transparent"),
-    "a transparent bit": (png(1, 0, b"\x1b", (b"tRNS", b"\0\1")), "is partly transparent"),
+    "a transparent two-bit grey": (png(2, 0, b"\x1b\x1b", KEY), "is partly transparent"),
+    "a transparent one-bit grey": (png(1, 0, b"\x1b", (b"tRNS", b"\0\1")), "is partly transparent"),
     "a transparent colour": (
         png(8, 2, bytes(range(24)), (b"tRNS", bytes([0, 0, 0, 1, 0, 2]))),
         "is partly transparent",
@@ -118,16 +118,16 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "gif": (array(GREY, "GIF"), r"is not a readable image \(not PNG, JPEG, BMP or WEBP\)"),
     "float": (array(GREY.astype(np.float32), "TIFF"), "is not a readable image"),
     "text": (b"<html>404</html>", "is not a readable image"),
-    "nothing": (b"", "is not a readable image"),
-    "cut": (array(COLOUR)[:-40], r"is not a readable image \("),
-    "cut jpeg": (array(COLOUR, "JPEG")[:-40], r"is not a readable image \("),
+    "empty": (b"", "is not a readable image"),
+    "truncated": (array(COLOUR)[:-40], r"is not a readable image \("),
+    "truncated jpeg": (array(COLOUR, "JPEG")[:-40], r"is not a readable image \("),
     "no palette": (png(8, 3, bytes(8)), "has pixels that are not in its palette"),
     "short palette": (png(8, 3, bytes(range(8)), (b"PLTE", bytes(21))), "has pixels that are not in its palette"),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_is_refused_by_name(kind: str, tmp_path: Path) -> None:
+def test_refuses_by_name(kind: str, tmp_path: Path) -> None:
     content, message = REFUSED[kind]
     file = tmp_path / "0.png"
     file.write_bytes(content)
@@ -136,7 +136,7 @@ def test_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value) and "object at 0x" not in str(caught.value)
 
 
-# What a viewer does to the stored pixels for each value of EXIF's orientation.
+# How a viewer transforms the stored pixels for each EXIF orientation.
 AS_SEEN: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -151,7 +151,7 @@ AS_SEEN: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("orientation", AS_SEEN)
 @pytest.mark.parametrize("pixels", [GREY, COLOUR], ids=["grey", "colour"])
-def test_an_image_is_turned_as_viewers_show_it(orientation: int, pixels: np.ndarray, tmp_path: Path) -> None:
+def test_images_are_rotated_as_viewers_show_them(orientation: int, pixels: np.ndarray, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     for kind in ("PNG", "WEBP", "JPEG"):

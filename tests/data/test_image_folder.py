@@ -55,7 +55,7 @@ def test_one_changed_pixel_changes_the_fingerprint(image_folder: Path) -> None:
     assert after["train"] != before["train"] and after["test"] == before["test"]
 
 
-def test_greyscale_images_have_one_channel_and_mixed_ones_three(image_folder: Path) -> None:
+def test_greyscale_folders_have_one_channel_and_mixed_ones_three(image_folder: Path) -> None:
     for file in image_folder.rglob("*.png"):
         Image.open(file).convert("L").save(file)
     assert load_dataset("image_folder", image_folder).in_channels == 1
@@ -117,7 +117,7 @@ def test_refuses_images_that_are_too_small(tmp_path: Path) -> None:
         load_dataset("image_folder", tmp_path)
 
 
-def test_hidden_files_and_what_desktops_leave_are_passed_over(image_folder: Path) -> None:
+def test_hidden_files_and_desktop_leftovers_are_ignored(image_folder: Path) -> None:
     for folder in (image_folder, image_folder / "train", image_folder / "train" / "ant"):
         for name in (".hidden.png", ".DS_Store", "._0.png", "Thumbs.db", "desktop.ini"):
             (folder / name).write_bytes(b"")
@@ -155,10 +155,10 @@ def unix_socket(path: Path) -> None:
         ("train/dog", lambda path: path.symlink_to("../train"), "train/dog/ant is a folder"),
     ],
 )
-def test_whatever_is_not_an_image_is_refused_by_name(
+def test_anything_that_is_not_an_image_is_refused_by_name(
     image_folder: Path, where: str, make: Callable[[Path], None], message: str
 ) -> None:
-    """Also where a cache holds all the others; and nobody waits for what a pipe might give."""
+    """Even if a cache holds all the other images, and without waiting for a pipe."""
     load_dataset("image_folder", image_folder)
     make(image_folder / where)
     with pytest.raises(DatasetError, match=message):
@@ -173,7 +173,7 @@ def test_a_root_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
         load_dataset("image_folder", tmp_path / ("x" * 300))
 
 
-def test_other_folders_beside_train_and_test_are_named(image_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_folders_beside_train_and_test_are_reported(image_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (image_folder / "val").mkdir()
     with caplog.at_level("INFO"):
         load_dataset("image_folder", image_folder)
@@ -203,7 +203,7 @@ def test_names_may_be_any_bytes(image_folder: Path) -> None:
     assert dataset.fingerprints == before
 
 
-def test_what_a_terminal_would_obey_in_a_name_is_shown(image_folder: Path) -> None:
+def test_control_characters_in_a_name_are_escaped(image_folder: Path) -> None:
     renamed(image_folder / "train" / "ant" / "0.png", b"\x1b[2J\r\n\xe9.png").write_bytes(b"")
     with pytest.raises(DatasetError) as caught:
         load_dataset("image_folder", image_folder)
@@ -212,7 +212,7 @@ def test_what_a_terminal_would_obey_in_a_name_is_shown(image_folder: Path) -> No
 
 
 def test_labels_do_not_depend_on_the_locale(image_folder: Path) -> None:
-    """One name in Latin-1 beside one in UTF-8: as Python's strings they would be in another order than as bytes."""
+    """One name in Latin-1 and one in UTF-8, which sort differently as Python strings and as bytes."""
     for split in ("train", "test"):
         renamed(image_folder / split / "ant", "\ud55c".encode())
         renamed(image_folder / split / "bee", b"\xe9")

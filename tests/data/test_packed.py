@@ -1,4 +1,4 @@
-"""A packed file gives the very data set that the image folder gives, and nothing else passes for it."""
+"""A packed file gives exactly the data set of the image folder, and any other content is refused."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ from scalefree.data.packed import pack, packed_path
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An image folder of made-up images under CIFAR-10's names that passes for CIFAR-10, and so do its averages."""
+    """A folder of made-up images under CIFAR-10's names; it and its averages pass for CIFAR-10."""
     rng = np.random.default_rng(0)
     whole, small = {}, {}
     for split, count in (("train", 6), ("test", 2)):
@@ -35,14 +35,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def root(folder: Path) -> Path:
-    """A folder that holds its packed averages alone."""
+    """A folder that holds only the packed averages."""
     found = folder.parent / "packed"
     found.mkdir()
     pack(packed_path(found, "cifar10", 16), cifar.read("cifar10", folder, 16))
     return found
 
 
-def test_it_gives_the_folders_data_set(folder: Path, root: Path) -> None:
+def test_a_packed_file_gives_the_folders_data_set(folder: Path, root: Path) -> None:
     chosen = {"resolution": 16, "validation_fraction": 0.5}
     expected, found = (load_dataset("cifar10", source, **chosen) for source in (folder, root))
     assert (found.fingerprints, found.class_names) == (expected.fingerprints, expected.class_names)
@@ -52,7 +52,7 @@ def test_it_gives_the_folders_data_set(folder: Path, root: Path) -> None:
         assert found.splits[name].images.stride() == split.images.stride()
 
 
-def test_it_serves_its_own_resolution_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_packed_file_is_used_only_at_its_resolution(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def torchvision(*arguments: object) -> object:
         raise DatasetError("from torchvision")
 
@@ -74,14 +74,14 @@ def forged(found: cifar.Prepared, kind: str) -> cifar.Prepared:
     return RawSplit(images, labels), test, names, prints
 
 
-@pytest.mark.parametrize("kind", ["a pixel", "two labels", "an image less"])
+@pytest.mark.parametrize("kind", ["a pixel", "two labels", "one image fewer"])
 def test_a_forged_file_is_refused(kind: str, folder: Path, root: Path) -> None:
     pack(packed_path(root, "cifar10", 16), forged(cifar.read("cifar10", folder, 16), kind))
     with pytest.raises(DatasetError, match=r"cifar10-16x16\.npz does not contain cifar10 averaged to 16x16.*pack\.py"):
         load_dataset("cifar10", root, resolution=16)
 
 
-def test_other_images_are_refused(root: Path) -> None:
+def test_a_file_of_other_images_is_refused(root: Path) -> None:
     rng = np.random.default_rng(1)
     raw = RawSplit(rng.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8), np.arange(20) % 10)
     pack(packed_path(root, "cifar10", 16), (raw, raw, packed.CLASSES["cifar10"], {}))
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_refused(damage: str, root: Path) -> None:
 
 
 @pytest.mark.skipif(not os.environ.get("SCALEFREE_CIFAR10"), reason="SCALEFREE_CIFAR10 names no unpacked CIFAR-10")
-def test_the_real_averages_have_the_fixed_fingerprints() -> None:
+def test_the_real_averages_have_the_recorded_fingerprints() -> None:
     train, test, names, _ = read_image_folder(Path(os.environ["SCALEFREE_CIFAR10"]))
     found = {
         split: canonical(RawSplit(averaged(raw.images, 16), raw.labels))[1]

@@ -1,4 +1,4 @@
-"""CIFAR at 16x16 and 8x8: exact averages of the published images, which are checked before."""
+"""CIFAR at 16x16 and 8x8: exact averages of the published images, which are checked first."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -45,13 +45,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_smaller_images_have_fingerprints_of_their_own(folder: Path) -> None:
+def test_smaller_images_have_their_own_fingerprints(folder: Path) -> None:
     whole = load_dataset("cifar10", folder)
     sizes = {whole.fingerprints["train"]: 32}
     for resolution in (32, 16, 8):
         found = load_dataset("cifar10", folder, resolution=resolution, validation_fraction=0.5)
         assert found.train.images.shape == (30, 3, resolution, resolution)
-        assert found.mean == whole.mean, "the authors' constants at every resolution"
+        assert found.mean == whole.mean, "every resolution uses the authors' constants"
         test = load_dataset("cifar10", folder, resolution=resolution).fingerprints["train"]
         sizes[test] = resolution
     assert sorted(sizes.values()) == [8, 16, 32]
@@ -65,7 +65,7 @@ def test_smaller_images_have_fingerprints_of_their_own(folder: Path) -> None:
 def test_the_published_images_are_checked_before_they_are_averaged(folder: Path) -> None:
     image = folder / "train" / "class0" / "0.png"
     pixels = np.asarray(Image.open(image)).copy()
-    pixels[0, 0, 0], pixels[0, 1, 0] = pixels[0, 1, 0], pixels[0, 0, 0]  # the averages stay as they are
+    pixels[0, 0, 0], pixels[0, 1, 0] = pixels[0, 1, 0], pixels[0, 0, 0]  # the averages do not change
     Image.fromarray(pixels).save(image)
     with pytest.raises(DatasetError, match="does not contain cifar10"):
         load_dataset("cifar10", folder, resolution=16)
@@ -77,6 +77,6 @@ def test_other_resolutions_are_refused_with_the_possible_ones(resolution: int) -
         run_config({"dataset": "cifar10", "dataset.resolution": resolution})
 
 
-def test_other_data_sets_have_one_size() -> None:
+def test_other_data_sets_have_only_one_size() -> None:
     with pytest.raises(ConfigError, match="only for cifar10 and cifar100; digits has one size"):
         run_config({"dataset.resolution": 16})

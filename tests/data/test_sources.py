@@ -1,4 +1,4 @@
-"""Digits, CIFAR, fingerprints, canonical order and held-out parts."""
+"""Digits, CIFAR, fingerprints, canonical order and held-out splits."""
 
 import hashlib
 import multiprocessing
@@ -18,7 +18,7 @@ from scalefree.data import DatasetError, cifar, load_dataset
 from scalefree.data.dataset import RawSplit, canonical
 
 
-def test_digits_are_all_there_once() -> None:
+def test_every_digit_appears_once() -> None:
     dataset = load_dataset("digits")
     original = load_digits()
     expected = sorted(
@@ -61,7 +61,7 @@ def test_per_class_keeps_that_many_training_images() -> None:
         load_dataset("digits", per_class=1000)
 
 
-def test_fingerprint_is_the_published_construction_in_any_order() -> None:
+def test_the_fingerprint_is_the_documented_one_in_any_order() -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8), rng.integers(0, 5, 20)
     parts = sorted(
@@ -78,7 +78,7 @@ def test_fingerprint_is_the_published_construction_in_any_order() -> None:
 
 
 def torchvision_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[np.ndarray, list[int]]]:
-    """A tiny CIFAR-10 in torchvision's own format, whose MD5 sums torchvision is told to expect."""
+    """A tiny CIFAR-10 in torchvision's format; torchvision is told to expect its MD5 sums."""
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
@@ -97,7 +97,7 @@ def torchvision_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
 
 
 def accepted(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make that tiny CIFAR-10, and have its images count as the published ones; their fingerprints."""
+    """Makes that tiny CIFAR-10, has it accepted as the published one, and returns its fingerprints."""
     content = torchvision_cifar10(root, monkeypatch)
     prints = {}
     for split, name in (("train", "data_batch_1"), ("test", "test_batch")):
@@ -108,21 +108,21 @@ def accepted(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return prints
 
 
-def test_cifar10_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_cifar10_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prints = accepted(tmp_path, monkeypatch)
     dataset = load_dataset("cifar10", tmp_path)
     assert dataset.fingerprints == prints
     assert dataset.class_names[3] == "class3"
     assert dataset.mean == (0.4914, 0.4822, 0.4465)
-    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-batches-py"], "what is there is only read"
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-batches-py"], "existing files are only read"
 
 
 def offline(self: object) -> None:
     raise OSError("no network")
 
 
-def test_a_folder_that_lost_its_images_is_not_answered_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither by what was read of it before, nor by what the user's cache holds."""
+def test_no_cache_stands_in_for_a_folder_that_lost_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what was read from it before, nor what the user's cache holds."""
     prints = accepted(tmp_path, monkeypatch)
     monkeypatch.setattr(datasets.CIFAR10, "download", offline)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -137,7 +137,7 @@ def test_a_folder_that_lost_its_images_is_not_answered_for(tmp_path: Path, monke
 
 
 def download_slowly(self: datasets.CIFAR10) -> None:
-    """In place of torchvision's: unpacks `archive.tar`, a file at a time, and says so in `told`."""
+    """Replaces torchvision's download: unpacks `archive.tar`, one file at a time, and notes it in `told`."""
     if self._check_integrity():
         return
     root = Path(self.root)
@@ -153,7 +153,7 @@ def load_cifar10(root: Path, queue: "multiprocessing.Queue[dict[str, str]]") -> 
     queue.put(load_dataset("cifar10", root).fingerprints)
 
 
-def test_of_two_first_downloads_one_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simultaneous_first_downloads_wait_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prints = accepted(tmp_path, monkeypatch)
     with tarfile.open(tmp_path / "archive.tar", "w") as archive:
         archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
@@ -169,9 +169,7 @@ def test_of_two_first_downloads_one_waits(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "told").read_text() == "download\n"
 
 
-def test_a_download_that_was_killed_is_begun_again_by_who_waited(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_waiting_process_restarts_a_killed_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prints = accepted(tmp_path, monkeypatch)
     with tarfile.open(tmp_path / "archive.tar", "w") as archive:
         archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
@@ -202,7 +200,7 @@ def test_a_pipe_in_place_of_a_download_is_refused_by_name(
         load_dataset("cifar10", tmp_path)
 
 
-def test_without_a_home_a_download_needs_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_a_download_needs_dataset_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar, "user_cache", lambda: None)
     with pytest.raises(
         DatasetError, match=r"cifar10 cannot be downloaded, because there is no home folder; set dataset\.root"
@@ -227,13 +225,13 @@ def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.M
         load_dataset("cifar10", tmp_path)
 
 
-def test_an_unknown_name_is_refused() -> None:
+def test_an_unknown_dataset_is_refused() -> None:
     with pytest.raises(DatasetError, match="dataset=mnist"):
         load_dataset("mnist")
 
 
 @pytest.mark.skipif(not os.environ.get("SCALEFREE_CIFAR10"), reason="SCALEFREE_CIFAR10 names no unpacked CIFAR-10")
-def test_the_real_cifar10_from_an_image_folder() -> None:
+def test_reads_the_real_cifar10_from_an_image_folder() -> None:
     dataset = load_dataset("cifar10", os.environ["SCALEFREE_CIFAR10"])
     assert dataset.fingerprints == cifar.FINGERPRINTS["cifar10"]
     assert dataset.class_names[0] == "airplane" and len(dataset.train) == 50000

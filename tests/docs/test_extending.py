@@ -1,4 +1,4 @@
-"""docs/extending.md does what it says: its blocks, applied to a copy of the repository, and its commands, run there."""
+"""docs/extending.md works: its blocks are applied to a copy of the repository, and its commands run there."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "extending.md"
-# A block, and what the lines right above it say about it.
+# A block, with the line right above that describes it.
 BLOCK = re.compile(r"(?:(In|New file) `([^`]+)`:\n\n)?```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
@@ -23,7 +23,7 @@ def sections() -> dict[str, list[tuple[str, ...]]]:
 
 
 def change(file: Path, diff: str) -> None:
-    """Find the lines that stay or go, once in the file, and put those that stay or come in their place."""
+    """Applies a diff whose old lines must occur exactly once in the file."""
     lines = diff.splitlines(keepends=True)
     before, after = ("".join(line[1:] or "\n" for line in lines if line[0] != left_out) for left_out in "+-")
     text = file.read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def change(file: Path, diff: str) -> None:
 
 
 def run(copy: Path, arguments: list[str]) -> str:
-    """What Python prints when it runs in the copy."""
+    """What Python prints when run in the copy."""
     found = {"PYTHONPATH": os.pathsep.join((str(copy / "src"), str(copy))), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -47,14 +47,14 @@ def run(copy: Path, arguments: list[str]) -> str:
 
 
 def holds(output: str, expected: str) -> bool:
-    """Whether the lines, each the beginning of one, come in this order, `...` aside."""
+    """Whether lines that begin with the expected ones come in this order; `...` stands for any."""
     lines = iter(output.splitlines())
     return all(any(line.startswith(wanted) for line in lines) for wanted in expected.splitlines() if wanted != "...")
 
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository as far as it is needed, without its results."""
+    """The parts of the repository that are needed, without its results."""
     folder = tmp_path_factory.mktemp("extended") / "scalefree"
     for name in ("src", "configs", "scripts", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -65,9 +65,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 FILES = {"An optimizer": 3, "An experiment": 1, "A figure": 2, "A claim": 2, "A data set": 2}
 
 
-# In the order of the page, each on what those before it have added.
+# In the page's order: each section builds on what the earlier ones added.
 @pytest.mark.parametrize("title", FILES)
-def test_the_page_does_what_it_says(title: str, copy: Path) -> None:
+def test_the_sections_steps_work(title: str, copy: Path) -> None:
     commands = 0
     for how, path, language, text in sections()[title]:
         if how == "New file":
@@ -90,17 +90,17 @@ def test_the_page_does_what_it_says(title: str, copy: Path) -> None:
             output = run(copy, arguments)
             assert holds(output, expected), output
             commands += 1
-    assert commands, "a section that runs nothing shows nothing"
+    assert commands, "a section must run something"
     assert not list(copy.glob("results/runs/*/failed*"))
 
 
 @pytest.mark.parametrize(("title", "most"), FILES.items())
-def test_it_takes_no_more_files_than_the_page_says(title: str, most: int) -> None:
+def test_a_section_touches_as_many_files_as_the_page_says(title: str, most: int) -> None:
     touched = {path for _, path, _, _ in sections()[title] if path}
     assert len(touched) == most
     anchor = title.lower().replace(" ", "-")
     assert f"| [{anchor.replace('-', ' ')}](#{anchor}) | {most} |" in PAGE.read_text(encoding="utf-8")
 
 
-def test_every_section_is_run() -> None:
+def test_every_section_is_tested() -> None:
     assert sections().keys() == FILES.keys()

@@ -1,4 +1,4 @@
-"""README.md leads to everything there is: each page of docs/, each folder and module of the package."""
+"""README.md links every page of docs/ and lists every folder and module of the package."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def test_every_page_of_docs_is_linked() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
-def test_what_is_linked_exists(page: str) -> None:
+def test_every_relative_link_leads_to_a_file(page: str) -> None:
     file = ROOT / page
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8"))]
     assert not [link for link in links if "://" not in link and not (file.parent / link).exists()]

@@ -1,4 +1,4 @@
-"""Hand-made frozen cells and records: what chooses and what judges is tested on content that is known."""
+"""Hand-made frozen cells and records, on which choosing and judging are tested."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from scalefree.experiments import Experiment, experiment_names, load_experiment
 from scalefree.experiments.frozen import DECAYED, Cell, Frozen, as_yaml
 from scalefree.records import Outcome, Record, run_identity, run_name, scientific_config
 
-# Step size and decay by method, all different, so that no cell is taken for another's.
+# Step size and decay by method, all different, so that no cell can be mistaken for another method's.
 CELLS = {
     "adamw": (2e-3, 1e-3),
     "adamprox": (4e-3, 2e-3),
@@ -29,7 +29,7 @@ NETWORKS = {
     "digits": ("20w8-nobn", "38w8-nobn", "80w8-nobn", "38w8-bn", "80w8-nobn-zero_last"),
     "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "110w8-nobn-zero_last"),
 }
-# The selection seeds' other parameters of a record's name do not matter here.
+# The other parts of a record's name do not matter here.
 CHOSEN_BY = "made-lr{lr:g}-wd{decay:g}-seed100-0123456789ab"
 
 
@@ -38,7 +38,7 @@ def cell(lr: float, decay: float) -> Cell:
 
 
 def made_cells(profile: str, **others: tuple[float, float]) -> Frozen:
-    """A cell of every method in every network of a profile; `others` replace those of `CELLS`."""
+    """A cell for every method in every network of a profile; `others` replace those of `CELLS`."""
     chosen = {method: cell(*at) for method, at in {**CELLS, **others}.items()}
     decayed = {method + DECAYED: cell(at.lr, at.weight_decay or 1e-4) for method, at in chosen.items()}
     return Frozen({f"resnet{network}": {**chosen, **decayed} for network in NETWORKS[profile]}, 7, "ab" * 32)
@@ -46,7 +46,7 @@ def made_cells(profile: str, **others: tuple[float, float]) -> Frozen:
 
 @contextlib.contextmanager
 def frozen(frozen: Frozen | str | None, folder: Path) -> Iterator[Path]:
-    """While the block lasts, every profile's file of frozen cells is this one (None: there is none); its path."""
+    """Within the block every profile's file of frozen cells is this one (None: no file); yields its path."""
     path = folder / "frozen.yaml"
     if frozen is not None:
         path.write_text(frozen if isinstance(frozen, str) else as_yaml("made", frozen))
@@ -66,7 +66,7 @@ class Loaded:
     experiments: dict[str, Experiment]
 
 
-# The selection's grid of digits takes seconds, and no frozen cell changes it.
+# Loading the selection grid of digits takes seconds, and frozen cells do not change it.
 selection = functools.cache(functools.partial(load_experiment, "selection"))
 
 
@@ -81,7 +81,7 @@ _blank: dict[str, Record] = {}
 
 
 def blank(cell: Place) -> Record:
-    """The record of a cell's run without any result: making it is slow, copying is not."""
+    """The record of a cell's run without a result; cached, since making it is slow and copying is not."""
     if cell.identity not in _blank:
         _blank[cell.identity] = record(cell.run, None)
     return _blank[cell.identity]
@@ -90,7 +90,7 @@ def blank(cell: Place) -> Record:
 def outcome(
     config: RunConfig, test: float | None, validation: float | None, status: str = "completed"
 ) -> dict[str, Any]:
-    """The parts of a record that say how it ended; test None is a diverged run."""
+    """The parts of a record that say how the run ended; a test error of None is a diverged run."""
     status = "diverged" if test is None and status == "completed" else status
     metrics = {"final_test_error": test if status == "completed" else None}
     if config.dataset.validation_fraction and status == "completed":

@@ -1,4 +1,4 @@
-"""Choosing each method's cell: by validation error, exactly, over all its seeds, and never from half a grid."""
+"""Choosing each method's cell: by exact validation error over all seeds, and never from an incomplete grid."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -45,7 +45,7 @@ def result(method: str, lr: float, decay: float, seed: int, outcome: Outcome, **
 
 
 def chosen(outcomes: Outcomes) -> Mapping[str, Chosen]:
-    """The cells of the one network."""
+    """The chosen cells of the only network."""
     results = [result(*key, outcome) for key, outcome in outcomes.items()]
     return choose(settings(results)).cells.get("resnet20-nobn", {})
 
@@ -54,7 +54,7 @@ def at(cells: Mapping[str, Chosen], method: str) -> tuple[float, float]:
     return cells[method].lr, cells[method].weight_decay
 
 
-def test_validation_decides_and_never_the_test_set() -> None:
+def test_the_validation_error_decides_and_never_the_test_error() -> None:
     cells = chosen({("adamw", 1e-3, 1e-4, 100): (0.2, 0.4), ("adamw", 1e-3, 1e-3, 100): (0.3, 0.3)})
     assert at(cells, "adamw") == (1e-3, 1e-3) and cells["adamw"].validation_error == 0.3
 
@@ -72,7 +72,7 @@ def test_the_mean_over_seeds_decides() -> None:
     assert [name.split("-seed")[1][:3] for name in cells["adamw"].chosen_by] == ["100", "101"]
 
 
-def test_each_method_chooses_for_itself_and_granularities_are_methods() -> None:
+def test_each_method_and_granularity_has_a_cell_of_its_own() -> None:
     outcomes = {
         (method, 1e-3, decay, 100): (0.5, 0.1 if decay == best else 0.4)
         for method, best in {
@@ -97,7 +97,7 @@ def test_a_cell_with_a_diverged_run_does_not_win(other: tuple[float, float]) -> 
         ("adamw", 1e-3, 1e-3, 101): other,
     }
     assert at(chosen(outcomes), "adamw") == (1e-3, 1e-3)
-    assert chosen(dict(list(outcomes.items())[:2])) == {}, "where all diverged nothing is chosen"
+    assert chosen(dict(list(outcomes.items())[:2])) == {}, "if every cell diverged nothing is chosen"
 
 
 def test_ties_go_to_the_smaller_decay_then_to_the_smaller_step_size() -> None:
@@ -106,10 +106,10 @@ def test_ties_go_to_the_smaller_decay_then_to_the_smaller_step_size() -> None:
     assert at(chosen(outcomes), "adamw") == (1e-3, 1e-4)
 
 
-def test_a_tie_is_one_of_wrong_images_whatever_order_floats_are_summed_in() -> None:
-    """7 + 1 + 1, 1 + 1 + 7 and 3 + 3 + 3 wrong images are as many; as floats the means differ in the last bit."""
+def test_ties_are_decided_by_wrong_images_not_by_rounding() -> None:
+    """7 + 1 + 1, 1 + 1 + 7 and 3 + 3 + 3 wrong images are equally many, but as floats the means differ."""
     wrong = {1e-1: (7, 1, 1), 1e-2: (1, 1, 7), 1e-3: (3, 3, 3)}
-    assert len({sum(count / 359 for count in counts) for counts in wrong.values()}) > 1, "or this test shows nothing"
+    assert len({sum(count / 359 for count in counts) for counts in wrong.values()}) > 1, "else this test shows nothing"
     for subset in ((1e-1, 1e-2, 1e-3), (1e-1, 1e-2), (1e-2, 1e-3), (1e-1, 1e-3)):
         outcomes = {
             ("adamw", 1e-3, decay, 100 + seed): (0.5, count / 359)
@@ -119,7 +119,7 @@ def test_a_tie_is_one_of_wrong_images_whatever_order_floats_are_summed_in() -> N
         assert chosen(outcomes)["adamw"].weight_decay == min(subset)
 
 
-def test_one_image_less_wins() -> None:
+def test_one_wrong_image_fewer_wins() -> None:
     outcomes = {
         ("adamw", 1e-3, 1e-1, 100): (0.5, float(Fraction(1233, 5000))),
         ("adamw", 1e-3, 1e-4, 100): (0.5, float(Fraction(1234, 5000))),
@@ -138,8 +138,8 @@ def test_one_image_less_wins() -> None:
         ((1e-3, 1e-2), ("larger weight_decay", "smaller lr")),
     ],
 )
-def test_edges_are_named(winner: tuple[float, float], edges: tuple[str, ...]) -> None:
-    """Nothing is below lambda = 0; a decay of 1e-3 is inside, though 0 is the only one below it."""
+def test_the_edges_of_the_grid_are_named(winner: tuple[float, float], edges: tuple[str, ...]) -> None:
+    """lambda = 0 is not an edge, since nothing is below it, and 1e-3 is inside, since 0 is below it."""
     outcomes = {
         ("adamw", lr, decay, 100): (0.5, 0.1 if (lr, decay) == winner else 0.3)
         for lr in (1e-3, 2e-3, 4e-3)
@@ -148,7 +148,7 @@ def test_edges_are_named(winner: tuple[float, float], edges: tuple[str, ...]) ->
     assert chosen(outcomes)["adamw"].edges == edges
 
 
-def test_the_smallest_decay_is_an_edge_where_0_was_not_tried_and_a_diverged_cell_counts_as_tried() -> None:
+def test_the_smallest_decay_is_an_edge_without_0_and_diverged_cells_are_tried() -> None:
     outcomes: Outcomes = {
         ("adamw", 1e-3, 1e-4, 100): (0.5, 0.1),
         ("adamw", 1e-3, 1e-3, 100): (0.5, 0.3),
@@ -158,7 +158,7 @@ def test_the_smallest_decay_is_an_edge_where_0_was_not_tried_and_a_diverged_cell
     assert chosen(outcomes)["adamw"].edges == ("smaller weight_decay",)
 
 
-def test_the_best_cell_with_a_decay_is_there_as_well() -> None:
+def test_the_best_cell_with_a_decay_is_chosen_as_well() -> None:
     outcomes = {
         ("adamw", 1e-3, 0.0, 100): (0.5, 0.1),
         ("adamw", 1e-3, 1e-4, 100): (0.5, 0.3),
@@ -171,7 +171,7 @@ def test_the_best_cell_with_a_decay_is_there_as_well() -> None:
 
 
 @pytest.mark.parametrize("lacking", [MISSING, "no such cell"])
-def test_half_a_grid_of_one_method_chooses_nothing_for_it_and_keeps_no_other_from_it(lacking: Outcome) -> None:
+def test_an_incomplete_grid_chooses_nothing_for_its_own_method_only(lacking: Outcome) -> None:
     outcomes: dict[tuple[str, float, float, int], Outcome] = {
         (method, 1e-3, decay, seed): (0.5, 0.2)
         for method in ("adamw", "adaml2")
@@ -183,19 +183,19 @@ def test_half_a_grid_of_one_method_chooses_nothing_for_it_and_keeps_no_other_fro
     assert {"adamw"} <= chosen(outcomes).keys() and ("adaml2" in chosen(outcomes)) == (lacking is not MISSING)
 
 
-def test_unusual_arms_choose_nothing() -> None:
+def test_unusual_arms_do_not_take_part_in_choosing() -> None:
     outcomes = [(decay, {"optimizer.eps": 1e-3}) for decay in (1e-4, 1e-3)] + [(1e-4, {"replica": 1})]
     results = [result("adamw", 1e-3, decay, 100, (0.5, 0.2), **more) for decay, more in outcomes]
     assert choose(settings(results)) == Frozen({}, 0, "")
 
 
-# From here on the real experiments, at made validation errors.
+# From here on the real experiments, with made-up validation errors.
 
 SELECTING = ("digits", "cifar16")
 
 
 def records_of(profile: str, wins: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Record]:
-    """A record of every selection run; the cells that `wins` names by optimizer are best at depths 56 and 80."""
+    """A record of every selection run; the cells that `wins` names by optimizer are the best."""
     found = {}
     for cell in load_experiment("selection", profile).cells:
         optimizer = cell.config.optimizer
@@ -211,11 +211,11 @@ def loaded(profile: str) -> dict[str, tuple[int, int]]:
     return {name: (len(of.cells), len(of.waiting)) for name, of in experiments.items() if name != "selection"}
 
 
-def test_on_digits_every_confirmation_run_has_its_cell_afterwards(tmp_path: Path) -> None:
+def test_the_selection_of_digits_gives_every_confirmation_run_its_cell(tmp_path: Path) -> None:
     with frozen(None, tmp_path):
         assert sum(cells for cells, _ in loaded("digits").values()) == 0
         waiting = loaded("digits")
-        # Not lambda = 0, at which a hundred times the decay would be the same cell.
+        # Not lambda = 0, where a hundred times the decay would be the same cell.
         wins = dict.fromkeys(("adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"), (2e-3, 1e-3))
         experiments = [load_experiment(name, "digits") for name in experiment_names()]
         lines = waited_for(experiments, "digits", records_of("digits", wins))
@@ -230,10 +230,10 @@ def test_on_digits_every_confirmation_run_has_its_cell_afterwards(tmp_path: Path
         for cell in load_experiment("corners", "digits").cells:
             chosen = added[f"resnet{cell.config.model.depth}w8-nobn"][cell.config.optimizer.name]
             assert (cell.config.optimizer.lr, cell.config.optimizer.weight_decay) == (chosen.lr, chosen.weight_decay)
-        assert fill_in("digits", records_of("digits")) == {}, "there is nothing left to choose"
+        assert fill_in("digits", records_of("digits")) == {}, "nothing is left to choose"
 
 
-def test_on_cifar16_every_grid_chooses_and_what_has_no_grid_waits(tmp_path: Path) -> None:
+def test_on_cifar16_every_grid_chooses_and_networks_without_a_grid_wait(tmp_path: Path) -> None:
     wins = {"adamw": (1e-3, 3e-4), "adaml2": (1e-3, 1e-3), "adam_scaled_l2": (1e-3, 3e-4)}
     with frozen(None, tmp_path):
         added = fill_in("cifar16", records_of("cifar16", wins))
@@ -242,7 +242,7 @@ def test_on_cifar16_every_grid_chooses_and_what_has_no_grid_waits(tmp_path: Path
         cells = added["resnet56w8-nobn"]
         assert at(cells, "adamw") == at(cells, "adamw_decayed") == (1e-3, 3e-4)
         assert at(cells, "adaml2") == (1e-3, 1e-3)
-        assert at(cells, "adam_metric_prox") == (5e-4, 0.0), "all its cells tie"
+        assert at(cells, "adam_metric_prox") == (5e-4, 0.0), "all of its cells tie"
         assert at(cells, "adam_metric_prox_decayed") == (5e-4, 1e-4)
         assert cells["adaml2"].edges == ()
         assert cells["adam_scaled_l2"].edges == ("larger weight_decay",)
@@ -252,8 +252,8 @@ def test_on_cifar16_every_grid_chooses_and_what_has_no_grid_waits(tmp_path: Path
         assert not any("resnet56w8-nobn adamw" in line for line in lines)
 
 
-def test_at_lambda_0_every_method_has_adamws_run(tmp_path: Path) -> None:
-    """If it is the best, each of them chooses it, and what chose it is AdamW's record."""
+def test_at_lambda_0_every_method_shares_adamws_run(tmp_path: Path) -> None:
+    """If it is the best, each method chooses it, on the strength of AdamW's record."""
     with frozen(None, tmp_path):
         added = fill_in("cifar16", records_of("cifar16", {"adamw": (1e-3, 0.0)}))
         methods = added["resnet56w8-nobn"]
@@ -262,7 +262,7 @@ def test_at_lambda_0_every_method_has_adamws_run(tmp_path: Path) -> None:
         assert read_frozen("cifar16").cells == added, "as the file is read"
 
 
-def test_filling_in_leaves_what_was_chosen_and_choosing_again_does_not(tmp_path: Path) -> None:
+def test_filling_in_keeps_chosen_cells_and_choosing_again_replaces_them(tmp_path: Path) -> None:
     first, second = {"adamw": (1e-3, 3e-4)}, {"adamw": (1e-3, 1e-4)}
     with frozen(None, tmp_path):
         records = records_of("cifar16", first)
@@ -275,13 +275,13 @@ def test_filling_in_leaves_what_was_chosen_and_choosing_again_does_not(tmp_path:
         assert at(before.cells["resnet56w8-nobn"], "adamw") == (1e-3, 3e-4)
         assert at(now.cells["resnet56w8-nobn"], "adamw") == (1e-3, 1e-4)
         assert read_frozen("cifar16") == now
-        # A grid that has grown, and is not complete, keeps its cell.
+        # A grid that has grown and is not complete keeps its cell.
         lacking = {key: of for key, of in records_of("cifar16", first).items() if "-wd3e-5-" not in of.name}
         _, kept = choose_again("cifar16", lacking)
         assert kept.cells == now.cells
 
 
-def test_choosing_again_forgets_cells_that_nothing_tries(tmp_path: Path) -> None:
+def test_choosing_again_drops_cells_that_no_grid_tries(tmp_path: Path) -> None:
     with frozen(made_cells("cifar16"), tmp_path):
         _, now = choose_again("cifar16", records_of("cifar16"))
         tried = {network_of(cell.config).label for cell in load_experiment("selection", "cifar16").cells}

@@ -1,4 +1,4 @@
-"""Times that runs will take: measured ones, and those that are reckoned from arithmetic."""
+"""The time that runs will take: measured, or estimated from their arithmetic."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from scalefree.models import densenet_bc, resnet
 
 
 def multiplications(model: nn.Module, side: int) -> int:
-    """Of the convolutions' forward pass of one image, counted while it is made."""
+    """The multiplications of the convolutions in one image's forward pass, counted while it runs."""
     counted = 0
 
     def count(module: nn.Module, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
@@ -28,14 +28,14 @@ def multiplications(model: nn.Module, side: int) -> int:
 
 
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_a_resnets_arithmetic_is_that_of_its_convolutions(batch_norm: bool) -> None:
+def test_a_resnets_work_is_that_of_its_convolutions(batch_norm: bool) -> None:
     config = run_config({"dataset": "cifar10", "model.depth": 20, "model.width": 8, "model.batch_norm": batch_norm})
     assert _forward(config) == multiplications(resnet(20, 10, batch_norm=batch_norm, width=8), 32)
     digits = run_config({"model.depth": 8, "model.batch_norm": batch_norm})
     assert _forward(digits) == multiplications(resnet(8, 10, batch_norm=batch_norm), 8)
 
 
-def test_a_densenets_arithmetic_is_that_of_its_convolutions() -> None:
+def test_a_densenets_work_is_that_of_its_convolutions() -> None:
     config = run_config({"dataset": "cifar10", "model": "densenet", "model.depth": 40})
     assert _forward(config) == multiplications(densenet_bc(40, 12, 10), 32)
 
@@ -45,18 +45,18 @@ def of(depth: int, epochs: int = 10, **values: Any) -> Any:
     return run_config({"model.depth": depth, "training.epochs": epochs, **changed})
 
 
-def test_nothing_is_known_before_anything_was_measured() -> None:
+def test_without_a_measurement_the_time_is_unknown() -> None:
     assert Pace().seconds(load(of(8))) is None
 
 
-def test_a_run_like_one_that_was_measured_takes_as_long_per_epoch() -> None:
+def test_a_run_like_measured_ones_takes_their_median_time_per_epoch() -> None:
     pace = Pace()
     for seconds in (10.0, 30.0, 20.0):
         pace.add(of(8), seconds)
     assert pace.seconds(load(of(8, epochs=5, optimizer="adaml2"))) == pytest.approx(10.0)
 
 
-def test_another_run_takes_as_much_longer_as_it_has_more_to_compute_than_the_nearest() -> None:
+def test_the_time_of_other_runs_is_scaled_by_their_work_from_the_nearest() -> None:
     pace = Pace()
     pace.add(of(8), 8.0)
     pace.add(of(56), 100.0)

@@ -1,4 +1,4 @@
-"""Coverage: every run of a grid is counted once, in the state that the store shows."""
+"""Coverage: every run of a grid is counted once, in its state according to the store."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ def record(config: RunConfig, status: str, seconds: float) -> Record:
     return dataclasses.replace(made, outcome=Outcome("failed", 0, "full")) if status == "failed" else made
 
 
-def test_states_and_time_left(tmp_path: Path) -> None:
+def test_counts_runs_by_state_and_estimates_the_time_left(tmp_path: Path) -> None:
     experiment = load_experiment("corners", "smoke")
     runs = [config for config, _ in runs_of([experiment]).values()]
     shallow = [config for config in runs if config.model.depth == 8]
@@ -36,7 +36,7 @@ def test_states_and_time_left(tmp_path: Path) -> None:
     (found,) = coverage([experiment], store, store.records())
     counts = (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing)
     assert counts == (10, 2, 1, 1, 1, 5)
-    # Four shallow runs at ten seconds and three deep ones at thirty, the one that failed among them.
+    # Four shallow runs at ten seconds and three deep ones at thirty, including the one that failed.
     assert found.seconds_left == pytest.approx(130)
 
 
@@ -52,7 +52,7 @@ SHARED = {"dataset": "cifar10", "dataset.resolution": 16, "model": "resnet", "mo
 @pytest.mark.parametrize(
     "change", [{"dataset.resolution": 8}, {"model.width": 8}, {"training.batch_size": 16}, {"model.batch_norm": False}]
 )
-def test_the_pace_is_that_of_the_same_images_model_and_batch_whatever_the_optimizer(change: dict[str, object]) -> None:
+def test_the_pace_depends_on_images_model_and_batch_but_not_on_the_optimizer(change: dict[str, object]) -> None:
     of = {"optimizer": "adam_scaled_l2", "optimizer.granularity": "layer", "optimizer.weight_decay": 1e-3}
     trained = run_config({**SHARED, **of})
     first, second = record(trained, "completed", 40.0), record(run_config(SHARED), "completed", 20.0)

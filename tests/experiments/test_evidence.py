@@ -1,4 +1,4 @@
-"""What a store has of a profile: points by network, arm and cell, and what is missing by its reason."""
+"""A profile's evidence in a store: points by network, arm and cell, and the reason why a point is missing."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ def gathered(
     cells: Frozen | None = None,
     lacking: Callable[[RunConfig], bool] = lambda config: False,
 ) -> Evidence:
-    """A profile's evidence if its confirmation runs had these errors, None for a diverged run."""
+    """A profile's evidence if its confirmation runs had these errors; None is a diverged run."""
     with frozen(cells, folder):
         records = {}
         for name in experiment_names():
@@ -41,7 +41,7 @@ def test_a_point_is_one_arm_at_one_cell_over_all_seeds(tmp_path: Path) -> None:
     point = found.complete(DEEP, Arm("adaml2"))
     assert (point.lr, point.weight_decay) == CELLS["adaml2"] and point.status == "completed"
     assert errors(point) == pytest.approx({seed: seed for seed in range(20)})
-    # Of another method's cell, of a multiple of the decay, and of an unusual arm.
+    # At another method's cell, at a multiple of the decay, and in an unusual arm.
     assert found.complete(DEEP, Arm("adamprox"), cell="adamw").lr == CELLS["adamw"][0]
     scaled = found.complete("resnet20w8-nobn", Arm("adaml2", loss_multiplier=100.0), decay_times=100)
     assert scaled.weight_decay == 100 * CELLS["adaml2"][1]
@@ -57,7 +57,7 @@ def test_a_point_is_one_arm_at_one_cell_over_all_seeds(tmp_path: Path) -> None:
     assert found.confirms and not found.selects_itself
 
 
-def test_what_is_missing_says_why_and_whether_it_is_planned(tmp_path: Path) -> None:
+def test_a_missing_point_says_why_and_whether_it_is_planned(tmp_path: Path) -> None:
     cells = made_cells("digits")
     some = {network: methods for network, methods in cells.cells.items() if network != "resnet38w8-nobn"}
 
@@ -78,13 +78,13 @@ def test_what_is_missing_says_why_and_whether_it_is_planned(tmp_path: Path) -> N
             ask()
         assert missing.value.asked == asked
     assert found.point(DEEP, Arm("adaml2")).status == "partial"
-    # What waits is planned all the same, and has no record.
+    # A waiting point is planned too, but has no record.
     assert found.planned("resnet38w8-nobn", Arm("adamw")).records == {}
     assert 38 in {network.depth for network in found.networks if network.is_usual}
 
 
 def small_is_better(profile: str, folder: Path) -> Evidence:
-    """A profile whose runs with the smallest decay have fewer validation errors, and more test errors."""
+    """A profile whose runs with the smallest decay have a lower validation error and a higher test error."""
     with frozen(None, folder):
         runs = [cell.run for name in experiment_names() for cell in load_experiment(name, profile).cells]
         smallest = min(run.optimizer.weight_decay for run in runs)
@@ -93,8 +93,8 @@ def small_is_better(profile: str, folder: Path) -> Evidence:
         return gather(profile, Store(folder / "nothing"), records)
 
 
-def test_a_profile_without_selection_seeds_chooses_on_its_own(tmp_path: Path) -> None:
-    """By validation: it is best at the smaller decay, which the test errors would not choose."""
+def test_a_profile_without_selection_seeds_chooses_from_its_own_runs(tmp_path: Path) -> None:
+    """By validation error: the smaller decay wins, which the test error would not choose."""
     found = small_is_better("smoke", tmp_path)
     assert found.selects_itself and found.tunes and not found.confirms
     network = "resnet14w8-nobn"
@@ -103,8 +103,8 @@ def test_a_profile_without_selection_seeds_chooses_on_its_own(tmp_path: Path) ->
     assert found.frozen.cells[network]["adamw"].validation_error == 0.1
 
 
-def test_a_single_cell_is_nobodys_choice(tmp_path: Path) -> None:
-    """The profile `quick` has one: it is compared, at no edge, and captions do not call it chosen."""
+def test_a_single_cell_is_not_called_chosen(tmp_path: Path) -> None:
+    """The profile `quick` has one: it is compared and not at an edge, and captions do not call it chosen."""
     found = small_is_better("quick", tmp_path)
     assert found.selects_itself and not found.tunes and not found.confirms
     for method in ("adamw", "adaml2", "adam_metric_prox", "adam_scaled_l2"):
@@ -116,7 +116,7 @@ def test_a_single_cell_is_nobodys_choice(tmp_path: Path) -> None:
     assert "chosen by validation" in chosen_how(small_is_better("smoke", tmp_path), [])
 
 
-def test_before_the_selection_nothing_is_chosen_though_records_are_there(tmp_path: Path) -> None:
+def test_before_the_selection_nothing_is_chosen_even_with_records(tmp_path: Path) -> None:
     found = gathered("cifar16", tmp_path, lambda config: 0.5)
     assert not found.selects_itself and found.frozen.cells == {}
     assert sum(map(len, found.waiting.values())) > 100 and not any(
@@ -124,7 +124,7 @@ def test_before_the_selection_nothing_is_chosen_though_records_are_there(tmp_pat
     )
 
 
-def test_the_grids_of_the_selection(tmp_path: Path) -> None:
+def test_grids_of_the_selection_by_network_and_method(tmp_path: Path) -> None:
     found = gathered("cifar16", tmp_path, lambda config: 0.5)
     grids = found.grids("selection")
     assert [network.label for network in grids] == [
@@ -137,12 +137,12 @@ def test_the_grids_of_the_selection(tmp_path: Path) -> None:
     for network, methods in grids.items():
         of_all_four = network.depth > 20 and network.initialization == "kaiming"
         assert methods.keys() >= (corners if of_all_four else {"adamw", "adaml2"})
-        # At lambda = 0 every method of the corners has AdamW's run.
+        # At lambda = 0 every method of the corners shares AdamW's run.
         assert all(0 in {point.weight_decay for point in methods[method]} for method in corners & methods.keys())
 
 
-def test_errors_in_points(tmp_path: Path) -> None:
-    """A diverged run is as bad as can be, and what is not finite is left out."""
+def test_errors_are_in_points_and_a_diverged_run_counts_100(tmp_path: Path) -> None:
+    """Values that are not finite are left out."""
 
     def error(config: RunConfig) -> float | None:
         return {0: None, 1: 0.25, 2: 0.0, 3: 1.0, 4: math.nan, 5: math.inf}.get(config.seed, 0.5)
@@ -155,7 +155,7 @@ def test_errors_in_points(tmp_path: Path) -> None:
     assert set(range(20)) - values.keys() == {4, 5}
 
 
-def test_scalars_by_the_seeds_that_have_them(tmp_path: Path) -> None:
+def test_scalars_keep_only_seeds_with_finite_values(tmp_path: Path) -> None:
     found = gathered("digits", tmp_path, lambda config: 0.5, made_cells("digits"))
     point = found.complete(DEEP, Arm("adamw"))
 

@@ -1,4 +1,4 @@
-"""The file of frozen cells: what is written is read back, and what is no such file is refused."""
+"""The file of frozen cells: it is read back as written, and anything else is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from scalefree.experiments import load_experiment, profile_names
 from scalefree.experiments.frozen import Cell, Frozen, as_yaml, frozen_path, read_frozen, write_frozen
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_a_written_file_is_read_back(tmp_path: Path) -> None:
     odd = Cell(1e-05, 0.0, 1 / 3, ("made-lr1e-5-wd0-seed100-0123456789ab",), ("larger lr", "smaller weight_decay"))
     published = Cell(5e-4, 1e-4, None, ())
     with frozen(None, tmp_path):
@@ -32,7 +32,7 @@ def test_without_a_file_nothing_is_frozen(tmp_path: Path) -> None:
 
 
 def spoiled(change: Callable[[Any], object]) -> str:
-    """The file of one cell, changed."""
+    """The file of a single cell, changed."""
     tree = OmegaConf.to_container(
         OmegaConf.create(as_yaml("made", Frozen({"net": {"adamw": cell(1e-3, 1e-4)}}, 7, "")))
     )
@@ -67,7 +67,7 @@ NAME = "made-lr1e-3-wd1e-4-seed100-0123456789ab"
         spoiled(set_to(validation_error=None)),
         spoiled(set_to(chosen_by=[])),
         spoiled(set_to(chosen_by=NAME)),
-        spoiled(set_to(chosen_by=["no record's name"])),
+        spoiled(set_to(chosen_by=["not a record's name"])),
         spoiled(set_to(edges=[1])),
         spoiled(set_to(decay_times=100)),
         spoiled(lambda tree: tree["cells"]["net"]["adamw"].pop("lr")),
@@ -75,7 +75,7 @@ NAME = "made-lr1e-3-wd1e-4-seed100-0123456789ab"
         spoiled(lambda tree: tree.update(records="many")),
     ],
 )
-def test_another_file_is_refused_in_a_line_that_says_what_writes_it(content: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_in_one_line_that_names_the_script(content: str, tmp_path: Path) -> None:
     with frozen(content, tmp_path) as path, pytest.raises(ConfigError) as refused:
         read_frozen("digits")
     message = str(refused.value)
@@ -87,7 +87,7 @@ def test_the_unspoiled_file_is_read(tmp_path: Path) -> None:
         assert read_frozen("digits").cells["net"]["adamw"] == cell(1e-3, 1e-4)
 
 
-def test_a_damaged_file_stops_what_needs_it_and_not_the_selection_which_mends_it(tmp_path: Path) -> None:
+def test_a_damaged_file_stops_experiments_but_not_the_selection(tmp_path: Path) -> None:
     with frozen("cells: [", tmp_path):
         assert load_experiment("selection", "digits").cells
         with pytest.raises(ConfigError, match="not a file of frozen cells"):
@@ -95,19 +95,19 @@ def test_a_damaged_file_stops_what_needs_it_and_not_the_selection_which_mends_it
 
 
 @pytest.mark.parametrize(("decay", "times", "expected"), [(3e-4, 100, 3e-2), (1e-4, 100, 1e-2), (7e-5, 10, 7e-4)])
-def test_a_decay_is_multiplied_without_what_rounding_adds(decay: float, times: float, expected: float) -> None:
+def test_a_multiplied_decay_has_no_rounding_error(decay: float, times: float, expected: float) -> None:
     assert Cell(1e-3, decay, 0.5, ("any",)).decay(times) == expected
     assert Cell(1e-3, decay, 0.5, ("any",)).decay() == decay
 
 
 @pytest.mark.parametrize("profile", profile_names())
-def test_the_committed_files_can_be_read_and_name_the_networks_of_their_profile(profile: str) -> None:
+def test_the_committed_files_can_be_read(profile: str) -> None:
     for network, methods in read_frozen(profile).cells.items():
         assert frozen_path(profile).exists()
         assert network.startswith(("resnet", "densenet")) and methods
 
 
-# (network, method) -> (step size, decay): the best cells by the commands in the authors' code.
+# (network, method) -> (step size, decay): the best cells according to the commands in the authors' code.
 PUBLISHED = {
     ("resnet20-nobn", "adaml2"): (1e-3, 5e-4),
     ("resnet20-nobn", "adamw"): (1e-3, 5e-5),
@@ -127,7 +127,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("profile", ["paper", "h200"])
-def test_the_published_cells(profile: str) -> None:
+def test_frozen_cells_are_the_published_ones(profile: str) -> None:
     found = {
         (network, method): (at.lr, at.weight_decay)
         for network, methods in read_frozen(profile).cells.items()

@@ -1,4 +1,4 @@
-"""Cells of methods that are not words: a torch optimizer's, with arguments of all kinds."""
+"""Cells of methods whose names are not plain words: torch optimizers with arguments of all kinds."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from scalefree.config import OptimizerConfig
 from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
 from scalefree.optimizers import method
 
-SAYS_ALL = method(
+ALL_ARGUMENTS = method(
     vars(
         OptimizerConfig(
             "torch",
@@ -21,7 +21,7 @@ SAYS_ALL = method(
 
 def test_cells_of_torch_optimizers_are_read_back(tmp_path: Path) -> None:
     wanted = Frozen(
-        {"resnet20w8-nobn": {SAYS_ALL: cell(1e-3, 0.0), SAYS_ALL + DECAYED: cell(2e-3, 1e-4)}}, 2, "ab" * 32
+        {"resnet20w8-nobn": {ALL_ARGUMENTS: cell(1e-3, 0.0), ALL_ARGUMENTS + DECAYED: cell(2e-3, 1e-4)}}, 2, "ab" * 32
     )
     with frozen(wanted, tmp_path):
         assert read_frozen("made") == wanted

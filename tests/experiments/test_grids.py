@@ -20,7 +20,7 @@ from scalefree.experiments.results import settings, with_records
 # The paper's grid, and its models.
 PAPER_LRS = {5e-5, 1e-4, 5e-4, 1e-3, 5e-3}
 PAPER_DECAYS = {0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2}
-# Experiments that a profile asks.
+# The experiments of each profile.
 MAIN = {"epsilon", "initialization", "loss_scale", "prox_equivalence", "with_bn"}
 OURS = {"balance", "corners", "ladder"}
 ASKED = {
@@ -34,7 +34,7 @@ ASKED = {
 }
 
 
-def test_product_of_lists_and_single_values() -> None:
+def test_a_grid_is_the_product_of_its_lists_and_single_values() -> None:
     combinations = product({"a": [1, 2], "b": 5, "c": ["x", "y"]})
     assert combinations == [
         {"a": 1, "b": 5, "c": "x"},
@@ -45,14 +45,14 @@ def test_product_of_lists_and_single_values() -> None:
 
 
 @pytest.mark.parametrize("profile", profile_names())
-def test_every_grid_is_valid_and_none_is_empty_by_mistake(profile: str, tmp_path: Path) -> None:
-    """At committed cells, and where a profile selects also at made ones and at none."""
+def test_every_grid_is_valid_and_only_the_expected_ones_are_empty(profile: str, tmp_path: Path) -> None:
+    """With the committed cells."""
     experiments = [load_experiment(name, profile) for name in experiment_names()]
     for experiment in experiments:
         assert experiment.title
         assert bool(experiment.cells or experiment.waiting) == (experiment.name in ASKED[profile])
     for config, _ in runs_of(experiments).values():
-        # YAML has a hundred ways to read 5e-5 as a word.
+        # YAML has many ways to read 5e-5 as a string.
         assert type(config.optimizer.lr) is float and 0 < config.optimizer.lr <= 8e-3
         assert type(config.optimizer.weight_decay) is float and 0 <= config.optimizer.weight_decay <= 0.1
         validate(config)
@@ -83,8 +83,8 @@ def test_with_bn_is_the_papers_grid() -> None:
 
 
 @pytest.mark.parametrize("profile", ["paper", "h200"])
-def test_the_papers_sizes_are_computed_as_torch_does_by_default(profile: str) -> None:
-    """On GPUs that have tf32, and the authors' code asks for nothing else."""
+def test_the_papers_sizes_use_tf32(profile: str) -> None:
+    """That is torch's default for convolutions on GPUs, and the authors' code does not change it."""
     runs = runs_of([load_experiment(name, profile) for name in ("without_bn", "with_bn")]).values()
     assert runs and {config.precision for config, _ in runs} == {"tf32"}
 
@@ -104,7 +104,7 @@ def test_cells_without_decay_share_a_run_and_no_others_do(profile: str) -> None:
         assert all(len(of) == 1 or {decay for *_, decay in of} == {0} for of in by_run.values())
 
 
-def test_the_corners_at_lambda_0_are_one_run() -> None:
+def test_at_lambda_0_the_corners_are_one_run() -> None:
     cells = load_experiment("corners", "smoke").cells
     assert len(cells) == 2 * 4 * 2 and len(runs_of([load_experiment("corners", "smoke")])) == 2 * (1 + 4)
     assert len({cell.identity for cell in cells if cell.config.optimizer.weight_decay == 0}) == 2
@@ -125,7 +125,7 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("profile", ["digits", "cifar16"])
-def test_confirmation_runs_are_at_frozen_cells_on_seeds_that_chose_nothing(profile: str, tmp_path: Path) -> None:
+def test_confirmation_runs_use_frozen_cells_and_seeds_that_chose_nothing(profile: str, tmp_path: Path) -> None:
     loaded = load(profile, made_cells(profile), tmp_path)
     selecting = {cell.config.seed for cell in loaded.experiments["selection"].cells}
     for name, experiment in loaded.experiments.items():
@@ -162,7 +162,7 @@ def test_without_frozen_cells_the_same_runs_wait(profile: str, tmp_path: Path) -
 
 
 def test_the_arms_of_each_question_on_digits(tmp_path: Path) -> None:
-    """What is unusual about the runs of each experiment, whatever their networks, cells and seeds."""
+    """The arms of each experiment, whatever their networks, cells and seeds."""
     experiments = load("digits", made_cells("digits"), tmp_path).experiments
     four = {Arm(method) for method in ("adaml2", "adamw", "adam_metric_prox", "adam_scaled_l2")}
     two = {Arm("adaml2"), Arm("adamw")}
@@ -183,7 +183,7 @@ def test_the_arms_of_each_question_on_digits(tmp_path: Path) -> None:
     }
     found = {name: {arm_of(cell.config) for cell in of.cells} for name, of in experiments.items()}
     assert {name: arms for name, arms in found.items() if name != "selection"} == expected
-    assert found["selection"] == four | layers, "the coarser rungs have grids of their own"
+    assert found["selection"] == four | layers, "the coarser rungs have their own grids"
 
 
 GRID: dict[str, Any] = {
@@ -198,7 +198,7 @@ OWN = {key: value for key, value in GRID.items() if "weight_decay" not in key}
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], Experiment]:
-    """Loads an experiment of one's own, among copies of all configurations."""
+    """Writes a custom experiment beside copies of all configurations, and loads it."""
     folder = tmp_path / "configs"
     shutil.copytree(CONFIG_DIR, folder)
     monkeypatch.setattr("scalefree.compose.CONFIG_DIR", folder)
@@ -213,7 +213,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object
     return load
 
 
-def test_an_experiment_of_ones_own(written: Callable[[object], Experiment]) -> None:
+def test_a_custom_experiment_can_be_added(written: Callable[[object], Experiment]) -> None:
     experiment = written({"smoke": [GRID, {**GRID, "seed": [0, 1]}]})
     assert (experiment.name, experiment.title) == ("own", "One's own")
     chosen = [(c.config.optimizer.name, c.config.optimizer.weight_decay, c.config.seed) for c in experiment.cells]
@@ -233,7 +233,7 @@ def test_an_experiment_of_ones_own(written: Callable[[object], Experiment]) -> N
         ("adamw_decayed", 10, {"adamw": (2e-3, 1e-2), "adaml2": (2e-3, 1e-2)}),
     ],
 )
-def test_cells_that_were_frozen(
+def test_a_grid_can_refer_to_frozen_cells(
     cell: str, times: float, expected: object, written: Callable[[object], Experiment], tmp_path: Path
 ) -> None:
     cells = Frozen({"resnet20-nobn": made_cells("digits").cells["resnet20w8-nobn"]}, 7, "")
@@ -246,7 +246,7 @@ def test_cells_that_were_frozen(
     assert found == expected and not experiment.waiting
 
 
-def test_a_network_without_a_frozen_cell_waits_alone(written: Callable[[object], Experiment], tmp_path: Path) -> None:
+def test_only_networks_without_a_frozen_cell_wait(written: Callable[[object], Experiment], tmp_path: Path) -> None:
     cells = Frozen({"resnet20-nobn": made_cells("digits").cells["resnet20w8-nobn"]}, 7, "")
     with frozen(cells, tmp_path):
         experiment = written({"smoke": [{**OWN, "model.depth": [20, 32], "cell": "own"}]})
@@ -257,7 +257,7 @@ def test_a_network_without_a_frozen_cell_waits_alone(written: Callable[[object],
     ]
 
 
-def test_a_grid_of_torch_optimizers_shares_no_run(written: Callable[[object], Experiment]) -> None:
+def test_torch_optimizers_share_no_runs(written: Callable[[object], Experiment]) -> None:
     torchs = {
         **GRID,
         "optimizer": "torch",
@@ -301,7 +301,7 @@ def test_a_grid_of_torch_optimizers_shares_no_run(written: Callable[[object], Ex
         ({"huge": [GRID]}, "huge"),
     ],
 )
-def test_a_grid_with_what_no_run_has_is_refused_by_name(
+def test_an_impossible_grid_is_refused_by_name(
     grids: object, named: str, written: Callable[[object], Experiment]
 ) -> None:
     with pytest.raises(ConfigError, match=named) as caught:

@@ -1,4 +1,4 @@
-"""Intervals and tests against SciPy and against their definitions, and what they promise, by simulation."""
+"""Intervals and tests, checked against SciPy, against their definitions, and by simulation."""
 
 import itertools
 import math
@@ -29,7 +29,7 @@ def samples(n: int, count: int, seed: int = 0) -> list[Sample]:
 
 @pytest.mark.parametrize("n", [2, 3, 5, 20, LEAST_FOR_BOOTSTRAP - 1])
 @pytest.mark.parametrize("level", [0.9, 0.95])
-def test_below_thirty_values_the_interval_is_students(n: int, level: float) -> None:
+def test_fewer_than_thirty_values_have_a_students_t_interval(n: int, level: float) -> None:
     for x in samples(n, 5):
         found = mean_interval(x.tolist(), "seeds", TINY, level)
         expected = stats.ttest_1samp(x, 0).confidence_interval(level)
@@ -43,7 +43,7 @@ def test_below_thirty_values_the_interval_is_students(n: int, level: float) -> N
 
 
 def bca(x: Sample, level: float, resamples: int, seed: int) -> tuple[float, float]:
-    """Efron's (1987) interval of the mean, from its formulas."""
+    """Efron's (1987) interval of the mean, by its formulas."""
     n, mean = len(x), x.mean()
     means = np.random.default_rng(seed).choice(x, (resamples, n)).mean(axis=1)
     z0 = stats.norm.ppf((np.mean(means < mean) + np.mean(means <= mean)) / 2)
@@ -55,20 +55,20 @@ def bca(x: Sample, level: float, resamples: int, seed: int) -> tuple[float, floa
     return float(low), float(high)
 
 
-def test_from_thirty_values_on_it_is_a_bootstrap() -> None:
+def test_thirty_or_more_values_have_a_bootstrap_interval() -> None:
     x = np.random.default_rng(2).exponential(2.0, 40)
     found = mean_interval(x.tolist(), "seeds", TINY)
     assert found is not None and found.method == "BCa bootstrap"
     assert (found.low, found.high) == pytest.approx(bca(x, 0.95, 40_000, 1), abs=0.03 * x.std())
     again = mean_interval(x.tolist(), "seeds", TINY)
     assert found == again, "the same values have the same interval"
-    assert found.high - x.mean() > x.mean() - found.low, "skewed as the values are"
+    assert found.high - x.mean() > x.mean() - found.low, "as skewed as the values"
     assert mean_interval(x[:29].tolist(), "seeds", TINY) != found
 
 
 @pytest.mark.parametrize("n", [5, 40])
-def test_values_that_agree_have_the_least_spread(n: int) -> None:
-    """That they print the same number does not prove that the next one would."""
+def test_values_that_agree_get_the_minimum_spread(n: int) -> None:
+    """Equal values do not prove that the next one would be equal."""
     for values in ([1.5] * n, np.linspace(1.499, 1.501, n).tolist()):
         found = mean_interval(values, "seeds", 0.1)
         half = stats.t.ppf(0.975, n - 1) * 0.1 / math.sqrt(n)
@@ -82,7 +82,7 @@ def test_one_value_has_no_interval() -> None:
     assert chance_above([3.0], 0.0, 0.1) == 1.0
 
 
-def test_the_one_sided_p() -> None:
+def test_the_one_sided_p_matches_scipy() -> None:
     for x in samples(7, 20):
         for limit in (-1.0, 0.0, 0.7):
             expected = stats.ttest_1samp(x, limit, alternative="greater").pvalue
@@ -90,7 +90,7 @@ def test_the_one_sided_p() -> None:
 
 
 def exact_signed_rank(x: Sample) -> float:
-    """Two-sided p by all ways to give signs to the ranks."""
+    """The two-sided p by all ways of giving signs to the ranks."""
     ranks = stats.rankdata(np.abs(x))
     seen = sum(rank for rank, value in zip(ranks, x, strict=True) if value > 0)
     sums = [sum(itertools.compress(ranks, signs)) for signs in itertools.product((0, 1), repeat=len(x))]
@@ -98,21 +98,21 @@ def exact_signed_rank(x: Sample) -> float:
     return min(1.0, 2 * above / len(sums), 2 * below / len(sums))
 
 
-def test_signed_ranks() -> None:
+def test_the_signed_rank_p_is_exact() -> None:
     for x in samples(8, 10):
         assert signed_rank(x.tolist()) == pytest.approx(exact_signed_rank(x))
     assert signed_rank([0.0] * 5) is None and signed_rank([1.0]) is None
 
 
-def test_rounding_breaks_no_tie_between_ranks() -> None:
-    """0.1 + 0.2 and 0.3 points are as large."""
+def test_rounding_does_not_break_ties_between_ranks() -> None:
+    """0.1 + 0.2 and 0.3 points are equal."""
     exact = [0.3, 0.3, -0.3, 0.6, 0.9, 1.2]
     rounded = [0.1 + 0.2, 0.3, -0.3, 0.6, 0.3 + 0.6, 1.2]
-    assert len(set(map(abs, rounded))) > len(set(map(abs, exact))), "or this test shows nothing"
+    assert len(set(map(abs, rounded))) > len(set(map(abs, exact))), "otherwise this test shows nothing"
     assert signed_rank(rounded) == signed_rank(exact)
 
 
-def test_rank_correlations() -> None:
+def test_rank_correlations_match_their_definition() -> None:
     rng = np.random.default_rng(5)
     for n in (5, 8, 20):
         x = rng.normal(size=n)
@@ -127,7 +127,7 @@ def test_rank_correlations() -> None:
         assert (p < 0.05) == (interval.low > 0)
 
 
-def test_a_perfect_order_has_an_interval_of_some_width_and_no_order_has_none() -> None:
+def test_a_perfect_order_has_an_interval_and_constant_values_have_none() -> None:
     up = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     r, interval, p = rank_correlation(up, up, "seeds")
     assert r == 1 and interval is not None and 0 < interval.low < interval.high < 1 and p < 0.05
@@ -139,8 +139,8 @@ def test_a_perfect_order_has_an_interval_of_some_width_and_no_order_has_none() -
         assert rank_correlation(x, y, "seeds") == (None, None, 1.0)
 
 
-def test_holm_by_hand() -> None:
-    """Each p times how many are left, and never less than what came before; ties and order do not matter."""
+def test_holm_matches_hand_calculations() -> None:
+    """Each p times the number left, and never below the one before; neither ties nor order matter."""
     assert holm([]) == [] and holm([0.2]) == [0.2]
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.6, 0.001]) == pytest.approx([1.0, 1.0, 0.003])
@@ -153,7 +153,7 @@ def test_holm_by_hand() -> None:
         assert holm([float(value) for value in p]) == pytest.approx([float(value) for value in expected])
 
 
-# What the docstring of the module promises, by simulation: shares of samples whose interval holds the true mean.
+# What the module's docstring promises, by simulation: the share of samples whose interval covers the true mean.
 COUNT = 3000
 
 
@@ -167,21 +167,21 @@ def coverage(draws: Sample, true: float) -> float:
 
 
 @pytest.mark.parametrize("n", [3, 5, 20])
-def test_of_normal_values_95_of_100_intervals_hold_the_mean(n: int) -> None:
-    """Within three standard errors of a share, 0.012."""
+def test_95_of_100_intervals_of_normal_values_cover_the_mean(n: int) -> None:
+    """Within 0.012, three standard errors of the share."""
     draws = np.random.default_rng(n).normal(1.0, 2.0, (COUNT, n))
     assert coverage(draws, 1.0) == pytest.approx(0.95, abs=0.012)
 
 
 @pytest.mark.parametrize("n", [5, 20])
-def test_where_one_seed_in_five_collapses_no_interval_of_a_mean_keeps_its_promise(n: int) -> None:
-    """By 40 points: it holds the mean in 56 to 92 of 100 cases, so every seed is shown, and ranks stand beside."""
+def test_if_one_seed_in_five_collapses_intervals_cover_the_mean_less_often(n: int) -> None:
+    """By 40 points: they cover it in 56 to 92 of 100 cases, so every seed is shown, and a rank test beside them."""
     rng = np.random.default_rng(n)
     draws = rng.normal(0, 1, (COUNT, n)) + 40 * (rng.random((COUNT, n)) < 0.2)
     assert 0.5 < coverage(draws, 8.0) < 0.935
 
 
-def test_signed_ranks_err_in_no_more_than_5_of_100_where_seeds_collapse_in_either_direction() -> None:
+def test_signed_ranks_err_in_about_5_of_100_if_seeds_collapse_either_way() -> None:
     rng = np.random.default_rng(9)
     draws = rng.normal(0, 1, (600, 12)) + 40 * rng.choice([-1, 0, 1], (600, 12), p=[0.1, 0.8, 0.1])
     ps = [signed_rank(x.tolist()) for x in draws]

@@ -1,4 +1,4 @@
-"""How configurations are written for a reader."""
+"""How configurations are written for readers."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from scalefree.experiments.names import (
     ("value", "written"),
     [(0, "0"), (5e-4, "5e-4"), (1e-3, "1e-3"), (0.1, "1e-1"), (1.5e-3, "1.5e-3"), (2.0, "2e0"), (3e-4 * 100, "3e-2")],
 )
-def test_numbers(value: float, written: str) -> None:
+def test_numbers_are_written_in_short_scientific_notation(value: float, written: str) -> None:
     assert number(value) == written
 
 
@@ -35,7 +35,7 @@ def point(*configs: RunConfig) -> Point:
     return Point(tuple(Result(Cell(of, of, ""), None) for of in configs))
 
 
-def test_networks_and_their_order() -> None:
+def test_networks_have_labels_and_names() -> None:
     kinds = {
         "resnet80-nobn": (config(model__depth=80, model__batch_norm=False), "ResNet-80"),
         "resnet38w8-bn": (config(model__depth=38, model__width=8), "ResNet-38 with BN"),
@@ -71,19 +71,19 @@ def test_networks_and_their_order() -> None:
         ({"replica": 1}, Arm("adamw", replica=1), "AdamW, replica 1"),
     ],
 )
-def test_arms(values: dict[str, object], arm: Arm, said: str | None) -> None:
+def test_arms_are_described_by_what_is_unusual(values: dict[str, object], arm: Arm, said: str | None) -> None:
     of = config(**{"optimizer": "adamw", **values})
     assert arm_of(of) == arm and arm.is_usual == (arm == Arm(arm.method))
     assert describe(arm) == (said or "scaled Adam-l2 by network")
 
 
-def test_step_size_decay_and_seed_are_no_part_of_an_arm() -> None:
+def test_step_size_decay_and_seed_are_not_part_of_an_arm() -> None:
     assert arm_of(config(seed=3, optimizer__lr=5e-4, optimizer__weight_decay=1e-2)) == arm_of(config())
     of = point(config(optimizer__lr=2e-3, optimizer__weight_decay=1e-4))
     assert cell_name(of) == "(2e-3, 1e-4)"
 
 
-def test_data_sets() -> None:
+def test_data_sets_are_named_with_resolution_and_size() -> None:
     assert dataset_name(DatasetConfig(name="cifar10", resolution=16)) == "CIFAR-10 at 16x16"
     assert dataset_name(DatasetConfig(name="cifar10", per_class=500)) == "CIFAR-10 (500 images per class)"
     assert dataset_name(DatasetConfig(name="cifar10", resolution=32)) == "CIFAR-10"
@@ -91,7 +91,7 @@ def test_data_sets() -> None:
     assert chance_error(DatasetConfig(name="image_folder")) is None
 
 
-def test_scopes() -> None:
+def test_scopes_name_the_data_profile_epochs_and_seeds() -> None:
     assert scope("quick", []) == "profile quick"
     one, other = (
         config(training__epochs=1200, training__batch_size=32),

@@ -1,4 +1,4 @@
-"""Any results: what varies among them, which cells are best, what is missing, and the table that says so."""
+"""Surveys of any results: what varies, which cells are best, what is missing, and the table of it."""
 
 import statistics
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ MISSING = object()
 
 
 def result(error: Any, **values: Any) -> Result:
-    """A run with that test error; None for one that diverged, MISSING for one without a result."""
+    """A run with this test error; None for a diverged run, MISSING for one without a result."""
     config = run_config({**SHARED, **{key.replace("__", "."): value for key, value in values.items()}})
     made = None if error is MISSING else hand_made(config, error)
     return Result(Cell(config, config, run_identity(config)), made)
@@ -43,7 +43,7 @@ def grid(depths: Iterable[int] = (8, 14)) -> list[Result]:
     ]  # fmt: skip
 
 
-def test_it_groups_by_what_varies_and_collapses_seeds() -> None:
+def test_groups_runs_by_what_varies_and_collapses_seeds() -> None:
     found = of(grid())
     assert found.axes == ("model.depth", "optimizer", "optimizer.weight_decay")
     assert (found.series, found.across, found.tuned) == ("optimizer", ("model.depth",), ("optimizer.weight_decay",))
@@ -58,14 +58,14 @@ def test_the_best_cell_of_each_depth_and_optimizer_is_marked() -> None:
     assert "best: lowest mean test error over weight_decay, for each depth and optimizer" in table(of(grid()))
 
 
-def test_mean_spread_and_seeds_are_those_of_the_records() -> None:
+def test_the_table_shows_mean_standard_deviation_and_number_of_seeds() -> None:
     errors = [0.11, 0.14, 0.2]
     (row,) = [line for line in table(of(result(error, seed=s) for s, error in enumerate(errors))).splitlines()[1:2]]
     percents = [100 * error for error in errors]
     assert row.split() == [f"{statistics.mean(percents):.2f}", f"{statistics.stdev(percents):.2f}", "3", "0"]
 
 
-def test_a_cell_with_a_divergence_is_never_the_best_and_counts_as_wholly_wrong() -> None:
+def test_a_cell_with_a_diverged_run_is_never_best_and_counts_as_100_percent() -> None:
     results = [
         result(error, optimizer__lr=lr, seed=seed)
         for lr, errors in ((1e-3, (0.5, 0.5)), (1e-1, (0.1, None)))
@@ -85,12 +85,12 @@ def test_a_lucky_single_seed_is_not_the_best() -> None:
     assert "most seeds" not in table(of(grid()))
 
 
-def test_where_everything_diverged_there_is_no_best_and_the_table_says_so() -> None:
+def test_if_every_run_diverged_the_table_says_that_there_is_no_best() -> None:
     text = table(of(result(None, optimizer__lr=lr) for lr in (1.0, 2.0)))
     assert "best: none" in text and "<- best" not in text
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_runs_are_reported(tmp_path: Path) -> None:
     results = [result(0.2, seed=0), result(MISSING, seed=1), result(MISSING, seed=2)]
     failures = {results[2].cell.identity: "RuntimeError: full"}
     text = table(survey({"": results}, Store(tmp_path), failures))
@@ -98,7 +98,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "missing" not in table(of([result(0.2, seed=0), result(0.2, seed=1)]))
 
 
-def test_what_is_held_fixed_is_said_and_nothing_that_varies() -> None:
+def test_the_table_lists_what_is_held_fixed() -> None:
     (line,) = [line for line in table(of(grid((8,)))).splitlines() if line.startswith("held fixed")]
     for said in ("depth 8", "width 4", "batch_norm false", "lr 1e-3", "epochs 2"):
         assert said in line
@@ -120,7 +120,7 @@ def test_any_key_may_vary(key: str, values: tuple[Any, ...]) -> None:
     assert found.axes == (key,) and found.series == key and len(found.cells) == 2
 
 
-def test_torch_optimizers_are_told_apart_by_what_they_are() -> None:
+def test_torch_optimizers_are_told_apart_by_target_and_arguments() -> None:
     def named(target: str, **arguments: Any) -> Result:
         chosen = {"optimizer__target": target, "optimizer__arguments": arguments}
         config = run_config({**SHARED, "optimizer": "torch", **{k.replace("__", "."): v for k, v in chosen.items()}})
@@ -134,12 +134,12 @@ def test_torch_optimizers_are_told_apart_by_what_they_are() -> None:
     }  # fmt: skip
 
 
-def test_adam_without_decay_stands_for_every_method_that_it_is() -> None:
+def test_a_run_without_decay_counts_for_every_method() -> None:
     results = [
         result(0.3, optimizer="adamw", optimizer__weight_decay=0.0),
         result(0.2, optimizer="adamw", optimizer__weight_decay=1e-3),
         result(0.1, optimizer="adaml2", optimizer__weight_decay=1e-3),
-        # Another step size, at which nobody trained it without decay.
+        # Another step size, without a run at zero decay.
         result(0.1, optimizer="adam_metric_prox", optimizer__weight_decay=1e-3, optimizer__lr=1e-2),
     ]
     found = of(for_every_method(results))
@@ -147,12 +147,12 @@ def test_adam_without_decay_stands_for_every_method_that_it_is() -> None:
         ("adamw", 0.0), ("adamw", 1e-3), ("adaml2", 0.0), ("adaml2", 1e-3)
     }  # fmt: skip
     assert len(found.cells) == 5
-    # One's own run is kept where there is one.
+    # A method's own run is kept if there is one.
     own = result(0.4, optimizer="adaml2", optimizer__weight_decay=0.0)
     assert len(for_every_method([*results, own])) == 5
 
 
-def test_parts_side_by_side_are_compared() -> None:
+def test_parts_are_compared_side_by_side() -> None:
     parts = {"[a]": [result(0.2, seed=seed) for seed in (0, 1)], "[b]": [result(0.3, optimizer="adaml2")]}
     found = survey(parts, Store("nowhere"))
     assert found.axes == ("part", "optimizer") and found.across == ()
@@ -168,30 +168,30 @@ def test_a_parts_only_step_size_is_not_tuned() -> None:
     }
     found = survey(parts, Store("nowhere"))
     assert found.tuned == ("optimizer.weight_decay",) and len(found.best_cells()) == 2
-    # Nobody asked for the combinations between parts.
+    # Combinations across parts were never asked for.
     assert found.lacking() == ""
 
 
-def test_combinations_that_are_not_there_are_counted() -> None:
+def test_missing_combinations_are_counted() -> None:
     some = [
         result(0.2, model__depth=depth, optimizer=of) for depth, of in ((8, "adamw"), (14, "adaml2"), (14, "adamw"))
     ]
     assert "only 3 of the 4 combinations of depth and optimizer are here" in of(some).lacking()
 
 
-def test_methods_that_are_adam_without_decay_are_said_to_be() -> None:
+def test_the_table_says_that_methods_without_decay_are_the_same_algorithm() -> None:
     assert "at weight_decay 0 AdamW and Adam-l2 are the same algorithm, Adam" in table(of(grid()))
     decayed = [one for one in grid() if one.config.optimizer.weight_decay]
     assert "same algorithm" not in table(of(decayed))
 
 
-def test_a_long_table_is_cut_to_the_best_and_says_so() -> None:
+def test_a_long_table_is_cut_to_the_best_cells_and_names_the_full_one() -> None:
     found = of(result(0.2 + 1e-3 * k, optimizer__lr=1e-3 * (k + 1)) for k in range(90))
     assert len(short_table(found).splitlines()) < 8 and "table.txt" in short_table(found)
     assert len(table(found).splitlines()) > 90
 
 
-def test_records_of_a_store_are_results_and_failures(tmp_path: Path) -> None:
+def test_reads_results_and_failures_from_a_store(tmp_path: Path) -> None:
     store = Store(tmp_path)
     config: RunConfig = result(0.2).config
     put(store, hand_made(config))
@@ -199,5 +199,5 @@ def test_records_of_a_store_are_results_and_failures(tmp_path: Path) -> None:
     assert found.record is not None and found.error("test") == 0.25 and failures == {}
 
 
-def test_words_are_listed() -> None:
+def test_words_are_joined_with_commas_and_and() -> None:
     assert [listed(["a"]), listed(["a", "b"]), listed("abc")] == ["a", "a and b", "a, b and c"]

@@ -1,4 +1,4 @@
-"""Parts of a store: which runs conditions mean, and how wrong ones are refused."""
+"""Conditions on runs: which runs they select, and how wrong ones are refused."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ RUNS = [
         ("[optimizer.name='adaml2']", 4),
     ],
 )
-def test_conditions_choose_runs(text: str, runs: int) -> None:
+def test_conditions_select_runs(text: str, runs: int) -> None:
     assert len(read_where(text).of(RUNS)) == runs
 
 
@@ -53,25 +53,25 @@ def test_conditions_choose_runs(text: str, runs: int) -> None:
         ("[seed=range(3)]", "write seed=[ONE,OTHER]"),
     ],
 )
-def test_what_is_no_condition_is_refused_by_name(text: str, said: str) -> None:
+def test_a_wrong_condition_is_refused_by_name(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace("[", r"\[")):
         read_where(text)
 
 
-def test_a_condition_that_no_run_fulfils_is_refused_with_what_there_is() -> None:
+def test_a_condition_that_no_run_meets_is_refused_with_the_existing_values() -> None:
     with pytest.raises(ConfigError, match=r"no run with optimizer.name=adamw has model.depth=57; choose from 20, 56"):
         read_where("[optimizer=adamw, model.depth=57]").of(RUNS)
-    # 1 is no truth value.
+    # 1 is not a boolean.
     with pytest.raises(ConfigError, match=r"no run has model.batch_norm=1; choose from true"):
         read_where("[model.batch_norm=1]").of(RUNS)
 
 
-def test_parts_have_a_folder_by_their_conditions() -> None:
+def test_a_folder_is_named_after_the_conditions_of_its_parts() -> None:
     parts = [read_where("[optimizer.name=adamw, model.depth=56]"), read_where("seed=0")]
     assert stem(parts) == "optimizer.name=adamw_model.depth=56_vs_seed=0"
 
 
-def test_parts_are_called_by_what_tells_them_apart() -> None:
+def test_parts_are_labelled_by_what_tells_them_apart() -> None:
     def called(*texts: str) -> list[str]:
         return labels(list(map(read_where, texts)))
 

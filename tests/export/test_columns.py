@@ -1,4 +1,4 @@
-"""The columns against the page that describes them, the configuration and the records' schema."""
+"""The columns match the page that describes them, the configuration and the records' schema."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ KINDS = {str: "text", int: "integer", float: "number", bool: "boolean"}
 
 
 def declared(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every scientific key with its kind, by the configuration's own declarations."""
+    """Every scientific key with its kind, according to the configuration's declarations."""
     for field in dataclasses.fields(node):
         key = f"{prefix}{field.name}"
         if key in MACHINE_KEYS:
@@ -35,13 +35,13 @@ def declared(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield key, "text" if typing.get_origin(declared_type) in (list, dict) else KINDS[declared_type]
 
 
-def test_the_page_has_the_columns_as_the_code_does() -> None:
+def test_the_page_lists_the_columns_of_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name in TABLES:
-        assert markdown(name) in page, f"print(scalefree.export.columns.markdown({name!r})) into docs/export.md"
+        assert markdown(name) in page, f"paste print(scalefree.export.columns.markdown({name!r})) into docs/export.md"
 
 
-def test_every_key_of_a_run_is_a_column_of_its_kind() -> None:
+def test_every_scientific_key_is_a_column_of_its_kind() -> None:
     keys = dict(declared(RunConfig(model=ResNetConfig()))) | dict(declared(RunConfig(model=DenseNetConfig())))
     assert {column.name: column.kind for column in CONFIG} == keys
 
@@ -55,14 +55,14 @@ def test_every_curve_and_final_metric_is_a_column() -> None:
     assert "final_test_error" in known and known.keys() <= names
 
 
-def test_what_decides_a_records_bits_is_a_column() -> None:
+def test_everything_that_can_change_a_records_bits_is_a_column() -> None:
     columns = {column.name for column in RUNS}
     packages = {f"packages.{package.replace('-', '_')}" for package in PACKAGES}
     assert {f"environment.{name}" for name in {*BUILD, *packages}} <= columns
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_names_are_unique_and_syntactic_in_r_and_described(name: str) -> None:
+def test_column_names_are_unique_valid_in_r_and_described(name: str) -> None:
     names = [column.name for column in TABLES[name]]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", one) for one in names)
@@ -70,5 +70,5 @@ def test_names_are_unique_and_syntactic_in_r_and_described(name: str) -> None:
     assert all(column.unit for column in TABLES[name] if column.kind == "number" and column.name not in UNITLESS)
 
 
-# Factors, and what has a unit only through the network it acts on.
+# Factors, and quantities whose unit depends on the network.
 UNITLESS = {"optimizer.lr", "optimizer.weight_decay", "optimizer.eps", "training.loss_multiplier"}

@@ -1,4 +1,4 @@
-"""Tables of made-up records, read back by a reader of their own: the standard library's, and pyarrow for Parquet."""
+"""Tables of made-up records, read back with the standard library, and with pyarrow for Parquet."""
 
 import csv
 import dataclasses
@@ -19,7 +19,7 @@ from scalefree.export.write import export
 from scalefree.records import Outcome, Store, run_name
 from scripts.entry import start
 
-# Text that has broken readers: quotes, delimiters, lines, another script, an escape sequence, half a character.
+# Text that breaks readers: quotes, delimiters, newlines, another script, an escape sequence, half a character.
 AWKWARD = 'a "quoted", comma;\nline\ttab é 数\r\x1b[31m \ud800 end'
 AWKWARD_READ = 'a "quoted", comma;\nline\ttab é 数\\r\\x1b[31m \\ud800 end'
 FORMULA = '=HYPERLINK("http://example.org","x")'
@@ -31,7 +31,7 @@ def config(**values: Any) -> RunConfig:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A completed run, one of a DenseNet, one that diverged, one that failed with an awkward message."""
+    """A completed run, one of a DenseNet, one that diverged, and one that failed with an awkward message."""
     made = Store(tmp_path / "results")
     environment = {
         "device": FORMULA,
@@ -64,11 +64,11 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def by_seed(rows: list[dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Runs of a ResNet by seed; the DenseNet's under its name."""
+    """The ResNet's runs by seed; the DenseNet's under its name."""
     return {row["seed"] if row["model.name"] == "resnet" else "densenet": row for row in rows}
 
 
-def test_runs_have_their_configuration_outcome_metrics_and_environment(store: Store, tmp_path: Path) -> None:
+def test_runs_list_configuration_outcome_metrics_and_environment(store: Store, tmp_path: Path) -> None:
     export(store, tmp_path / "out")
     rows = table(tmp_path / "out", "runs")
     assert [row["name"] for row in rows] == sorted(record.name for record in store.records().values())
@@ -91,7 +91,7 @@ def test_runs_have_their_configuration_outcome_metrics_and_environment(store: St
     assert (found["2"]["outcome"], found["2"]["parameters"]) == ("failed", "")
 
 
-def test_seeds_of_a_cell_share_its_key_and_no_other_cell_does(store: Store, tmp_path: Path) -> None:
+def test_only_seeds_of_the_same_cell_share_its_key(store: Store, tmp_path: Path) -> None:
     export(store, tmp_path / "out")
     found = by_seed(table(tmp_path / "out", "runs"))
     assert found["0"]["cell"] == found["1"]["cell"] == found["2"]["cell"] != found["densenet"]["cell"]
@@ -99,7 +99,7 @@ def test_seeds_of_a_cell_share_its_key_and_no_other_cell_does(store: Store, tmp_
     assert len({row["identity"] for row in found.values()}) == 4
 
 
-def test_awkward_text_comes_back_and_formulas_do_not_begin_a_field(store: Store, tmp_path: Path) -> None:
+def test_awkward_text_is_read_back_and_no_field_begins_a_formula(store: Store, tmp_path: Path) -> None:
     export(store, tmp_path / "out")
     found = by_seed(table(tmp_path / "out", "runs"))
     assert found["2"]["outcome_reason"] == AWKWARD_READ
@@ -108,27 +108,27 @@ def test_awkward_text_comes_back_and_formulas_do_not_begin_a_field(store: Store,
     assert not content.startswith(b"\xef\xbb\xbf") and b"\r" not in content and b"\0" not in content
 
 
-def test_what_fits_no_column_of_the_environment_is_kept_beside(store: Store, tmp_path: Path) -> None:
+def test_environment_values_without_a_column_are_kept_as_json(store: Store, tmp_path: Path) -> None:
     export(store, tmp_path / "out")
     first = by_seed(table(tmp_path / "out", "runs"))["0"]
     assert first["environment.threads"] == ""
     assert json.loads(first["environment.rest"]) == {"threads": "many", "packages": {"other": "1"}, "note": AWKWARD}
 
 
-def test_epochs_are_the_curves(store: Store, tmp_path: Path) -> None:
+def test_epochs_list_the_curves(store: Store, tmp_path: Path) -> None:
     export(store, tmp_path / "out")
     rows = table(tmp_path / "out", "epochs")
     first = [row for row in rows if row["name"] == run_name(config(training__epochs=2))]
     assert [row["epoch"] for row in first] == ["1", "2"]
     assert [row["test_error"] for row in first] == ["NaN", "0.125"]
     assert [float(row["train_loss"]) for row in first] == CURVES["train_loss"].tolist()
-    assert {row["validation_error"] for row in first} == {""}, "a curve that the run has not is missing, not NaN"
+    assert {row["validation_error"] for row in first} == {""}, "a curve that the run does not have is missing, not NaN"
     (exploded,) = [row for row in rows if "seed1" in row["name"]]
     assert exploded["batch_loss"] == "Inf"
-    assert not [row for row in rows if "seed2" in row["name"]], "a failure has no curves"
+    assert not [row for row in rows if "seed2" in row["name"]], "a failed run has no curves"
 
 
-def test_histograms_have_a_row_for_each_bin_that_is_not_empty(store: Store, tmp_path: Path) -> None:
+def test_histograms_have_one_row_per_non_empty_bin(store: Store, tmp_path: Path) -> None:
     export(store, tmp_path / "out")
     rows = table(tmp_path / "out", "histograms")
     first = [row for row in rows if row["name"] == run_name(config(training__epochs=2))]
@@ -144,7 +144,7 @@ def test_histograms_have_a_row_for_each_bin_that_is_not_empty(store: Store, tmp_
     assert float(underflow["log2_high"]) == math.log2(1e-8)
 
 
-def test_bins_cover_the_axis_without_gaps_and_agree_with_what_is_counted() -> None:
+def test_bins_cover_the_axis_without_gaps_and_agree_with_the_counting() -> None:
     from scalefree.measure import QUANTITIES
     from scalefree.measure.distribution import bin_counts
 
@@ -168,7 +168,7 @@ def test_the_same_records_give_the_same_bytes(store: Store, tmp_path: Path) -> N
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
 
 
-def test_damaged_histograms_cost_their_own_rows_only(
+def test_damaged_histograms_cost_only_their_own_rows(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = store.directory(run_name(config(training__epochs=2)))
@@ -200,7 +200,7 @@ def test_parquet_has_the_same_values_with_types_units_and_descriptions(store: St
             np.testing.assert_equal(values, expected, err_msg=column.name)
 
 
-def test_the_script_says_what_it_wrote_and_refuses_what_it_cannot(store: Store, tmp_path: Path) -> None:
+def test_the_script_lists_the_files_it_wrote_and_refuses_wrong_options(store: Store, tmp_path: Path) -> None:
     done = start(tmp_path, "export.py")
     assert done.returncode == 0, done.stderr
     assert "runs.csv: 4 rows" in done.stdout and (tmp_path / "results/export/best_cells.tex").is_file()
@@ -215,7 +215,7 @@ def test_the_script_says_what_it_wrote_and_refuses_what_it_cannot(store: Store, 
     assert done.returncode == 1 and "nowhere has no records" in done.stderr
 
 
-def test_without_the_extra_parquet_names_it(store: Store, tmp_path: Path) -> None:
+def test_parquet_without_pyarrow_names_the_missing_extra(store: Store, tmp_path: Path) -> None:
     (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError(\"No module named 'pyarrow'\")\n")
     import subprocess
 

@@ -19,11 +19,11 @@ from scalefree.export.rows import plain_text
         ("1+1=2", "1+1=2"), ("é, \"x\"", "é, \"x\""),
     ],
 )  # fmt: skip
-def test_values(value: str | int | float | bool | None, written: str) -> None:
+def test_values_are_written_as_csv_fields(value: str | int | float | bool | None, written: str) -> None:
     assert field(value) == written
 
 
-def test_numbers_come_back_to_the_last_bit() -> None:
+def test_numbers_are_read_back_to_the_last_bit() -> None:
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 2**63, 2000)
     for value in (struct.unpack("<d", struct.pack("<q", int(number)))[0] for number in bits):
@@ -42,6 +42,6 @@ def test_numbers_come_back_to_the_last_bit() -> None:
         ("数é", "数é"),
     ],
 )
-def test_text_that_readers_stumble_over_is_written_out(text: str, kept: str | None) -> None:
+def test_characters_that_break_readers_are_escaped(text: str, kept: str | None) -> None:
     assert plain_text(text) == kept
     assert kept is None or kept.encode("utf-8")

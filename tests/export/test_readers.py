@@ -1,4 +1,4 @@
-"""Exported tables as pandas and R read them, where these are installed."""
+"""Exported tables, read with pandas and R where these are installed."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ for (value in told) cat(value, "\\n")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Exported: two seeds of a cell and a failure with a message of two lines."""
+    """The export of two seeds of a cell and a failed run with a two-line message."""
     made = tmp_path_factory.mktemp("readers")
     store = Store(made / "results")
     curves = {**CURVES, "batch_loss": np.array([1.0, np.inf])}
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made / "out"
 
 
-def test_pandas(folder: Path) -> None:
+def test_pandas_reads_the_tables(folder: Path) -> None:
     pandas: Any = pytest.importorskip("pandas")
     runs = pandas.read_csv(folder / "runs.csv", dtype={"identity": str, "cell": str})
     epochs = pandas.read_csv(folder / "epochs.csv").merge(runs[["name", "cell", "seed"]], on="name")
@@ -61,7 +61,7 @@ def test_pandas(folder: Path) -> None:
     assert histograms["count"].sum() == 4 * PARAMETERS
 
 
-def test_r(folder: Path) -> None:
+def test_r_reads_the_tables(folder: Path) -> None:
     if shutil.which("Rscript") is None:
         pytest.skip("R is not installed")
     done = subprocess.run(["Rscript", "-e", R], cwd=folder, capture_output=True, text=True, check=True)

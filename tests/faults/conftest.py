@@ -1,4 +1,4 @@
-"""Processes of their own that are killed on purpose, and what a store must hold after that."""
+"""Processes that train and may be killed on purpose."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ Train = Callable[..., Attempt]
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
-    """A process that has torch and has not trained yet; those that train are forked from it, each in a moment."""
+    """A process with torch loaded that has not trained; training processes are forked from it quickly."""
     with pytest.MonkeyPatch.context() as patch:
         tests, source = Path(__file__).parents[1], Path(__file__).parents[2] / "src"
         patch.setenv("PYTHONPATH", os.pathsep.join([str(source), str(tests)]))
@@ -31,7 +31,7 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture
 def start(server: Any, tmp_path: Path) -> Callable[..., tuple[Any, Path]]:
-    """Starts a function of `injection` with a journal of its own; the process and the journal."""
+    """Starts a function of `injection` with its own journal; returns the process and the journal."""
     count = 0
 
     def begin(target: Callable[..., None], *arguments: Any, deadly: int = 0) -> tuple[Any, Path]:
@@ -47,7 +47,7 @@ def start(server: Any, tmp_path: Path) -> Callable[..., tuple[Any, Path]]:
 
 @pytest.fixture
 def train(start: Callable[..., tuple[Any, Path]]) -> Train:
-    """Trains a run, or a sweep of `jobs`, in a process that is killed at the point `deadly` or ends by itself."""
+    """Trains a run, or a sweep with `jobs`, in a process that is killed at the point `deadly` or ends by itself."""
 
     def attempt(what: RunConfig | list[RunConfig], *, deadly: int = 0, jobs: int = 1) -> Attempt:
         if isinstance(what, RunConfig):

@@ -1,9 +1,9 @@
-"""Inside a process that trains: points at which it may be killed, counted and written down in a journal.
+"""Inside a training process: points at which it may be killed, counted and logged in a journal.
 
-The points are a step and an evaluation (in the forward pass), and around every call by which a file below RESULTS
-changes: in the middle of its writing, before its flush, before and after its renaming, before it is removed. The
-journal has one line of fixed length a point, so that a process learns from where its line ended which number it has,
-over all processes that share the journal, and the chosen point is the same on any machine.
+The points are steps and evaluations (in the forward pass), and every call that changes a file below RESULTS:
+in the middle of its writing, before its flush, before and after its renaming, and before its removal. The
+journal has one line of fixed length per point, so a process knows its point's number from where the line ended,
+across all processes that share the journal, and the chosen point is the same on any machine.
 """
 
 import io
@@ -26,13 +26,13 @@ from scalefree.tracking import wandb_tracker
 from scalefree.training import run, trainer
 
 LINE = 64
-# On the trainer's clock a step takes 50 seconds: a checkpoint is due after every third.
-SECONDS_A_STEP = 50.0
-STEPS_A_CHECKPOINT = 3
+# On the trainer's clock a step takes 50 seconds, so a checkpoint is due after every third.
+SECONDS_PER_STEP = 50.0
+STEPS_PER_CHECKPOINT = 3
 
 
 class Journal:
-    """What happened below `root`; kills the process group at point number `deadly` (0: never)."""
+    """A log of what happened below `root`; kills the process group at point number `deadly` (0: never)."""
 
     def __init__(self, path: Path, root: str, deadly: int) -> None:
         self.path = path
@@ -51,9 +51,9 @@ class Journal:
             signal.pause()
 
     def file(self, point: str, path: str | os.PathLike[str]) -> None:
-        """A point at a run's file, named without the random part of unfinished ones; others, as locks, do not count.
+        """A point at a run's file, named without the random part of unfinished ones; locks and others do not count.
 
-        What a lock's owner writes from time to time would make the numbers depend on the time.
+        A lock's owner writes to it from time to time, which would make the numbers depend on the time.
         """
         if os.fspath(path).startswith(os.path.join(self.root, "runs")):
             name = os.path.basename(path)
@@ -89,11 +89,11 @@ class Clock:
         return getattr(time, name)
 
     def monotonic(self) -> float:
-        return self.journal.steps * SECONDS_A_STEP
+        return self.journal.steps * SECONDS_PER_STEP
 
 
 def install(journal: Journal) -> None:
-    """Make every point of this process, and of those that it forks, known to the journal."""
+    """Makes this process, and those forked from it, log every point in the journal."""
     forward, fsync, replace, unlink = ResNet.forward, os.fsync, os.replace, os.unlink
 
     def journaled_forward(self: ResNet, inputs: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ def install(journal: Journal) -> None:
 
 
 class Opening:
-    """The os module, for the one place that opens the store's files to write them."""
+    """The os module, for the one place that opens the store's files for writing."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -145,7 +145,7 @@ def train(config: RunConfig, journal: Path, deadly: int) -> None:
 def train_all(configs: Sequence[RunConfig], jobs: int, journal: Path, deadly: int) -> None:
     """A process that trains a sweep; its summary goes beside the journal.
 
-    The workers are forked from here, with all that is installed, where a sweep elsewhere starts new interpreters.
+    The workers are forked from here with everything installed, whereas a real sweep starts new interpreters.
     """
     os.setsid()
     torch.set_num_threads(1)
@@ -158,7 +158,7 @@ def train_all(configs: Sequence[RunConfig], jobs: int, journal: Path, deadly: in
 
 
 def train_online(config: RunConfig, server: str, journal: Path, deadly: int) -> None:
-    """A process that trains one run with wandb online at `server`; what it logged goes beside the journal."""
+    """A process that trains one run with wandb online at `server`; its log goes beside the journal."""
     os.environ |= {"WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40}
     logging.basicConfig(filename=journal.with_suffix(".log"), format="%(message)s")
     wandb_tracker.FINISH_TIMEOUT = 3.0

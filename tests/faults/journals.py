@@ -1,4 +1,4 @@
-"""What journals and stores tell after a fault."""
+"""What journals and stores say after a fault."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scalefree.records import Store, run_name
 
 @dataclass(frozen=True)
 class Point:
-    """A line of a journal: which process, what, and with which file."""
+    """A line of a journal: the process, the kind of point, and the file."""
 
     process: int
     kind: str
@@ -19,7 +19,7 @@ class Point:
 
 
 class Attempt:
-    """A process that trained: how it ended, and every point that it came to."""
+    """A process that trained: how it ended, and every point that it reached."""
 
     def __init__(self, exit_code: int, journal: Path) -> None:
         self.exit_code = exit_code
@@ -32,7 +32,7 @@ class Attempt:
 
     @property
     def lost_steps(self) -> list[int]:
-        """By process, the steps begun since its last checkpoint or record was in place."""
+        """For each process, the steps begun since its last checkpoint or record was in place."""
         lost: dict[int, int] = defaultdict(int)
         for point in self.points:
             if point.kind == "step":
@@ -43,7 +43,7 @@ class Attempt:
 
 
 def result(config: RunConfig) -> dict[str, Any]:
-    """Everything of a run's record that may not differ between two trainings."""
+    """Everything in a run's record that must not differ between two trainings."""
     store = Store(config.results_dir)
     record = store.read(run_name(config))
     assert record is not None and record.outcome.is_result

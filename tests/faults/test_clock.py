@@ -1,4 +1,4 @@
-"""A clock that goes backwards, as one does that is set right: no result, checkpoint or order depends on it."""
+"""A clock that goes backwards, as when it is corrected: no result, checkpoint or order depends on it."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ from training.disturbed import after_save
 
 @pytest.fixture
 def backwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every look at the wall clock is an hour before the one before."""
+    """Each reading of the wall clock is an hour earlier than the last."""
     began, looks = time.time(), count(1)
 
     def clock() -> float:
@@ -28,7 +28,7 @@ def backwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_a_run_its_checkpoint_and_its_resumption(
+def test_a_run_is_checkpointed_and_resumed_while_the_clock_goes_backwards(
     tiny: Make, backwards: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = tiny({"results_dir": tiny().results_dir + "-undisturbed"})
@@ -41,10 +41,10 @@ def test_a_run_its_checkpoint_and_its_resumption(
             run(config)
     with caplog.at_level("INFO"):
         assert run(config).trained
-    assert "resumes after step 6" in caplog.text, "the step after the fifth answers the signal"
+    assert "resumes after step 6" in caplog.text, "the signal is handled after the next step"
     assert result(config) == result(expected)
     assert files_of(config.results_dir) == whole(config)
     assert not run(config).trained and len(Store(config.results_dir).records()) == 1
-    assert time.time() > time.time(), "the clock did go backwards"
+    assert time.time() > time.time(), "the clock goes backwards"
     timing = Store(config.results_dir).records()[result(config)["identity"]].timing
     assert timing["wall_seconds"] > 0 and timing["images_per_second"] > 0

@@ -1,4 +1,4 @@
-"""Truncated, flipped, foreign and malicious files: refused by name with what to do, and never executed."""
+"""Truncated, corrupted, foreign and malicious files are refused by name with advice, and never executed."""
 
 import io
 import os
@@ -37,21 +37,21 @@ class Payload:
 
 @pytest.fixture(autouse=True)
 def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Every test of this file; the payload would leave a file where the test runs."""
+    """Checks after every test that no payload ran, which would leave a file in the test's folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield
     assert not Path("executed").exists()
 
 
-def test_the_payload_would_work() -> None:
+def test_the_payload_works() -> None:
     pickle.loads(pickle.dumps(Payload()))
     assert Path("executed").exists()
     Path("executed").unlink()
 
 
 def interrupted(config: RunConfig) -> Path:
-    """Train until the process ends right after its third checkpoint, which is returned."""
+    """Trains until the process ends right after its third checkpoint, and returns that checkpoint."""
 
     def end() -> None:
         raise Killed
@@ -87,7 +87,7 @@ CHECKPOINTS: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda whole: b"",
     "one byte": lambda whole: whole[:1],
     "half": lambda whole: whole[: len(whole) // 2],
-    "all but a byte": lambda whole: whole[:-1],
+    "all but the last byte": lambda whole: whole[:-1],
     "a flipped bit in a weight": lambda whole: flipped(whole, len(whole) // 2),
     "a pickle": lambda whole: pickle.dumps(Payload()),
     "a pickle in an archive": with_payload,
@@ -98,7 +98,7 @@ CHECKPOINTS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", CHECKPOINTS)
 def test_a_damaged_checkpoint_fails_its_run_and_is_kept(kind: str, tiny: Make, tmp_path: Path) -> None:
-    """Whoever reads the message decides; without the file the same command trains the run from its beginning."""
+    """The user decides what to do; once the file is removed the same command trains from the beginning."""
     expected = tiny({"results_dir": str(tmp_path / "expected")})
     run(expected)
     config = tiny()
@@ -123,13 +123,13 @@ RECORDS: dict[str, Callable[[bytes], bytes]] = {
     "without its last brace": lambda whole: whole[:-2],
     "a flipped bit in a key": lambda whole: flipped(whole, whole.index(b"outcome")),
     "a flipped bit in its configuration": lambda whole: flipped(whole, whole.index(b'"batch_size": 32') + 14),
-    "a byte that is no text": lambda whole: whole.replace(b"adamw", b"adam\xff", 1),
+    "a byte that is not text": lambda whole: whole.replace(b"adamw", b"adam\xff", 1),
     "a pickle": lambda whole: pickle.dumps(Payload()),
 }
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_a_damaged_record_is_refused_by_name_and_trained_again_without_it(kind: str, tiny: Make) -> None:
+def test_a_damaged_record_is_refused_by_name_and_once_removed_trained_again(kind: str, tiny: Make) -> None:
     config = tiny()
     run(config)
     expected = result(config)
@@ -143,7 +143,7 @@ def test_a_damaged_record_is_refused_by_name_and_trained_again_without_it(kind: 
 
 
 def test_curves_with_a_flipped_bit_are_refused_or_unchanged(tiny: Make) -> None:
-    """A bit between the values (times, sizes said twice) may flip unseen; one in a value never."""
+    """A flipped bit outside the values (times, redundant sizes) may go unnoticed; one in a value never."""
     config = tiny()
     record = run(config).record
     store = Store(config.results_dir)
@@ -174,7 +174,7 @@ def test_curves_with_a_flipped_bit_are_refused_or_unchanged(tiny: Make) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of 8x8 noise, six images to train and four to test a class."""
+    """Two classes of 8x8 noise, each with six training and four test images."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 6), ("test", 4)):
         for name in ("ant", "bee"):
@@ -199,14 +199,14 @@ def test_a_truncated_image_is_refused_by_name_before_anything_is_written(kept: i
     assert not Path(config.results_dir).exists()
 
 
-def test_a_flipped_bit_in_an_image_is_refused_or_makes_another_run(tiny: Make, folder: Path) -> None:
-    """An image that can still be read is another image: its fingerprint, and with it the run's identity, changes."""
+def test_a_flipped_bit_in_an_image_is_refused_or_changes_the_fingerprint(tiny: Make, folder: Path) -> None:
+    """An image that can still be read is a different image: the fingerprint, and so the run's identity, changes."""
     image = folder / "train" / "bee" / "3.png"
     sound = image.read_bytes()
     pixels = Image.open(image).tobytes()
     fingerprint = load_dataset("image_folder", folder).fingerprints["train"]
     rng = random.Random(2022)
-    ends = {"refused": 0, "another": 0, "the same": 0}
+    ends = {"refused": 0, "different": 0, "the same": 0}
     for _ in range(40):
         image.write_bytes(flipped(sound, rng.randrange(len(sound))))
         try:
@@ -218,11 +218,11 @@ def test_a_flipped_bit_in_an_image_is_refused_or_makes_another_run(tiny: Make, f
         with Image.open(image) as opened:
             same = opened.convert("RGB").tobytes() == pixels
         assert (found == fingerprint) == same
-        ends["the same" if same else "another"] += 1
+        ends["the same" if same else "different"] += 1
     assert ends["refused"] > 0
 
 
-def test_a_damaged_cache_is_made_again_with_a_word(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_cache_is_rebuilt_with_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     expected = load_dataset("image_folder", folder)
     (cache,) = (folder / ".scalefree_cache").iterdir()
     sound = cache.read_bytes()
@@ -230,7 +230,7 @@ def test_a_damaged_cache_is_made_again_with_a_word(folder: Path, caplog: pytest.
     places = [rng.randrange(len(sound)) for _ in range(30)]
     contents = [sound[:length] for length in (0, 1, 100, len(sound) // 2, len(sound) - 1)]
     contents += [flipped(sound, place) for place in places] + [pickle.dumps(Payload())]
-    told = 0
+    warnings = 0
     for content in contents:
         cache.write_bytes(content)
         caplog.clear()
@@ -238,6 +238,6 @@ def test_a_damaged_cache_is_made_again_with_a_word(folder: Path, caplog: pytest.
         assert found.train.images.equal(expected.train.images) and found.train.labels.equal(expected.train.labels)
         assert found.class_names == expected.class_names and found.fingerprints == expected.fingerprints
         damaged = f"the image cache {cache}" in caplog.text
-        told += damaged
+        warnings += damaged
         assert cache.read_bytes() == (sound if damaged else content)
-    assert told > 20
+    assert warnings > 20

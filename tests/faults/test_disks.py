@@ -1,4 +1,4 @@
-"""Disks that are full, or that cannot be written: the run failed, never done, and the same command finishes it."""
+"""Full and read-only disks: the run fails, is never taken for done, and the same command finishes it."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ from training.disturbed import after_save
 from training.reference import trainer_of
 
 PAGE = 4096
-# The arguments of `tiny`, with one epoch.
+# The values of `tiny` as arguments, with one epoch.
 SHORT = (
     "model.depth=8",
     "model.width=4",
@@ -45,7 +45,7 @@ class Disk:
         subprocess.run(["mount", *options, str(self.root)], check=True, capture_output=True)
 
     def fill(self, free_pages: int) -> None:
-        """Leave only so many pages of 4096 bytes."""
+        """Leaves only this many pages of 4096 bytes free."""
         available = os.statvfs(self.root)
         with (self.root / "filler").open("wb") as file:
             file.write(bytes(available.f_bavail * available.f_frsize - free_pages * PAGE))
@@ -71,14 +71,14 @@ def on(disk: Disk, tiny: Make, **values: Any) -> RunConfig:
 
 
 def elsewhere(tiny: Make, **values: Any) -> dict[str, Any]:
-    """What the run gives where there is space."""
+    """The result of the run on a disk with space."""
     config = tiny(values)
     run(config)
     return result(config)
 
 
 def assert_failed(config: RunConfig, number: int) -> Record | None:
-    """The run ends with the system's error and is never done: its record, if there was space for one, says failed."""
+    """The run ends with the system's error; its record, if there was space for one, says failed."""
     with pytest.raises(OSError, match=os.strerror(number)) as raised:
         run(config)
     assert raised.value.errno == number
@@ -91,10 +91,10 @@ def assert_failed(config: RunConfig, number: int) -> Record | None:
 
 @pytest.mark.parametrize("free_pages", [0, 1, 2, 8])
 @pytest.mark.parametrize("checkpoints", [True, False], ids=["at the checkpoint", "at the record"])
-def test_a_full_disk(
+def test_a_run_on_a_full_disk_fails_and_finishes_once_there_is_space(
     checkpoints: bool, free_pages: int, disk: Disk, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With checkpoints after every step, or none; the first needs 16 pages, the record's three files one each."""
+    """With a checkpoint after every step, or none; the first needs 16 pages, the record's files one page each."""
     expected = elsewhere(tiny)
     if checkpoints:
         monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
@@ -102,14 +102,14 @@ def test_a_full_disk(
     disk.fill(free_pages)
     if checkpoints or free_pages < 3:
         record = assert_failed(config, errno.ENOSPC)
-        assert (record is not None) == (free_pages == 8), "the reason is recorded where there is space for it"
+        assert (record is not None) == (free_pages == 8), "the reason is recorded if there is space for it"
     disk.make_space()
     run(config)
     assert result(config) == expected
     assert files_of(config.results_dir) == whole(config)
 
 
-def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
     disk: Disk, tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = elsewhere(tiny)
@@ -127,11 +127,11 @@ def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(
     assert result(config) == expected and files_of(config.results_dir) == whole(config)
 
 
-def test_a_read_only_store(disk: Disk, tiny: Make) -> None:
-    """What is done there is found; what is not fails with the reason, and is trained when it can be written."""
+def test_a_read_only_store_serves_finished_runs_and_fails_missing_ones(disk: Disk, tiny: Make) -> None:
+    """Missing ones fail with the reason, and are trained once the store can be written."""
     done, missing = on(disk, tiny), on(disk, tiny, seed=1)
     run(done)
-    # As a process leaves it that was killed right after its record was in place.
+    # As left by a process that was killed right after its record was in place.
     left = Store(done.results_dir).directory(run_name(done)) / "checkpoint.pt"
     left.write_bytes(b"left behind")
     before = files_of(done.results_dir)
@@ -148,7 +148,7 @@ def test_a_read_only_store(disk: Disk, tiny: Make) -> None:
 
 @pytest.fixture
 def read_only(disk: Disk, tiny: Make, tmp_path: Path) -> tuple[str, RunConfig, RunConfig]:
-    """The root of a store with two finished runs, one of an image folder, that cannot be written any more."""
+    """A store that has become read-only: its root and its two finished runs, one of an image folder."""
     digits = on(disk, tiny, **{"training.epochs": 1})
     write_folder(tmp_path / "images")
     values = {"dataset": "image_folder", "dataset.root": str(tmp_path / "images"), "dataset.per_class": None}
@@ -159,10 +159,10 @@ def read_only(disk: Disk, tiny: Make, tmp_path: Path) -> tuple[str, RunConfig, R
     return digits.results_dir, digits, folder
 
 
-def test_what_a_read_only_store_has_is_found_by_every_script(
+def test_every_script_finds_the_runs_of_a_read_only_store(
     read_only: tuple[str, RunConfig, RunConfig], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An image folder's run has a name that only its images tell; a multirun writes no file of its own."""
+    """An image folder's run has a name that depends on its images; a multirun writes no files of its own."""
     results, _, folder = read_only
     before = files_of(results)
     assert not run(folder).trained
@@ -181,7 +181,7 @@ def test_what_a_read_only_store_has_is_found_by_every_script(
     assert files_of(results) == before
 
 
-def test_what_cannot_be_written_to_a_read_only_store_is_one_line(
+def test_writing_to_a_read_only_store_is_a_one_line_error(
     read_only: tuple[str, RunConfig, RunConfig], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     results, _, _ = read_only
@@ -200,10 +200,10 @@ def test_what_cannot_be_written_to_a_read_only_store_is_one_line(
         assert "Read-only file system" in err
 
 
-def test_a_run_whose_record_could_not_be_written_is_refused_before_it_trains(
+def test_a_run_is_refused_before_training_if_its_record_cannot_be_written(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in the folder of another user; root may write everywhere, so the system's answer is made up."""
+    """As in another user's folder; root may write everywhere, so the system's answer is faked."""
     config = tiny()
     monkeypatch.setattr(os, "access", lambda path, mode: run_name(config) not in str(path))
     with pytest.raises(PermissionError, match=r"its record could not be.*umask 002"):
@@ -211,8 +211,8 @@ def test_a_run_whose_record_could_not_be_written_is_refused_before_it_trains(
     assert files_of(config.results_dir) == set()
 
 
-def test_a_store_that_becomes_read_only_under_a_run(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulated, since no file system becomes read-only while a lock is open in it, but by an error of the disk."""
+def test_a_store_that_becomes_read_only_keeps_the_last_checkpoint(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated, since with an open lock only a disk error makes a file system read-only."""
     config = tiny()
     saves = 0
 

@@ -1,6 +1,6 @@
-"""A loss that becomes NaN after a resumption is found at its step, counted from the beginning of the run.
+"""A loss that becomes NaN after a resumption is reported at its step, counted from the beginning of the run.
 
-In a run that is not interrupted: tests/training/test_divergence.py.
+Runs that are not interrupted: tests/training/test_divergence.py.
 """
 
 import math
@@ -18,7 +18,7 @@ from scalefree.training import Interrupted, run
 
 
 def disturb(patch: pytest.MonkeyPatch, *, nan: int, stop: int = 0) -> None:
-    """Of all training steps from now on, the logits of one are NaN, and during one SIGTERM comes."""
+    """Makes the logits of training step `nan` NaN, and raises SIGTERM during step `stop`, counted from now on."""
     taken = 0
 
     def disturbed(*arguments: Any, **named: Any) -> nn.Module:
@@ -43,10 +43,10 @@ def disturb(patch: pytest.MonkeyPatch, *, nan: int, stop: int = 0) -> None:
     [(3, 4), (3, 7), (3, 10), (7, 8), (9, 14), (4, 3), (4, 4), (13, 8)],
     ids=lambda step: str(step),
 )
-def test_the_step_is_exact_before_and_after_a_resumption(
+def test_the_step_of_divergence_is_exact_despite_a_resumption(
     stop: int, nan: int, runner: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps 1 to 7 are the first epoch. A loss that was NaN before the checkpoint is in the checkpoint."""
+    """Steps 1 to 7 are the first epoch. A NaN loss before the checkpoint is saved in it."""
     alone = tiny({"runner": runner, "results_dir": tiny().results_dir + "-alone"})
     disturb(monkeypatch, nan=nan)
     run(alone)
@@ -54,7 +54,7 @@ def test_the_step_is_exact_before_and_after_a_resumption(
     disturb(monkeypatch, nan=nan, stop=stop)
     with pytest.raises(Interrupted):
         run(config)
-    # The same count of steps goes on, in a network that is built anew.
+    # The same step count continues in a newly built network.
     record = run(config).record
     assert (record.outcome.status, record.outcome.step) == ("diverged", nan)
     assert result(config) == result(alone)

@@ -1,4 +1,4 @@
-"""A run that is killed at any point and started again: the same record, nothing left over, little done twice."""
+"""A run that is killed at any point and restarted: the same record, nothing left over, few steps repeated."""
 
 import random
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from conftest import TINY, Make
 from faults import injection
 from faults.conftest import Train
-from faults.injection import STEPS_A_CHECKPOINT
+from faults.injection import STEPS_PER_CHECKPOINT
 from faults.journals import Attempt, Point, files_of, result, whole
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
@@ -20,7 +20,7 @@ STEPS = 14
 
 
 def part(points: list[Point], number: int) -> str:
-    """In which part of a run its point (counted from 1) lies."""
+    """The part of a run in which a point, counted from 1, lies."""
     last_evaluation = max(i for i, point in enumerate(points) if point.kind == "evaluation")
     if points[number - 1].kind in ("step", "evaluation"):
         return points[number - 1].kind
@@ -28,7 +28,7 @@ def part(points: list[Point], number: int) -> str:
 
 
 class Undisturbed:
-    """The run left alone, and twenty random points of it, some in every part."""
+    """The run without a fault, and twenty random points of it, some in every part."""
 
     def __init__(self, config: RunConfig, attempt: Attempt) -> None:
         assert attempt.exit_code == 0 and attempt.steps == STEPS
@@ -53,18 +53,20 @@ def undisturbed(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Undist
     return Undisturbed(config, Attempt(process.exitcode, folder / "journal"))
 
 
-def test_the_points_are_in_every_part_of_a_run(undisturbed: Undisturbed) -> None:
+def test_the_points_cover_every_part_of_a_run(undisturbed: Undisturbed) -> None:
     kinds = {(point.kind, point.file) for point in undisturbed.points}
     for file in ("checkpoint.pt", "curves.npz", "histograms.npz", "record.json"):
         assert {(kind, file) for kind in ("write", "fsync", "replace", "replaced")} <= kinds
     assert {("step", ""), ("evaluation", ""), ("unlink", "checkpoint.pt")} <= kinds
     saves = [point for point in undisturbed.points if (point.kind, point.file) == ("replaced", "checkpoint.pt")]
-    assert len(saves) == STEPS // STEPS_A_CHECKPOINT
+    assert len(saves) == STEPS // STEPS_PER_CHECKPOINT
     assert len(set(undisturbed.deadly)) == 20
 
 
 @pytest.mark.parametrize("place", range(20))
-def test_killed_and_started_again(place: int, undisturbed: Undisturbed, tiny: Make, train: Train) -> None:
+def test_a_killed_run_that_is_restarted_gives_the_same_record(
+    place: int, undisturbed: Undisturbed, tiny: Make, train: Train
+) -> None:
     config = tiny({"model.batch_norm": True})
     deadly = undisturbed.deadly[place]
     killed = train(config, deadly=deadly)
@@ -73,9 +75,9 @@ def test_killed_and_started_again(place: int, undisturbed: Undisturbed, tiny: Ma
 
     store, name = Store(config.results_dir), run_name(config)
     recorded = any((point.kind, point.file) == ("replaced", "record.json") for point in killed.points)
-    assert (store.read(name) is not None) == recorded, "done exactly from the moment at which the record is in place"
+    assert (store.read(name) is not None) == recorded, "a run is done once its record is in place"
     (lost,) = killed.lost_steps
-    assert lost <= STEPS_A_CHECKPOINT
+    assert lost <= STEPS_PER_CHECKPOINT
     checkpoint = store.directory(name) / "checkpoint.pt"
     if not recorded:
         assert trainer_of(config, checkpoint).steps_taken == killed.steps - lost
@@ -86,8 +88,8 @@ def test_killed_and_started_again(place: int, undisturbed: Undisturbed, tiny: Ma
     assert files_of(config.results_dir) == whole(config) == undisturbed.files
 
 
-def test_killed_again_and_again(undisturbed: Undisturbed, tiny: Make, train: Train) -> None:
-    """Always after as many points, until it comes to its end: some steps are taken twice, but the run goes on."""
+def test_a_run_that_is_killed_repeatedly_still_finishes(undisturbed: Undisturbed, tiny: Make, train: Train) -> None:
+    """Each attempt is killed after the same number of points: some steps are repeated, but the run progresses."""
     config = tiny({"model.batch_norm": True})
     attempts = [train(config, deadly=22)]
     while attempts[-1].exit_code == -9:

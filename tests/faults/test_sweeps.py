@@ -10,7 +10,7 @@ import pytest
 from conftest import TINY
 from faults import injection
 from faults.conftest import Train
-from faults.injection import STEPS_A_CHECKPOINT
+from faults.injection import STEPS_PER_CHECKPOINT
 from faults.journals import Attempt, files_of, result, whole
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
@@ -20,7 +20,7 @@ RUNS, STEPS = 6, 14
 
 
 def configs_in(results: Path) -> list[RunConfig]:
-    """Six runs; the last diverges by itself, which is a result like the others."""
+    """Six runs; the last diverges, which is a result like any other."""
     of_sweep = [{"seed": seed} for seed in range(4)] + [{"model.batch_norm": True}]
     diverging = {"optimizer": "adaml2", "optimizer.lr": 1e12}
     return [run_config({**TINY, "results_dir": str(results), **values}) for values in [*of_sweep, diverging]]
@@ -28,7 +28,7 @@ def configs_in(results: Path) -> list[RunConfig]:
 
 @pytest.fixture(scope="module")
 def alone(server: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], Attempt]:
-    """The results of the sweep left alone, and its journal."""
+    """The results of the sweep without a fault, and its journal."""
     folder = tmp_path_factory.mktemp("alone")
     configs = configs_in(folder / "results")
     process = server.Process(target=injection.train_all, args=(configs, 1, folder / "journal", 0))
@@ -40,20 +40,20 @@ def alone(server: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[d
 
 
 def assert_finished(configs: list[RunConfig], expected: list[dict[str, Any]]) -> None:
-    """The records of the sweep left alone, bit for bit, and no other file: no checkpoint, no lock, nothing half."""
+    """The store has the undisturbed sweep's records, bit for bit, and no checkpoint, lock or partial file."""
     assert [result(config) for config in configs] == expected
     assert files_of(configs[0].results_dir) == set().union(*map(whole, configs))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_ten_times_and_finished(
+def test_a_sweep_that_is_killed_ten_times_still_finishes(
     seed: int, alone: tuple[list[dict[str, Any]], Attempt], tmp_path: Path, train: Train
 ) -> None:
-    """Two workers; the parent and both die at once, wherever they are when one comes to the chosen point."""
+    """Two workers; the parent and both die at once, wherever they are when one reaches the chosen point."""
     expected, undisturbed = alone
     rng = random.Random(seed)
     deadly = [rng.randrange(8, 40) for _ in range(10)]
-    assert sum(deadly) < len(undisturbed.points), "so that each attempt comes to its point"
+    assert sum(deadly) < len(undisturbed.points), "so that each attempt reaches its point"
     configs = configs_in(tmp_path / "results")
     killed = [train(configs, deadly=number, jobs=2) for number in deadly]
     assert [attempt.exit_code for attempt in killed] == [-9] * 10
@@ -61,7 +61,7 @@ def test_killed_ten_times_and_finished(
     assert last.exit_code == 0
     assert_finished(configs, expected)
     lost = [steps for attempt in killed for steps in attempt.lost_steps]
-    assert max(lost) <= STEPS_A_CHECKPOINT
+    assert max(lost) <= STEPS_PER_CHECKPOINT
     taken = sum(attempt.steps for attempt in [*killed, last])
     assert undisturbed.steps <= taken <= undisturbed.steps + sum(lost)
 

@@ -1,7 +1,7 @@
-"""A real wandb whose server is there at its start and then never answers again, as when a network breaks.
+"""A real wandb whose server answers at first and then never again, as when a network breaks.
 
-A server that is not there at all, one that never answers, and wandb's own process stopped:
-tests/tracking/test_hanging_wandb.py. A wandb that raises, or is not installed: tests/tracking/test_failing_wandb.py.
+A missing server, one that never answers, and a stopped wandb process:
+tests/tracking/test_hanging_wandb.py. A wandb that raises or is not installed: tests/tracking/test_failing_wandb.py.
 """
 
 import http.server
@@ -20,13 +20,13 @@ from scalefree.training import run
 
 
 class ThenSilent(http.server.BaseHTTPRequestHandler):
-    """Answers what wandb asks until it has made its run; whatever comes after that waits until the test is over."""
+    """Answers wandb until it has created its run; later requests wait until the test is over."""
 
     over = threading.Event()
     made = threading.Event()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing on stderr."""
+        """Prints nothing on stderr."""
 
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -62,7 +62,9 @@ def address() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_server_that_falls_silent(address: str, tiny: Make, start: Callable[..., tuple[Any, Path]]) -> None:
+def test_a_server_that_falls_silent_does_not_affect_the_run(
+    address: str, tiny: Make, start: Callable[..., tuple[Any, Path]]
+) -> None:
     expected = tiny({"results_dir": tiny().results_dir + "-untracked"})
     run(expected)
     config = tiny({"tracking": "online"})
@@ -71,7 +73,7 @@ def test_a_server_that_falls_silent(address: str, tiny: Make, start: Callable[..
     if process.is_alive():
         process.kill()
         process.join()
-    assert ThenSilent.made.is_set(), "wandb did start"
+    assert ThenSilent.made.is_set(), "wandb started"
     assert Attempt(process.exitcode, journal).exit_code == 0
     assert result(config) == result(expected)
     assert {file for file in files_of(config.results_dir) if not file.startswith("wandb/")} == whole(config)

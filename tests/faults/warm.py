@@ -1,6 +1,6 @@
-"""What every training imports and reads first, done once in the process that all the others are forked from.
+"""Does once what every training does first, in the process from which all others are forked.
 
-No gradient is computed here: a process that has done so may not be forked where there is a GPU.
+No gradients are computed here: a process that has done so must not be forked on a machine with a GPU.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Profiles loaded once, and their evidence as `hand_made.world` makes it."""
+"""Profiles loaded once, and their evidence according to `hand_made.world`."""
 
 import pytest
 
@@ -10,19 +10,19 @@ from scalefree.experiments.evidence import Evidence
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """One seed of nearly everything."""
+    """A profile with one seed of nearly everything."""
     return load("smoke", None, tmp_path_factory.mktemp("smoke"))
 
 
 @pytest.fixture(scope="session")
 def full(digits: Loaded) -> Evidence:
-    """All of digits."""
+    """The complete evidence of digits."""
     return evidence(digits, world)
 
 
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    """Digits before any cell is frozen: of each grid the decays below 1e-3, whatever their seed."""
+    """Digits before any cell is frozen, with only the decays below 1e-3 of each grid trained."""
     unchosen = load("digits", None, tmp_path_factory.mktemp("unchosen"))
 
     def some(config: RunConfig) -> bool:

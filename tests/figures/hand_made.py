@@ -1,4 +1,4 @@
-"""Evidence that no training made: every run of a profile comes out as a function of its configuration says."""
+"""Made-up evidence: a function of the configuration decides how each run of a profile turns out."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ from scalefree.experiments.results import settings
 from scalefree.records import Record, Store, run_identity
 
 Arrays = dict[str, npt.NDArray[Any]]
-# Interior bins as the records of this version have them.
+# Interior bins as in records of this version.
 SIZES, RATES = np.arange(-27, 4), np.arange(-80, 41)
 PARAMETERS = 100_000
 SPLITS = ("train", "validation", "test")
@@ -34,13 +34,13 @@ GROUPS = ("stem", "stage1", "stage2", "stage3", "head")
 
 @dataclass(frozen=True)
 class Made:
-    """How a run came out.
+    """How a run turned out.
 
     Attributes:
-        error: final test error in points; None for a run that diverged.
-        validation: the same of the held-out images; as the test error if None.
+        error: final test error in points; None for a diverged run.
+        validation: the same for the held-out images; None for the test error.
         scale: mean and standard deviation of log2 update scale.
-        decay: the same of log2 effective decay over lambda eta; None where it was not measured.
+        decay: the same for log2 of the effective decay over lambda eta; None if it was not measured.
         still: share of coordinates that do not move.
         drowned: drown-out share of the whole network at the last measurement.
     """
@@ -58,19 +58,19 @@ Model = Callable[[RunConfig], Made | None]
 
 
 def chance(*of: object) -> float:
-    """A number in (-0.5, 0.5) that looks random and depends on nothing but its arguments."""
+    """A number in (-0.5, 0.5) that looks random and depends only on the arguments."""
     return int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:6]) / 2**48 - 0.5
 
 
 def bell(*of: object) -> float:
-    """Nearly a standard normal number, by the same rule."""
+    """A nearly standard normal number, by the same rule."""
     return sum(chance(k, *of) for k in range(12))
 
 
 def counted(
     exponents: npt.NDArray[np.int64], mean: float, deviation: float, underflow: float = 0.0
 ) -> npt.NDArray[np.int64]:
-    """Counts of PARAMETERS coordinates that are normal in log2: underflow, a bin per exponent, overflow, not finite."""
+    """Counts of PARAMETERS log2-normal coordinates: underflow, one bin per exponent, overflow, not finite."""
     edges = np.append(exponents, exponents[-1] + 1).astype(float)
     below = ndtr((edges - mean) / deviation) if deviation else (edges > mean).astype(float)
     shares = (1 - underflow) * np.diff(below)
@@ -91,7 +91,7 @@ def _scalars(exponents: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], de
 
 
 def record(blank: Record, config: RunConfig, made: Made) -> Record:
-    """A blank record of the run with what is known of its end."""
+    """A blank record, filled in with how the run ended."""
     error, validation = (None if value is None else value / 100 for value in (made.error, made.validation))
     parts = outcome(config, error, validation)
     arrays = curves(config, made)
@@ -120,7 +120,7 @@ def record(blank: Record, config: RunConfig, made: Made) -> Record:
 
 
 def curves(config: RunConfig, made: Made) -> Arrays:
-    """Errors that fall from 90 % to the end, evaluated as often as the run asks; a quarter of it where it diverged."""
+    """Errors that fall from 90 % to the final one, at each evaluation; a quarter of the curve if the run diverged."""
     epochs = config.training.epochs
     end = 0.9 if made.error is None else made.error / 100
     along = np.linspace(0, 1, epochs) if epochs > 1 else np.ones(1)
@@ -140,7 +140,7 @@ def curves(config: RunConfig, made: Made) -> Arrays:
 
 
 def histograms(config: RunConfig, made: Made) -> Arrays:
-    """Two measurements, the last as the run was made; none of one that diverged."""
+    """Two measurements, the last as specified; none if the run diverged."""
     epochs = config.training.epochs
     measured = np.array([1, epochs] if made.error is not None else [], dtype=np.int64)
     scales = [counted(SIZES, made.scale[0] - 8, made.scale[1], made.still), counted(SIZES, *made.scale, made.still)]
@@ -163,7 +163,7 @@ def histograms(config: RunConfig, made: Made) -> Arrays:
 
 
 class MadeStore(Store):
-    """Has the arrays of every run, by what the model said of it, and nothing on a disk."""
+    """Has the arrays of every run according to the model, and nothing on disk."""
 
     def __init__(self, made: Mapping[str, tuple[RunConfig, Made]]) -> None:
         super().__init__("no-such-folder")
@@ -177,7 +177,7 @@ class MadeStore(Store):
 
 
 def evidence(loaded: Loaded, model: Model) -> Evidence:
-    """What a profile would have if every run came out as the model says."""
+    """What a profile would have if every run turned out as the model says."""
     records: dict[str, Record] = {}
     made: dict[str, tuple[RunConfig, Made]] = {}
     for experiment in loaded.experiments.values():
@@ -194,7 +194,7 @@ def evidence(loaded: Loaded, model: Model) -> Evidence:
 
 
 def fill(root: Path, loaded: Loaded, model: Model) -> Store:
-    """The same on a disk."""
+    """Writes the same evidence to disk."""
     store, found = Store(root), evidence(loaded, model)
     assert isinstance(found.store, MadeStore)
     records = {r.record.identity: r.record for of in found.results.values() for r in of if r.record is not None}
@@ -203,8 +203,8 @@ def fill(root: Path, loaded: Loaded, model: Model) -> Store:
     return store
 
 
-# By method: the error that it would have in a shallow network and adds by depth, in points, the spreads of its update
-# scales and of its effective decay.
+# By method: its error in a shallow network and what depth adds, in points, and the spreads of its update scales
+# and of its effective decay.
 _WORLD = {
     "adamw": (3.5, 12.0, 5.0, 0.0),
     "adamprox": (3.4, 12.3, 5.0, 0.0),
@@ -217,9 +217,9 @@ _WORLD = {
 
 
 def world(config: RunConfig) -> Made:
-    """What the digits look like: methods part in deep networks without BatchNorm, where some seeds collapse.
+    """Resembles the digits: methods differ in deep networks without BatchNorm, where some seeds collapse.
 
-    Away from the cells that `experiments.made` freezes errors grow; the largest step size diverges where it is deepest.
+    Errors grow away from the cells that `experiments.made` freezes; the largest step size diverges in the deepest one.
     """
     arm, network = arm_of(config), network_of(config)
     shallow, growth, scale, decay = _WORLD[arm.method]
@@ -255,7 +255,7 @@ def world(config: RunConfig) -> Made:
 
 
 def point(errors: Mapping[int, float | None], **values: Any) -> tuple[Point, MadeStore]:
-    """A cell of small networks by its seeds' errors in points, DIVERGED or None for a missing run; and its store."""
+    """A cell with these errors by seed, in points (DIVERGED, or None for a missing run), and its store."""
     shared = {"dataset": "digits", "model": "resnet", "model.depth": 8, "training.epochs": 4, "optimizer": "adamw"}
     results, made = [], {}
     for seed, error in errors.items():

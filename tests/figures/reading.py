@@ -22,7 +22,7 @@ def ends(line: Line2D, along: str) -> tuple[float, float]:
 
 
 def intervals(axes: Axes, along: str) -> set[tuple[float, float]]:
-    """Every 95 % interval that is drawn, to the sixth digit."""
+    """Every 95 % interval that is drawn, to six digits."""
     return {tuple(round(end, 6) for end in ends(line, along)) for line in lines(axes, "interval")}
 
 
@@ -42,7 +42,7 @@ def title(figure: Figure) -> str:
 
 
 def _tick_labels(axes: Axes) -> tuple[set[Text], set[Text]]:
-    """All that there are, and those that are drawn: of ticks inside the limits of axes that are on."""
+    """All tick labels, and those that are drawn: inside the limits of axes that are on."""
     every, drawn = set(), set()
     for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
@@ -53,7 +53,7 @@ def _tick_labels(axes: Axes) -> tuple[set[Text], set[Text]]:
 
 
 def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
-    """The texts that a page shows, and their places in pixels."""
+    """The texts that a page shows, with their places in pixels."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
@@ -65,7 +65,7 @@ def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
 
 
 def outside(figure: Figure, drawn: list[tuple[str, Bbox]]) -> list[str]:
-    """The texts that the page's edge cuts off."""
+    """The texts that the edge of the page cuts off."""
     page = figure.bbox
     return [text for text, box in drawn if box.x0 < -1 or box.y0 < -1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1]
 

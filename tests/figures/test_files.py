@@ -1,4 +1,4 @@
-"""Figures as files: where they go, and that the same records give the same bytes."""
+"""Figure files: where they go, and that the same records give the same bytes."""
 
 import os
 import subprocess
@@ -25,14 +25,14 @@ for name in sys.argv[2:]:
 
 
 def plain(config: RunConfig) -> Made | None:
-    """Runs of the depth 8 that differ in nothing but the method."""
+    """Runs of depth 8 that differ only in the method."""
     usual = config.training.loss_multiplier == 1 and not config.training.gradient_unbalance
     return world(config) if usual and config.model.depth == 8 else None
 
 
 @pytest.fixture
 def store(smoke: Loaded, tmp_path: Path) -> Store:
-    """Records of a part of the smoke profile on a disk."""
+    """A store on disk with records of part of the smoke profile."""
     return fill(tmp_path, smoke, plain)
 
 
@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_what_is_gathered_is_what_was_made(smoke: Loaded, found: Evidence) -> None:
+def test_records_are_gathered_from_disk_unchanged(smoke: Loaded, found: Evidence) -> None:
     made = evidence(smoke, plain)
     for name in FIGURES["corners"].needs:
         there = [result.record for result in found.results[name] if result.record is not None]
@@ -53,21 +53,21 @@ def test_what_is_gathered_is_what_was_made(smoke: Loaded, found: Evidence) -> No
         assert [record.document() for record in there] == [record.document() for record in expected] != []
 
 
-def test_a_figure_is_a_png_and_a_pdf_below_its_profile(found: Evidence) -> None:
+def test_a_figure_is_a_png_and_a_pdf_in_its_profiles_folder(found: Evidence) -> None:
     paths = draw("corners", found)
     folder = found.store.root / "figures" / "smoke"
     assert paths == [folder / "corners.png", folder / "corners.pdf"]
     assert paths[0].read_bytes().startswith(b"\x89PNG") and paths[1].read_bytes().startswith(b"%PDF")
 
 
-def test_redrawing_gives_the_same_bytes_whoever_redraws(found: Evidence) -> None:
+def test_redrawing_gives_the_same_bytes_in_any_process(found: Evidence) -> None:
     names = ("corners", "with_bn", "effective_decay")
     for name in names:
         draw(name, found)
     root = found.store.root
     first = contents(root / "figures" / "smoke")
     assert {f"{name}.{ending}" for name in names for ending in ("png", "pdf")} <= set(first)
-    # Another process, another hash seed, and a user whose settings are not ours.
+    # Another process, another hash seed, and a user with different settings.
     (root / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 5\nsavefig.dpi: 30\n")
     environment = {**os.environ, "PYTHONHASHSEED": "7", "MATPLOTLIBRC": str(root)}
     subprocess.run([sys.executable, "-c", REDRAW, str(root), *names], check=True, env=environment)
@@ -75,13 +75,13 @@ def test_redrawing_gives_the_same_bytes_whoever_redraws(found: Evidence) -> None
     assert not any(b"CreationDate" in content for content in first.values())
 
 
-def test_drawing_touches_no_global_setting(found: Evidence) -> None:
+def test_drawing_changes_no_global_settings(found: Evidence) -> None:
     before = dict(matplotlib.rcParams)
     draw("corners", found)
     assert dict(matplotlib.rcParams) == before
 
 
-def test_other_records_give_other_figures(smoke: Loaded, found: Evidence, tmp_path: Path) -> None:
+def test_different_records_give_different_figures(smoke: Loaded, found: Evidence, tmp_path: Path) -> None:
     draw("corners", found, tmp_path / "first")
 
     def worse(config: RunConfig) -> Made | None:
@@ -93,7 +93,7 @@ def test_other_records_give_other_figures(smoke: Loaded, found: Evidence, tmp_pa
     assert first.keys() == second.keys() and all(second[name] != first[name] for name in first)
 
 
-def test_all_figures_on_several_processes_are_those_drawn_one_by_one(
+def test_figures_drawn_in_parallel_equal_those_drawn_one_by_one(
     found: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("corners", "balance")
@@ -105,7 +105,7 @@ def test_all_figures_on_several_processes_are_those_drawn_one_by_one(
     assert {path.name: path.read_bytes() for path in alone} == together
 
 
-def test_figures_of_records_need_no_torch() -> None:
+def test_drawing_figures_of_records_does_not_import_torch() -> None:
     code = "import sys, scalefree.figures; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -1,4 +1,4 @@
-"""Pages of heatmaps: which there are, what is framed, the paper's numbers, and a selection that is in progress."""
+"""Heatmap pages: which there are, which cells are framed, the paper's numbers, and a selection in progress."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def panels(figure: Figure) -> list[Axes]:
 
 
 def framed(axes: Axes, gid: str) -> set[tuple[str, str]]:
-    """Step size and decay of the framed cells, as their ticks say."""
+    """Step size and decay of the framed cells, according to their ticks."""
     corners = {patch.get_xy() for patch in axes.patches if patch.get_gid() == gid}
     rows, columns = ([label.get_text() for label in of] for of in (axes.get_yticklabels(), axes.get_xticklabels()))
     return {(rows[round(y + 0.5)], columns[round(x + 0.5)]) for x, y in corners}
@@ -60,10 +60,10 @@ def test_the_selection_shows_each_grid_and_the_frozen_cell(selection: Figure) ->
     assert "so far" not in caption(selection) and "frozen for the confirmation seeds" in caption(selection)
 
 
-def test_a_selection_in_progress_says_so_and_how_far_it_is(in_progress: Figure) -> None:
+def test_a_selection_in_progress_says_so_and_shows_its_progress(in_progress: Figure) -> None:
     assert title(in_progress).endswith(": in progress, no cell has been chosen yet")
     titles = [axes.get_title() for axes in panels(in_progress)]
-    # Of eight decays three are below 1e-3, of a rung's five four.
+    # Three of eight decays are below 1e-3; for the coarser rungs four of five.
     assert titles.count("AdamW\n15 of 40 cells") == 4
     assert f"scaled {L2} by layer\n12 of 15 cells" in titles
     assert all(framed(axes, "chosen") == set() for axes in panels(in_progress))
@@ -72,7 +72,9 @@ def test_a_selection_in_progress_says_so_and_how_far_it_is(in_progress: Figure) 
     assert crossed > 0 and "missing" in caption(in_progress)
 
 
-def test_what_is_lowest_so_far_is_of_validation_and_among_complete_cells(begun: Evidence, in_progress: Figure) -> None:
+def test_the_lowest_cell_so_far_is_complete_and_has_the_lowest_validation_error(
+    begun: Evidence, in_progress: Figure
+) -> None:
     network, grid = next((n, of) for n, of in begun.grids("selection").items() if n.label == "resnet80w8-nobn")
     points = [point for point in grid["adamw"] if point.status == "completed"]
     best = min(points, key=lambda point: point.exact_error("validation") or 0)
@@ -97,18 +99,18 @@ def test_a_cell_at_the_edge_of_its_grid_is_named(full: Evidence) -> None:
         assert "provisional" not in caption(pages("corners", full)["corners"])
 
 
-def test_sides_on_which_a_grid_should_grow_are_called_as_the_axes_call_them() -> None:
+def test_sides_of_a_grid_are_named_like_its_axes() -> None:
     assert beyond(("larger weight_decay", "larger lr")) == f"larger {LAMBDA} and {ALPHA}"
     assert beyond(("larger weight_decay", "smaller lr")) == f"larger {LAMBDA}, smaller {ALPHA}"
 
 
-def test_heatmaps_have_an_overview_and_a_page_per_network(full: Evidence) -> None:
+def test_heatmaps_have_an_overview_and_one_page_per_network(full: Evidence) -> None:
     with styled():
         drawn = pages("with_bn", full)
     assert list(drawn) == ["with_bn", "with_bn_resnet38w8-bn"]
     sheet = drawn["with_bn_resnet38w8-bn"]
     assert title(sheet) == "Test errors with BatchNorm: ResNet-38 with BN"
-    # Two heatmaps, their colours, three panels below.
+    # Two heatmaps, their colour bar, and three panels below.
     assert len(sheet.axes) == 6
     assert "20 confirmation seeds, all at AdamW's best cell with a decay" in caption(sheet)
     entries = [text.get_text() for text in sheet.legends[0].get_texts()]
@@ -118,7 +120,7 @@ def test_heatmaps_have_an_overview_and_a_page_per_network(full: Evidence) -> Non
     ]
 
 
-def test_what_is_one_run_is_said(full: Evidence, quick: Loaded) -> None:
+def test_captions_say_when_methods_share_a_run(full: Evidence, quick: Loaded) -> None:
     with styled():
         shared = caption(pages("with_bn", full)["with_bn"])
         without = caption(pages("without_bn", evidence(quick, world))["without_bn"])
@@ -128,7 +130,7 @@ def test_what_is_one_run_is_said(full: Evidence, quick: Loaded) -> None:
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
-    """The paper's grids, which hold no images out, at two of its decays; cells are known at depth 110 alone."""
+    """The paper's grids without held-out images, at two of its decays; cells are known only at depth 110."""
 
     def some(config: RunConfig) -> bool:
         return config.optimizer.weight_decay in (1e-4, 5e-4) and config.model.depth in (56, 110)
@@ -140,7 +142,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
         return {**pages("without_bn", found), **pages("depth", found)}
 
 
-def test_the_papers_numbers_stand_beside_resnet_110_only(papers: dict[str, Figure]) -> None:
+def test_the_papers_numbers_are_shown_only_beside_resnet_110(papers: dict[str, Figure]) -> None:
     assert {"without_bn_resnet56-nobn", "without_bn_resnet110-nobn"} <= set(papers)
     assert not any("the paper's" in text for text in texts(papers["without_bn_resnet56-nobn"])[:-1])
     shown = texts(papers["without_bn_resnet110-nobn"])
@@ -148,7 +150,7 @@ def test_the_papers_numbers_stand_beside_resnet_110_only(papers: dict[str, Figur
     assert "read off its figures" in caption(papers["without_bn_resnet110-nobn"])
 
 
-def test_published_cells_are_framed_as_such(papers: dict[str, Figure]) -> None:
+def test_published_cells_are_framed_and_named_in_the_caption(papers: dict[str, Figure]) -> None:
     sheet = papers["without_bn_resnet110-nobn"]
     assert "black frame: the best published cell" in caption(sheet)
     assert framed(sheet.axes[0], "chosen") == {("5e-4", "1e-4")}
@@ -156,7 +158,7 @@ def test_published_cells_are_framed_as_such(papers: dict[str, Figure]) -> None:
     assert "are the best published ones. Nothing here was planned" in caption(papers["depth"])
 
 
-def test_where_no_cell_is_known_and_nothing_held_out_the_lowest_test_error_is_shown(papers: dict[str, Figure]) -> None:
+def test_without_known_cells_or_held_out_images_the_lowest_test_error_is_shown(papers: dict[str, Figure]) -> None:
     sheet = papers["without_bn_resnet56-nobn"]
     assert "each method where its test error is lowest" in caption(sheet) and "black frame" not in caption(sheet)
     rings = [lines(axes, "lowest") for axes in sheet.axes[:2]]
@@ -167,7 +169,7 @@ def test_where_no_cell_is_known_and_nothing_held_out_the_lowest_test_error_is_sh
         assert f"at ({lr}, {decay}): " in cell
 
 
-def test_where_nothing_is_held_out_nothing_is_compared_but_at_known_cells(
+def test_without_known_cells_or_held_out_images_nothing_is_compared(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     loaded = load("paper", Frozen({}, 0, ""), tmp_path_factory.mktemp("unknown"))
@@ -192,12 +194,12 @@ PAPERS = {"dataset": "cifar10", "model": "resnet", "model.depth": 110, "model.ba
         ("model.initialization", "zero_last"),
     ],
 )
-def test_other_networks_data_and_losses_are_not_the_papers(key: str, value: object) -> None:
+def test_other_networks_data_and_losses_are_not_published_ones(key: str, value: object) -> None:
     assert is_published(run_config(PAPERS))
     assert not is_published(run_config({**PAPERS, key: value}))
 
 
-def test_published_cells_are_where_the_paper_has_them() -> None:
+def test_published_cells_have_the_papers_values() -> None:
     grid = published_grid("adamw", weight_decays=[1e-2])
     assert grid.labels[grid.place(5e-4, 1e-4)] == "11.5"
     assert grid.labels[grid.place(5e-3, 1e-3)] == "30"
@@ -206,7 +208,7 @@ def test_published_cells_are_where_the_paper_has_them() -> None:
     assert published_grid("adaml2").errors[published_grid("adaml2").place(1e-4, 5e-3)] == pytest.approx(15)
 
 
-def test_published_shares_stand_in_the_middle_of_their_bins() -> None:
+def test_published_shares_are_in_the_middle_of_their_bins() -> None:
     axes = Figure().subplots()
     mark_published_shares(axes)
     marks = {
@@ -217,8 +219,8 @@ def test_published_shares_stand_in_the_middle_of_their_bins() -> None:
     assert {to_hex(color) for (x, _), color in marks.items() if x < -27} == {"#555555"}
 
 
-def test_colours_and_frames_of_the_selection_are_of_validation(tmp_path: Path) -> None:
-    """Here what is best on the held-out images is worst on the test images."""
+def test_the_selections_colours_and_frames_show_validation_errors(tmp_path: Path) -> None:
+    """Here the best cell on the held-out images is the worst on the test images."""
 
     def turned(config: RunConfig) -> Made:
         error = 20 + 10 * chance(config.model, config.optimizer)

@@ -1,4 +1,4 @@
-"""The figures against depth draw the intervals that claims judge, and every seed."""
+"""The figures over depth draw the intervals that the claims judge, and every seed."""
 
 import itertools
 
@@ -26,7 +26,7 @@ def of_claims(verdicts: list[Verdict]) -> set[tuple[float, float]]:
     return {(round(of.low, 6), round(of.high, 6)) for of in found}
 
 
-def test_the_contrasts_are_the_claims_own_intervals_and_say_their_verdicts(full: Evidence) -> None:
+def test_contrasts_show_the_intervals_and_verdicts_of_the_claims(full: Evidence) -> None:
     verdicts = [verdict for verdict in judge(full, CLAIMS) if verdict.where in DEEPER]
     assert len(verdicts) == 2 * len(CLAIMS)
     with styled():
@@ -43,7 +43,7 @@ def test_the_contrasts_are_the_claims_own_intervals_and_say_their_verdicts(full:
     assert errors_panel.get_ylabel() == "final test error (%)"
 
 
-def test_the_contrasts_against_numbers_worked_out_here(full: Evidence) -> None:
+def test_contrasts_match_numbers_computed_here(full: Evidence) -> None:
     aw, sl, mp, l2 = (np.array(list(errors(full.point("resnet80w8-nobn", Arm(method))).values())) for method in CORNERS)
     expected = {
         "4b": l2 - aw,
@@ -63,7 +63,7 @@ def test_the_contrasts_against_numbers_worked_out_here(full: Evidence) -> None:
         assert all(min(abs(seed - value) for seed in seeds) < 1e-9 for value in values)
 
 
-def test_errors_show_every_seed_its_mean_and_its_t_interval(full: Evidence) -> None:
+def test_errors_show_every_seed_the_mean_and_its_t_interval(full: Evidence) -> None:
     with styled():
         panel = pages("corners", full)["corners"].axes[0]
     assert len(lines(panel, "seed")) == 3 * len(CORNERS) * 20 and len(lines(panel, "mean")) == 3 * len(CORNERS)
@@ -73,10 +73,10 @@ def test_errors_show_every_seed_its_mean_and_its_t_interval(full: Evidence) -> N
     assert any(line.get_ydata()[0] == pytest.approx(values.mean()) for line in lines(panel, "mean"))
     cells = [text.get_text() for text in panel.texts if text.get_gid() == "cell"]
     assert len(cells) == 12 and set(cells) == {"(2e-3, 1e-3)", "(2e-3, 3e-3)", "(2e-3, 3e-4)", "(1e-3, 3e-4)"}
-    assert not [line for line in panel.lines if line.get_gid() is None and len(line.get_xdata()) > 2], "nothing joins"
+    assert not [line for line in panel.lines if line.get_gid() is None and len(line.get_xdata()) > 2], "not joined"
 
 
-def test_methods_and_depths_do_not_share_a_place(full: Evidence) -> None:
+def test_methods_and_depths_do_not_overlap(full: Evidence) -> None:
     with styled():
         panel = pages("corners", full)["corners"].axes[0]
     places = sorted(float(line.get_xdata()[0]) for line in lines(panel, "mean"))
@@ -88,14 +88,14 @@ def without_a_seed(config: RunConfig) -> Made | None:
     return None if gone else world(config)
 
 
-def test_what_lacks_a_seed_is_hollow_has_no_interval_and_no_verdict(digits: Loaded) -> None:
+def test_a_cell_that_lacks_a_seed_is_hollow_without_interval_or_verdict(digits: Loaded) -> None:
     found = evidence(digits, without_a_seed)
     with styled():
         figure = pages("corners", found)["corners"]
     panel, contrasts, beside = figure.axes
     hollow = [line for line in lines(panel, "mean") if line.get_markerfacecolor() == "white"]
     assert len(hollow) == 1 and len(lines(panel, "interval")) == len(lines(panel, "mean")) - 1
-    assert len(lines(contrasts, "interval")) == len(CLAIMS) + 1, "at depth 80 only metric prox - scaled is complete"
+    assert len(lines(contrasts, "interval")) == len(CLAIMS) + 1, "at depth 80 only metric prox minus scaled is complete"
     assert sum("19 of 20 seeds" in text.get_text() for text in beside.texts) == 4
     assert "hollow while seeds are missing" in caption(figure)
     assert "58 of" not in caption(figure) and "12 of 12 cells, 1 with seeds missing" in caption(figure)
@@ -106,7 +106,7 @@ def diverged(config: RunConfig) -> Made | None:
     return Made(None) if gone else world(config)
 
 
-def test_a_diverged_run_counts_as_a_hundred_and_is_a_cross(digits: Loaded) -> None:
+def test_a_diverged_run_counts_as_100_percent_and_is_a_cross(digits: Loaded) -> None:
     found = evidence(digits, diverged)
     with styled():
         panel, contrasts, _ = pages("corners", found)["corners"].axes
@@ -115,12 +115,12 @@ def test_a_diverged_run_counts_as_a_hundred_and_is_a_cross(digits: Loaded) -> No
     advantage = errors(found.point("resnet80w8-nobn", Arm("adaml2"))) - errors(
         found.point("resnet80w8-nobn", Arm("adamw"))
     )
-    # Four of the five contrasts have the run in them, in half or in whole.
+    # Four of the five contrasts contain the run, with a factor of a half or one.
     crosses = [line.get_xdata()[0] for line in lines(contrasts, "diverged")]
     assert len(crosses) == 4 and any(x == pytest.approx(advantage[7]) for x in crosses)
 
 
-def test_the_advantage_by_depth_is_claim_4b(full: Evidence) -> None:
+def test_the_advantage_by_depth_shows_claim_4b(full: Evidence) -> None:
     verdicts = judge(full, ("4b", "4c"))
     with styled():
         figure = pages("depth", full)["depth"]
@@ -130,16 +130,16 @@ def test_the_advantage_by_depth_is_claim_4b(full: Evidence) -> None:
     assert [text.split("\n")[-1] for text in results] == [v.verdict for v in verdicts if v.question.number == "4b"]
     (growth,) = (v for v in verdicts if v.question.number == "4c")
     assert f"{growth.effect:+.3g} points" in caption(figure) and growth.verdict in caption(figure)
-    # Accuracies are 100 minus errors, ends swapped.
+    # Accuracies are 100 minus errors, with the ends swapped.
     with styled():
         errors_panel = pages("corners", full)["corners"].axes[0]
     flipped = {(round(100 - high, 6), round(100 - low, 6)) for low, high in intervals(errors_panel, "y")}
     assert intervals(accuracies, "y") <= flipped
-    # The jump is not hidden: nothing is drawn between the depths.
+    # Nothing is drawn between the depths, so the jump is not hidden.
     assert [line for line in accuracies.lines if len(line.get_xdata()) > 2] == []
 
 
-def test_at_two_seeds_an_interval_does_not_hide_the_rest(quick: Loaded) -> None:
+def test_wide_intervals_of_two_seeds_do_not_dominate_the_axis(quick: Loaded) -> None:
     found = evidence(quick, world)
     with styled():
         figure = pages("corners", found)["corners"]
@@ -154,8 +154,8 @@ def test_at_two_seeds_an_interval_does_not_hide_the_rest(quick: Loaded) -> None:
     assert "arrowheads: intervals that extend beyond the axis" in caption(figure)
 
 
-def test_a_network_without_any_result_takes_no_row(digits: Loaded) -> None:
-    """The caption counts its missing runs; the rows of the network that has results are not squeezed by it."""
+def test_a_network_without_results_takes_no_row(digits: Loaded) -> None:
+    """The caption counts its missing runs, and the rows of the network with results are not squeezed."""
 
     def without_the_deepest(config: RunConfig) -> Made | None:
         return None if network_of(config).depth == 80 else world(config)

@@ -1,4 +1,4 @@
-"""The numbers that a heatmap shows, and that its kinds of cells look different."""
+"""The numbers that a heatmap shows, and how its kinds of cells differ."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def points() -> list[Point]:
 
 
 def drawn() -> tuple[ErrorGrid, Axes]:
-    # One decay that the experiment does not ask for.
+    # One decay that is not part of the experiment.
     grid = error_grid(points(), LRS, [*DECAYS, 1e-2])
     axes = Figure().subplots()
     draw_heatmap(axes, grid, error_norm([grid]), (1e-3, 1e-3), (1e-4, 0.0))
@@ -47,7 +47,7 @@ def test_errors_are_means_over_seeds_in_percent() -> None:
     np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan), expected, rtol=1e-12)
 
 
-def test_validation_errors_are_another_grid() -> None:
+def test_validation_errors_make_a_separate_grid() -> None:
     held_out, _ = point({0: 30.0}, **{"dataset.validation_fraction": 0.1, "optimizer.weight_decay": 0.0})
     plain, _ = point({0: 30.0}, **{"optimizer.weight_decay": 0.0})
     lr = held_out.lr
@@ -56,7 +56,7 @@ def test_validation_errors_are_another_grid() -> None:
     assert error_grid([plain], [lr], [0.0]).states.tolist() == [["value"]]
 
 
-def test_labels_tell_partial_and_diverged_cells() -> None:
+def test_labels_mark_partial_and_diverged_cells() -> None:
     grid, axes = drawn()
     assert grid.labels.tolist() == [["40.0", "20.0*", "", ""], ["div.", "div.\n1/2", "23.0", ""]]
     assert grid.states.tolist() == [
@@ -66,7 +66,7 @@ def test_labels_tell_partial_and_diverged_cells() -> None:
     assert sorted(t.get_text() for t in axes.texts) == sorted(["40.0", "20.0*", "div.", "div.\n1/2", "23.0"])
 
 
-def test_diverged_and_missing_cells_are_drawn_as_different_things() -> None:
+def test_diverged_and_missing_cells_look_different() -> None:
     _, axes = drawn()
     hatched = [patch for patch in axes.patches if patch.get_gid() == "diverged"]
     assert sorted(patch.get_xy() for patch in hatched) == [(-0.5, 0.5), (0.5, 0.5)]
@@ -82,12 +82,12 @@ def test_the_chosen_cell_is_framed_and_the_lowest_ringed() -> None:
     assert (round(float(ring.get_xdata()[0])), round(float(ring.get_ydata()[0]))) == (0, 0)
 
 
-def test_a_preliminary_frame_is_dashed_and_goes_by_another_name() -> None:
+def test_a_preliminary_frame_is_dashed_and_has_its_own_gid() -> None:
     grid = error_grid(points(), LRS, DECAYS)
     axes = Figure().subplots()
     draw_heatmap(axes, grid, error_norm([grid]), (1e-3, 1e-3), preliminary=True)
     frames = [patch for patch in axes.patches if patch.get_gid() == "so far"]
-    assert len({patch.get_linestyle() for patch in frames}) == 2, "black dashes on solid white"
+    assert len({patch.get_linestyle() for patch in frames}) == 2, "black dashes over solid white"
     assert not [patch for patch in axes.patches if patch.get_gid() == "chosen"]
 
 

@@ -1,4 +1,4 @@
-"""Whole pages: which there are, what their captions say, and that everything on them can be read."""
+"""Whole pages: which there are, what their captions say, and that all their text is legible."""
 
 import pytest
 from matplotlib.text import Text
@@ -14,13 +14,13 @@ from scalefree.figures.style import WIDTH
 
 @pytest.fixture(scope="module")
 def everything(full: Evidence, begun: Evidence, quick: Loaded, smoke: Loaded) -> dict[str, Evidence]:
-    """Evidence of every kind: confirmed, in selection, two seeds, one seed."""
+    """Evidence of every kind: confirmed, selection in progress, two seeds, one seed."""
     return {"full": full, "begun": begun, "quick": evidence(quick, world), "smoke": evidence(smoke, world)}
 
 
 @pytest.mark.parametrize("kind", ["full", "begun", "quick", "smoke"])
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_text_is_large_enough_inside_the_page_and_on_no_other(
+def test_every_text_is_large_enough_inside_the_page_and_not_overlapped(
     name: str, kind: str, everything: dict[str, Evidence]
 ) -> None:
     if not is_asked(FIGURES[name], everything[kind]):
@@ -34,7 +34,7 @@ def test_every_text_is_large_enough_inside_the_page_and_on_no_other(
             assert covered(drawn) == [], stem
 
 
-def test_the_check_finds_what_is_covered_and_what_is_cut_off() -> None:
+def test_the_check_finds_overlapping_and_cut_off_text() -> None:
     from scalefree.figures.style import new_figure
 
     with styled():
@@ -48,7 +48,7 @@ def test_the_check_finds_what_is_covered_and_what_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_captions_say_what_was_trained_how_often_and_what_was_planned(name: str, full: Evidence) -> None:
+def test_captions_name_the_runs_the_seeds_and_what_was_planned(name: str, full: Evidence) -> None:
     with styled():
         for stem, figure in pages(name, full).items():
             said = caption(figure)
@@ -60,7 +60,7 @@ def test_captions_say_what_was_trained_how_often_and_what_was_planned(name: str,
 
 
 @pytest.mark.parametrize("name", ["corners", "depth", "epsilon", "initialization"])
-def test_captions_say_the_kind_of_interval_and_that_quick_planned_nothing(name: str, quick: Loaded) -> None:
+def test_captions_name_the_interval_and_say_that_quick_planned_nothing(name: str, quick: Loaded) -> None:
     with styled():
         (figure,) = pages(name, evidence(quick, world)).values()
     assert "95 % intervals of the means (Student's t)" in caption(figure)
@@ -68,7 +68,7 @@ def test_captions_say_the_kind_of_interval_and_that_quick_planned_nothing(name: 
     assert "2 seeds" in caption(figure)
 
 
-def test_captions_mention_no_mark_that_is_not_there(full: Evidence, digits: Loaded) -> None:
+def test_captions_explain_only_marks_that_are_drawn(full: Evidence, digits: Loaded) -> None:
     def diverging(config: RunConfig) -> Made:
         return Made(None) if (config.seed, config.optimizer.name) == (3, "adaml2") else world(config)
 
@@ -81,7 +81,7 @@ def test_captions_mention_no_mark_that_is_not_there(full: Evidence, digits: Load
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_an_empty_store_gives_one_page_that_says_so(name: str, digits: Loaded) -> None:
+def test_an_empty_store_gives_one_page_that_says_there_are_no_records(name: str, digits: Loaded) -> None:
     nothing = evidence(digits, lambda config: None)
     with styled():
         drawn = pages(name, nothing)
@@ -89,14 +89,14 @@ def test_an_empty_store_gives_one_page_that_says_so(name: str, digits: Loaded) -
     needed = {cell.identity for of in FIGURES[name].needs for cell in digits.experiments[of].cells}
     said = texts(drawn[name])
     if name == "selection":
-        assert "AdamW" in said, "a frozen cell is there without the records that chose it"
+        assert "AdamW" in said, "a frozen cell is shown without the records that chose it"
         assert "0 of 626 cells, 626 missing" in caption(drawn[name])
     else:
         assert f"{name}: no records yet of its {len(needed):,} runs" in said
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("selection", "without_bn", "with_bn")])
-def test_where_no_cell_has_been_chosen_the_page_says_that_runs_wait(name: str, begun: Evidence) -> None:
+def test_before_a_cell_is_chosen_the_page_says_that_runs_are_waiting(name: str, begun: Evidence) -> None:
     waiting = sum(len(begun.waiting.get(of, ())) for of in FIGURES[name].needs)
     with styled():
         (figure,) = pages(name, begun).values()
@@ -104,7 +104,7 @@ def test_where_no_cell_has_been_chosen_the_page_says_that_runs_wait(name: str, b
     assert waiting > 0 and title(figure) == FIGURES[name].title.replace("Adam-l2", "Adam-\u2113\u2082")
 
 
-def test_a_figure_that_the_profile_leaves_out_says_so(quick: Loaded) -> None:
+def test_a_figure_that_the_profile_does_not_include_says_so(quick: Loaded) -> None:
     found = evidence(quick, world)
     assert not is_asked(FIGURES["ladder"], found)
     with styled():

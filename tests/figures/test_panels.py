@@ -1,4 +1,4 @@
-"""What the panels draw, against numbers worked out here."""
+"""What the panels draw, checked against numbers computed here."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ from scalefree.optimizers import GREYS, OPTIMIZERS, ordered
 
 
 class Given(MadeStore):
-    """Has these arrays for the seeds 0, 1, ..."""
+    """A store with these arrays for the seeds 0, 1, ..."""
 
     def __init__(
         self, of: Point, curves: list[list[float]], histograms: list[dict[str, np.ndarray]] | None = None
@@ -62,7 +62,7 @@ def accuracy_panel(of: Point, curves: list[list[float]]) -> Axes:
     return axes
 
 
-def test_curves_are_means_over_the_seeds_which_are_dots_at_their_end() -> None:
+def test_curves_are_means_over_seeds_with_a_dot_per_seed_at_the_end() -> None:
     of, _ = point({0: 20.0, 1: 30.0})
     axes = accuracy_panel(of, [[0.8, 0.6, 0.4, 0.2], [0.9, 0.8, 0.6, 0.3]])
     (mean,), (dots,) = lines(axes, "mean"), lines(axes, "seed")
@@ -80,7 +80,7 @@ def test_epochs_without_an_evaluation_leave_no_gap() -> None:
     np.testing.assert_allclose(mean.get_ydata(), [30, 70])
 
 
-def test_a_diverged_run_is_no_part_of_the_mean_and_ends_in_a_cross() -> None:
+def test_a_diverged_run_is_left_out_of_the_mean_and_ends_in_a_cross() -> None:
     of, _ = point({0: DIVERGED, 1: 30.0})
     axes = accuracy_panel(of, [[0.8, 0.6], [0.9, 0.8, 0.6, 0.3]])
     (mean,), (cross,) = lines(axes, "mean"), lines(axes, "diverged")
@@ -88,7 +88,7 @@ def test_a_diverged_run_is_no_part_of_the_mean_and_ends_in_a_cross() -> None:
     assert (cross.get_xdata().item(), cross.get_ydata().item()) == (2, pytest.approx(40))
 
 
-def test_methods_that_are_one_run_alternate_along_its_line() -> None:
+def test_methods_that_share_a_run_alternate_dashes_along_its_line() -> None:
     shared, _ = point({0: 20.0})
     other, _ = point({0: 20.0}, **{"optimizer.weight_decay": 1e-3})
     points = {"adamw": shared, "adaml2": shared, "adamprox": other}
@@ -98,7 +98,7 @@ def test_methods_that_are_one_run_alternate_along_its_line() -> None:
 
 
 def shares(*bins: tuple[int, float], underflow: float = 0.0, not_finite: float = 0.0) -> dict[str, np.ndarray]:
-    """A histogram of a thousand coordinates by exponent."""
+    """A histogram of a thousand coordinates, given by exponent."""
     row = np.zeros(len(SIZES) + 3)
     row[0], row[-1] = underflow, not_finite
     for exponent, share in bins:
@@ -107,7 +107,7 @@ def shares(*bins: tuple[int, float], underflow: float = 0.0, not_finite: float =
     return {"counts/network": counts, "log2_lower_edge": SIZES, "epoch": np.array([1, 4]), "step": np.array([1, 9])}
 
 
-def test_histograms_are_the_last_ones_mean_shares_that_sum_to_one() -> None:
+def test_the_last_histograms_are_averaged_to_shares_that_sum_to_one() -> None:
     of, _ = point({0: 20.0, 1: 30.0})
     both = [shares((-3, 0.5), (2, 0.2), underflow=0.3), shares((-3, 0.3), (-27, 0.1), underflow=0.6)]
     found = histogram_of(Given(of, [[0.5]] * 2, both), of)
@@ -118,13 +118,13 @@ def test_histograms_are_the_last_ones_mean_shares_that_sum_to_one() -> None:
     underflow, interior = sorted((patch.get_data() for patch in outlines), key=lambda data: data.edges[0])
     assert underflow.values.sum() + interior.values.sum() == pytest.approx(1)
     assert underflow.values.tolist() == [pytest.approx(0.45)]
-    # The underflow bin stands apart from the interior ones, and a bin [2^k, 2^(k+1)) starts at k.
+    # The underflow bin is apart from the interior ones, and a bin [2^k, 2^(k+1)) starts at k.
     assert underflow.edges[-1] < interior.edges[0] == -27
     known = dict(zip(interior.edges.tolist(), interior.values.tolist(), strict=False))
     assert {k: v for k, v in known.items() if v} == pytest.approx({-27: 0.05, -3: 0.4, 2: 0.1})
 
 
-def test_coordinates_that_are_not_finite_are_said_in_words() -> None:
+def test_the_share_of_non_finite_coordinates_is_written_out() -> None:
     of, _ = point({0: 20.0})
     found = histogram_of(Given(of, [[0.5]], [shares((-3, 0.5), underflow=0.25, not_finite=0.25)]), of)
     assert found is not None
@@ -133,12 +133,12 @@ def test_coordinates_that_are_not_finite_are_said_in_words() -> None:
     assert [text.get_text() for text in axes.texts] == ["25 % not finite"]
 
 
-def test_runs_without_a_histogram_have_none() -> None:
+def test_runs_without_a_final_histogram_have_none() -> None:
     of, _ = point({0: 20.0, 1: DIVERGED})
     assert histogram_of(Given(of, [[0.5]] * 2, [{}, shares((-3, 1.0))]), of) is None
 
 
-def test_an_estimate_is_its_seeds_their_mean_and_students_interval() -> None:
+def test_an_estimate_has_seeds_their_mean_and_a_students_t_interval() -> None:
     of, _ = point({0: 10.0, 1: 25.0, 2: 40.0, 3: DIVERGED})
     found = error_of(of)
     values = np.array([10.0, 25.0, 40.0, 100.0])
@@ -158,14 +158,14 @@ def test_an_estimate_is_its_seeds_their_mean_and_students_interval() -> None:
     assert "Student's t" in note and "crosses" in note and "hollow" not in note
 
 
-def test_half_an_estimate_has_no_interval() -> None:
+def test_an_incomplete_estimate_has_no_interval() -> None:
     of, _ = point({0: 10.0, 1: 25.0, 2: None})
     found = error_of(of)
     assert found.interval is None and not found.whole
     assert "hollow while seeds are missing" in estimates_note([found])
 
 
-def test_an_axis_shows_an_interval_as_far_again_as_its_seeds_reach() -> None:
+def test_an_axis_shows_intervals_at_most_one_seed_range_beyond_the_seeds() -> None:
     wide = Estimate({0: 1.0, 1: 3.0}, Interval(-10.7, 14.7, 2, "seeds", "Student's t"))
     assert (min(wide.extent), max(wide.extent)) == (-1, 5) and wide.reaches_out
     narrow = Estimate({0: 1.0, 1: 3.0}, Interval(0.5, 3.5, 2, "seeds", "Student's t"))
@@ -174,7 +174,7 @@ def test_an_axis_shows_an_interval_as_far_again_as_its_seeds_reach() -> None:
     assert (min(alike.extent), max(alike.extent)) == (1.1, 2.9)
 
 
-def test_a_logarithmic_axis_of_differences_is_labelled_between_its_decades() -> None:
+def test_a_logarithmic_difference_axis_has_ticks_between_decades() -> None:
     axes = Figure().subplots()
     assert difference_axis(axes, "x", [-3.0, 28.0], 1.0, equivalence=True)
     ticks = [float(tick) for tick in axes.get_xticks()]
@@ -187,27 +187,27 @@ def test_a_logarithmic_axis_of_differences_is_labelled_between_its_decades() -> 
         assert plain.get_xscale() == "linear"
 
 
-def test_both_thresholds_and_zero_are_on_every_axis_of_differences() -> None:
+def test_every_difference_axis_includes_zero_and_both_thresholds() -> None:
     axes = Figure().subplots()
     difference_axis(axes, "y", [10.0, 12.0], 0.5)
     low, high = axes.get_ylim()
     assert low < -0.5 and high > 12
 
 
-def test_depths_are_placed_by_their_logarithm() -> None:
+def test_depths_are_spaced_by_their_logarithm() -> None:
     places = depth_places([80, 20, 40])
     assert places == pytest.approx({20: 0, 40: 1, 80: 2})
     unequal = depth_places([20, 38, 80])
     assert unequal[80] - unequal[38] == pytest.approx(np.log(80 / 38) / np.log(38 / 20)) and unequal[38] == 1
 
 
-def test_an_unknown_method_is_drawn_in_grey_under_its_own_name_and_comes_last() -> None:
+def test_an_unknown_method_is_grey_under_its_own_name_and_last() -> None:
     assert look("lion").label == "lion" and look("lion").color in GREYS
     assert ordered(["lion", "adaml2", "adamw"]) == ["adamw", "adaml2", "lion"]
     assert len({(look(of).color, look(of).marker) for of in OPTIMIZERS}) == len(OPTIMIZERS)
 
 
-def test_lines_keep_their_words_and_their_width() -> None:
+def test_wrapped_lines_keep_all_words_and_fill_their_width() -> None:
     text = "Adam-\u2113\u2082 \u2212 AdamW " * 30 + "x" * 200
     found = wrapped(text, 3.0)
     assert " ".join(found) == text and found[-1] == "x" * 200
@@ -218,14 +218,14 @@ def test_lines_keep_their_words_and_their_width() -> None:
     assert max(widths) < 3.05 and min(widths[:-1]) > 2.2
 
 
-def test_the_spread_of_the_effective_decay_is_that_of_the_claim(full: Evidence) -> None:
+def test_the_spread_of_effective_decay_matches_the_claim(full: Evidence) -> None:
     (verdict,) = judge(full, ("14",))
     with styled():
         figure = pages("effective_decay", full)["effective_decay"]
     histograms, spread, network, groups = figure.axes
     seeds = lines(spread, "seeds")
     assert len(seeds) == len(RANKED) and {len(line.get_xdata()) for line in seeds} == {20}
-    # The claim's statistic, from what is drawn: Spearman's correlation over methods at each seed.
+    # The claim's statistic, recomputed from the drawn points: Spearman's correlation over methods for each seed.
     x, y = (np.array([line.get_data()[axis] for line in seeds]) for axis in (0, 1))
     rho = [stats.spearmanr(x[:, seed], y[:, seed]).statistic for seed in range(20)]
     assert verdict.effect == pytest.approx(np.mean(rho))
@@ -235,7 +235,7 @@ def test_the_spread_of_the_effective_decay_is_that_of_the_claim(full: Evidence) 
     assert network.get_ylabel() == groups.get_ylabel() == "drown-out share (%)"
 
 
-def test_update_scales_name_their_cells_and_the_claims_number(full: Evidence) -> None:
+def test_update_scales_name_their_cells_and_claims(full: Evidence) -> None:
     with styled():
         figure = pages("update_scales", full)["update_scales"]
     assert len(figure.axes) == 12
@@ -246,8 +246,8 @@ def test_update_scales_name_their_cells_and_the_claims_number(full: Evidence) ->
     assert "not testable" in caption(figure), "1,117 steps are too few to forget the start"
 
 
-def test_every_column_of_update_scales_is_titled_above_its_first_panel(digits: Loaded) -> None:
-    """Also where the shallow networks lack a method, as cifar16's does."""
+def test_every_column_of_update_scales_has_its_title_above_the_first_panel(digits: Loaded) -> None:
+    """Even if the shallow networks lack a method, as in cifar16."""
 
     def some(config: RunConfig) -> Made | None:
         corners = config.optimizer.name in ("adamw", "adaml2")
@@ -271,23 +271,23 @@ def test_every_column_of_update_scales_is_titled_above_its_first_panel(digits: L
     assert [titles[column] for column in range(4)] == [
         [look(method).label] for method in ("adamw", "adam_scaled_l2", "adam_metric_prox", "adaml2")
     ]
-    assert grid[0][0] and not grid[1][0] and grid[1][2], "scaled Adam-l2 begins at the deepest network"
+    assert grid[0][0] and not grid[1][0] and grid[1][2], "scaled Adam-l2 starts at the deepest network"
 
 
-def test_effective_decay_is_drawn_of_the_deepest_network_that_is_trained(digits: Loaded) -> None:
+def test_effective_decay_is_drawn_for_the_deepest_trained_network(digits: Loaded) -> None:
     found = evidence(digits, lambda config: None if config.model.depth == 80 else world(config))
     with styled():
         figure = pages("effective_decay", found)["effective_decay"]
     assert figure.texts[0].get_text() == "Effective decay, ResNet-38"
 
 
-def test_made_histograms_hold_every_coordinate() -> None:
+def test_made_up_histograms_count_every_coordinate() -> None:
     for exponents, mean, deviation in ((SIZES, -4.0, 2.0), (RATES, 0.0, 0.0), (RATES, -30.0, 20.0)):
         counts = counted(exponents, mean, deviation, 0.1)
         assert counts.sum() == PARAMETERS and counts.min() >= 0 and len(counts) == len(exponents) + 3
 
 
-def test_a_depth_at_which_a_method_has_no_run_yet_has_a_tick(digits: Loaded) -> None:
+def test_a_missing_method_is_marked_at_its_depth(digits: Loaded) -> None:
     def some(config: RunConfig) -> Made | None:
         return None if (config.model.depth, config.optimizer.name) == (80, "adaml2") else world(config)
 

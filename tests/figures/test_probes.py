@@ -1,4 +1,4 @@
-"""Every probe's differences are those that the claims judge, and those that no claim asks about are distinguished."""
+"""Probes draw the differences that the claims judge, and mark those that no claim is about."""
 
 import numpy as np
 import pytest
@@ -14,17 +14,17 @@ from scalefree.figures import FIGURES, pages, styled
 from scalefree.figures.probes import PROBES
 
 
-def test_every_probe_is_a_figure_and_every_number_a_claim() -> None:
+def test_every_probe_is_a_figure_and_its_numbers_are_claims() -> None:
     numbers = {claim.question.number for claim in CLAIMS}
     assert set(PROBES) <= set(FIGURES)
     assert {number for contrasts in PROBES.values() for of in contrasts for number in of.numbers} <= numbers
     drawn = {number for contrasts in PROBES.values() for of in contrasts for number in of.numbers}
-    # Those that are of errors and no probe: the headline's, depth's, weights', and 9, which is half of 11a.
+    # Claims without a probe: those of the headline, depth and weights, and 9, which is half of 11a.
     assert numbers - drawn == {"4c", "5a", "5b", "6a", "9", "11a", "11b", "11c", "11d", "14", "15"}
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_a_probe_draws_its_claims_intervals_and_says_their_verdicts(name: str, full: Evidence) -> None:
+def test_a_probe_draws_the_intervals_and_verdicts_of_its_claims(name: str, full: Evidence) -> None:
     verdicts = judge(full, [number for contrast in PROBES[name] for number in contrast.numbers])
     networks = {network.label for network in full.networks_of(FIGURES[name].needs)}
     verdicts = [verdict for verdict in verdicts if verdict.where in networks]
@@ -50,7 +50,7 @@ def test_a_probe_draws_its_claims_intervals_and_says_their_verdicts(name: str, f
     assert len(bands) == sum(verdict.question.sense == "within" for verdict in verdicts)
 
 
-def test_a_comparison_that_no_claim_asks_for_has_the_same_kind_of_interval(full: Evidence) -> None:
+def test_a_comparison_without_a_claim_has_the_same_kind_of_interval(full: Evidence) -> None:
     cell = {"cell": "adamw"}
     usual, again = (errors(full.point("resnet80w8-nobn", Arm("adamw", replica=replica), **cell)) for replica in (0, 1))
     values = np.array(list((again - usual).values()))
@@ -75,7 +75,7 @@ def test_cells_are_written_beside_each_arm(full: Evidence) -> None:
     assert "Claim 6a" in caption(figure)
 
 
-def test_a_network_in_which_nothing_is_asked_has_no_row(quick: Loaded) -> None:
+def test_a_network_without_comparisons_has_no_row(quick: Loaded) -> None:
     with styled():
         figure = pages("initialization", evidence(quick, world))["initialization"]
     titles = [axes.get_title() for axes in figure.axes]

@@ -1,4 +1,4 @@
-"""Pages of any results: which there are, what they show and say, and that nothing on them overlaps."""
+"""Survey pages of any results: which there are, what they show and say, and that nothing overlaps."""
 
 import warnings
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ MISSING = object()
 
 
 def put_without_curves(store: Store, of: Result) -> None:
-    """The run again, with curves of no epoch."""
+    """Rewrites the run's curves without any epoch."""
     assert of.record is not None
     path = store.directory(of.record.name) / "curves.npz"
     with np.load(path) as arrays:
@@ -56,9 +56,9 @@ class Shelf:
 
 
 def drawn(of: Survey, heading: str = "A sweep") -> dict[str, Figure]:
-    """The pages, on which every text can be read."""
+    """The pages, checked for overlapping or cut off text."""
     with styled(), warnings.catch_warnings():
-        warnings.simplefilter("error")  # also of a layout that does not fit
+        warnings.simplefilter("error")  # also warnings of a layout that does not fit
         found = pages(of, heading)
         for stem, page in found.items():
             seen = boxes(page)
@@ -75,7 +75,7 @@ def panel_titles(page: Figure) -> list[str]:
     return [axes.get_title() for axes in page.axes if axes.get_title()]
 
 
-def test_step_size_and_decay_make_a_heatmap_per_optimizer_with_the_best_cells_runs(shelf: Shelf) -> None:
+def test_step_size_and_decay_make_a_heatmap_per_optimizer(shelf: Shelf) -> None:
     drawn = shelf.pages(
         shelf.result(0.2 + 0.1 * (lr > 1e-3) + 0.05 * (decay > 0), optimizer=of, optimizer__lr=lr,
                      optimizer__weight_decay=decay, seed=seed)
@@ -99,7 +99,9 @@ def test_step_size_and_decay_make_a_heatmap_per_optimizer_with_the_best_cells_ru
         ("optimizer__lr", (1e-3, 1e-2), "step size \u03b1"),
     ],
 )
-def test_one_of_them_makes_errors_against_it(shelf: Shelf, key: str, values: tuple[float, ...], label: str) -> None:
+def test_step_size_or_decay_alone_makes_a_plot_of_errors_against_it(
+    shelf: Shelf, key: str, values: tuple[float, ...], label: str
+) -> None:
     (page,) = shelf.pages(
         shelf.result(0.2 + value, optimizer=of, seed=seed, **{key: value})
         for of in ("adamw", "adaml2") for value in values for seed in (0, 1, 2)
@@ -109,7 +111,7 @@ def test_one_of_them_makes_errors_against_it(shelf: Shelf, key: str, values: tup
     assert len(lines(axes, "seed")) == 6 * len(values)
 
 
-def test_depth_makes_a_page_per_depth_and_one_of_all_best_cells_against_it(shelf: Shelf) -> None:
+def test_depth_makes_a_page_per_depth_and_one_of_the_best_cells(shelf: Shelf) -> None:
     drawn = shelf.pages(
         shelf.result(0.01 * depth + decay, model__depth=depth, optimizer=of, optimizer__weight_decay=decay)
         for depth in (8, 14, 20) for of in ("adamw", "adaml2") for decay in (1e-3, 1e-2)
@@ -134,7 +136,7 @@ def test_depth_makes_a_page_per_depth_and_one_of_all_best_cells_against_it(shelf
     ],
     ids=["strings", "torch", "seeds", "one run", "depths", "numbers"],
 )
-def test_whatever_varies_has_a_page_with_its_runs(shelf: Shelf, values: list[dict[str, Any]]) -> None:
+def test_any_varying_key_has_a_page_with_its_runs(shelf: Shelf, values: list[dict[str, Any]]) -> None:
     (page,) = shelf.pages(shelf.result(0.2 + 0.01 * k, **of) for k, of in enumerate(values)).values()
     cells = 1 if "seed" in values[0] else len(values)
     ticks = [tick.get_text() for tick in page.axes[0].get_xticklabels()]
@@ -145,7 +147,7 @@ def test_whatever_varies_has_a_page_with_its_runs(shelf: Shelf, values: list[dic
     assert len(looks) == cells
 
 
-def test_divergence_and_what_is_missing_are_drawn_and_said(shelf: Shelf) -> None:
+def test_diverged_and_missing_runs_are_drawn_and_counted(shelf: Shelf) -> None:
     results = [shelf.result(None, optimizer__lr=1.0), shelf.result(0.3, optimizer__lr=1e-3)]
     results += [shelf.result(MISSING, optimizer__lr=1e-2)]
     (page,) = shelf.pages(results).values()
@@ -154,24 +156,24 @@ def test_divergence_and_what_is_missing_are_drawn_and_said(shelf: Shelf) -> None
     assert "1 diverged" in caption(page) and "1 of 3 runs has no result" in caption(page)
 
 
-def test_where_all_diverged_the_page_says_why_there_are_no_curves(shelf: Shelf) -> None:
+def test_if_every_run_diverged_the_page_says_why_there_are_no_curves(shelf: Shelf) -> None:
     (page,) = shelf.pages([shelf.result(None, optimizer__lr=lr) for lr in (1.0, 2.0)]).values()
     assert len(page.axes) == 1 and "so there are no curves" in caption(page)
 
 
-def test_a_run_that_diverged_at_once_has_no_empty_panels(shelf: Shelf) -> None:
+def test_a_run_that_diverged_in_its_first_epoch_has_no_empty_panels(shelf: Shelf) -> None:
     of = shelf.result(None)
     put_without_curves(shelf.store, of)
     (page,) = shelf.pages([of]).values()
     assert len(page.axes) == 1 and "so there are no curves" in caption(page)
 
 
-def test_without_any_result_there_is_a_page_that_says_so(shelf: Shelf) -> None:
+def test_without_any_result_the_page_says_so(shelf: Shelf) -> None:
     (page,) = shelf.pages([shelf.result(MISSING)]).values()
     assert any("1 of 1 runs has no result" in text for text in texts(page))
 
 
-def test_of_very_many_groups_the_first_are_drawn_and_the_title_says_so(shelf: Shelf) -> None:
+def test_too_many_groups_are_cut_and_the_title_says_so(shelf: Shelf) -> None:
     many = MOST_GROUPS + 3
     drawn = shelf.pages(
         shelf.result(0.2, training__batch_size=batch, optimizer=of)
@@ -181,7 +183,7 @@ def test_of_very_many_groups_the_first_are_drawn_and_the_title_says_so(shelf: Sh
     assert title(drawn["best"]) == f"A sweep: the first {MOST_GROUPS} of {many} groups"
 
 
-def test_files_are_the_same_each_time_and_the_table_is_beside_them(shelf: Shelf, tmp_path: Path) -> None:
+def test_redrawn_files_are_identical_and_include_the_table(shelf: Shelf, tmp_path: Path) -> None:
     found = shelf.survey([shelf.result(0.2, seed=seed) for seed in (0, 1)])
     first, again = (draw_survey(found, "A sweep", tmp_path / folder) for folder in ("first", "again"))
     assert [path.name for path in first] == ["sweep.png", "sweep.pdf", "table.txt"]
@@ -195,13 +197,13 @@ def test_a_long_title_is_wrapped(shelf: Shelf) -> None:
     assert len(title(page).splitlines()) == 2
 
 
-def test_update_scales_of_torch_optimizers_beside_ours_are_named(shelf: Shelf) -> None:
+def test_the_axis_explains_update_scales_of_torch_optimizers(shelf: Shelf) -> None:
     results = [shelf.result(0.2), shelf.result(0.3, optimizer="torch", optimizer__target="torch.optim.NAdam")]
     (page,) = shelf.pages(results).values()
     assert "grey: |change of weights," in page.axes[-1].get_xlabel()
 
 
-def test_parts_at_one_step_size_each_are_compared_side_by_side(shelf: Shelf) -> None:
+def test_parts_with_one_step_size_each_are_compared_side_by_side(shelf: Shelf) -> None:
     low, high = (
         [shelf.result(0.2, optimizer__lr=lr, optimizer=of) for of in ("adamw", "adaml2")] for lr in (1e-3, 1.0)
     )
@@ -209,7 +211,7 @@ def test_parts_at_one_step_size_each_are_compared_side_by_side(shelf: Shelf) -> 
     assert list(found) == ["best", "optimizer.lr=1e-3", "optimizer.lr=1"]
 
 
-def test_parts_with_long_names_are_rows_that_can_be_read(shelf: Shelf) -> None:
+def test_parts_with_long_names_have_legible_rows(shelf: Shelf) -> None:
     parts = {
         f"depth {depth}, optimizer AdamW or Adam-l2, initialization kaiming": [
             shelf.result(0.2, model__depth=depth, optimizer=of, optimizer__lr=lr, optimizer__weight_decay=decay)
@@ -218,12 +220,12 @@ def test_parts_with_long_names_are_rows_that_can_be_read(shelf: Shelf) -> None:
         for depth in (8, 14)
     }  # fmt: skip
     found = drawn(survey(parts, shelf.store))
-    # What a part decides, its name says: one panel compares the two.
+    # A part's name says what it fixes, so one panel compares the two.
     assert [len(found[stem].axes) for stem in ("overview", "best")] == [5, 1] and len(found) == 4
 
 
 def test_groups_need_not_have_the_same_step_sizes(shelf: Shelf) -> None:
-    """The first step size of all is none of the second depth's."""
+    """The smallest step size does not occur at the second depth."""
     found = shelf.pages(
         shelf.result(0.2, model__depth=depth, optimizer__lr=lr)
         for depth, lrs in ((8, (1e-3, 1e-2)), (14, (1e-2, 1e-1))) for lr in lrs
@@ -231,7 +233,7 @@ def test_groups_need_not_have_the_same_step_sizes(shelf: Shelf) -> None:
     assert list(found) == ["sweep"]
 
 
-def test_methods_that_are_one_algorithm_are_said_to_be(shelf: Shelf) -> None:
+def test_the_caption_says_that_methods_without_decay_are_the_same_algorithm(shelf: Shelf) -> None:
     results = [shelf.result(0.2, optimizer=of, optimizer__weight_decay=0.0) for of in ("adamw", "adaml2")]
     (page,) = shelf.pages(results).values()
     assert "0 AdamW and Adam-\u2113\u2082 are the same algorithm, Adam" in caption(page)

@@ -1,4 +1,4 @@
-"""Workers that die before they have read what to do; in a module of their own, which a new process imports quickly."""
+"""Workers that die before reading their task; in a small module, which a new process imports quickly."""
 
 import os
 import signal

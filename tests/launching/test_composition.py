@@ -1,4 +1,4 @@
-"""A multirun's jobs are what Hydra's own launcher would hand to the task, and nothing Hydra was told is lost."""
+"""A multirun's jobs are what Hydra's own launcher would give the task, and no Hydra setting is ignored."""
 
 import os
 import random
@@ -29,7 +29,7 @@ Job = Sequence[str]
 
 
 class Multirun:
-    """What Hydra gives a sweeper: its loader and the configuration of the whole."""
+    """What Hydra gives a sweeper: its loader and the multirun's configuration."""
 
     def __init__(self, overrides: Job = (), name: str = "config", folder: Path | None = None) -> None:
         search_path = create_config_search_path(str(CONFIG_DIR))
@@ -45,7 +45,7 @@ class Multirun:
         return compose_jobs(self.loader, self.config, jobs, own_processes=True)
 
     def hydras(self, job: Job, number: int = 0) -> RunConfig:
-        """What the task is given by the launcher that comes with Hydra, as the job of that number.
+        """What Hydra's own launcher gives the task as the job with this number.
 
         Raises:
             Exception: whatever it or the task raises.
@@ -65,7 +65,7 @@ Make = Callable[..., Multirun]
 
 @pytest.fixture
 def multirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes multiruns; Hydra's launcher makes a folder where it works."""
+    """Makes multiruns, in a temporary folder since Hydra's launcher creates one where it runs."""
     monkeypatch.chdir(tmp_path)
     register_schemas()
     version.setbase("1.3")
@@ -100,13 +100,13 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize("overrides", OVERRIDES, ids=" ".join)
-def test_it_is_what_hydras_launcher_gives(overrides: Job, multirun: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_what_hydras_launcher_gives(overrides: Job, multirun: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALEFREE_TEST", "there")
     made = multirun()
     assert made.ours(overrides) == [made.hydras(overrides)]
 
 
-# Values that fit and values that do not; `""` and the like are refused by whoever comes first.
+# Valid and invalid values; `""` and the like are refused at different stages.
 VALUES = {
     "dataset": ["digits", "cifar10", "image_folder"],
     "dataset.root": ["null", "a b", "''", "3"],
@@ -131,7 +131,7 @@ VALUES = {
 }
 
 
-def test_random_jobs_are_what_hydras_launcher_gives_or_both_refuse(multirun: Make) -> None:
+def test_random_jobs_match_hydras_launcher_or_both_refuse(multirun: Make) -> None:
     made = multirun()
     draw = random.Random(2022)
     agreed = []
@@ -150,11 +150,11 @@ def test_random_jobs_are_what_hydras_launcher_gives_or_both_refuse(multirun: Mak
             found = JobsRefused
         assert found == expected, job
         agreed.append(found is JobsRefused)
-    assert 10 < sum(agreed) < 40  # both kinds
+    assert 10 < sum(agreed) < 40  # both kinds occur
 
 
-def test_its_own_root_configuration_and_groups(multirun: Make, tmp_path: Path) -> None:
-    """What --config-name and --config-dir name, with files of a group that the project does not have."""
+def test_custom_root_configurations_and_groups_are_used(multirun: Make, tmp_path: Path) -> None:
+    """Those of --config-name and --config-dir, with group files that the project does not have."""
     mine = tmp_path / "mine"
     (mine / "optimizer").mkdir(parents=True)
     (mine / "own.yaml").write_text(
@@ -173,8 +173,8 @@ def test_its_own_root_configuration_and_groups(multirun: Make, tmp_path: Path) -
     ]
 
 
-def test_a_search_path_in_hydras_part(multirun: Make, tmp_path: Path) -> None:
-    """Groups that Hydra knows from there alone."""
+def test_hydra_searchpath_is_used(multirun: Make, tmp_path: Path) -> None:
+    """For groups that exist only there."""
     (tmp_path / "more" / "seed").mkdir(parents=True)
     (tmp_path / "more" / "optimizer").mkdir()
     (tmp_path / "more" / "optimizer" / "mine.yaml").write_text("name: adaml2\nlr: 0.5\n")
@@ -184,7 +184,7 @@ def test_a_search_path_in_hydras_part(multirun: Make, tmp_path: Path) -> None:
         made.ours(["seed=1"])
 
 
-def test_group_files_are_merged_once_for_each_combination(multirun: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_files_are_merged_once_per_combination(multirun: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     made = multirun()
     asked: list[Job] = []
     load = made.loader.load_sweep_config
@@ -202,7 +202,7 @@ def test_group_files_are_merged_once_for_each_combination(multirun: Make, monkey
     ]
 
 
-def test_jobs_share_nothing(multirun: Make) -> None:
+def test_jobs_do_not_share_mutable_values(multirun: Make) -> None:
     first, second, third = multirun().ours(["seed=1"], ["seed=2"], ["model.depth=56", "tracking.tags=[a]"])
     assert (first.seed, second.seed, third.seed) == (1, 2, 0)
     (fourth,) = multirun().ours(["seed=1"], ["model.depth=56"], ["optimizer.lr=1"])[2:]
@@ -231,7 +231,7 @@ def test_every_wrong_job_is_named(multirun: Make) -> None:
     assert [line.partition(": ")[0] for line in refused.value.lines] == [" ".join(overrides) for overrides in wrong[1:]]
 
 
-def test_the_names_of_wrong_jobs_are_shown_and_not_obeyed(multirun: Make) -> None:
+def test_control_characters_in_the_names_of_wrong_jobs_are_escaped(multirun: Make) -> None:
     with pytest.raises(JobsRefused) as refused:
         multirun().ours(["seed=-1", "tracking.group='a\x1b[31m\nb'"])
     (line,) = refused.value.lines
@@ -250,7 +250,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_settings_that_a_worker_cannot_obey_are_refused_once_and_by_name(setting: str, multirun: Make) -> None:
+def test_settings_that_workers_do_not_support_are_refused_once_by_name(setting: str, multirun: Make) -> None:
     made = multirun([setting])
     key = setting.lstrip("+").partition("=")[0].replace("/", ".")
     with pytest.raises(ConfigError, match=r"hydra/launcher=basic, which supports it") as refused:
@@ -261,7 +261,7 @@ def test_settings_that_a_worker_cannot_obey_are_refused_once_and_by_name(setting
     assert len(compose_jobs(made.loader, made.config, [["seed=1"]], own_processes=False)) == 1
 
 
-def test_such_a_setting_in_a_groups_file_is_refused_by_the_job(multirun: Make, tmp_path: Path) -> None:
+def test_unsupported_settings_in_a_group_file_are_refused_with_the_job(multirun: Make, tmp_path: Path) -> None:
     (tmp_path / "mine" / "optimizer").mkdir(parents=True)
     text = "# @package _global_\noptimizer: {name: adaml2}\nhydra: {job: {env_set: {A: '1'}}}\n"
     (tmp_path / "mine" / "optimizer" / "elsewhere.yaml").write_text(text)
@@ -272,13 +272,13 @@ def test_such_a_setting_in_a_groups_file_is_refused_by_the_job(multirun: Make, t
     assert line.startswith("optimizer=elsewhere seed=1: hydra.job.env_set={'A': '1'} ")
 
 
-def test_hydras_names_of_the_job_are_those_that_were_asked_for(multirun: Make) -> None:
+def test_hydras_job_names_follow_the_settings(multirun: Make) -> None:
     given = ["hydra.job.name=mine", "hydra.job.config.override_dirname.exclude_keys=[tracking.group]"]
     (found,) = multirun(given).ours(["tracking.group='${hydra:job.name} ${hydra:job.override_dirname}'", "seed=4"])
     assert found.tracking.group == "mine seed=4"
 
 
-def test_the_environment_that_hydras_launcher_sets_is_there_while_a_job_is_composed(multirun: Make) -> None:
+def test_hydras_environment_is_set_only_while_a_job_is_composed(multirun: Make) -> None:
     made = multirun(["+hydra.job.env_set.SCALEFREE_TEST=x"])
     job = ["tracking.group=${oc.env:SCALEFREE_TEST}"]
     assert compose_jobs(made.loader, made.config, [job], own_processes=False)[0].tracking.group == "x"
@@ -294,15 +294,15 @@ def test_composing_leaves_hydras_current_job_as_it_was(multirun: Make) -> None:
     assert HydraConfig.instance().cfg is before
 
 
-def test_numbers_begin_where_the_batch_does(multirun: Make) -> None:
+def test_job_numbers_start_at_the_first_of_the_batch(multirun: Make) -> None:
     made = multirun()
     job = ["tracking.group=${hydra:job.num}"]
     found = compose_jobs(made.loader, made.config, [job, job], own_processes=True, first=5)
     assert [config.tracking.group for config in found] == ["5", "6"]
 
 
-def test_an_interpolation_is_never_left_to_the_shortcut(multirun: Make) -> None:
-    """It would resolve to nothing there, or to another job's values."""
+def test_interpolations_do_not_use_the_merged_shortcut(multirun: Make) -> None:
+    """There they would not resolve, or resolve to another job's values."""
     made = multirun()
     composer = Composer(made.loader, made.config, own_processes=True)
     assert composer.job(["tracking.group=${hydra:job.num}"], 3).tracking.group == "3"

@@ -1,4 +1,4 @@
-"""How a multirun ends: its table and its figures, and that neither makes a failure of it."""
+"""How a multirun ends: with a table and figures, neither of which can make it fail."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from scripts.entry import ENVIRONMENT
 
 @pytest.fixture
 def done(tiny: Make) -> list[RunConfig]:
-    """Two decays and two seeds, of which the store has three."""
+    """Two decays times two seeds; the store has results of three, and one failed."""
     configs = [
         tiny({"optimizer.weight_decay": decay, "seed": seed, "training.epochs": 2})
         for decay in (1e-3, 1e-2) for seed in (0, 1)
@@ -33,25 +33,25 @@ def done(tiny: Make) -> list[RunConfig]:
     return configs
 
 
-def test_it_ends_with_a_table_and_figures(done: list[RunConfig], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_multirun_ends_with_a_table_and_figures(done: list[RunConfig], capsys: pytest.CaptureFixture[str]) -> None:
     conclude(done)
     said = capsys.readouterr().out
     assert "weight_decay" in said and "25.00" in said and "<- best" in said
     assert "1 of 4 runs has no result, it failed" in said
     (folder,) = (Path(done[0].results_dir) / "figures" / "sweeps").iterdir()
     assert folder.name.startswith("weight_decay-") and (folder / "sweep.png").stat().st_size > 10_000
-    # The same sweep has the same folder.
+    # The same sweep uses the same folder.
     conclude(done)
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_an_experiments_folder_has_its_name(done: list[RunConfig]) -> None:
+def test_an_experiments_folder_is_named_after_it(done: list[RunConfig]) -> None:
     conclude(done, ("corners", "quick"))
     assert (Path(done[0].results_dir) / "figures" / "sweeps" / "corners_quick" / "sweep.pdf").exists()
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError(), KeyboardInterrupt()])
-def test_what_keeps_it_from_being_drawn_is_no_failure(
+def test_an_error_while_drawing_is_not_a_failure(
     error: BaseException, done: list[RunConfig], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
@@ -63,19 +63,19 @@ def test_what_keeps_it_from_being_drawn_is_no_failure(
     assert "25.00" in said and "the results are in the store" in said.splitlines()[-1]
 
 
-def test_a_damaged_record_is_no_failure_either(done: list[RunConfig], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_record_is_not_a_failure_either(done: list[RunConfig], capsys: pytest.CaptureFixture[str]) -> None:
     for path in Path(done[0].results_dir).glob("runs/*seed0*/record.json"):
         path.write_text("{")
     conclude(done)
     assert "runs have no result" in capsys.readouterr().out
 
 
-def test_without_any_result_it_says_so(tiny: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_results_a_line_says_so(tiny: Make, capsys: pytest.CaptureFixture[str]) -> None:
     conclude([tiny()])
     assert capsys.readouterr().out.startswith("no run has a result yet")
 
 
-def test_stores_are_told_apart(tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_store_has_its_own_figures(tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configs = [with_values(tiny(), {"results_dir": str(tmp_path / name)}) for name in "ab"]
     for config in configs:
         put(Store(config.results_dir), hand_made(config, 0.2))
@@ -83,7 +83,7 @@ def test_stores_are_told_apart(tiny: Make, tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().out.count("figures, each") == 2
 
 
-def test_an_image_folders_runs_are_found_by_what_was_asked(tiny: Make) -> None:
+def test_runs_of_an_image_folder_are_found_without_knowing_its_fingerprint(tiny: Make) -> None:
     asked = tiny({"dataset": "image_folder", "dataset.root": "somewhere", "dataset.per_class": None})
     store = Store(asked.results_dir)
     read = with_values(asked, {"dataset.fingerprint": "aa11aa11aa11-bb22bb22bb22"})
@@ -94,14 +94,14 @@ def test_an_image_folders_runs_are_found_by_what_was_asked(tiny: Make) -> None:
     assert missing.record is None
 
 
-def test_names_are_fit_for_folders(done: list[RunConfig]) -> None:
+def test_names_are_safe_as_folder_names(done: list[RunConfig]) -> None:
     store = Store(done[0].results_dir)
     results, failures = results_for(done, store)
     assert name_of(survey({"": results}, store, failures)).startswith("weight_decay-")
     assert folder_of(store, "[a=b, c]/../x").name == "a=b-c-..-x"
 
 
-def test_matplotlib_is_not_imported_before_there_is_something_to_draw() -> None:
+def test_matplotlib_is_imported_only_for_drawing() -> None:
     code = (
         "import sys, scalefree.launching, hydra_plugins.scalefree_launchers, scalefree.training\n"
         "sys.exit('matplotlib' in sys.modules)"

@@ -1,4 +1,4 @@
-"""The daemon under which runs share a GPU: a stand-in notes when it is started and ended."""
+"""The daemon through which runs share a GPU: a stand-in logs when it is started and stopped."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from scalefree.launching.mps import CONTROL, PIPES, multi_process_service
 
 @pytest.fixture
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A line for each call of the stand-in: its argument or what it reads, and whether its folder is there."""
+    """One line per call of the stand-in: its argument or input; it fails without the daemon's folder."""
     monkeypatch.delenv(PIPES, raising=False)
     path, program = tmp_path / "journal", tmp_path / "bin" / CONTROL
     program.parent.mkdir()
@@ -26,7 +26,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_sweep_has_its_own_daemon_and_leaves_nothing(journal: Path, tiny: Make) -> None:
+def test_a_sweep_runs_its_own_daemon_and_cleans_up(journal: Path, tiny: Make) -> None:
     before = dict(os.environ)
     done = launch(LocalSettings(jobs=1, mps=True), [tiny()])
     assert [report.ending for report in done.reports] == ["trained"]
@@ -34,7 +34,7 @@ def test_a_sweep_has_its_own_daemon_and_leaves_nothing(journal: Path, tiny: Make
     assert {**os.environ, "OMP_NUM_THREADS": ""} == {**before, "OMP_NUM_THREADS": ""}
 
 
-def test_processes_started_meanwhile_are_told_of_it_and_it_ends_with_an_error_too(journal: Path) -> None:
+def test_child_processes_find_the_daemon_and_an_error_stops_it_too(journal: Path) -> None:
     with pytest.raises(KeyError), multi_process_service():
         folder = Path(os.environ[PIPES])
         assert folder.is_dir() and journal.read_text().split() == ["-d"]
@@ -42,14 +42,14 @@ def test_processes_started_meanwhile_are_told_of_it_and_it_ends_with_an_error_to
     assert journal.read_text().split() == ["-d", "quit"] and PIPES not in os.environ and not folder.exists()
 
 
-def test_a_clusters_own_daemon_is_used_and_left_alone(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clusters_daemon_is_used_and_left_running(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PIPES, "/of/the/cluster")
     with multi_process_service():
         assert os.environ[PIPES] == "/of/the/cluster"
     assert os.environ[PIPES] == "/of/the/cluster" and not journal.exists()
 
 
-def test_without_a_daemon_nothing_starts(journal: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_daemon_the_sweep_is_refused(journal: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     (journal.parent / "code").write_text("3")
     with pytest.raises(ConfigError, match=r"-d failed with exit code 3: starting; use hydra.launcher.mps=false"):

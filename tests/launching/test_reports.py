@@ -1,4 +1,4 @@
-"""What a sweep says of time."""
+"""What a sweep says about time."""
 
 import logging
 
@@ -23,12 +23,12 @@ from scalefree.terminal import duration
         (400 * 3600.0, "400 h 0 min"),
     ],
 )
-def test_durations(seconds: float, said: str) -> None:
+def test_durations_are_written_in_readable_units(seconds: float, said: str) -> None:
     assert duration(seconds) == said
 
 
-def test_a_sweep_tells_the_time_left_while_there_is_any(tiny: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Costs that sum up to a little more than their sum, in the order in which runs end."""
+def test_a_sweep_reports_the_time_left_except_after_the_last_run(tiny: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The runs' costs add up to slightly more than their sum in the order in which they end."""
     configs = [tiny({"seed": seed, "model.batch_norm": seed % 2 == 0, "training.epochs": 1}) for seed in range(3)]
     with caplog.at_level(logging.INFO):
         sweep(configs, jobs=1)

@@ -1,4 +1,4 @@
-"""What the launcher presets accept, and what they refuse."""
+"""What the launcher presets accept and refuse."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def preset(name: str) -> dict[str, Any]:
     return {str(key): value for key, value in values.items() if key != "_target_"}
 
 
-def test_the_presets_name_every_setting_and_its_default() -> None:
+def test_the_presets_list_every_setting_with_its_default() -> None:
     assert settings_of("local", preset("local")) == LocalSettings(jobs=cores()) == LocalSettings()
     assert preset("local").keys() == vars(LocalSettings()).keys()
     assert settings_of("gpu", preset("gpu")) == LocalSettings(jobs=8, mps=True)
@@ -43,6 +43,6 @@ def test_wrong_settings_are_refused_by_name(kind: str, key: str, value: Any, sai
     assert str(refused.value) == said
 
 
-def test_null_leaves_the_default_and_numbers_are_taken() -> None:
+def test_null_means_the_default_and_other_values_are_used() -> None:
     settings = settings_of("slurm", {"gpus_per_node": 1, "mem_gb": None, "wait": False})
     assert settings == SlurmSettings(gpus_per_node=1, wait=False)

@@ -1,4 +1,4 @@
-"""The SLURM launcher without SLURM: how runs are dealt out, what the queue's answers mean, what is refused."""
+"""The SLURM launcher without SLURM: how runs are shared out, what the queue's answers mean, what is refused."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from scalefree.training import run
 
 
 @pytest.mark.parametrize(("runs_per_job", "sizes"), [(1, [1] * 7), (3, [3, 2, 2]), (7, [7]), (9, [7])])
-def test_every_run_is_in_one_job_and_the_long_ones_in_different_ones(
+def test_every_run_is_in_one_job_and_the_longest_are_in_different_jobs(
     runs_per_job: int, sizes: list[int], tiny: Make, tmp_path: Path
 ) -> None:
     configs = [tiny({"training.epochs": epochs}) for epochs in (1, 9, 2, 8, 3, 7, 4)]
@@ -37,7 +37,7 @@ def test_a_share_trains_its_runs_and_reports_them(tiny: Make, tmp_path: Path) ->
     assert sorted(report.ending for report in read_reports(part.report_path)) == ["already done", "trained"]
 
 
-def test_a_damaged_record_costs_its_run_alone(tiny: Make) -> None:
+def test_a_damaged_record_costs_only_its_own_run(tiny: Make) -> None:
     sound, damaged = (tiny({"training.epochs": 1, "seed": seed}) for seed in (0, 1))
     for config in (sound, damaged):
         run(config)
@@ -48,22 +48,20 @@ def test_a_damaged_record_costs_its_run_alone(tiny: Make) -> None:
     assert str(path) in done.reports[1].detail
 
 
-def test_reports_survive_their_file(tmp_path: Path) -> None:
+def test_reports_are_read_back_as_written(tmp_path: Path) -> None:
     reports = [Report("a", "trained", "test error 0.1", 1.5), Report("b", "failed", "öl", 0.0)]
     write_reports(tmp_path / "reports" / "0.json", reports)
     assert read_reports(tmp_path / "reports" / "0.json") == reports
     assert read_reports(tmp_path / "reports" / "1.json") == []
 
 
-def test_without_waiting_the_runs_are_said_to_be_queued(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_waiting_the_runs_are_reported_as_queued(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "submit", lambda *_: "7")
     done = sweep_on_slurm([tiny(), tiny({"seed": 1})], SlurmSettings(wait=False))
     assert done.summary() == "2 queued" and done.unfinished == []
 
 
-def test_of_a_job_that_was_killed_only_the_runs_without_a_record_are_lost(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_job_loses_only_the_runs_without_a_record(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     configs = [tiny({"training.epochs": 1, "seed": seed}) for seed in (0, 1)]
 
     def killed_after_the_first(parts: list[Share], *_: Any) -> str:
@@ -81,7 +79,9 @@ def test_of_a_job_that_was_killed_only_the_runs_without_a_record_are_lost(
     ("code", "out", "err", "left"),
     [(0, "7_0\n7_1\n", "", 2), (0, "", "", 0), (1, "", "slurm_load_jobs error: Invalid job id specified", 0)],
 )
-def test_what_the_queue_says(code: int, out: str, err: str, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_left_are_read_from_squeue(
+    code: int, out: str, err: str, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def squeue(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         assert command[0] == "squeue" and "--jobs=7" in command
         return subprocess.CompletedProcess(command, code, out, err)
@@ -90,14 +90,14 @@ def test_what_the_queue_says(code: int, out: str, err: str, left: int, monkeypat
     assert jobs_left("7") == left
 
 
-def test_a_queue_that_does_not_answer_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_does_not_answer_is_not_taken_for_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = subprocess.CompletedProcess([], 1, "", "Unable to contact slurm controller")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
     with pytest.raises(OSError, match="Unable to contact"):
         jobs_left("7")
 
 
-def test_without_slurm_it_is_refused_and_what_is_done_needs_none(
+def test_without_slurm_unfinished_runs_are_refused_but_finished_ones_are_found(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -110,7 +110,7 @@ def test_without_slurm_it_is_refused_and_what_is_done_needs_none(
     assert os.listdir(tmp_path / "results" / "locks") == []
 
 
-def test_what_sbatch_refuses_is_one_line(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_sbatch_error_is_reported_in_one_line(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("srun", "sbatch"):
         (tmp_path / name).write_text(
             "#!/bin/sh\necho 'error: invalid partition: gpus' >&2\necho 'failed' >&2\nexit 1\n"

@@ -1,4 +1,4 @@
-"""A sweep over worker processes: what happens to one run costs no other, and nothing is trained twice."""
+"""A sweep over worker processes: one run's fate does not affect the others, and nothing is trained twice."""
 
 import logging
 import multiprocessing
@@ -25,7 +25,7 @@ from training.reference import trainer_of
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """The condition's first true value, waited for; ten minutes are enough for the slowest machine."""
+    """Waits for the condition's first true value; ten minutes are enough for the slowest machine."""
     deadline = time.monotonic() + 600
     while not (value := condition()):
         assert time.monotonic() < deadline
@@ -34,7 +34,7 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 def owner(config: RunConfig) -> int | None:
-    """The process that holds the run's lock, from the kernel's list."""
+    """The process that holds the run's lock, according to the kernel."""
     lock = Path(config.results_dir) / "locks" / run_name(config)
     if lock.exists():
         for line in Path("/proc/locks").read_text().splitlines():
@@ -45,14 +45,14 @@ def owner(config: RunConfig) -> int | None:
 
 
 def answers_sigterm(pid: int) -> bool:
-    """Whether that process has a handler for SIGTERM: it is in its training loop."""
+    """Whether that process has a handler for SIGTERM, which means that it is in its training loop."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(status.partition("SigCgt:")[2].split()[0], 16)
     return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.fixture
-def handlers_given_back() -> Iterator[None]:
+def handlers_restored() -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = [signal.getsignal(number) for number in numbers]
     yield
@@ -61,7 +61,7 @@ def handlers_given_back() -> Iterator[None]:
 
 
 class Mixed:
-    """A sweep of two workers over six runs of different fates; the longest starts first."""
+    """A sweep with two workers over six runs with different fates; the longest starts first."""
 
     def __init__(self, results: Path) -> None:
         def config(**values: Any) -> RunConfig:
@@ -93,7 +93,7 @@ class Mixed:
         return found
 
     def fits(self, report: Report, fate: str) -> bool:
-        """Two runs share a label: the label names no root."""
+        """Tells apart two runs with the same label, which does not name the root."""
         return ("root" in report.detail) == (fate == "failed")
 
 
@@ -102,7 +102,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     return Mixed(tmp_path_factory.mktemp("sweep"))
 
 
-def test_every_run_is_reported_once_by_its_own_fate(mixed: Mixed) -> None:
+def test_every_run_is_reported_once_with_its_own_outcome(mixed: Mixed) -> None:
     endings = {fate: mixed.report(fate).ending for fate in mixed.fates}
     assert endings == {
         "killed": "failed",
@@ -115,18 +115,18 @@ def test_every_run_is_reported_once_by_its_own_fate(mixed: Mixed) -> None:
     assert len(mixed.sweep.reports) == 6 and not mixed.sweep.interrupted
 
 
-def test_the_store_has_the_results_and_only_them(mixed: Mixed) -> None:
+def test_the_store_has_only_the_results(mixed: Mixed) -> None:
     records = mixed.store.records()
     assert {record.name for record in records.values()} == {
         run_name(mixed.fates[fate]) for fate in ("diverged", "trained", "also trained", "already done")
     }
     assert all(records[identity] == record for identity, record in mixed.before.items())
     alone = run(mixed.fates["trained"])
-    assert not alone.trained, "the worker's record counts here"
+    assert not alone.trained, "the worker's record is used here"
 
 
 @pytest.mark.parametrize("fate", ["trained", "also trained"])
-def test_a_neighbour_of_runs_that_diverge_or_die_is_what_it_is_alone(fate: str, mixed: Mixed, tmp_path: Path) -> None:
+def test_runs_beside_ones_that_diverge_or_die_are_what_they_are_alone(fate: str, mixed: Mixed, tmp_path: Path) -> None:
     beside = mixed.store.read(run_name(mixed.fates[fate]))
     assert beside is not None
     (alone, _) = run(with_values(mixed.fates[fate], {"results_dir": str(tmp_path)}))
@@ -136,7 +136,7 @@ def test_a_neighbour_of_runs_that_diverge_or_die_is_what_it_is_alone(fate: str, 
         assert "seconds" in name or curve.tobytes() == curves[name].tobytes(), name
 
 
-def test_failures_are_listed_with_their_reasons(mixed: Mixed) -> None:
+def test_the_summary_lists_failures_with_their_reasons(mixed: Mixed) -> None:
     assert mixed.report("killed").detail.startswith("its process was killed by SIGKILL")
     assert "nowhere does not exist" in mixed.report("failed").detail
     counts, diverged, *failures = mixed.sweep.summary().splitlines()
@@ -145,19 +145,19 @@ def test_failures_are_listed_with_their_reasons(mixed: Mixed) -> None:
     assert len(failures) == 2 and all(run_label(mixed.fates["killed"]) in line or "image" in line for line in failures)
 
 
-def test_the_death_of_a_worker_is_in_its_runs_own_log(mixed: Mixed) -> None:
+def test_the_death_of_a_worker_is_logged_in_its_runs_log(mixed: Mixed) -> None:
     log = mixed.store.directory(run_name(mixed.fates["killed"])) / "run.log"
     started, died = log.read_text().splitlines()
     assert started.endswith("starts on cpu") and "killed by SIGKILL" in died
 
 
-def test_a_killed_run_is_free_again(mixed: Mixed) -> None:
+def test_a_killed_run_can_be_claimed_again(mixed: Mixed) -> None:
     assert owner(mixed.fates["killed"]) is None
     with mixed.store.claim(run_name(mixed.fates["killed"])) as mine:
         assert mine
 
 
-def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_given_back: None) -> None:
+def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_restored: None) -> None:
     """The terminal sends SIGINT to the sweep and to its workers alike."""
     configs = [tiny({"seed": seed, "training.epochs": 2000}) for seed in range(3)]
 
@@ -180,10 +180,10 @@ def test_ctrl_c_in_a_terminal_checkpoints_every_worker(tiny: Make, handlers_give
     assert sorted(step > 0 for step in steps) == [False, True, True]
 
 
-def test_a_closed_terminal_checkpoints_every_worker_and_nohup_has_them_finish(
-    tiny: Make, handlers_given_back: None
+def test_a_closed_terminal_checkpoints_every_worker_and_under_nohup_they_finish(
+    tiny: Make, handlers_restored: None
 ) -> None:
-    """SIGHUP reaches the sweep and its workers alike; those that were started under nohup have it ignored."""
+    """SIGHUP reaches the sweep and its workers alike; under nohup they ignore it."""
     configs = [tiny({"seed": seed, "training.epochs": 150, "training.evaluate_every": 150}) for seed in range(2)]
 
     def hang_up() -> None:
@@ -212,13 +212,13 @@ def test_a_closed_terminal_checkpoints_every_worker_and_nohup_has_them_finish(
 
 
 @pytest.mark.parametrize(("death", "said"), [(dying.by_signal, "killed by SIGKILL"), (dying.by_exit, "exit code 3")])
-def test_workers_that_die_before_they_read_cost_their_run_alone(
+def test_workers_that_die_before_reading_their_task_cost_only_their_run(
     death: Callable[..., None],
     said: str,
     tiny: Make,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    handlers_given_back: None,
+    handlers_restored: None,
 ) -> None:
     monkeypatch.setattr(worker_module, "work", death)
     configs = [tiny({"seed": seed}) for seed in range(3)]
@@ -230,6 +230,6 @@ def test_workers_that_die_before_they_read_cost_their_run_alone(
     assert "[3/3]" in caplog.text and not Path(configs[0].results_dir).exists()
 
 
-def test_an_empty_sweep_is_done_at_once() -> None:
+def test_an_empty_sweep_has_nothing_to_do() -> None:
     done = sweep([], jobs=2)
     assert done == Sweep() and done.summary() == "nothing to do"

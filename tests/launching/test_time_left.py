@@ -1,4 +1,4 @@
-"""The time that a sweep has left: never below 0, and by what its own runs took."""
+"""The time that a sweep has left: never below 0, and estimated from its own runs."""
 
 import logging
 import multiprocessing
@@ -17,24 +17,24 @@ from scalefree.training.progress import Reporter
 
 
 def worker(config: RunConfig, since: float) -> Worker:
-    """One that has trained a run for so many seconds; it has no process."""
+    """A worker that has trained a run for this many seconds, without a process."""
     ours, _ = multiprocessing.Pipe()
     return Worker(multiprocessing.Process(), ours, config, time.perf_counter() - since)
 
 
-def test_nothing_is_known_before_a_run_was_trained(tiny: Make) -> None:
+def test_the_time_left_is_unknown_before_a_run_has_been_trained(tiny: Make) -> None:
     assert TimeLeft(1).seconds([tiny()], []) is None
 
 
-def test_what_is_pending_is_shared_by_the_workers(tiny: Make) -> None:
+def test_pending_runs_are_shared_by_the_workers(tiny: Make) -> None:
     left = TimeLeft(2)
     left.pace.add(tiny({"seed": 9}), 10.0)
     assert left.seconds([tiny({"seed": seed}) for seed in range(6)], []) == pytest.approx(30.0)
-    # One run is not divided.
+    # A single run cannot be shared.
     assert left.seconds([tiny()], []) == pytest.approx(10.0)
 
 
-def test_what_runs_already_has_less_left_and_never_less_than_nothing(tiny: Make) -> None:
+def test_time_already_spent_is_subtracted_but_never_below_zero(tiny: Make) -> None:
     left = TimeLeft(1)
     left.pace.add(tiny({"seed": 9}), 10.0)
     assert left.seconds([], [worker(tiny(), 4.0)]) == pytest.approx(6.0, abs=0.5)
@@ -42,7 +42,7 @@ def test_what_runs_already_has_less_left_and_never_less_than_nothing(tiny: Make)
     assert left.seconds([], []) == 0.0
 
 
-def test_what_the_store_has_takes_no_time(tiny: Make) -> None:
+def test_runs_with_a_record_take_no_time(tiny: Make) -> None:
     configs = [tiny({"seed": seed}) for seed in range(3)]
     put(Store(configs[0].results_dir), hand_made(configs[0], 0.2))
     left = TimeLeft(1)
@@ -50,7 +50,7 @@ def test_what_the_store_has_takes_no_time(tiny: Make) -> None:
     assert left.seconds(configs, []) == pytest.approx(20.0)
 
 
-def test_a_runs_lines_tell_its_time_left_from_the_epochs_of_this_session(
+def test_a_runs_time_left_is_estimated_from_this_sessions_epochs(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Resumed after 60 of 100 epochs, at ten seconds per epoch."""

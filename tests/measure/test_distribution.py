@@ -1,4 +1,4 @@
-"""Update scales against NumPy in float64, and against the paper's definition through a real optimizer."""
+"""Update scales, compared with NumPy in float64 and with the paper's definition through a real optimizer."""
 
 import math
 from itertools import pairwise
@@ -12,7 +12,7 @@ from torch import Tensor
 from scalefree.measure import SIZES, UNDERFLOW, measure, summarize
 from scalefree.optim import AdamL2, AdamW
 
-FIRST, LAST = -27, 3  # the specification's interior bins [2^k, 2^(k + 1))
+FIRST, LAST = -27, 3  # the specified interior bins [2^k, 2^(k + 1))
 
 
 def reference_counts(values: NDArray[np.float64]) -> list[int]:
@@ -47,13 +47,13 @@ def bin_of(value: float, dtype: torch.dtype = torch.float32) -> int:
 
 
 def spread(count: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
-    """Log-uniform over 2^-40 .. 2^10, so that every bin is met, with exact zeros among them."""
+    """Log-uniform over 2^-40 .. 2^10, so that every bin is used, with exact zeros among them."""
     generator = torch.Generator().manual_seed(seed)
     exponents = torch.rand(count, generator=generator, dtype=torch.float64) * 50 - 40
     return torch.where(torch.arange(count) % 10 == 0, 0.0, torch.exp2(exponents)).to(dtype)
 
 
-def test_the_bins_are_the_specifications() -> None:
+def test_the_bins_are_the_specified_ones() -> None:
     assert SIZES.exponents.tolist() == list(range(FIRST, LAST + 1))
     assert len(SIZES) == len(SIZES.exponents) + 3
     assert UNDERFLOW == 1e-8
@@ -61,7 +61,7 @@ def test_the_bins_are_the_specifications() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("k", range(FIRST + 1, LAST + 2))
-def test_a_power_of_two_lands_in_the_bin_that_it_opens(k: int, dtype: torch.dtype) -> None:
+def test_a_power_of_two_falls_into_the_bin_that_it_starts(k: int, dtype: torch.dtype) -> None:
     edge = torch.tensor(2.0**k, dtype=dtype)
     below = torch.nextafter(edge, torch.zeros_like(edge)).item()
     assert bin_of(edge.item(), dtype) == 1 + k - FIRST
@@ -94,7 +94,7 @@ def test_the_first_bin_begins_just_above_1e_8(dtype: torch.dtype) -> None:
         (0.375, torch.float16, 1 - 2 - FIRST),
     ],
 )
-def test_values_at_the_ends(value: float, dtype: torch.dtype, place: int) -> None:
+def test_extreme_values_fall_into_the_end_bins(value: float, dtype: torch.dtype, place: int) -> None:
     assert bin_of(value, dtype) == place
 
 
@@ -114,7 +114,7 @@ def test_histogram_and_scalars_equal_numpy(dtype: torch.dtype, count: int) -> No
         assert scale.scalars[name] == pytest.approx(value, rel=1e-12, abs=1e-12), name
 
 
-def test_the_spread_leaves_out_what_does_not_move_and_what_is_not_finite() -> None:
+def test_the_spread_ignores_unmoving_and_non_finite_coordinates() -> None:
     moving = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0])
     rest = torch.tensor([0.0, 1e-9, 1e-8, math.nan, math.inf])
     scalars = summarize(torch.cat((rest, moving))).scalars
@@ -131,14 +131,14 @@ def test_without_a_moving_coordinate_there_is_no_spread(values: list[float]) -> 
     assert scale.scalars.keys() == {"share_underflow", "share_not_finite", "peak_share"}
 
 
-def test_the_values_are_left_as_they_were() -> None:
+def test_summarizing_does_not_change_the_values() -> None:
     values = spread(1000, torch.float64)
     before = values.clone()
     summarize(values)
     assert torch.equal(values, before)
 
 
-def test_groups_and_network() -> None:
+def test_each_group_and_the_network_are_measured() -> None:
     directions = {
         "a.weight": -spread(30, torch.float32, 1).reshape(5, 6),
         "a.bias": spread(4, torch.float32, 2),
@@ -156,7 +156,7 @@ def test_groups_and_network() -> None:
 
 
 @pytest.mark.parametrize(("kind", "decay_in_direction"), [(AdamL2, True), (AdamW, False)])
-def test_decay_is_in_the_scale_of_adam_l2_alone(kind: type[AdamL2 | AdamW], decay_in_direction: bool) -> None:
+def test_only_adam_l2s_update_scale_includes_the_decay(kind: type[AdamL2 | AdamW], decay_in_direction: bool) -> None:
     """After one step p = g / (|g| + eps) whatever the step size; g includes lambda x for Adam-l2."""
     parameter = torch.nn.Parameter(torch.tensor([3.0, -2.0, 0.0], dtype=torch.float64))
     gradient = torch.tensor([-0.04, 0.5, 0.0], dtype=torch.float64)

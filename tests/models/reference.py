@@ -1,4 +1,4 @@
-"""The networks' layers in float64 NumPy, each from its definition, on arrays (B, C, H, W)."""
+"""The networks' layers in float64 NumPy, written from their definitions, on arrays (B, C, H, W)."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def weights_of(model: nn.Module) -> Weights:
 
 
 def randomize_batch_norms(model: nn.Module, generator: torch.Generator) -> None:
-    """Statistics and affine parameters away from 0 and 1, so that a reference must use every one of them."""
+    """Moves statistics and affine parameters away from 0 and 1, so that a reference must use all of them."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
@@ -44,7 +44,7 @@ def relu(x: Array) -> Array:
 
 
 def norm(x: Array, weights: Weights, name: str) -> Array:
-    """Evaluation-mode BatchNorm; the identity where the network has none of that name."""
+    """Evaluation-mode BatchNorm; the identity if the network has none with this name."""
     if f"{name}.weight" not in weights:
         return x
     mean, variance, gain, bias = (
@@ -54,7 +54,7 @@ def norm(x: Array, weights: Weights, name: str) -> Array:
 
 
 def option_a(x: Array, channels: int, stride: int) -> Array:
-    """He et al.'s option A: every stride-th pixel, the new channels zero and half of them before the old ones."""
+    """He et al.'s option A: every stride-th pixel; new channels are zero, half of them before the old ones."""
     batch, old, height, width = x.shape
     out = np.zeros((batch, channels, -(-height // stride), -(-width // stride)))
     first = (channels - old) // 2
@@ -65,7 +65,7 @@ def option_a(x: Array, channels: int, stride: int) -> Array:
 
 
 def linear(x: Array, weights: Weights) -> Array:
-    """Global average pool and linear layer."""
+    """Global average pooling and the linear layer."""
     logits: Array = x.mean(axis=(2, 3)) @ weights["linear.weight"].T + weights["linear.bias"]
     return logits
 

@@ -1,4 +1,4 @@
-"""DenseNet-BC: its table, its numbers against NumPy, its initialisation."""
+"""DenseNet-BC: its table, its logits compared with NumPy, its initialisation."""
 
 import inspect
 import math
@@ -30,7 +30,7 @@ def counted(depth: int, k: int, num_classes: int, in_channels: int) -> tuple[int
             plain += channels * 4 * k + 9 * 4 * k * k
             norms += 2 * channels + 2 * 4 * k
             channels += k
-        norms += 2 * channels  # of the transition, or of the head
+        norms += 2 * channels  # the transition's, or the head's
         if block < 2:
             plain += channels * (channels // 2)
             channels //= 2
@@ -42,7 +42,9 @@ TABLE = [(40, 10, 176_122, 171_034), (100, 10, 769_162, 745_174), (100, 100, 800
 
 
 @pytest.mark.parametrize(("depth", "num_classes", "with_bn", "without_bn"), TABLE)
-def test_the_table_of_depth_layers_and_parameters(depth: int, num_classes: int, with_bn: int, without_bn: int) -> None:
+def test_the_documented_table_of_layers_and_parameters_is_right(
+    depth: int, num_classes: int, with_bn: int, without_bn: int
+) -> None:
     plain, norms = counted(depth, 12, num_classes, 3)
     assert (plain + norms, plain) == (with_bn, without_bn)
     assert parameters(densenet_bc(depth, 12, num_classes)) == with_bn
@@ -55,7 +57,7 @@ def test_the_table_of_depth_layers_and_parameters(depth: int, num_classes: int, 
 
 
 @pytest.mark.parametrize(("k", "num_classes", "in_channels"), [(5, 10, 1), (1, 1, 2)])
-def test_parameters_at_other_sizes(k: int, num_classes: int, in_channels: int) -> None:
+def test_parameters_are_counted_at_other_sizes(k: int, num_classes: int, in_channels: int) -> None:
     plain, norms = counted(16, k, num_classes, in_channels)
     assert parameters(densenet_bc(16, k, num_classes, True, in_channels=in_channels)) == plain + norms
     assert parameters(densenet_bc(16, k, num_classes, False, in_channels=in_channels)) == plain
@@ -86,17 +88,17 @@ def test_without_bn_is_the_same_network_with_every_bn_deleted() -> None:
         assert torch.equal(p, kept[name]), name
 
 
-def test_weights_are_a_function_of_the_generator_alone() -> None:
+def test_weights_depend_only_on_the_generator() -> None:
     before = torch.get_rng_state()
     first, again, other = (densenet_bc(10, 2, 10, generator=seeded(s)).state_dict() for s in (3, 3, 4))
-    assert torch.equal(torch.get_rng_state(), before), "the global stream was moved"
+    assert torch.equal(torch.get_rng_state(), before), "the global stream has moved"
     for name, tensor in first.items():
         assert torch.equal(tensor, again[name])
     assert not torch.equal(first["conv.weight"], other["conv.weight"])
 
 
 def test_the_linear_layer_is_uniform_within_one_over_the_root_of_its_inputs() -> None:
-    """torch's default, as the authors' code leaves it: weight and bias, compared with the uniform distribution."""
+    """torch's default, which the authors' code keeps, for both weight and bias."""
     linear = densenet_bc(16, 24, 1000, generator=seeded()).linear
     bound = 1 / math.sqrt(linear.in_features)
     for parameter in (linear.weight, linear.bias):
@@ -105,7 +107,7 @@ def test_the_linear_layer_is_uniform_within_one_over_the_root_of_its_inputs() ->
         assert abs(values).max() <= bound
 
 
-def test_initial_variances() -> None:
+def test_initial_convolutions_have_kaiming_fan_out_variance() -> None:
     model = densenet_bc(16, 24, 100, generator=seeded())
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):

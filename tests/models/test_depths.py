@@ -9,12 +9,12 @@ from scalefree.depths import check_densenet_depth, check_resnet_depth, check_siz
 
 
 @pytest.mark.parametrize(("depth", "n"), [(8, 1), (20, 3), (44, 7), (56, 9), (110, 18), (218, 36)])
-def test_resnet_depths(depth: int, n: int) -> None:
+def test_valid_resnet_depths_give_n(depth: int, n: int) -> None:
     assert check_resnet_depth(depth) == n
 
 
 @pytest.mark.parametrize(("depth", "n"), [(10, 1), (22, 3), (40, 6), (100, 16)])
-def test_densenet_depths(depth: int, n: int) -> None:
+def test_valid_densenet_depths_give_n(depth: int, n: int) -> None:
     assert check_densenet_depth(depth) == n
 
 
@@ -41,6 +41,6 @@ def test_a_size_below_one_is_named() -> None:
         check_sizes(width=1, num_classes=0)
 
 
-def test_checking_a_depth_loads_no_torch() -> None:
+def test_checking_a_depth_does_not_import_torch() -> None:
     code = "import sys, scalefree.depths; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Layer groups: every parameter in exactly one, named after the part that it belongs to."""
+"""Layer groups: every parameter is in exactly one, named after the part of the network."""
 
 import pytest
 from torch import nn
@@ -27,7 +27,7 @@ def test_groups_partition_the_parameters(model: nn.Module, expected: list[str]) 
     assert sorted(grouped) == sorted(name for name, _ in model.named_parameters())
 
 
-def test_members() -> None:
+def test_groups_have_these_members() -> None:
     groups = layer_groups(resnet(8, 10, True, 2))
     assert groups["stem"] == ["conv.weight"]
     assert groups["head"] == ["linear.weight", "linear.bias"]

@@ -1,4 +1,4 @@
-"""The CIFAR ResNet: its table, its numbers against NumPy, its initialisations."""
+"""The CIFAR ResNet: its table, its logits compared with NumPy, its initialisations."""
 
 import inspect
 import math
@@ -29,8 +29,8 @@ def parameters(model: nn.Module) -> int:
 def counted(depth: int, width: int, num_classes: int, in_channels: int) -> tuple[int, int]:
     """Parameters without BatchNorm, and those of BatchNorm, in closed form.
 
-    A stage's first convolution has half the inputs of its other 2n - 1, but in stage 1, where all are alike; a
-    BatchNorm has two parameters a channel and follows every convolution.
+    A stage's first convolution has half as many inputs as its other 2n - 1, except in stage 1, where all are equal; a
+    BatchNorm with two parameters per channel follows every convolution.
     """
     n, w2 = (depth - 2) // 6, 9 * width * width
     convolutions = 9 * in_channels * width + w2 * (2 * n + 4 * (2 * n - 0.5) + 16 * (2 * n - 0.5))
@@ -49,7 +49,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("depth", "with_bn", "without_bn"), TABLE)
-def test_the_table_of_depth_layers_and_parameters(depth: int, with_bn: int, without_bn: int) -> None:
+def test_the_documented_table_of_layers_and_parameters_is_right(depth: int, with_bn: int, without_bn: int) -> None:
     plain, norms = counted(depth, width=16, num_classes=10, in_channels=3)
     assert (plain + norms, plain) == (with_bn, without_bn)
     assert parameters(resnet(depth, 10, generator=seeded())) == with_bn
@@ -63,7 +63,7 @@ def test_the_table_of_depth_layers_and_parameters(depth: int, with_bn: int, with
 
 
 @pytest.mark.parametrize(("width", "num_classes", "in_channels"), [(8, 10, 1), (5, 100, 3), (1, 1, 4)])
-def test_parameters_at_other_sizes(width: int, num_classes: int, in_channels: int) -> None:
+def test_parameters_are_counted_at_other_sizes(width: int, num_classes: int, in_channels: int) -> None:
     plain, norms = counted(14, width, num_classes, in_channels)
     assert parameters(resnet(14, num_classes, True, width, in_channels=in_channels)) == plain + norms
     assert parameters(resnet(14, num_classes, False, width, in_channels=in_channels)) == plain
@@ -104,10 +104,10 @@ def test_without_bn_is_the_same_network_with_every_bn_deleted() -> None:
         assert torch.equal(p, kept[name]), name
 
 
-def test_weights_are_a_function_of_the_generator_alone() -> None:
+def test_weights_depend_only_on_the_generator() -> None:
     before = torch.get_rng_state()
     first, again, other = (resnet(8, 10, generator=seeded(seed)).state_dict() for seed in (3, 3, 4))
-    assert torch.equal(torch.get_rng_state(), before), "the global stream was moved"
+    assert torch.equal(torch.get_rng_state(), before), "the global stream has moved"
     for name, tensor in first.items():
         assert torch.equal(tensor, again[name])
     assert not torch.equal(first["linear.weight"], other["linear.weight"])
@@ -151,7 +151,7 @@ def test_without_bn_the_logits_explode_with_depth(depth: int, smallest: float, l
 @pytest.mark.parametrize(
     ("batch_norm", "initialization"), [(True, "zero_last"), (False, "zero_last"), (False, "fixup")]
 )
-def test_every_residual_branch_is_silent_at_first(batch_norm: bool, initialization: str) -> None:
+def test_every_residual_branch_is_zero_at_initialisation(batch_norm: bool, initialization: str) -> None:
     model = resnet(14, 10, batch_norm, 4, initialization=initialization, generator=seeded())
     x = images(2, 4, 8, 8).relu()
     for stage in (model.stage1, model.stage2, model.stage3):
@@ -162,7 +162,7 @@ def test_every_residual_branch_is_silent_at_first(batch_norm: bool, initializati
 
 
 @pytest.mark.parametrize(("batch_norm", "silent"), [(False, "conv2.weight"), (True, "norm2.weight")])
-def test_zero_last_silences_the_last_layer_and_keeps_the_rest(batch_norm: bool, silent: str) -> None:
+def test_zero_last_zeroes_only_the_last_layer_of_each_block(batch_norm: bool, silent: str) -> None:
     usual = resnet(14, 10, batch_norm, 4, generator=seeded()).state_dict()
     zeroed = resnet(14, 10, batch_norm, 4, initialization="zero_last", generator=seeded()).state_dict()
     assert usual.keys() == zeroed.keys()
@@ -173,7 +173,7 @@ def test_zero_last_silences_the_last_layer_and_keeps_the_rest(batch_norm: bool, 
             assert torch.equal(tensor, usual[name]), name
 
 
-def test_fixup_initialises_as_its_paper_says() -> None:
+def test_fixup_initialises_as_in_its_paper() -> None:
     usual = resnet(20, 10, False, generator=seeded()).state_dict()
     model = resnet(20, 10, False, initialization="fixup", generator=seeded())
     fixup = model.state_dict()
@@ -193,7 +193,7 @@ def test_fixup_initialises_as_its_paper_says() -> None:
     assert len(biases) == 4 * branches + 2 and not any(fixup[name].any() for name in biases)
 
 
-def test_the_scalars_of_a_fixup_block_are_where_its_paper_puts_them() -> None:
+def test_a_fixup_block_applies_its_scalars_as_in_the_paper() -> None:
     block = resnet(8, 10, False, 4, initialization="fixup", generator=seeded()).stage1[0]
     assert isinstance(block, FixupBlock)
     scalars = {"bias1a": 0.3, "bias1b": -0.2, "scale": 1.7, "bias2a": 0.1, "bias2b": -0.4}

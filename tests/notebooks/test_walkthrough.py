@@ -1,6 +1,6 @@
-"""The walkthrough runs from top to bottom, and what is committed is what it shows.
+"""The walkthrough runs from top to bottom and shows what is committed.
 
-`python tests/notebooks/test_walkthrough.py` executes it and writes its outputs anew, without times or versions.
+`python tests/notebooks/test_walkthrough.py` executes it and rewrites its outputs, without times or versions.
 """
 
 import base64
@@ -19,7 +19,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-# What these cells show depends on the records that lie under results/.
+# What these cells show depends on the records under results/.
 OF_RESULTS = {"coverage", "headline"}
 
 
@@ -27,7 +27,7 @@ def execute() -> NotebookNode:
     """The notebook as it runs now; a cell that raises ends it with CellExecutionError."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     where = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    # The limit, in seconds per cell, only ends what hangs.
+    # The limit, in seconds per cell, is only for cells that hang.
     NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=where).execute()
     return notebook
 
@@ -44,7 +44,7 @@ def pictures(cell: NotebookNode) -> list[Image.Image]:
 
 
 def text(cell: NotebookNode) -> str:
-    """What the cell prints, and the plain form of what it displays."""
+    """What the cell prints, and the plain text of what it displays."""
     return "\n".join(o.text if o.output_type == "stream" else o.data.get("text/plain", "") for o in cell.outputs)
 
 
@@ -58,7 +58,7 @@ def committed() -> NotebookNode:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_it_runs_and_shows_what_is_committed(
+def test_the_notebook_runs_and_shows_what_is_committed(
     committed: NotebookNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
@@ -80,14 +80,14 @@ def test_every_cell_has_run_in_order(committed: NotebookNode) -> None:
 
 
 @pytest.mark.parametrize("name", ["paths", "one-step", "gradients", "scales", "curves"])
-def test_pictures_are_there(committed: NotebookNode, name: str) -> None:
+def test_plots_are_committed(committed: NotebookNode, name: str) -> None:
     (picture,) = pictures(code_cells(committed)[name])
     assert picture.width > 600
     # Lines in more than one colour, not an empty frame.
     assert len(picture.convert("RGB").getcolors(maxcolors=picture.width * picture.height) or []) > 20
 
 
-def test_nothing_tells_of_the_machine_or_the_time(committed: NotebookNode) -> None:
+def test_no_trace_of_machine_or_time_is_committed(committed: NotebookNode) -> None:
     assert committed.metadata == METADATA
     assert [cell.metadata for cell in committed.cells if cell.metadata] == []
     for cell in committed.cells:
@@ -95,7 +95,7 @@ def test_nothing_tells_of_the_machine_or_the_time(committed: NotebookNode) -> No
         assert not re.search(r"(?<![\w.)>])/[a-zA-Z]\w*/|\b[A-Z]:\\", everything), f"an absolute path in {cell.id}"
 
 
-def test_it_is_small() -> None:
+def test_the_notebook_is_small() -> None:
     assert NOTEBOOK.stat().st_size < 500_000
 
 

@@ -1,4 +1,4 @@
-"""Optimizers built alike and fed alike, to be compared bit for bit."""
+"""Optimizers built and fed alike, to be compared bit for bit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ SHAPES = [(4, 3), (6,), (1,)]
 
 
 def build(rule: str, dtype: torch.dtype = torch.float32, **settings: Any) -> torch.optim.Optimizer:
-    """An optimizer of the rule over parameters that are the same at every call."""
+    """An optimizer of this rule over parameters that are the same in every call."""
     generator = torch.Generator().manual_seed(0)
     params = [torch.nn.Parameter(torch.randn(s, generator=generator, dtype=dtype)) for s in SHAPES]
     return OPTIMIZERS[rule](params, **{"lr": 1e-2, "weight_decay": 0.1, **settings})
@@ -22,7 +22,7 @@ def params_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
 
 
 def feed(optimizer: torch.optim.Optimizer, steps: int, seed: int, call: Callable[[], Any] | None = None) -> None:
-    """Take steps on gradients that depend on the seed and the step only."""
+    """Takes steps on gradients that depend only on the seed and the step."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         for p in params_of(optimizer):

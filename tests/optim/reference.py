@@ -1,4 +1,4 @@
-"""The rules in float64 NumPy, a coordinate's equation at a time, written apart from the package."""
+"""The rules in float64 NumPy, equation by equation, written independently of the package."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scalefree.optim import RULES as OPTIMIZERS
 
-# The five that are compared here; a rule that is added brings its own equation, and a test of its own.
+# The five rules compared here; a new rule brings its own equation and its own test.
 PAPERS = ("adaml2", "adamw", "adamprox", "adam_metric_prox", "adam_scaled_l2")
 RULES = [rule for rule in OPTIMIZERS if rule in PAPERS]
 

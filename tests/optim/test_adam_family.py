@@ -1,4 +1,4 @@
-"""What makes the rules torch optimizers: groups, tensor step sizes, compilation, gradients of every kind, checks."""
+"""The rules as torch optimizers: groups, tensor settings, compilation, all kinds of gradients, checks."""
 
 import copy
 import inspect
@@ -14,7 +14,7 @@ from optim.reference import OPTIMIZERS, RULES, Reference, parameter
 from scalefree.optim import AdamL2, AdamMetricProx, AdamProx, AdamScaledL2, AdamW
 
 
-def test_signature_and_group_keys() -> None:
+def test_all_rules_have_these_signatures_and_group_keys() -> None:
     expected = "(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)"
     for cls in (AdamL2, AdamW, AdamProx, AdamMetricProx, AdamScaledL2):
         bare = inspect.signature(cls)
@@ -39,12 +39,12 @@ def test_tensor_settings_equal_numbers_bit_for_bit(rule: str, dtype: torch.dtype
         feed(numbers, 1, seed=i)
         feed(tensors, 1, seed=i)
     assert_same(numbers, tensors)
-    assert float(tensors.param_groups[0]["initial_lr"]) == 1e-2  # a copy, not the tensor that schedules change
+    assert float(tensors.param_groups[0]["initial_lr"]) == 1e-2  # a copy, not the tensor that schedules update
 
 
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_step_reads_no_value_back(rule: str, eps: float) -> None:
+def test_a_step_does_not_read_tensor_values(rule: str, eps: float) -> None:
     """Tensors on the meta device have no values: reading one raises."""
     p = torch.nn.Parameter(torch.empty(3, device="meta"))
     optimizer = OPTIMIZERS[rule]([p], eps=eps)
@@ -57,7 +57,7 @@ def test_a_step_reads_no_value_back(rule: str, eps: float) -> None:
 
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("rule", RULES)
-def test_compiles_once_for_all_step_sizes_and_decays(rule: str, eps: float) -> None:
+def test_a_step_compiles_once_for_all_step_sizes_and_decays(rule: str, eps: float) -> None:
     torch._dynamo.reset()
     compilations = []
 
@@ -74,7 +74,7 @@ def test_compiles_once_for_all_step_sizes_and_decays(rule: str, eps: float) -> N
             optimizer.param_groups[0]["weight_decay"].fill_(0.1 * i)
             feed(optimizer, 1, seed=i, call=call)
     assert len(compilations) == 1
-    # Not to the bit: torch 2.11 traces lerp as a subtraction and a multiplication.
+    # Not bit for bit: torch 2.11 traces lerp as a subtraction and a multiplication.
     for param, twin in zip(eager.state, compiled.state, strict=True):
         for key, value in eager.state[param].items():
             torch.testing.assert_close(compiled.state[twin][key], value, rtol=1e-6, atol=1e-7)
@@ -82,7 +82,7 @@ def test_compiles_once_for_all_step_sizes_and_decays(rule: str, eps: float) -> N
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_group_added_later_has_its_own_settings_and_clock(rule: str) -> None:
+def test_a_group_added_later_has_its_own_settings_and_step_count(rule: str) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal(5), rng.standard_normal(3)
     p, q = parameter(x), parameter(y)
@@ -120,7 +120,7 @@ def test_a_missing_gradient_skips_the_parameter_and_its_counter(rule: str) -> No
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_step_leaves_the_gradients_alone(rule: str) -> None:
+def test_a_step_does_not_change_the_gradients(rule: str) -> None:
     optimizer = build(rule)
     feed(optimizer, 1, seed=1)
     gradients = [p.grad for p in params_of(optimizer)]
@@ -130,7 +130,7 @@ def test_a_step_leaves_the_gradients_alone(rule: str) -> None:
         assert p.grad is g and torch.equal(g, held)
 
 
-def test_named_parameters_and_mixed_precisions() -> None:
+def test_named_parameters_and_mixed_precisions_are_supported() -> None:
     generator = torch.Generator().manual_seed(0)
     dtypes = {"a": torch.float32, "b": torch.float64, "c": torch.bfloat16, "d": torch.float32}
     values = {name: torch.randn(5, generator=generator, dtype=torch.float64) for name in dtypes}
@@ -165,7 +165,7 @@ def test_the_closure_is_called_with_gradients_on() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_complex_parameters_are_pairs_of_reals(rule: str) -> None:
+def test_complex_parameters_are_treated_as_pairs_of_reals(rule: str) -> None:
     generator = torch.Generator().manual_seed(0)
     p = torch.nn.Parameter(torch.randn(6, dtype=torch.complex128, generator=generator))
     q = torch.nn.Parameter(p.detach().clone())

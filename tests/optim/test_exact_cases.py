@@ -1,4 +1,4 @@
-"""Where the rules must agree bit for bit, and where a denominator is 0 or infinite."""
+"""Cases where the rules must agree bit for bit, or where a denominator is 0 or infinite."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,9 @@ def test_without_decay_the_rules_are_bit_identical(eps: float, tensors: bool) ->
 @pytest.mark.parametrize("tensors", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_coordinate_without_gradient_at_eps_zero(rule: str, decay: float, tensors: bool) -> None:
+def test_at_eps_zero_a_coordinate_without_gradient_follows_the_rules_limit(
+    rule: str, decay: float, tensors: bool
+) -> None:
     p = parameter(np.array([2.0, -3.0, 1.0]))
     g = torch.tensor([0.0, -0.0, 1.0], dtype=torch.float64)
     kind = torch.tensor if tensors else float
@@ -46,7 +48,7 @@ def test_a_coordinate_without_gradient_at_eps_zero(rule: str, decay: float, tens
     dead, alive = p.detach()[:2], p.detach()[2]
     assert 0.2 < alive < 1
     start = torch.tensor([2.0, -3.0], dtype=torch.float64)
-    if decay == 0 or rule == "adam_scaled_l2":  # its decay is as small as the gradients
+    if decay == 0 or rule == "adam_scaled_l2":  # its decay is in proportion to the gradients
         assert torch.equal(dead, start)
     elif rule == "adaml2":  # lambda x is its gradient: each step moves by lr towards 0
         torch.testing.assert_close(dead, start - 0.1 * start.sign(), atol=2e-3, rtol=0)

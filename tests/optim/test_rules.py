@@ -1,4 +1,4 @@
-"""Each rule against the NumPy reference, against torch's own optimizers and against what defines it."""
+"""Each rule, compared with the NumPy reference, torch's own optimizers and its defining property."""
 
 import math
 from itertools import chain
@@ -18,7 +18,7 @@ def gradients(rng: np.random.Generator, size: int) -> Array:
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-3, 0.0])
 @pytest.mark.parametrize("rule", RULES)
-def test_iterates_equal_the_reference_over_groups_and_schedules(rule: str, eps: float) -> None:
+def test_iterates_equal_the_reference_for_groups_and_schedules(rule: str, eps: float) -> None:
     rng = np.random.default_rng(0)
     settings = [
         {"lr": 1e-2, "weight_decay": 3e-2, "betas": (0.9, 0.999)},
@@ -48,7 +48,7 @@ def test_iterates_equal_the_reference_over_groups_and_schedules(rule: str, eps: 
 
 
 def run_beside_torch(ours: torch.optim.Optimizer, theirs: torch.optim.Optimizer, steps: int, cosine: bool) -> float:
-    """Feed both the same gradients; the largest difference between their iterates over all steps."""
+    """Feeds both the same gradients; returns the largest difference between their iterates over all steps."""
     rng = np.random.default_rng(1)
     (x,), (y,) = ours.param_groups[0]["params"], theirs.param_groups[0]["params"]
     gap = 0.0
@@ -98,7 +98,7 @@ def test_without_decay_every_rule_is_torch_adam(rule: str) -> None:
 
 
 def one_step(rule: str, eta: float, decay: float, x: Array, g: Array) -> tuple[Array, Reference]:
-    """The iterate after one step from x, following a step at eta = 1 that filled the moments; and the reference."""
+    """The iterate after one step from x, preceded by a step at eta = 1 to fill the moments; and the reference."""
     rng = np.random.default_rng(3)
     p = parameter(x)
     optimizer = OPTIMIZERS[rule]([p], lr=0.1, weight_decay=decay)
@@ -146,7 +146,7 @@ def test_adamw_differs_from_adamprox_to_second_order() -> None:
 
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("rule", RULES)
-def test_direction_is_that_of_the_step_just_taken(rule: str, eps: float) -> None:
+def test_the_direction_is_that_of_the_last_step(rule: str, eps: float) -> None:
     rng = np.random.default_rng(7)
     params = [parameter(rng.standard_normal(n)) for n in (30, 4)]
     references = [Reference(rule, p.detach().numpy().copy(), 0.01, 0.2, eps=eps) for p in params]
@@ -167,8 +167,8 @@ def test_direction_is_that_of_the_step_just_taken(rule: str, eps: float) -> None
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_effective_decay_is_what_lambda_does_to_a_coordinate(rule: str) -> None:
-    """In units of lambda eta, to first order: how far a small lambda moves x by itself in a step, over lambda eta x."""
+def test_the_effective_decay_is_how_far_lambda_moves_a_coordinate(rule: str) -> None:
+    """To first order: how far a small lambda alone moves x in a step, divided by lambda eta x."""
     rng = np.random.default_rng(11)
     start, decay, eta = rng.standard_normal(40), 1e-8, 0.5
     pulls = [gradients(rng, 40) for _ in range(3)]
@@ -185,11 +185,11 @@ def test_the_effective_decay_is_what_lambda_does_to_a_coordinate(rule: str) -> N
             optimizer.step()
         moved.append(p.detach().numpy() - before)
     told = optimizer.read(optimizer.effective_decay, optimizer.param_groups[0])[0].numpy()
-    # The prox rules decay the point to which the step without decay leads.
+    # The prox rules decay the point that the step without decay reaches.
     decayed = before + moved[1] if "prox" in rule else before
     expected = (moved[1] - moved[0]) / (decay * eta * decayed)
     if rule in ("adaml2", "adam_scaled_l2"):
-        # A change of g moves D as well, which takes back g / sqrt(v_hat) * (1 - beta2) g / (1 - beta2^t) / D of it.
+        # A change of g also moves D, which cancels g / sqrt(v_hat) * (1 - beta2) g / (1 - beta2^t) / D of it.
         root = np.sqrt(optimizer.state[p]["exp_avg_sq"].numpy() / (1 - 0.999**3))
         told = told * (1 - pulls[-1] ** 2 * 0.001 / (1 - 0.999**3) / (root * (root + 1e-6)))
     np.testing.assert_allclose(expected, told, rtol=1e-3, atol=1e-6)

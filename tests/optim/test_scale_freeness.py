@@ -1,4 +1,4 @@
-"""Multiplying each coordinate of every gradient by its own constant must not move AdamW's and AdamProx's iterates."""
+"""Multiplying each gradient coordinate by its own constant must not move the iterates of AdamW and AdamProx."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ FACTORS = np.random.default_rng(0).permutation(np.logspace(-4, 4, 40))
 
 
 def iterates(rule: str, eps: float, decay: float, factors: np.ndarray) -> np.ndarray:
-    """200 steps on a noisy quadratic whose coordinates are coupled, every gradient multiplied by `factors`."""
+    """200 steps on a noisy quadratic with coupled coordinates, with every gradient multiplied by `factors`."""
     rng = np.random.default_rng(1)
     matrix = rng.standard_normal((40, 40)) / 6
     hessian, target = matrix @ matrix.T + 0.1 * np.eye(40), rng.standard_normal(40)
@@ -40,7 +40,7 @@ def test_adamw_and_adamprox_are_scale_free(rule: str, decay: float) -> None:
 
 @pytest.mark.parametrize("eps", [0.0, 1e-8])
 @pytest.mark.parametrize("rule", ["adaml2", "adam_metric_prox"])
-def test_adaml2_and_metric_prox_are_not(rule: str, eps: float) -> None:
+def test_adaml2_and_metric_prox_are_not_scale_free(rule: str, eps: float) -> None:
     assert moved(rule, eps, 1e-2) > 0.1
 
 

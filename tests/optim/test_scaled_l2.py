@@ -1,4 +1,4 @@
-"""Scaled Adam-l2's three granularities, against equations written apart in float64, and what each is invariant to."""
+"""Scaled Adam-l2's three granularities, compared with their equations in float64, and their invariances."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 SIZES = (5, 1, 12)
 ALPHA, DECAY, BETA1, BETA2 = 0.02, 0.3, 0.9, 0.999
 
-# sqrt(u_hat) of every coordinate of every layer -> the scale that its decay is multiplied by.
+# u_hat of every coordinate of every layer -> the scale that multiplies its decay.
 SCALES: dict[str, Callable[[list[Array]], list[Array]]] = {
     "coordinate": lambda u: [np.sqrt(layer) for layer in u],
     "layer": lambda u: [np.full_like(layer, np.sqrt(layer.mean())) for layer in u],
@@ -22,7 +22,7 @@ SCALES: dict[str, Callable[[list[Array]], list[Array]]] = {
 }
 
 
-def by_the_book(
+def by_the_equations(
     granularity: str, start: list[Array], pulls: list[list[Array]], eta: list[float], eps: float
 ) -> list[Array]:
     x = [layer.copy() for layer in start]
@@ -63,17 +63,17 @@ def trained(
 
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("granularity", SCALES)
-def test_iterates_are_those_of_the_equations(granularity: str, eps: float) -> None:
+def test_iterates_follow_the_equations(granularity: str, eps: float) -> None:
     start, pulls, eta = made(seed=0, steps=30)
-    expected = by_the_book(granularity, start, pulls, eta, eps)
+    expected = by_the_equations(granularity, start, pulls, eta, eps)
     for found, x in zip(trained(granularity, start, pulls, eta, eps), expected, strict=True):
         np.testing.assert_allclose(found, x, rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("granularity", SCALES)
 @pytest.mark.parametrize("scaled", SCALES)
-def test_each_granularity_is_invariant_to_scaling_as_fine_as_itself_and_no_finer(granularity: str, scaled: str) -> None:
-    """At eps = 0. Constants per coordinate, per layer or for the network multiply all gradients."""
+def test_each_granularity_is_invariant_to_scaling_no_finer_than_itself(granularity: str, scaled: str) -> None:
+    """At eps = 0. All gradients are multiplied by constants per coordinate, per layer or for the network."""
     order = list(SCALES)
     start, pulls, eta = made(seed=1, steps=20)
     rng = np.random.default_rng(2)
@@ -93,8 +93,8 @@ def test_each_granularity_is_invariant_to_scaling_as_fine_as_itself_and_no_finer
         assert gap > 1e-2
 
 
-def test_an_overflowed_second_moment_leaves_the_coordinate_where_it_is() -> None:
-    """u and v are infinite there and never shrink again: p is 0, and so is the decay; no NaN."""
+def test_a_coordinate_with_an_overflowed_second_moment_does_not_move() -> None:
+    """Its u and v are infinite and never shrink again, so p and the decay are 0, and nothing is NaN."""
     p = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
     optimizer = AdamScaledL2([p], lr=0.1, weight_decay=0.1)
     for g in (torch.tensor([1e25, 1.0]), torch.tensor([1.0, 1.0])):

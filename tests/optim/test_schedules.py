@@ -1,4 +1,4 @@
-"""The per-epoch schedules, and the optimizers under torch's own schedulers."""
+"""The per-epoch schedules, and our optimizers under torch's own schedulers."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from scalefree.optim import AdamL2, AdamProx, AdamW
 from scalefree.optim.schedules import constant, cosine, set_eta
 
 
-def test_values() -> None:
+def test_schedules_have_these_values() -> None:
     assert [constant(epoch, 5) for epoch in range(5)] == [1.0] * 5
     assert cosine(0, 300) == 1.0
     assert cosine(150, 300) == pytest.approx(0.5)
@@ -39,7 +39,7 @@ def test_cosine_equals_torchs_scheduler(tensor: bool) -> None:
         scheduler.step()
     assert [float(group["initial_lr"]) for group in ours.param_groups] == [3e-3, 5e-4]
     assert [float(group["initial_lr"]) for group in theirs.param_groups] == [3e-3, 5e-4]
-    assert (ours.param_groups[0]["lr"] is handle) == tensor  # written in place if it is a tensor
+    assert (ours.param_groups[0]["lr"] is handle) == tensor  # updated in place if it is a tensor
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -60,7 +60,7 @@ def test_a_torch_scheduler_trains_like_set_eta(rule: str) -> None:
 
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_warm_up_from_zero_leaves_the_parameters_where_they_are(rule: str, eps: float) -> None:
+def test_a_warm_up_from_zero_does_not_move_the_parameters(rule: str, eps: float) -> None:
     start = torch.tensor([1.0, -2.0, 3.0])
     p = torch.nn.Parameter(start.clone())
     optimizer = OPTIMIZERS[rule]([p], lr=1e-2, weight_decay=0.1, eps=eps)
@@ -101,7 +101,7 @@ def by_hand(optimizer: torch.optim.Optimizer, lr: float) -> Scheduler:
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_adam_l2_under_every_torch_scheduler_is_torchs_adam(name: str) -> None:
+def test_adam_l2_equals_torchs_adam_under_every_scheduler(name: str) -> None:
     x, y = (torch.nn.Parameter(torch.linspace(-1, 1, 10, dtype=torch.float64)) for _ in range(2))
     ours = AdamL2([x], lr=1e-2, weight_decay=0.1)
     theirs = torch.optim.Adam([y], lr=1e-2, weight_decay=0.1)
@@ -122,7 +122,7 @@ def test_adam_l2_under_every_torch_scheduler_is_torchs_adam(name: str) -> None:
 @pytest.mark.parametrize("optimizer_class", [AdamW, AdamProx])
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_decay_is_lambda_eta_with_eta_in_0_to_1_or_refused(name: str, optimizer_class: type[AdamW | AdamProx]) -> None:
-    """A weight without a gradient shrinks by lambda lr / alpha a step, alpha being the schedule's largest lr."""
+    """A weight without a gradient shrinks by lambda lr / alpha per step, alpha being the schedule's largest lr."""
     p = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
     optimizer = optimizer_class([p], lr=1e-2, weight_decay=0.1)
     scheduler = SCHEDULERS[name](optimizer)
@@ -146,7 +146,7 @@ def test_decay_is_lambda_eta_with_eta_in_0_to_1_or_refused(name: str, optimizer_
 @pytest.mark.parametrize("tensor", [False, True])
 @pytest.mark.parametrize("lr", [-1e-3, float("nan"), float("inf"), 1.1e-2])
 @pytest.mark.parametrize("optimizer_class", [AdamW, AdamProx])
-def test_an_eta_outside_0_to_1_is_refused_also_as_a_tensor(
+def test_an_eta_outside_0_to_1_is_refused_even_as_a_tensor(
     optimizer_class: type[AdamW | AdamProx], lr: float, tensor: bool
 ) -> None:
     p = torch.nn.Parameter(torch.ones(2))

@@ -1,4 +1,4 @@
-"""An optimizer's state through files, copies and refusals."""
+"""An optimizer's state: saved, copied, and refused if it is another rule's."""
 
 import copy
 import io
@@ -48,7 +48,7 @@ def test_loading_copies_the_state() -> None:
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 @pytest.mark.parametrize("rule", RULES)
-def test_copies_go_on_alike(rule: str, duplicate: Callable[[Any], Any]) -> None:
+def test_copies_continue_like_the_original(rule: str, duplicate: Callable[[Any], Any]) -> None:
     original = build(rule)
     feed(original, 5, seed=1)
     twin = duplicate(original)

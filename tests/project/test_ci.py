@@ -1,4 +1,4 @@
-""".ci/run with stand-ins for what it calls: its steps, that the first failure ends it, and the browser it installs."""
+""".ci/run with stand-ins for the programs it calls: its steps, its first failure, and the browser it installs."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ echo "$@"
 """
 
 
-# Says what it was asked for where it is read, since .ci/run hides its output.
+# Logs its arguments to a file, since .ci/run hides its output.
 APT = """#!/bin/sh
 echo "$DEBIAN_FRONTEND: $@" >> "$0.asked"
 [ "$1" != "$REFUSED" ] || exit 100
@@ -29,7 +29,7 @@ def program(path: Path, text: str) -> None:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """All that is on the PATH: root's, where nothing else is installed."""
+    """The only folder on the PATH, as for root on a bare machine."""
     folder = tmp_path / "tools"
     folder.mkdir()
     for name in TOOLS:
@@ -48,7 +48,7 @@ def run(tools: Path, fails: str = "nothing", **more: str) -> subprocess.Complete
     return done
 
 
-def test_tests_then_linters_then_the_smallest_profile(tools: Path) -> None:
+def test_it_runs_tests_then_linters_then_the_smallest_profile(tools: Path) -> None:
     done = run(tools)
     assert done.returncode == 0
     steps = done.stdout.splitlines()
@@ -57,13 +57,13 @@ def test_tests_then_linters_then_the_smallest_profile(tools: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["test", "lint", "reproduce-figures"])
-def test_a_failure_ends_it(tools: Path, step: str) -> None:
+def test_the_first_failure_ends_it(tools: Path, step: str) -> None:
     done = run(tools, fails=step)
     assert done.returncode == 7
     assert done.stdout.splitlines()[-1].startswith(step)
 
 
-def test_root_gets_a_browser_quietly(tools: Path) -> None:
+def test_as_root_it_installs_a_browser_quietly(tools: Path) -> None:
     program(tools / "apt-get", APT)
     done = run(tools)
     assert done.returncode == 0 and done.stdout.startswith("test\nlint\n") and done.stderr == ""
@@ -75,7 +75,7 @@ def test_root_gets_a_browser_quietly(tools: Path) -> None:
 
 
 @pytest.mark.parametrize("refused", ["update", "install"])
-def test_without_a_browser_the_rest_is_still_done(tools: Path, refused: str) -> None:
+def test_if_no_browser_can_be_installed_the_rest_still_runs(tools: Path, refused: str) -> None:
     program(tools / "apt-get", APT)
     done = run(tools, REFUSED=refused)
     first, *steps = done.stdout.splitlines()
@@ -84,12 +84,12 @@ def test_without_a_browser_the_rest_is_still_done(tools: Path, refused: str) -> 
 
 
 @pytest.mark.parametrize("browser", ["chromium", "chromium-browser", "google-chrome"])
-def test_a_browser_that_is_there_is_enough(tools: Path, browser: str) -> None:
+def test_an_existing_browser_is_enough(tools: Path, browser: str) -> None:
     program(tools / "apt-get", APT)
     program(tools / browser, "#!/bin/sh\n")
     assert run(tools).returncode == 0 and not (tools / "apt-get.asked").exists()
 
 
-def test_only_root_installs(tools: Path) -> None:
+def test_other_users_install_nothing(tools: Path) -> None:
     program(tools / "apt-get", APT)
     assert run(tools, USER_ID="1000").returncode == 0 and not (tools / "apt-get.asked").exists()

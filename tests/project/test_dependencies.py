@@ -1,4 +1,4 @@
-"""What is declared against what is imported, and the places that repeat a part of pyproject.toml against it."""
+"""Declared dependencies match the imports, and files that repeat parts of pyproject.toml match it."""
 
 import ast
 import importlib.metadata
@@ -37,25 +37,25 @@ def imported(*folders: str) -> set[str]:
     return names([distribution for module in foreign for distribution in set(providers.get(module, [module]))])
 
 
-def test_dependencies_are_what_is_imported() -> None:
+def test_the_dependencies_are_the_imported_packages() -> None:
     extras = PROJECT["optional-dependencies"]
     optional = names([*extras["sweeps"], *extras["dashboards"], *extras["export"]])
     assert imported("src", "scripts") - optional == names(PROJECT["dependencies"])
 
 
-def test_tests_import_what_is_declared() -> None:
+def test_tests_import_only_declared_packages() -> None:
     declared = names([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
     assert imported("tests") <= declared
 
 
-def test_the_contract_names_every_dependency_but_torch() -> None:
+def test_the_only_torch_contract_lists_every_other_dependency() -> None:
     (contract,) = [item for item in PYPROJECT["tool"]["importlinter"]["contracts"] if item["id"] == "only-torch"]
     providers = importlib.metadata.packages_distributions()
     forbidden = names([distribution for module in contract["forbidden_modules"] for distribution in providers[module]])
     assert forbidden == names(PROJECT["dependencies"]) - {"torch"}
 
 
-def test_conda_gets_the_same_python_and_the_package() -> None:
+def test_environment_yml_asks_for_the_same_python_and_the_package() -> None:
     environment = OmegaConf.to_container(OmegaConf.load(ROOT / "environment.yml"))
     assert isinstance(environment, dict)
     assert environment["name"] == "scalefree"
@@ -64,10 +64,10 @@ def test_conda_gets_the_same_python_and_the_package() -> None:
     assert environment["dependencies"] == [python, "pip", {"pip": [f"-e .[{extras}]"]}]
 
 
-def test_make_installs_and_expects_every_requirement() -> None:
+def test_make_installs_every_extra_and_no_requirement_has_a_marker() -> None:
     extras = ",".join(EXTRAS)
     assert f"\nEXTRAS := {extras}\n" in (ROOT / "Makefile").read_text()
-    # The Makefile's soundness check knows no markers: it would find a requirement for another system missing.
+    # The Makefile's check ignores markers, so it would report a requirement for another system as missing.
     requirements = sum(PROJECT["optional-dependencies"].values(), PROJECT["dependencies"])
     assert not [requirement for requirement in requirements if ";" in requirement]
 

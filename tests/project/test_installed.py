@@ -1,4 +1,4 @@
-"""The package installed as a copy, as `pip install .` does it: what it needs is within it."""
+"""The package installed as a copy, as by `pip install .`, contains everything that it needs."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def python(*arguments: str | Path, folder: Path, path: Path | None = None) -> su
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package as its wheel has it, built from its source distribution."""
+    """A folder with the contents of the package's wheel, built from its source distribution."""
     source, built, site = (tmp_path_factory.mktemp(name) for name in ("source", "built", "site"))
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -47,14 +47,14 @@ def files(folder: Path, suffixes: Sequence[str] = ()) -> set[str]:
     return {str(path.relative_to(folder)) for path in found if not suffixes or path.suffix in suffixes}
 
 
-def test_it_has_every_module_every_data_file_and_every_configuration(site: Path) -> None:
+def test_the_wheel_has_every_module_data_file_and_configuration(site: Path) -> None:
     configs = {f"configs/{name}" for name in files(ROOT / "configs")}
     assert configs and files(site / "scalefree") == files(ROOT / "src" / "scalefree") | configs
     assert files(site / "hydra_plugins") == files(ROOT / "src" / "hydra_plugins")
     assert {path.name for path in site.iterdir() if path.suffix != ".dist-info"} == {"scalefree", "hydra_plugins"}
 
 
-def test_the_checkouts_scripts_work_with_it(site: Path, tmp_path: Path) -> None:
+def test_the_checkouts_scripts_work_with_the_installed_package(site: Path, tmp_path: Path) -> None:
     shown = python(ROOT / "scripts/train.py", "--cfg=job", folder=tmp_path, path=site)
     assert shown.returncode == 0 and "weight_decay" in shown.stdout
     status = python(ROOT / "scripts/status.py", "profile=smoke", folder=tmp_path, path=site)
@@ -64,7 +64,7 @@ def test_the_checkouts_scripts_work_with_it(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["nothing", "an empty folder", "empty groups"])
-def test_without_its_configurations_it_refuses_to_do_nothing(left: str, site: Path, tmp_path: Path) -> None:
+def test_without_its_configurations_every_script_is_refused_in_one_line(left: str, site: Path, tmp_path: Path) -> None:
     shutil.copytree(site / "scalefree", tmp_path / "site" / "scalefree", ignore=shutil.ignore_patterns("configs"))
     shutil.copytree(site / "hydra_plugins", tmp_path / "site" / "hydra_plugins")
     if left != "nothing":

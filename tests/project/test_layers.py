@@ -1,4 +1,4 @@
-"""The direction of imports: kept by the package, and broken by what must break it."""
+"""The import contracts: the package keeps them, and wrong imports break them."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
-    """import-linter over a copy of the sources."""
+    """Runs import-linter on a copy of the sources."""
     return subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache", "--no-logo"],
         cwd=folder,
@@ -48,7 +48,7 @@ def test_the_contracts_are_kept(sources: Path) -> None:
         ("unplaced", "import math"),
     ],
 )
-def test_a_wrong_import_is_found(sources: Path, module: str, line: str) -> None:
+def test_a_wrong_import_breaks_a_contract(sources: Path, module: str, line: str) -> None:
     (sources / f"src/scalefree/{module}.py").write_text(f"{line}\n")
     done = lint_imports(sources)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The Makefile against a stand-in for Python: what is installed when, and what each target runs."""
+"""The Makefile with a stand-in for Python: what is installed when, and what each target runs."""
 
 import os
 import re
@@ -13,9 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-# Notes how it is called, arguments between bars. Knows `--version`, `-c` (run by a real Python that takes itself for
-# one of that version), `-I` (the soundness check: a failure where the file `broken` lies), `-m venv` and `-m pip`
-# (a failure where `offline` lies; it finds pyproject.toml edited meanwhile where `edit` lies).
+# Logs its arguments, separated by bars. Knows `--version`, `-c` (run by a real Python that takes itself for
+# one of that version), `-I` (the check of the environment, which fails if the file `broken` exists), `-m venv` and
+# `-m pip` (fails if `offline` exists; pyproject.toml changes meanwhile if `edit` exists).
 STAND_IN = """#!/bin/sh
 (IFS="|"; echo "$*") >> log
 case "$1" in
@@ -32,12 +32,12 @@ esac
 
 @dataclass
 class Checkout:
-    """A folder with a Makefile, a pyproject.toml and a stand-in for Python in it."""
+    """A folder with a Makefile, a pyproject.toml and a stand-in for Python."""
 
     folder: Path
 
     def python(self, version: str = "3.12.1") -> Path:
-        """The stand-in, saying that it is of this version."""
+        """Writes a stand-in that reports this version."""
         path = self.folder / "python"
         numbers = version.replace(".", ", ")
         path.write_text(STAND_IN.format(version=version, numbers=numbers, python=shlex.quote(sys.executable)))
@@ -45,13 +45,13 @@ class Checkout:
         return path
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs make as a shell of its own would, without what `make test` hands down."""
+        """Runs make as from a new shell, without the variables that `make test` passes down."""
         environment = {"PATH": os.environ["PATH"], "PYTHON": "./python"}
         command = ["make", *arguments]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def change_pyproject(self) -> None:
-        """As if the environment were half an hour old and pyproject.toml had changed since. Clocks may jump."""
+        """Backdates the environment to half an hour ago, and pyproject.toml to after it; clocks may jump."""
         for name, minutes in ((".venv/.installed", 30), ("pyproject.toml", 20)):
             then = time.time() - 60 * minutes
             os.utime(self.folder / name, (then, then))
@@ -108,7 +108,7 @@ def test_a_changed_pyproject_is_installed_into_the_same_environment(checkout: Ch
     assert checkout.calls() == []
 
 
-def test_a_pyproject_changed_while_it_is_being_installed_is_installed_again(checkout: Checkout) -> None:
+def test_a_pyproject_changed_during_the_installation_is_installed_again(checkout: Checkout) -> None:
     (checkout.folder / "edit").touch()
     assert checkout.make("setup").returncode == 0
     checkout.calls()
@@ -117,7 +117,7 @@ def test_a_pyproject_changed_while_it_is_being_installed_is_installed_again(chec
 
 
 @pytest.mark.parametrize("stale", [False, True], ids=["first", "stale"])
-def test_a_failed_installation_leaves_nothing_that_counts(checkout: Checkout, stale: bool) -> None:
+def test_after_a_failed_installation_everything_is_installed_again(checkout: Checkout, stale: bool) -> None:
     if stale:
         checkout.make("setup")
         checkout.change_pyproject()
@@ -129,7 +129,7 @@ def test_a_failed_installation_leaves_nothing_that_counts(checkout: Checkout, st
     assert checkout.calls() == [VENV, *INSTALL]
 
 
-def test_a_broken_environment_is_made_anew(checkout: Checkout) -> None:
+def test_a_broken_environment_is_rebuilt(checkout: Checkout) -> None:
     checkout.make("setup")
     checkout.calls()
     (checkout.folder / "broken").touch()
@@ -137,8 +137,8 @@ def test_a_broken_environment_is_made_anew(checkout: Checkout) -> None:
     assert checkout.calls() == [VENV, *INSTALL]
 
 
-def test_an_environment_of_others_is_not_erased(checkout: Checkout) -> None:
-    """venv --clear goes through a link, and would empty an environment that other checkouts use."""
+def test_an_environment_behind_a_link_is_not_erased(checkout: Checkout) -> None:
+    """venv --clear follows links, and would empty an environment that other checkouts use."""
     shared = checkout.folder.parent / "shared"
     (shared / "bin").mkdir(parents=True)
     (checkout.folder / ".venv").symlink_to(shared)
@@ -147,7 +147,7 @@ def test_an_environment_of_others_is_not_erased(checkout: Checkout) -> None:
     assert checkout.calls() == [] and (shared / "bin").is_dir()
 
 
-def test_an_environment_counts_only_where_its_package_lies(checkout: Checkout) -> None:
+def test_an_environment_for_another_checkout_is_not_used(checkout: Checkout) -> None:
     checkout.make("setup")
     real = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
     (checkout.folder / ".venv/bin/python").write_text(real)
@@ -173,19 +173,19 @@ def test_other_pythons_are_refused(checkout: Checkout, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.11.0", "3.13.9"])
-def test_these_pythons_are_taken(checkout: Checkout, version: str) -> None:
+def test_supported_pythons_are_accepted(checkout: Checkout, version: str) -> None:
     checkout.python(version)
     assert checkout.make("setup").returncode == 0
 
 
-def test_a_python_that_is_not_there_is_refused(checkout: Checkout) -> None:
+def test_a_missing_python_is_refused(checkout: Checkout) -> None:
     done = checkout.make("setup", "PYTHON=./nowhere")
     assert done.returncode != 0
     assert done.stderr.startswith("error: scalefree needs Python >=3.11,<3.14; PYTHON=./nowhere is ")
 
 
 @pytest.mark.parametrize("target", [target for target in TARGETS if target != "clean"])
-def test_every_target_makes_the_environment_when_needed(checkout: Checkout, target: str) -> None:
+def test_every_target_creates_the_environment_if_needed(checkout: Checkout, target: str) -> None:
     assert VENV.replace("|", " ") in checkout.make("-n", target).stdout
     checkout.make("setup")
     planned = checkout.make("-n", target).stdout
@@ -205,11 +205,11 @@ def test_the_variables_reach_the_scripts(checkout: Checkout) -> None:
     assert checkout.calls() == [f"scripts/verify.py|{verified}"]
 
 
-def test_the_atlas_installs_what_it_needs_where_that_is_missing(checkout: Checkout) -> None:
+def test_the_atlas_installs_its_extra_only_if_it_is_missing(checkout: Checkout) -> None:
     checkout.make("setup")
     checkout.calls()
     script = "scripts/defect.py|results_dir=my results|jobs=3"
-    (checkout.folder / "pytorch_optimizer.py").touch()  # the stand-in's imports begin in its folder
+    (checkout.folder / "pytorch_optimizer.py").touch()  # the stand-in imports from its own folder first
     assert checkout.make("atlas", "RESULTS=my results", "JOBS=3").returncode == 0
     assert checkout.calls() == [script]
     (checkout.folder / "pytorch_optimizer.py").write_text("raise ImportError")
@@ -217,7 +217,7 @@ def test_the_atlas_installs_what_it_needs_where_that_is_missing(checkout: Checko
     assert checkout.calls() == ["-m|pip|install|--quiet|--editable|.[atlas]", script]
 
 
-def test_the_variables_of_wandb_reach_the_scripts(checkout: Checkout) -> None:
+def test_the_wandb_variables_reach_the_scripts(checkout: Checkout) -> None:
     checkout.make("setup")
     checkout.calls()
     checkout.make("dashboard", "ENTITY=lab", "PROJECT=paper")
@@ -237,7 +237,7 @@ def test_the_scripts_exist() -> None:
     assert scripts and [script for script in scripts if not (ROOT / script).is_file()] == []
 
 
-def test_clean_leaves_the_environment_and_the_results(checkout: Checkout) -> None:
+def test_clean_keeps_the_environment_and_the_results(checkout: Checkout) -> None:
     checkout.make("setup")
     kept = [".venv/.installed", "results/runs/a/record.json", "src/scalefree/a.py"]
     removed = [".pytest_cache/a", "src/scalefree/__pycache__/a.pyc", "tests/__pycache__/a.pyc", "multirun/a"]

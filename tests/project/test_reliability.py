@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests: each of them exists, and every promise has at least one."""
+"""The tests named in docs/reliability.md exist, and every promise has at least one."""
 
 import ast
 import re
@@ -17,8 +17,8 @@ def test_a_named_test_exists(file: str, name: str) -> None:
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_everything_that_looks_like_a_test_is_named_in_full() -> None:
-    assert TEXT.count("::") == len(NAMED) + 1, "and once where the form is explained"
+def test_every_test_is_cited_with_its_full_path() -> None:
+    assert TEXT.count("::") == len(NAMED) + 1, "and once where the notation is explained"
 
 
 def test_every_promise_has_tests_and_limits() -> None:

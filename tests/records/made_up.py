@@ -1,4 +1,4 @@
-"""A record that no training made, sound in every entry, and ways to make it unsound."""
+"""A made-up record that is valid in every entry, and ways to make it invalid."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ EPOCHS = 2
 
 
 def counts(*bins: int) -> npt.NDArray[np.int64]:
-    """A row per bin, in which all coordinates lie, 34 of them and the first for underflow."""
+    """One row per given bin, with all coordinates in that bin, out of 34 of which the first is underflow."""
     rows = np.zeros((len(bins), len(EXPONENTS) + 3), dtype=np.int64)
     rows[np.arange(len(bins)), list(bins)] = PARAMETERS
     return rows
@@ -33,12 +33,12 @@ CURVES: Arrays = {
     "training_seconds": np.array([1.0, 1.5]),
 }
 HISTOGRAMS: Arrays = {"epoch": np.array([1, 2]), "log2_lower_edge": EXPONENTS, "counts/network": counts(20, 21)}
-# Of a run that ended before anything was measured.
+# For a run that ended before anything was measured.
 NO_HISTOGRAMS: Arrays = {"epoch": np.array([], dtype=np.int64), "log2_lower_edge": EXPONENTS}
 
 
 def record(config: RunConfig | None = None, test_error: float | None = 0.125, **changes: Any) -> Record:
-    """A completed run of `config` over EPOCHS epochs, or whatever `changes` make of it."""
+    """A completed run of `config` over EPOCHS epochs, with `changes`."""
     config = with_values(config or RunConfig(), {"training.epochs": EPOCHS})
     validation = {"validation": "ef" * 32} if config.dataset.validation_fraction else {}
     final = {
@@ -68,7 +68,7 @@ def diverged(config: RunConfig | None = None, **changes: Any) -> Record:
 
 
 def put(store: Store, made: Record, curves: Arrays, histograms: Arrays) -> Path:
-    """Write a record as it stands, whatever is wrong with it; returns its directory."""
+    """Writes a record as it is, even if it is invalid; returns its directory."""
     directory = store.directory(made.name)
     directory.mkdir(parents=True, exist_ok=True)
     for stem, arrays in (("curves", curves), ("histograms", histograms)):

@@ -1,4 +1,4 @@
-"""Archives: what `add` writes is a zip like any other, and what it would not write is refused before it is unpacked."""
+"""Archives: `add` writes ordinary zip files, and any other form is refused before it is unpacked."""
 
 import io
 import logging
@@ -41,7 +41,7 @@ def everything(path: Path) -> dict[str, Mapping[str, bytes]]:
     return {name: {file: archive.read(name, file) for file in FILES} for name in archive.names()}
 
 
-def test_what_is_added_is_read_back(path: Path) -> None:
+def test_added_runs_are_read_back(path: Path) -> None:
     assert everything(path) == {name: content(name) for name in RUNS}
     assert "alpha-1" in Archive(path) and "alpha" not in Archive(path)
     for name, file in (("alpha", "record.json"), ("alpha-1", "run.log")):
@@ -49,7 +49,7 @@ def test_what_is_added_is_read_back(path: Path) -> None:
             Archive(path).read(name, file)
 
 
-def test_other_programs_read_it(path: Path, tmp_path: Path) -> None:
+def test_other_programs_can_read_an_archive(path: Path, tmp_path: Path) -> None:
     expected = {f"{name}/{file}": content(name)[file] for name in RUNS for file in FILES}
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None and archive.namelist() == sorted(expected)
@@ -63,7 +63,7 @@ def test_other_programs_read_it(path: Path, tmp_path: Path) -> None:
         assert (tmp_path / "unpacked" / name).read_bytes() == text
 
 
-def test_the_bytes_follow_from_the_content_whatever_the_order(path: Path, tmp_path: Path) -> None:
+def test_the_bytes_do_not_depend_on_the_order_of_adding(path: Path, tmp_path: Path) -> None:
     for number, groups in enumerate([[RUNS[::-1]], [RUNS[2:], RUNS[:2]], [[name] for name in RUNS]]):
         other = tmp_path / f"{number}.zip"
         for group in groups:
@@ -71,8 +71,10 @@ def test_the_bytes_follow_from_the_content_whatever_the_order(path: Path, tmp_pa
         assert other.read_bytes() == path.read_bytes()
 
 
-def test_what_is_there_keeps_its_bytes_also_of_another_compressor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that git stores what is new, whatever zlib the next machine has."""
+def test_existing_members_keep_their_bytes_under_another_compressor(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that git stores only new members, whatever zlib the next machine has."""
     before = everything(path)
     compress = zlib.compressobj
     with zipfile.ZipFile(path) as archive:
@@ -84,7 +86,7 @@ def test_what_is_there_keeps_its_bytes_also_of_another_compressor(path: Path, mo
         assert packed.items() <= {info.filename: info.compress_size for info in archive.infolist()}.items()
 
 
-def test_nothing_is_replaced(path: Path) -> None:
+def test_adding_an_existing_run_is_refused(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"digits\.zip already contains alpha-1"):
         add(path, ["aaa", "alpha-1"], content)
@@ -96,8 +98,8 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("when", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [Killed(), OSError(28, "No space left on device")], ids=["killed", "full"])
-def test_an_end_at_any_write_leaves_the_old_archive(
+@pytest.mark.parametrize("error", [Killed(), OSError(28, "No space left on device")], ids=["killed", "full disk"])
+def test_a_crash_during_any_write_leaves_the_old_archive(
     path: Path, when: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = path.read_bytes()
@@ -111,7 +113,7 @@ def test_an_end_at_any_write_leaves_the_old_archive(
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
-def test_what_could_not_be_read_again_is_not_written(path: Path) -> None:
+def test_content_that_could_not_be_read_back_is_not_written(path: Path) -> None:
     before = path.read_bytes()
     for name in ("../x", "/etc", "a b", ".hidden", "", "x" * 256, "a/b", "a\\b", "caf\u00e9"):
         with pytest.raises(ValueError, match="cannot be the name of a run's file"):
@@ -121,7 +123,7 @@ def test_what_could_not_be_read_again_is_not_written(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-# Hostile archives, made by a zip program from members: (name, content).
+# Hostile archives, made with zipfile from members: (name, content).
 Info = Callable[[zipfile.ZipInfo], None]
 
 
@@ -150,7 +152,7 @@ SOUND = [(f"{name}/{file}", content(name)[file]) for name in RUNS for file in FI
 
 
 def changed(place: bytes, offset: int, value: bytes) -> bytes:
-    """The sound archive with other bytes at an offset from the last time that `place` occurs."""
+    """The sound archive with other bytes at an offset from the last occurrence of `place`."""
     whole = bytearray(zipped(*SOUND))
     at = whole.rindex(place) + offset
     whole[at : at + len(value)] = value
@@ -166,7 +168,7 @@ def stored(info: zipfile.ZipInfo) -> None:
     info.compress_type = zipfile.ZIP_STORED
 
 
-def packed_otherwise(info: zipfile.ZipInfo) -> None:
+def with_another_method(info: zipfile.ZipInfo) -> None:
     info.compress_type = zipfile.ZIP_LZMA
 
 
@@ -183,7 +185,7 @@ BOMB = bytes(9_000_000)
 
 
 def quoted() -> bytes:
-    """Members that share one member's bytes: many names for one bomb (Fifield, "A better zip bomb", 2019)."""
+    """Members that share their bytes: many names for one bomb (Fifield, "A better zip bomb", 2019)."""
     whole = zipped(*SOUND)
     at = whole.index(LAST)
     second = whole.index(LAST, at + 4)
@@ -191,11 +193,11 @@ def quoted() -> bytes:
 
 
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
-    "nothing": (lambda: b"", "shorter than any zip"),
+    "empty": (lambda: b"", "shorter than any zip"),
     "a text": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "cut off, or its end"),
-    "a name that leads out": (lambda: zipped(*SOUND, ("../evil/record.json", b"x")), "not a file of a run"),
+    "a name outside the folder": (lambda: zipped(*SOUND, ("../evil/record.json", b"x")), "not a file of a run"),
     "an absolute name": (lambda: zipped(*SOUND, ("/etc/record.json", b"x")), "not a file of a run"),
-    "dots alone": (lambda: zipped(*SOUND, ("../record.json", b"x")), "not a file of a run"),
+    "only dots": (lambda: zipped(*SOUND, ("../record.json", b"x")), "not a file of a run"),
     "a drive": (lambda: zipped(*SOUND, ("C:/record.json", b"x")), "not a file of a run"),
     "a backslash": (lambda: zipped(*SOUND, ("..\\a/record.json", b"x")), "not a file of a run"),
     "a deeper name": (lambda: zipped(*SOUND, ("a/b/record.json", b"x")), "not a file of a run"),
@@ -205,30 +207,30 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a name not in ASCII": (lambda: zipped(*SOUND, ("caf\u00e9/record.json", b"x")), "not a file of a run"),
     "a link": (lambda: zipped(*SOUND, change=linked), "alpha-1/record.json is a link"),
     "encrypted": (lambda: changed(LAST, 8, b"\1\0"), "encrypted"),
-    "another method": (lambda: zipped(*SOUND, change=packed_otherwise), "otherwise unexpected"),
+    "another method": (lambda: zipped(*SOUND, change=with_another_method), "otherwise unexpected"),
     "stored": (lambda: zipped(*SOUND, change=stored), "otherwise unexpected"),
     "extra fields": (lambda: zipped(*SOUND, change=with_extra), "otherwise unexpected"),
     "comments on members": (lambda: zipped(*SOUND, change=with_comment), "otherwise unexpected"),
     "a comment": (lambda: zipped(*SOUND, comment=b"hello"), "cut off, or its end"),
-    "a name twice": (lambda: zipped(*SOUND, SOUND[0]), "is repeated"),
-    "a name twice, apart": (lambda: zipped(*SOUND, SOUND[0], sort=False), "is repeated"),
+    "a repeated name": (lambda: zipped(*SOUND, SOUND[0]), "is repeated"),
+    "a repeated name, out of order": (lambda: zipped(*SOUND, SOUND[0], sort=False), "is repeated"),
     "members out of order": (lambda: zipped(*SOUND[::-1], sort=False), "out of order"),
     "shared bytes": (quoted, "overlaps"),
     "a gap": (lambda: zipped(*SOUND).replace(b"PK\1\2", b"evil" + b"PK\1\2", 1), "cut off, or its end"),
-    "something in front": (lambda: b"#!/bin/sh\n" + zipped(*SOUND), "cut off, or its end"),
-    "something behind": (lambda: zipped(*SOUND) + b"evil", "cut off, or its end"),
-    "more members than it has": (lambda: changed(b"PK\5\6", 8, struct.pack("<2H", 99, 99)), "directory is cut off"),
-    "fewer members than it has": (lambda: changed(b"PK\5\6", 8, struct.pack("<2H", 1, 1)), "belong to no entry"),
+    "leading bytes": (lambda: b"#!/bin/sh\n" + zipped(*SOUND), "cut off, or its end"),
+    "trailing bytes": (lambda: zipped(*SOUND) + b"evil", "cut off, or its end"),
+    "too large a member count": (lambda: changed(b"PK\5\6", 8, struct.pack("<2H", 99, 99)), "directory is cut off"),
+    "too small a member count": (lambda: changed(b"PK\5\6", 8, struct.pack("<2H", 1, 1)), "belong to no entry"),
     "two disks": (lambda: changed(b"PK\5\6", 4, struct.pack("<H", 1)), "cut off, or its end"),
     "zip64": (lambda: changed(b"PK\5\6", 8, b"\xff" * 12), "cut off, or its end"),
-    "a size beyond what is read": (lambda: changed(LAST, 24, struct.pack("<L", 2**32 - 1)), "4,294,967,295 bytes"),
+    "a size over the limit": (lambda: changed(LAST, 24, struct.pack("<L", 2**32 - 1)), "4,294,967,295 bytes"),
     "a bomb": (lambda: zipped(*[(f"r{n}/record.json", BOMB) for n in range(9)]), "it would unpack to 81,000,000"),
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_hostile_archive_is_refused_by_name_and_unpacked_nowhere(
+def test_a_hostile_archive_is_refused_by_name_and_not_unpacked(
     kind: str, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make, said = HOSTILE[kind]
@@ -254,7 +256,7 @@ def test_a_hostile_archive_is_refused_by_name_and_unpacked_nowhere(
     assert {file.name for file in path.parent.iterdir()} == {"digits.zip", "hostile.zip"}
 
 
-def test_the_hostile_ones_differ_from_a_sound_one_that_a_zip_program_wrote(path: Path) -> None:
+def test_a_sound_archive_made_like_the_hostile_ones_is_read(path: Path) -> None:
     path.write_bytes(zipped(*SOUND))
     assert everything(path) == {name: content(name) for name in RUNS}
 
@@ -268,7 +270,7 @@ def test_an_archive_cut_anywhere_is_refused(path: Path) -> None:
 
 
 def test_a_flipped_bit_anywhere_is_refused_or_costs_its_own_run(path: Path) -> None:
-    """A bit of a name makes another name; no bit makes other content under its own."""
+    """A flipped bit in a name gives another name, but never other content under the same name."""
     whole = path.read_bytes()
     sound = {name: content(name) for name in RUNS}
     refused = damaged = 0
@@ -292,7 +294,7 @@ def test_a_flipped_bit_anywhere_is_refused_or_costs_its_own_run(path: Path) -> N
 
 
 def lying(size: int, text: bytes) -> bytes:
-    """A member that says it has `size` bytes and holds `text`."""
+    """An archive with a member that claims to have `size` bytes and holds `text`."""
     whole = zipped(("a/record.json", text), *[(f"r{n}/record.json", os.urandom(20_000)) for n in range(9)])
     at = whole.index(b"PK\1\2")
     whole = whole[:22] + struct.pack("<L", size) + whole[26:]
@@ -300,7 +302,7 @@ def lying(size: int, text: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 8_999_999, 9_000_001])
-def test_a_member_is_never_unpacked_beyond_the_size_that_it_says(size: int, path: Path) -> None:
+def test_a_member_is_never_unpacked_beyond_its_declared_size(size: int, path: Path) -> None:
     path.write_bytes(lying(size, BOMB))
     tracemalloc.start()
     try:
@@ -311,7 +313,7 @@ def test_a_member_is_never_unpacked_beyond_the_size_that_it_says(size: int, path
         tracemalloc.stop()
 
 
-def test_a_header_that_says_otherwise_than_the_directory_is_refused(path: Path) -> None:
+def test_a_header_that_disagrees_with_the_directory_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"alpha-1/record.json", b"omega-9/record.json", 1))
     with pytest.raises(ValueError, match="do not match its directory"):
@@ -319,23 +321,23 @@ def test_a_header_that_says_otherwise_than_the_directory_is_refused(path: Path) 
     assert Archive(path).read("alpha-1", "curves.npz") == content("alpha-1")["curves.npz"]
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "link to nowhere"])
-def test_what_is_not_a_file_is_refused(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", ["pipe", "folder", "broken link"])
+def test_anything_but_a_file_is_refused(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "x.zip"
-    {"pipe": os.mkfifo, "folder": os.mkdir, "link to nowhere": lambda path: path.symlink_to("nowhere")}[kind](path)
+    {"pipe": os.mkfifo, "folder": os.mkdir, "broken link": lambda path: path.symlink_to("nowhere")}[kind](path)
     with pytest.raises(RecordError, match=r"x\.zip is not an archive"):
         Archive(path).names()
     assert sound_archives(tmp_path) == [] and str(path) in caplog.text
 
 
-def test_an_archive_too_large_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_an_archive_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST_FILE", 1000)
     with pytest.raises(RecordError, match="and the limit is 1,000"):
         Archive(path).names()
 
 
-def test_one_that_is_replaced_meanwhile_is_read_anew(path: Path) -> None:
-    """Whoever looked before may go on reading: what was there is still there, at another place."""
+def test_an_archive_that_is_replaced_meanwhile_is_read_again(path: Path) -> None:
+    """An open archive can still be read: its earlier members are still there, at other offsets."""
     archive = Archive(path)
     assert "aaa" not in archive and archive.read("beta_2.x+y", "record.json")
     add(path, ["aaa"], content)

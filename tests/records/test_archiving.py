@@ -1,4 +1,4 @@
-"""Records in archives: moved there whole, seen by every reader, trained and replaced by none."""
+"""Records in archives: moved there whole, seen by every reader, and never trained again or replaced."""
 
 import json
 import os
@@ -31,14 +31,14 @@ def failed(seed: int) -> Record:
 
 
 def put(store: Store, *seeds: int) -> list[str]:
-    """Results of these seeds in folders; their names."""
+    """Writes results of these seeds into folders; returns their names."""
     for seed in seeds:
         store.write(made(seed), CURVES, HISTOGRAMS)
     return [made(seed).name for seed in seeds]
 
 
 def beside_its_archive(store: Store, *whole: Any) -> None:
-    """Write a record into a folder whose run is archived, as happens where an archive arrives later."""
+    """Writes a record into the folder of an archived run, as when the archive arrives later."""
     archive = store.archives / "digits.zip"
     archive.rename(archive.with_name("away"))
     store.write(*whole)
@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def archived(store: Store) -> Store:
-    """Three results in an archive."""
+    """A store with three results in an archive."""
     move(store, "digits", put(store, 0, 1, 2))
     return store
 
@@ -88,7 +88,7 @@ def test_records_move_whole_and_every_reader_sees_them(store: Store) -> None:
     assert store.read(diverged.name) == diverged and store.histograms(diverged).keys() == NO_HISTOGRAMS.keys()
 
 
-def test_an_archive_needs_nothing_of_ours_to_be_read(archived: Store, tmp_path: Path) -> None:
+def test_an_archive_can_be_read_without_this_package(archived: Store, tmp_path: Path) -> None:
     with zipfile.ZipFile(archived.archives / "digits.zip") as archive:
         archive.extractall(tmp_path / "unpacked" / "runs")
     unpacked = Store(tmp_path / "unpacked")
@@ -99,8 +99,8 @@ def test_an_archive_needs_nothing_of_ours_to_be_read(archived: Store, tmp_path: 
         assert curves["train_loss"].tolist() == [2.5, 0.1 + 0.2]
 
 
-def test_what_is_added_later_joins_what_is_there(archived: Store, tmp_path: Path) -> None:
-    """And the archive is, byte for byte, what it would be had all been there at once."""
+def test_later_results_are_added_to_the_archive(archived: Store, tmp_path: Path) -> None:
+    """The archive is then the same, byte for byte, as if all had been archived at once."""
     assert fates(move(archived, "digits", put(archived, 3, 4))) == ["moved"] * 2
     assert archived.records() == {made(seed).identity: made(seed) for seed in range(5)}
     at_once = Store(tmp_path / "at once")
@@ -108,8 +108,8 @@ def test_what_is_added_later_joins_what_is_there(archived: Store, tmp_path: Path
     assert (at_once.archives / "digits.zip").read_bytes() == (archived.archives / "digits.zip").read_bytes()
 
 
-def test_records_of_early_versions_get_checksums_on_the_way(store: Store) -> None:
-    """And nothing else of their documents changes, keys that came later included."""
+def test_records_of_early_versions_get_checksums_when_archived(store: Store) -> None:
+    """Nothing else in their documents changes, and keys that were introduced later are not added."""
     old = made()
     folder = put_as_it_is(store, old, CURVES, HISTOGRAMS)
     before = json.loads((folder / "record.json").read_text())
@@ -135,14 +135,14 @@ def test_only_results_move(store: Store) -> None:
     assert not store.archives.exists()
 
 
-def test_an_archived_result_is_never_written_again(archived: Store) -> None:
+def test_an_archived_result_is_never_overwritten(archived: Store) -> None:
     for second in (made(), made(test_error=0.25), failed(0)):
         with pytest.raises(ResultExists, match=rf"digits\.zip/{made().name} already has a result"):
             archived.write(second, {**CURVES, "test_error": np.array([np.nan, second.test_error % 2])}, HISTOGRAMS)
     assert archived.read(made().name) == made() and files_below(archived.root / "runs") == []
 
 
-def test_a_failure_in_a_folder_gives_way_to_the_archived_result(archived: Store) -> None:
+def test_an_archived_result_takes_precedence_over_a_failure_in_a_folder(archived: Store) -> None:
     beside_its_archive(archived, failed(0), {}, {})
     assert (archived.directory(made().name) / "record.json").exists()
     assert archived.read(made().name) == made() and archived.records()[made().identity] == made()
@@ -150,7 +150,7 @@ def test_a_failure_in_a_folder_gives_way_to_the_archived_result(archived: Store)
     assert not archived.directory(made().name).exists()
 
 
-def test_an_equal_record_beside_the_archived_one_is_no_conflict(archived: Store) -> None:
+def test_an_equal_record_beside_the_archived_one_is_not_a_conflict(archived: Store) -> None:
     again = made(timing={"wall_seconds": 9.0})
     beside_its_archive(archived, again, {**CURVES, "training_seconds": np.array([7.0, 8.0])}, HISTOGRAMS)
     before = (archived.archives / "digits.zip").read_bytes()
@@ -169,7 +169,7 @@ OTHERS: dict[str, tuple[Record, dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_two_different_results_of_one_run_are_an_error_by_name(
+def test_two_different_results_of_one_run_are_an_error_that_names_both(
     what: str, archived: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     other, curves, histograms = OTHERS[what]
@@ -185,7 +185,7 @@ def test_two_different_results_of_one_run_are_an_error_by_name(
     assert (files_below(archived.root), (archived.archives / "digits.zip").read_bytes()) == before
 
 
-def test_two_archives_may_hold_the_same_result_and_not_different_ones(archived: Store, tmp_path: Path) -> None:
+def test_two_archives_may_hold_equal_results_but_not_different_ones(archived: Store, tmp_path: Path) -> None:
     (archived.archives / "quick.zip").write_bytes((archived.archives / "digits.zip").read_bytes())
     assert len(archived.records()) == 3
     other = Store(tmp_path / "other")
@@ -205,7 +205,7 @@ def test_a_run_of_two_profiles_is_archived_once(archived: Store) -> None:
     assert Archive(archived.archives / "digits.zip").names() == {names[3]} and len(archived.records()) == 4
 
 
-def test_damaged_records_stay_in_their_folders_by_name(store: Store) -> None:
+def test_damaged_records_are_named_and_stay_in_their_folders(store: Store) -> None:
     names = put(store, 0, 1, 2)
     (store.directory(names[0]) / "record.json").write_text("{")
     path = store.directory(names[1]) / "histograms.npz"
@@ -225,7 +225,7 @@ def test_a_foreign_archive_is_not_added_to(store: Store) -> None:
     assert store.read(names[0]) == made()
 
 
-def test_a_foreign_archive_costs_its_own_records_alone(archived: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_archive_costs_only_its_own_records(archived: Store, caplog: pytest.LogCaptureFixture) -> None:
     put(archived, 5)
     path = archived.archives / "cut.zip"
     path.write_bytes((archived.archives / "digits.zip").read_bytes()[:-1])
@@ -233,7 +233,7 @@ def test_a_foreign_archive_costs_its_own_records_alone(archived: Store, caplog: 
     assert archived.result(made(5).name) == made(5) and archived.place(made().name).parent.name == "digits.zip"
 
 
-def test_a_damaged_member_costs_its_own_record_alone(archived: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_member_costs_only_its_own_record(archived: Store, caplog: pytest.LogCaptureFixture) -> None:
     path = archived.archives / "digits.zip"
     name = made(1).name
     with zipfile.ZipFile(path) as archive:
@@ -246,11 +246,11 @@ def test_a_damaged_member_costs_its_own_record_alone(archived: Store, caplog: py
 
 
 UNSOUND: dict[str, tuple[str, bytes | None, str]] = {
-    "a name that is not its own": ("zzz", None, "is the record of"),
+    "another run's name": ("zzz", None, "is the record of"),
     "a failure": (failed(5).name, json.dumps(failed(5).document()).encode(), "which an archive never contains"),
-    "no document": (made(5).name, b"hello", "is damaged"),
+    "not a document": (made(5).name, b"hello", "is damaged"),
     "another run's document": (made(5).name, json.dumps(made(6).document()).encode(), "is the record of"),
-    "a document of its own, and other arrays": (
+    "its own document with other arrays": (
         made(5).name,
         json.dumps(made(5, test_error=0.25).document()).encode(),
         "curves.npz is damaged, missing or another record's",
@@ -259,7 +259,9 @@ UNSOUND: dict[str, tuple[str, bytes | None, str]] = {
 
 
 @pytest.mark.parametrize("kind", UNSOUND)
-def test_a_sound_archive_may_hold_unsound_records(kind: str, archived: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_records_in_a_sound_archive_are_refused_by_name(
+    kind: str, archived: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     name, document, said = UNSOUND[kind]
     archive = Archive(archived.archives / "digits.zip")
     files = {file: archive.read(made().name, file) for file in ("record.json", "curves.npz", "histograms.npz")}
@@ -275,10 +277,10 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("when", ["fsync", "replace", "unlink", "rmdir"])
-def test_a_move_that_is_killed_loses_nothing_and_can_be_started_again(
+def test_a_killed_move_loses_nothing_and_can_be_restarted(
     when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every call of these functions in turn, until the move comes to its end."""
+    """It is killed at each call of these functions in turn, until a move reaches its end."""
     original = getattr(os, when)
     survived = 0
     while True:
@@ -289,7 +291,7 @@ def test_a_move_that_is_killed_loses_nothing_and_can_be_started_again(
 
         def limited(*arguments: Any, **keywords: Any) -> None:
             nonlocal calls_left
-            # A lock's owner writes now and then, and removes its file at the end.
+            # A lock's owner writes to its file at times, and removes it at the end.
             of = arguments[0]
             if "locks" not in (os.readlink(f"/proc/self/fd/{of}") if type(of) is int else os.fspath(of)):
                 if calls_left == 0:
@@ -314,7 +316,7 @@ def test_a_move_that_is_killed_loses_nothing_and_can_be_started_again(
     assert survived == {"fsync": 2, "replace": 1, "unlink": 10, "rmdir": 2}[when]
 
 
-def test_one_process_at_a_time_adds_to_an_archive(store: Store) -> None:
+def test_only_one_process_at_a_time_adds_to_an_archive(store: Store) -> None:
     names = put(store, 0)
     with store.claim("digits.zip"), pytest.raises(ArchiveBusy, match="is being written by another process"):
         move(store, "digits", names)
@@ -340,14 +342,14 @@ def test_a_folder_is_removed_only_after_its_record_was_read_back(store: Store, m
     assert (store.directory(names[0]) / "record.json").exists() and store.read(names[0]) == made()
 
 
-def test_what_else_lies_in_a_folder_stays(store: Store) -> None:
+def test_other_files_in_a_runs_folder_stay(store: Store) -> None:
     names = put(store, 0)
     (store.directory(names[0]) / "notes.txt").write_text("mine")
     move(store, "digits", names)
     assert files_below(store.root / "runs") == [f"{names[0]}/notes.txt"]
 
 
-def test_archives_merge_as_folders_do(archived: Store, tmp_path: Path) -> None:
+def test_archives_merge_like_folders(archived: Store, tmp_path: Path) -> None:
     here = Store(tmp_path / "here")
     put(here, 0)
     assert [run.fate for run in merge(archived, here)] == [
@@ -362,7 +364,7 @@ def test_archives_merge_as_folders_do(archived: Store, tmp_path: Path) -> None:
     assert archived.place(made(8).name) == archived.directory(made(8).name)
 
 
-def test_a_damaged_archive_of_another_store_is_told(archived: Store, tmp_path: Path) -> None:
+def test_a_damaged_archive_of_another_store_is_reported(archived: Store, tmp_path: Path) -> None:
     path = archived.archives / "digits.zip"
     path.write_bytes(path.read_bytes()[:-1])
     (merged,) = merge(archived, Store(tmp_path / "here"))
@@ -374,12 +376,12 @@ def test_a_store_can_be_sent_to_another_process(archived: Store) -> None:
     assert pickle.loads(pickle.dumps(archived)).records() == archived.records()
 
 
-# What git has, in the repository that contains this file.
+# The committed results, in the repository that contains this file.
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_committed_archives_are_whole_and_small() -> None:
-    """Each record with its arrays, by name, content and checksum, and no archive that is too large for git."""
+    """Each record matches its name, arrays and checksums, and no archive is too large for git."""
     store = Store(ROOT / "results")
     for path in sorted(store.archives.glob("*.zip")):
         names = Archive(path).names()

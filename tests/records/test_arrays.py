@@ -1,4 +1,4 @@
-"""Curves and histograms must be their record's own: by name, type, shape and value, and by what the record says."""
+"""Curves and histograms must match their record in names, types, shapes and values."""
 
 import dataclasses
 from typing import Any
@@ -16,7 +16,7 @@ ERRORS = CURVES["test_error"]
 MOVED = counts(20, 21)
 
 
-def test_sound_arrays_are_taken() -> None:
+def test_matching_arrays_are_accepted() -> None:
     check_curves(record(), CURVES)
     check_histograms(record(), HISTOGRAMS)
     for rows in (0, 1, 2):
@@ -25,8 +25,8 @@ def test_sound_arrays_are_taken() -> None:
     check_histograms(diverged(), NO_HISTOGRAMS)
 
 
-def test_what_is_not_finite_has_its_places() -> None:
-    """Losses may overflow; where an epoch was not evaluated there is no number; JSON has null for both."""
+def test_non_finite_values_are_accepted_where_they_can_occur() -> None:
+    """Losses may overflow, and epochs without an evaluation have NaN; JSON has null for both."""
     final = {**record().final_metrics, "final_test_loss": None, "final_batch_loss": None}
     curves = {**CURVES, "test_loss": np.array([np.nan, np.inf]), "batch_loss": np.array([np.inf, np.nan])}
     check_curves(record(final_metrics=final), curves)
@@ -34,22 +34,22 @@ def test_what_is_not_finite_has_its_places() -> None:
 
 WRONG_CURVES: dict[str, Arrays] = {
     "none": {},
-    "none of the error": {"train_loss": CURVES["train_loss"]},
+    "no error curve": {"train_loss": CURVES["train_loss"]},
     "another name": {**CURVES, "surprise": ERRORS},
     "another type": {**CURVES, "test_error": ERRORS.astype(np.float32)},
     "whole numbers": {**CURVES, "eta": np.array([1, 1])},
     "two axes": {**CURVES, "eta": np.ones((2, 1))},
-    "a row too few": {name: curve[1:] for name, curve in CURVES.items()},
-    "a row too many": {name: np.append(curve, curve[-1]) for name, curve in CURVES.items()},
+    "one row too few": {name: curve[1:] for name, curve in CURVES.items()},
+    "one row too many": {name: np.append(curve, curve[-1]) for name, curve in CURVES.items()},
     "rows of two lengths": {**CURVES, "eta": np.ones(1)},
     "an error above 1": {**CURVES, "test_error": np.array([1.5, 0.125])},
     "a negative loss": {**CURVES, "train_loss": np.array([-1.0, 0.1 + 0.2])},
     "a negative time": {**CURVES, "training_seconds": np.array([-1.0, 1.0])},
-    "an endless time": {**CURVES, "training_seconds": np.array([np.inf, 1.0])},
-    "another end": {**CURVES, "train_loss": np.array([2.5, 0.25])},
-    "an end that is no number": {**CURVES, "test_error": np.array([0.125, np.nan])},
-    "a lower error before": {**CURVES, "test_error": np.array([0.1, 0.125])},
-    "a loss that the record has not": {**CURVES, "test_loss": np.array([1.0, 1.0])},
+    "an infinite time": {**CURVES, "training_seconds": np.array([np.inf, 1.0])},
+    "another final value": {**CURVES, "train_loss": np.array([2.5, 0.25])},
+    "a final NaN": {**CURVES, "test_error": np.array([0.125, np.nan])},
+    "an earlier lower error": {**CURVES, "test_error": np.array([0.1, 0.125])},
+    "a loss that the record lacks": {**CURVES, "test_loss": np.array([1.0, 1.0])},
 }
 
 
@@ -59,7 +59,7 @@ def test_curves_of_another_run_are_refused(kind: str) -> None:
         check_curves(record(), WRONG_CURVES[kind])
 
 
-def test_a_diverged_run_has_no_more_rows_than_epochs_and_as_many_in_each() -> None:
+def test_a_diverged_runs_curves_have_equal_lengths_of_at_most_its_epochs() -> None:
     for curves in ({"train_loss": np.ones(3)}, {"train_loss": np.ones(1), "eta": np.ones(2)}):
         with pytest.raises(ValueError, match="rows for 2 epochs"):
             check_curves(diverged(), curves)
@@ -74,23 +74,21 @@ WRONG_HISTOGRAMS: dict[str, Arrays] = {
     "no epochs": {name: array for name, array in HISTOGRAMS.items() if name != "epoch"},
     "no counts": NO_HISTOGRAMS,
     "another name": histograms(surprise=np.array([1, 2])),
-    "a group that is none": histograms(**{"counts/<img>": MOVED}),
-    "a group that the record has not": histograms(counts__head=MOVED),
+    "not a group": histograms(**{"counts/<img>": MOVED}),
+    "a group that the record lacks": histograms(counts__head=MOVED),
     "floats": histograms(counts__network=MOVED.astype(float)),
     "one axis": histograms(counts__network=MOVED[0]),
-    "a row too few": histograms(counts__network=MOVED[1:]),
-    "a bin too few": histograms(counts__network=MOVED[:, 1:]),
+    "one row too few": histograms(counts__network=MOVED[1:]),
+    "one bin too few": histograms(counts__network=MOVED[:, 1:]),
     "edges with a gap": histograms(log2_lower_edge=2 * HISTOGRAMS["log2_lower_edge"]),
     "too many edges": histograms(log2_lower_edge=np.arange(100_000)),
     "epochs backwards": histograms(epoch=np.array([2, 1])),
     "an epoch too late": histograms(epoch=np.array([2, 3])),
     "not the last epoch": histograms(epoch=np.array([1, 1])),
     "negative counts": histograms(counts__network=MOVED + np.eye(1, 34, 20, dtype=int) - np.eye(1, 34, 5, dtype=int)),
-    "other coordinates": histograms(counts__network=2 * MOVED),
-    "gradients in other bins than their own": histograms(
-        gradient_log2_lower_edge=np.arange(40), gradient_counts__stem=MOVED
-    ),
-    "other coordinates of the gradient": histograms(gradient_counts__network=2 * MOVED),
+    "another number of coordinates": histograms(counts__network=2 * MOVED),
+    "gradients in the wrong bins": histograms(gradient_log2_lower_edge=np.arange(40), gradient_counts__stem=MOVED),
+    "another number of gradient coordinates": histograms(gradient_counts__network=2 * MOVED),
 }
 
 
@@ -100,7 +98,7 @@ def test_histograms_of_another_run_are_refused(kind: str) -> None:
         check_histograms(record(), WRONG_HISTOGRAMS[kind])
 
 
-def test_the_shares_in_the_record_are_those_of_the_last_counts() -> None:
+def test_the_records_shares_must_match_the_last_counts() -> None:
     half = MOVED.copy()
     half[-1] = 0
     half[-1, [0, 20, -1]] = PARAMETERS // 2, PARAMETERS - PARAMETERS // 2 - 4, 4
@@ -115,7 +113,7 @@ def test_the_shares_in_the_record_are_those_of_the_last_counts() -> None:
             check_histograms(wrong, histograms(counts__network=half))
 
 
-def test_what_later_versions_measure_may_be_there() -> None:
+def test_measurements_of_later_versions_are_accepted() -> None:
     later = histograms(
         step=np.array([7, 14]),
         effective_decay_log2_lower_edge=np.arange(MOVED.shape[1] - 3),
@@ -129,7 +127,7 @@ def test_what_later_versions_measure_may_be_there() -> None:
     check_curves(record(final_metrics=final), {**CURVES, "augmented_train_loss": np.array([1.0, 0.5])})
 
 
-def test_arrays_that_were_exchanged_between_two_runs_are_refused(tmp_path: Any) -> None:
+def test_arrays_swapped_between_two_runs_are_refused(tmp_path: Any) -> None:
     store = Store(tmp_path)
     first, second = (record(run_config({"seed": seed}), 0.125 + 0.25 * seed) for seed in range(2))
     wider = dataclasses.replace(second, parameters=2 * PARAMETERS)
@@ -144,7 +142,7 @@ def test_arrays_that_were_exchanged_between_two_runs_are_refused(tmp_path: Any) 
 
 
 def distribution() -> tuple[dict[str, float], npt.NDArray[np.int64]]:
-    """Scalars and counts of one measurement, by NumPy alone."""
+    """Scalars and counts of one measurement, computed with NumPy."""
     logs = np.sort(np.random.default_rng(0).normal(-6, 2, PARAMETERS))
     q05, q25, q50, q75, q95 = np.quantile(logs, [0.05, 0.25, 0.5, 0.75, 0.95])
     interior = np.histogram(logs, np.arange(-27, 5))[0]
@@ -158,7 +156,7 @@ def distribution() -> tuple[dict[str, float], npt.NDArray[np.int64]]:
 
 
 @pytest.mark.parametrize("group", ["network", "stem"])
-def test_every_scalar_of_a_record_is_what_its_counts_say(group: str) -> None:
+def test_every_scalar_of_a_record_must_match_its_counts(group: str) -> None:
     scalars, counts = distribution()
     arrays = histograms(counts__network=counts, counts__stem=counts)
     both = {"network": scalars, "stem": scalars}
@@ -178,7 +176,7 @@ QUANTITIES = ["counts", "gradient_counts", "parameter_counts", "effective_decay_
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
-def test_layer_groups_add_up_to_the_network(quantity: str) -> None:
+def test_layer_groups_must_add_up_to_the_network(quantity: str) -> None:
     _, counts = distribution()
     stem = counts // 3
     parts = {"network": counts, "stem": stem, "head": counts - stem}

@@ -1,4 +1,4 @@
-"""One process owns a run at a time, and a dead one owns nothing."""
+"""Only one process owns a run at a time, and a dead process owns nothing."""
 
 import errno
 import fcntl
@@ -21,7 +21,7 @@ from scalefree.records import Store
 claim_module = importlib.import_module("scalefree.records.claim")
 
 
-def test_a_claimed_run_is_refused_to_others_until_it_is_released(tmp_path: Path) -> None:
+def test_a_claimed_run_cannot_be_claimed_again_until_it_is_released(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.claim("run") as first:
         assert first
@@ -55,7 +55,7 @@ with Store(sys.argv[2]).claim("run") as mine:
 """
 
 
-def test_another_process_is_refused_and_a_killed_ones_claim_is_void(tmp_path: Path) -> None:
+def test_a_claim_holds_across_processes_until_its_owner_is_killed(tmp_path: Path) -> None:
     source = str(Path(scalefree.__file__).parents[1])
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, source, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -66,16 +66,14 @@ def test_another_process_is_refused_and_a_killed_ones_claim_is_void(tmp_path: Pa
             assert not mine
         os.kill(owner.pid, signal.SIGKILL)
         owner.wait()
-        assert (tmp_path / "locks" / "run").exists(), "the owner had no time to tidy up"
+        assert (tmp_path / "locks" / "run").exists(), "the owner had no time to clean up"
         with store.claim("run") as mine:
             assert mine
         assert list((tmp_path / "locks").iterdir()) == []
 
 
-def test_a_lock_on_a_file_that_its_owner_has_just_removed_is_no_claim(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between our opening of the file and our locking, the owner before us leaves and removes it."""
+def test_a_lock_on_a_file_that_was_just_removed_is_not_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our opening and locking of the file, the previous owner ends and removes it."""
     store = Store(tmp_path)
     path = tmp_path / "locks" / "run"
     flock = fcntl.flock
@@ -91,11 +89,11 @@ def test_a_lock_on_a_file_that_its_owner_has_just_removed_is_no_claim(
     with store.claim("run") as mine:
         assert mine and path.exists()
         with store.claim("run") as second:
-            assert not second, "both hold a lock, on two files of one name"
+            assert not second, "both hold a lock, on two files with the same name"
 
 
 class Elsewhere:
-    """An owner on another machine, whose kernel lock is not seen here: it beats until it is stopped."""
+    """An owner on another machine, whose kernel lock is invisible here: it writes heartbeats until it is stopped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,9 +121,7 @@ def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_module, "LEASE", 2.0)
 
 
-def test_a_living_owner_on_another_machine_is_respected_and_a_dead_ones_claim_is_void(
-    tmp_path: Path, short_lease: None
-) -> None:
+def test_an_owner_on_another_machine_holds_its_claim_only_while_alive(tmp_path: Path, short_lease: None) -> None:
     path = tmp_path / "locks" / "run"
     with Elsewhere(path), Store(tmp_path).claim("run") as mine:
         assert not mine
@@ -134,7 +130,7 @@ def test_a_living_owner_on_another_machine_is_respected_and_a_dead_ones_claim_is
     assert not path.exists()
 
 
-def test_an_owner_that_leaves_while_it_is_watched_was_alive(
+def test_an_owner_that_ends_while_being_watched_counts_as_alive(
     tmp_path: Path, short_lease: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "locks" / "run"
@@ -162,7 +158,7 @@ def test_without_kernel_locks_the_heartbeat_decides(
         assert again
 
 
-def test_an_error_that_is_no_lack_of_locks_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_lock_errors_are_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(descriptor: int, operation: int) -> None:
         raise OSError(errno.EIO, "the disk is broken")
 
@@ -171,7 +167,7 @@ def test_an_error_that_is_no_lack_of_locks_is_raised(tmp_path: Path, monkeypatch
         raise AssertionError("never claimed")
 
 
-def test_the_heartbeat_goes_on_and_ends_with_the_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_continues_until_the_claim_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_module, "HEARTBEAT", 0.01)
     threads = threading.active_count()
     with Store(tmp_path).claim("run") as mine:
@@ -189,12 +185,12 @@ LONG = b"another-kernel another-host 7 0\n" * 100_000
 @pytest.mark.parametrize(
     "content",
     [b"", b" \n", b"hello\n", b"\0" * 64, b"\xff\xfe 1 2 3", b"another-kernel another-host seven 0\n", LONG],
-    ids=["empty", "blank", "text", "zeros", "binary", "nearly", "long"],
+    ids=["empty", "blank", "text", "zeros", "binary", "nearly valid", "long"],
 )
-def test_what_no_owner_wrote_is_named_and_written_anew(
+def test_a_lock_file_that_no_owner_wrote_is_named_and_rewritten(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("nobody needs to be waited for"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("there is nobody to wait for"))
     path = tmp_path / "locks" / "run"
     path.parent.mkdir()
     path.write_bytes(content)
@@ -204,7 +200,7 @@ def test_what_no_owner_wrote_is_named_and_written_anew(
     assert [str(path) in record.message for record in caplog.records] == [True] * (content != b"")
 
 
-def test_without_kernel_locks_a_long_file_that_stands_still_is_no_owner(
+def test_without_kernel_locks_a_long_unchanging_file_is_not_an_owner(
     tmp_path: Path, short_lease: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def none(descriptor: int, operation: int) -> None:
@@ -230,8 +226,8 @@ def in_the_way(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
-def test_what_is_no_file_is_refused_by_name_and_not_touched(what: str, tmp_path: Path) -> None:
-    """A heartbeat through a link would overwrite what it points to, and a pipe would be waited for."""
+def test_anything_but_a_lock_file_is_refused_by_name_and_not_touched(what: str, tmp_path: Path) -> None:
+    """A heartbeat through a link would overwrite its target, and opening a pipe would block."""
     precious = tmp_path / "precious"
     precious.write_bytes(b"precious")
     in_the_way(tmp_path / "locks" / "run", what)
@@ -245,15 +241,15 @@ HELD: list[Any] = []
 
 
 def claimed(store: Path) -> bool:
-    """Claims the run, and the process ends in the middle of it, as one that is killed."""
+    """Claims the run; the process then ends while holding it, as if killed."""
     HELD.append(Store(store).claim("run"))
     return bool(HELD[-1].__enter__())
 
 
 @needs_root
 @pytest.mark.parametrize("mask", [0o002, 0o022])
-def test_the_lock_that_another_user_left_is_taken_over(mask: int) -> None:
-    """Where the group may write it, and where it may only be replaced."""
+def test_a_lock_left_by_another_user_is_taken_over(mask: int) -> None:
+    """Whether the group may write to it or only replace it."""
     with shared_folder() as folder:
         os.umask(0o002)
         try:
@@ -270,7 +266,7 @@ def test_the_lock_that_another_user_left_is_taken_over(mask: int) -> None:
 
 @needs_root
 @pytest.mark.parametrize("mask", [0o002, 0o022])
-def test_the_lock_of_another_user_who_lives_is_respected(mask: int) -> None:
+def test_a_running_process_of_another_user_keeps_its_lock(mask: int) -> None:
     with shared_folder() as folder:
         before = os.umask(mask)
         try:
@@ -284,7 +280,7 @@ def test_the_lock_of_another_user_who_lives_is_respected(mask: int) -> None:
 
 
 @needs_root
-def test_a_lock_that_may_not_even_be_read_is_refused_by_name() -> None:
+def test_an_unreadable_lock_is_refused_by_name() -> None:
     with shared_folder() as folder:
         (folder / "locks").mkdir()
         (folder / "locks").chmod(0o2777)
@@ -295,7 +291,7 @@ def test_a_lock_that_may_not_even_be_read_is_refused_by_name() -> None:
 
 
 @needs_root
-def test_another_users_pipe_is_not_waited_for() -> None:
+def test_another_users_pipe_does_not_block() -> None:
     with shared_folder() as folder:
         (folder / "locks").mkdir()
         os.mkfifo(folder / "locks" / "run", 0o644)
@@ -303,7 +299,7 @@ def test_another_users_pipe_is_not_waited_for() -> None:
 
 
 @needs_root
-def test_a_store_that_may_not_be_written_is_refused_by_name() -> None:
+def test_an_unwritable_store_is_refused_by_name() -> None:
     with shared_folder() as folder:
         folder.chmod(0o755)
         said = as_user(OWNER_B, 0o022, lambda: claimed(folder))

@@ -1,4 +1,4 @@
-"""The commit that a record names is the running code's own, or none."""
+"""A record names the commit of the running code, or none."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def unpacked(root: Path) -> Path:
-    """A copy of the code below a folder; returns the file that asks."""
+    """Makes a copy of the code in a folder; returns the file whose revision is asked for."""
     file = root / SOURCE
     file.parent.mkdir(parents=True)
     file.write_text("asks\n")
@@ -33,7 +33,7 @@ def unpacked(root: Path) -> Path:
 
 
 def repository(root: Path) -> str:
-    """Everything in a folder as the first commit of a repository there; returns the commit."""
+    """Commits everything in a folder to a new repository there; returns the commit."""
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-q", "--allow-empty", "-m", "first")
@@ -65,7 +65,7 @@ def test_a_checkout_has_its_commit_and_no_changes(file: Path, commit: str) -> No
 
 
 @pytest.mark.parametrize("changed", [SOURCE, "configs/config.yaml", "src/scalefree/new.py", "configs/new.yaml"])
-def test_code_and_configs_that_the_commit_lacks_are_changes(file: Path, commit: str, changed: str) -> None:
+def test_changed_code_and_configs_are_uncommitted_changes(file: Path, commit: str, changed: str) -> None:
     (file.parents[3] / "notes.txt").write_text("no code\n")
     assert revision(file) == Revision(commit, False)
     (file.parents[3] / changed).write_text("other: 1\n")
@@ -75,12 +75,12 @@ def test_code_and_configs_that_the_commit_lacks_are_changes(file: Path, commit: 
 def test_the_commit_of_an_enclosing_repository_is_not_ours(other: Path) -> None:
     file = unpacked(other / "vendored" / "scalefree")
     assert revision(file) == NONE
-    repository(other)  # also where it is committed there
+    repository(other)  # even if it is committed there
     assert revision(file) == NONE
 
 
 def test_a_copy_inside_a_checkout_is_not_that_checkout(file: Path, commit: str) -> None:
-    """Unpacked from an archive, or installed, below the checkout: its code may be of any other commit."""
+    """Code unpacked or installed below the checkout may be from any other commit."""
     root = file.parents[3]
     assert commit and revision(unpacked(root / "copy")) == NONE
     installed = root / "site/scalefree/records/environment.py"
@@ -94,7 +94,7 @@ def test_a_repository_whose_commit_lacks_the_code_is_not_ours(other: Path) -> No
     assert git(other, "rev-parse", "HEAD")
 
 
-def test_an_installed_package_is_no_checkout(other: Path) -> None:
+def test_an_installed_package_is_not_a_checkout(other: Path) -> None:
     file = other / ".venv/lib/python3/site-packages/scalefree/records/environment.py"
     file.parent.mkdir(parents=True)
     file.write_text("asks\n")
@@ -102,7 +102,7 @@ def test_an_installed_package_is_no_checkout(other: Path) -> None:
     assert revision(file) == NONE
 
 
-def test_gits_environment_names_no_other_repository(
+def test_gits_environment_variables_do_not_redirect_to_another_repository(
     file: Path, commit: str, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
@@ -112,7 +112,7 @@ def test_gits_environment_names_no_other_repository(
     assert revision(file) == Revision(commit, False)
 
 
-def test_gits_environment_makes_no_checkout_of_what_is_none(
+def test_gits_environment_variables_do_not_turn_a_copy_into_a_checkout(
     file: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
@@ -121,26 +121,28 @@ def test_gits_environment_makes_no_checkout_of_what_is_none(
     assert revision(file) == NONE
 
 
-def test_a_work_tree_of_the_repository_is_a_checkout(file: Path, commit: str, tmp_path: Path) -> None:
+def test_a_linked_work_tree_is_a_checkout(file: Path, commit: str, tmp_path: Path) -> None:
     git(file.parents[3], "worktree", "add", "-q", str(tmp_path / "linked"))
     assert revision(tmp_path / "linked" / SOURCE) == Revision(commit, False)
 
 
-def test_a_link_to_the_checkout_is_the_checkout(file: Path, commit: str, tmp_path: Path) -> None:
+def test_a_link_to_the_checkout_is_a_checkout(file: Path, commit: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(file.parents[3])
     assert revision(tmp_path / "link" / SOURCE) == Revision(commit, False)
 
 
-def test_without_git_nothing_is_known(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_the_commit_is_unknown(
+    file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert commit
     monkeypatch.setenv("PATH", str(tmp_path))
     assert revision(file) == NONE
 
 
-def test_where_git_refuses_nothing_is_known(
+def test_if_git_refuses_the_commit_is_unknown(
     file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it does in a checkout that another user owns."""
+    """As in a checkout that another user owns."""
     stand_in = tmp_path / "bin" / "git"
     stand_in.parent.mkdir()
     stand_in.write_text("#!/bin/sh\necho fatal: detected dubious ownership >&2\nexit 128\n")
@@ -155,8 +157,8 @@ def test_a_repository_without_a_commit_has_none(file: Path) -> None:
 
 
 @pytest.fixture
-def travelled(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the checkout without its repository, with a manifest that the environment names; the file that asks."""
+def copied(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the checkout without git and with a manifest; the file whose revision is asked for."""
     made = manifest(file.parents[3])
     assert made is not None and made["commit"] == commit
     shutil.copytree(file.parents[3], tmp_path / "copy", ignore=shutil.ignore_patterns(".git"))
@@ -165,41 +167,41 @@ def travelled(file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.Monke
     return tmp_path / "copy" / SOURCE
 
 
-def test_a_copy_that_its_manifest_describes_has_the_commit(travelled: Path, commit: str) -> None:
-    (travelled.parents[3] / "notes.txt").write_text("no code\n")
+def test_a_copy_that_matches_its_manifest_has_the_commit(copied: Path, commit: str) -> None:
+    (copied.parents[3] / "notes.txt").write_text("no code\n")
     for left in ("src/scalefree/__pycache__/a.pyc", "src/scalefree.egg-info/PKG-INFO"):
-        path = travelled.parents[3] / left
+        path = copied.parents[3] / left
         path.parent.mkdir()
         path.write_text("left behind\n")
-    assert revision(travelled) == Revision(commit, False)
+    assert revision(copied) == Revision(commit, False)
 
 
 @pytest.mark.parametrize("change", ["changed", "added", "removed"])
-def test_a_copy_that_differs_from_its_manifest_has_changes(change: str, travelled: Path, commit: str) -> None:
-    config = travelled.parents[3] / "configs" / "config.yaml"
+def test_a_copy_that_differs_from_its_manifest_has_changes(change: str, copied: Path, commit: str) -> None:
+    config = copied.parents[3] / "configs" / "config.yaml"
     if change == "removed":
         config.unlink()
     else:
         (config if change == "changed" else config.with_name("new.yaml")).write_text("other: 1\n")
-    assert revision(travelled) == Revision(commit, True)
+    assert revision(copied) == Revision(commit, True)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"commit": "a"}', '{"commit": "a", "files": 3}'])
-def test_a_manifest_that_cannot_be_read_is_no_guess(content: str, travelled: Path, tmp_path: Path) -> None:
+def test_an_unreadable_manifest_is_an_error(content: str, copied: Path, tmp_path: Path) -> None:
     (tmp_path / "revision.json").write_text(content)
     with pytest.raises(ValueError, match=r"SCALEFREE_REVISION=.*revision\.json cannot be read"):
-        revision(travelled)
+        revision(copied)
 
 
-def test_what_is_not_committed_has_no_manifest(file: Path, commit: str) -> None:
+def test_uncommitted_code_has_no_manifest(file: Path, commit: str) -> None:
     (file.parents[3] / "configs" / "new.yaml").write_text("other: 1\n")
     assert commit and manifest(file.parents[3]) is None
 
 
-def test_cells_that_records_have_chosen_are_no_change(
+def test_newly_frozen_cells_do_not_count_as_a_change(
     file: Path, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a checkout and in a copy that travelled: they say which runs are trained and not what a run computes."""
+    """In a checkout and in a copy: they decide which runs are trained, not what a run computes."""
     root = file.parents[3]
     frozen = root / "configs" / "frozen" / "profile.yaml"
     frozen.parent.mkdir()
@@ -213,5 +215,5 @@ def test_cells_that_records_have_chosen_are_no_change(
     assert revision(file) == Revision(commit, False)
 
 
-def test_the_record_says_both() -> None:
+def test_records_have_the_commit_and_whether_it_was_changed() -> None:
     assert {"commit", "uncommitted_changes"} <= versions().keys()

@@ -1,4 +1,4 @@
-"""The identity of a run: every scientific key changes it, no machine key does, and it never changes by accident."""
+"""A run's identity: every scientific key changes it, no machine key does, and it never changes by accident."""
 
 import dataclasses
 import json
@@ -62,7 +62,7 @@ def test_every_scientific_key_and_no_machine_key_changes_the_identity(config: Ru
             assert identity == identities[""], f"{key} is a machine key"
             machine.add(key)
         else:
-            assert identity not in identities.values(), f"{key} does not count"
+            assert identity not in identities.values(), f"{key} does not change the identity"
             identities[key] = identity
     assert {"device", "runner", "results_dir", "dataset.root", "tracking.mode", "tracking.group"} <= machine
     assert {
@@ -74,8 +74,8 @@ def test_every_scientific_key_and_no_machine_key_changes_the_identity(config: Ru
     } <= identities.keys()
 
 
-def test_identities_of_the_default_run_and_of_a_paper_run_are_what_they_were() -> None:
-    """Literals: if these change, all records made before are lost. Raise an identity format only on purpose."""
+def test_the_identities_of_the_default_run_and_a_paper_run_have_not_changed() -> None:
+    """If these literals change, all earlier records are lost: change an identity format only on purpose."""
     assert run_identity(RunConfig()) == "2b329baab201"
     paper = {
         "dataset": "cifar10",
@@ -86,7 +86,7 @@ def test_identities_of_the_default_run_and_of_a_paper_run_are_what_they_were() -
     assert run_identity(run_config(paper)) == "49892aeade24"
 
 
-def test_identity_is_the_same_in_whatever_way_a_number_is_written() -> None:
+def test_the_identity_does_not_depend_on_how_a_number_is_written() -> None:
     def identity(*overrides: str) -> str:
         return run_identity(to_run_config(compose_tree("config", overrides)))
 
@@ -107,7 +107,7 @@ def test_identity_survives_json() -> None:
     assert identity_of_values(shuffled) == run_identity(config)
 
 
-def test_names_say_what_differs_from_the_usual_protocol() -> None:
+def test_labels_say_what_differs_from_the_usual_protocol() -> None:
     values = {"dataset": "cifar10", "model.depth": 56, "model.batch_norm": False, "optimizer.lr": 5e-4}
     assert run_label(run_config(values)) == "cifar10-resnet56-nobn-adamw-lr5e-4-wd0-seed0"
     unusual = {
@@ -128,7 +128,7 @@ def test_names_say_what_differs_from_the_usual_protocol() -> None:
     assert run_label(run_config(fixup)).startswith("digits-resnet20w8-nobn-fixup-adamw-")
 
 
-def test_a_name_is_the_label_and_the_identity_and_fits_a_file_system() -> None:
+def test_a_name_is_label_and_identity_and_is_safe_as_a_file_name() -> None:
     config = run_config({"model": "densenet", "schedule": "cosine", "optimizer": "adam_metric_prox"})
     assert run_name(config) == f"{run_label(config)}-{run_identity(config)}"
     assert len(run_identity(config)) == 12 and set(run_identity(config)) <= set("0123456789abcdef")
@@ -144,12 +144,12 @@ ADDED_BY_NAME = {
 }
 
 
-# These only a torch optimizer has.
+# Keys that only torch optimizers have.
 OF_TORCH = ("optimizer.target", "optimizer.arguments", "optimizer.decay")
 
 
 @pytest.mark.parametrize("key", sorted(ADDED.keys() - set(OF_TORCH)))
-def test_keys_that_came_later_leave_older_identities_alone(key: str) -> None:
+def test_keys_added_later_do_not_change_older_identities(key: str) -> None:
     usual, other = ADDED_BY_NAME[key]
     optimizer = "adam_scaled_l2" if key == "optimizer.granularity" else "adamw"
     base = {"dataset": "cifar10", "optimizer": optimizer}
@@ -167,7 +167,7 @@ def test_keys_that_came_later_leave_older_identities_alone(key: str) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam_scaled_l2"])
-def test_records_that_know_of_no_torch_optimizers_keep_their_identities(optimizer: str) -> None:
+def test_records_from_before_torch_optimizers_keep_their_identities(optimizer: str) -> None:
     config = run_config({"dataset": "cifar10", "optimizer": optimizer})
     older = scientific_config(config)
     for key in OF_TORCH:
@@ -183,7 +183,7 @@ def nadam(**values: Any) -> RunConfig:
     return run_config({"optimizer": "torch", "optimizer.target": "torch.optim.NAdam", **values})
 
 
-def test_target_and_arguments_are_in_the_identity_and_in_the_name() -> None:
+def test_target_and_arguments_are_part_of_identity_and_name() -> None:
     plain = nadam()
     assert run_label(plain) == "digits-resnet20-bn-NAdam-lr1e-3-wd0-seed0"
     decayed = nadam(**{"optimizer.arguments": {"momentum_decay": 4e-3, "betas": [0.9, 0.99]}})
@@ -203,20 +203,20 @@ def test_target_and_arguments_are_in_the_identity_and_in_the_name() -> None:
         ({"k": {"y": 1, "x": 2}}, {"k": {"x": 2, "y": 1}}),
     ],
 )
-def test_equal_arguments_are_one_run(one: dict[str, Any], same: dict[str, Any]) -> None:
+def test_equal_arguments_are_the_same_run(one: dict[str, Any], same: dict[str, Any]) -> None:
     first, second = (nadam(**{"optimizer.arguments": arguments}) for arguments in (one, same))
     assert run_name(first) == run_name(second)
 
 
 @pytest.mark.parametrize("other", [{"k": 1}, {"k": "1"}, {"k": None}, {"k": [True]}, {"k": False}, {}, {"K": True}])
-def test_other_arguments_are_other_runs(other: dict[str, Any]) -> None:
+def test_different_arguments_are_different_runs(other: dict[str, Any]) -> None:
     assert run_identity(nadam(**{"optimizer.arguments": other})) != run_identity(
         nadam(**{"optimizer.arguments": {"k": True}})
     )
 
 
-def test_no_argument_breaks_a_name() -> None:
-    """Slashes, spaces, letters of all kinds, and more than a file's name may have."""
+def test_any_argument_gives_a_safe_name() -> None:
+    """Slashes, spaces, unusual letters, and more characters than fit into a file name."""
     arguments = {"mode": "../a b/\u00e9\n", "long": ["x" * 200], "deep": {"a": [None, True, 1e-12]}}
     name = run_name(nadam(**{"optimizer.arguments": arguments}))
     assert re.fullmatch(r"[A-Za-z0-9._+-]+", name) and len(name) < 200
@@ -233,8 +233,8 @@ def test_minus_zero_is_zero() -> None:
     )
 
 
-def test_densenets_of_before_are_other_runs_and_stay_readable() -> None:
-    """Their linear layer began 2.4 times too large; their records are kept under the identity that they had."""
+def test_densenets_of_earlier_versions_are_other_runs_but_stay_readable() -> None:
+    """Their linear layer started 2.4 times too large; their records keep the identity that they had."""
     config = run_config({"model": "densenet"})
     values = scientific_config(config)
     newest, before = identities_of_values(values)
@@ -242,7 +242,7 @@ def test_densenets_of_before_are_other_runs_and_stay_readable() -> None:
     assert identities_of_values(scientific_config(run_config({}))) == [run_identity(run_config({}))]
 
 
-def test_every_scientific_key_but_the_seed_changes_the_cell() -> None:
+def test_every_scientific_key_except_the_seed_changes_the_cell() -> None:
     config = RunConfig()
     for key, value in leaves(config):
         machine = any(key == known or key.startswith(f"{known}.") for known in MACHINE_KEYS)
@@ -250,7 +250,7 @@ def test_every_scientific_key_but_the_seed_changes_the_cell() -> None:
         assert same == (machine or key == "seed"), (key, value)
 
 
-def test_a_cells_name_is_its_runs_without_the_seed() -> None:
+def test_a_cells_name_is_its_runs_label_without_the_seed() -> None:
     config = with_values(RunConfig(), {"optimizer.eps": 1e-3, "seed": 7})
     assert run_label(config) == "digits-resnet20-bn-adamw-lr1e-3-wd0-seed7-eps1e-3"
     assert cell_slug(config) == f"digits-resnet20-bn-adamw-lr1e-3-wd0-eps1e-3-{cell_identity(config)}"

@@ -1,4 +1,4 @@
-"""Records from another store: added, skipped, reported or refused, and nothing here is ever overwritten."""
+"""Merging another store's records: added, skipped, reported or refused, and never overwriting one here."""
 
 import dataclasses
 import io
@@ -50,7 +50,7 @@ def add(store: Store, what: Record, **curves: Any) -> Record:
 
 
 def content(store: Store) -> dict[str, bytes]:
-    """Every file of a store."""
+    """The content of every file of a store."""
     return {str(path.relative_to(store.root)): path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
 
 
@@ -59,7 +59,7 @@ def only(merged: list[Treated]) -> Treated:
     return one
 
 
-def test_what_is_missing_here_is_added_whole(here: Store, there: Store) -> None:
+def test_missing_records_are_added_whole(here: Store, there: Store) -> None:
     written = [add(there, made(seed)) for seed in range(3)]
     merged = merge(there, here)
     assert [(run.name, run.fate) for run in merged] == sorted((each.name, "added") for each in written)
@@ -75,7 +75,7 @@ def test_a_diverged_run_is_a_result_too(here: Store, there: Store) -> None:
     assert here.records() == {diverged.identity: diverged}
 
 
-def test_seconds_and_timing_make_no_difference(here: Store, there: Store) -> None:
+def test_differences_in_timing_are_not_a_conflict(here: Store, there: Store) -> None:
     add(here, made())
     add(there, made(timing={"wall_seconds": 99.0}), training_seconds=np.array([7.0, 8.0]))
     before = content(here)
@@ -100,7 +100,7 @@ OTHER_CONTENT: dict[str, Callable[[Store], Any]] = {
 
 
 @pytest.mark.parametrize("what", OTHER_CONTENT)
-def test_other_content_from_the_same_device_and_build_is_a_conflict(what: str, here: Store, there: Store) -> None:
+def test_different_content_from_the_same_device_and_build_is_a_conflict(what: str, here: Store, there: Store) -> None:
     add(here, made())
     OTHER_CONTENT[what](there)
     before = content(here)
@@ -113,7 +113,9 @@ def test_other_content_from_the_same_device_and_build_is_a_conflict(what: str, h
     ("key", "value"),
     [("device", "cuda: B"), ("threads", 8), ("commit", "def"), ("packages", {"torch": "2.14.0"})],
 )
-def test_other_content_from_another_device_or_build_is_none(key: str, value: Any, here: Store, there: Store) -> None:
+def test_different_content_from_another_device_or_build_is_not_a_conflict(
+    key: str, value: Any, here: Store, there: Store
+) -> None:
     add(here, made())
     add(there, made(environment={**ENVIRONMENT, key: value}), train_loss=np.array([2.4, 0.1 + 0.2]))
     before = content(here)
@@ -123,7 +125,7 @@ def test_other_content_from_another_device_or_build_is_none(key: str, value: Any
     assert content(here) == before
 
 
-def test_what_cannot_change_a_bit_is_no_other_build(here: Store, there: Store) -> None:
+def test_settings_that_cannot_change_a_bit_are_not_another_build(here: Store, there: Store) -> None:
     packages = {**ENVIRONMENT["packages"], "wandb": "0.32.0"}  # type: ignore[dict-item]
     add(here, made())
     environment = {**ENVIRONMENT, "packages": packages, "cpu_count": 64, "dataset_root": "elsewhere"}
@@ -160,7 +162,7 @@ def pickled(text: bytes) -> bytes:
 
 
 def flipped(text: bytes) -> bytes:
-    """One bit of the first array, behind its name and its archive's header."""
+    """Flips one bit of the first array, after its name and header."""
     place = text.index(b"train_loss.npy") + 50
     return text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :]
 
@@ -201,7 +203,7 @@ def test_arrays_of_another_run_are_refused(here: Store, there: Store) -> None:
     assert list(here.records()) == [made(2).identity]
 
 
-def test_a_damaged_record_here_is_told_and_left(here: Store, there: Store) -> None:
+def test_a_damaged_record_here_is_reported_and_kept(here: Store, there: Store) -> None:
     add(there, made())
     add(here, made())
     damage(here, "curves.npz", lambda text: text[:30])
@@ -211,7 +213,7 @@ def test_a_damaged_record_here_is_told_and_left(here: Store, there: Store) -> No
     assert content(here) == before
 
 
-def test_partial_runs_and_failures_stay_where_they_are(here: Store, there: Store) -> None:
+def test_partial_runs_and_failures_are_not_merged(here: Store, there: Store) -> None:
     add(there, failed(0))
     partial = there.directory(made(1).name)
     partial.mkdir(parents=True)
@@ -220,7 +222,7 @@ def test_partial_runs_and_failures_stay_where_they_are(here: Store, there: Store
     assert here.records() == {} and content(here) == {}
 
 
-def test_a_result_takes_the_place_of_a_failure_and_of_a_checkpoint(here: Store, there: Store) -> None:
+def test_a_result_replaces_a_failure_and_its_checkpoint(here: Store, there: Store) -> None:
     here.write(failed(), {}, {})
     for leftover in ("checkpoint.pt", ".checkpoint.pt.x.tmp"):
         (here.directory(made().name) / leftover).write_bytes(b"of the attempt that failed")
@@ -229,10 +231,10 @@ def test_a_result_takes_the_place_of_a_failure_and_of_a_checkpoint(here: Store, 
     assert content(here) == content(there)
     put(there, failed(), {}, {})
     assert only(merge(there, here)).fate == "unfinished"
-    assert here.records() == {made().identity: made()}, "a failure never takes the place of a result"
+    assert here.records() == {made().identity: made()}, "a failure never replaces a result"
 
 
-def test_a_run_that_is_being_trained_here_is_left_to_its_owner(here: Store, there: Store) -> None:
+def test_a_run_that_is_being_trained_here_is_not_touched(here: Store, there: Store) -> None:
     add(there, made())
     with here.claim(made().name):
         assert only(merge(there, here)).fate == "being trained here"
@@ -240,7 +242,7 @@ def test_a_run_that_is_being_trained_here_is_left_to_its_owner(here: Store, ther
     assert only(merge(there, here)).fate == "added"
 
 
-def test_two_stores_merged_in_either_order_hold_the_same(here: Store, there: Store, tmp_path: Path) -> None:
+def test_merging_two_stores_in_either_order_gives_the_same_content(here: Store, there: Store, tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         add(here, made(seed))
     here.write(failed(5), {}, {})
@@ -260,10 +262,10 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("when", ["fsync", "replace"])
-def test_a_merge_that_is_killed_leaves_whole_records_and_goes_on(
+def test_a_killed_merge_leaves_only_whole_records_and_can_be_restarted(
     when: str, here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every call of the system's two functions in turn, until the merge comes to its end."""
+    """It is killed at each call of these functions in turn, until a merge reaches its end."""
     for seed in range(2):
         add(there, made(seed))
     original = getattr(os, when)
@@ -273,7 +275,7 @@ def test_a_merge_that_is_killed_leaves_whole_records_and_goes_on(
 
         def limited(*arguments: Any) -> None:
             nonlocal calls_left
-            # A lock's owner writes now and then; its file means nothing after the owner's death.
+            # A lock's owner writes to its file at times, which means nothing after the owner's death.
             if when == "replace" or "locks" not in os.readlink(f"/proc/self/fd/{arguments[0]}"):
                 if calls_left == 0:
                     raise Killed
@@ -304,7 +306,7 @@ def test_a_folder_without_runs_is_refused(here: Store, tmp_path: Path) -> None:
     assert not here.root.exists()
 
 
-def test_the_summary_counts_and_names(here: Store, there: Store) -> None:
+def test_the_summary_counts_fates_and_names_runs(here: Store, there: Store) -> None:
     add(here, made(0))
     for seed in (0, 1):
         add(there, made(seed))
@@ -319,8 +321,8 @@ def test_the_summary_counts_and_names(here: Store, there: Store) -> None:
     assert summary([]) == "no records"
 
 
-def test_runs_that_changed_their_build_on_the_way_are_no_conflict(here: Store, there: Store) -> None:
-    """Nobody can tell which steps were taken with which: not even if both list the same."""
+def test_runs_that_changed_their_build_midway_do_not_conflict(here: Store, there: Store) -> None:
+    """Even if both list the same builds, nobody knows which steps were taken with which."""
     changed = {**ENVIRONMENT, "earlier_sessions": [{**ENVIRONMENT, "commit": "older"}]}
     for ours, theirs in (({**ENVIRONMENT, "earlier_sessions": []}, changed), (changed, changed)):
         for store in (here, there):
@@ -336,7 +338,7 @@ def test_runs_that_changed_their_build_on_the_way_are_no_conflict(here: Store, t
     assert only(merge(there, here)).fate == "conflicting"
 
 
-def test_what_is_here_already_is_compared_without_writing(
+def test_existing_records_are_compared_without_a_claim(
     here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(here, made())

@@ -1,4 +1,4 @@
-"""What somebody else wrote is shown on a terminal, and not obeyed."""
+"""Foreign text is shown on a terminal with its control characters escaped."""
 
 import pytest
 
@@ -18,16 +18,16 @@ from scalefree.records.printable import printable, quoted
         ("\x9b31m", "\\x9b31m"),
     ],
 )
-def test_control_characters_are_written_out(text: str, said: str) -> None:
+def test_control_characters_are_escaped(text: str, said: str) -> None:
     assert printable(text) == said and printable(text).encode()
 
 
-def test_what_is_long_loses_its_middle() -> None:
+def test_long_text_loses_its_middle() -> None:
     assert printable("a" * 400 + "b" * 400, 100) == "a" * 50 + "..." + "b" * 50
     assert len(quoted("x" * 10**6)) < 200 and len(quoted(["x"] * 10**6)) < 200 and len(quoted(10**10_000)) < 200
 
 
-def test_an_error_and_an_outcome_are_one_line() -> None:
+def test_errors_and_outcomes_are_one_line() -> None:
     assert str(RecordError("a\x1b[31m\nb")) == "a\\x1b[31m\\nb"
     failed = record(test_error=None, outcome=Outcome("failed", 0, "Traceback\nValueError: \x1b[2J"))
     assert describe_outcome(failed) == "failed: ValueError: \\x1b[2J"

@@ -1,4 +1,4 @@
-"""Files that are too large, too deep or not files at all are refused before they are read; nothing waits for them."""
+"""Anything too large, too deep or not a regular file is refused before it is read, without blocking."""
 
 import io
 import os
@@ -35,7 +35,7 @@ def read(store: Store, file: str) -> None:
 
 
 def refuse(store: Store, file: str) -> str:
-    """Reading ends soon, with the file's name; returns what was said."""
+    """Asserts that reading fails soon with the file's name; returns the message."""
     said: list[str] = []
 
     def attempt() -> None:
@@ -67,7 +67,7 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("file", [*FILES, "histograms.npz"])
 @pytest.mark.parametrize("kind", NO_FILES)
-def test_what_is_no_regular_file_is_refused_at_once(kind: str, file: str, store: Store) -> None:
+def test_anything_but_a_regular_file_is_refused_at_once(kind: str, file: str, store: Store) -> None:
     path = store.directory(record().name) / file
     path.unlink()
     NO_FILES[kind](path)
@@ -78,7 +78,7 @@ def test_what_is_no_regular_file_is_refused_at_once(kind: str, file: str, store:
         assert store.records() == {}
 
 
-def test_a_pipe_in_the_logs_place_stops_nobody(store: Store) -> None:
+def test_a_pipe_in_place_of_the_log_does_not_block(store: Store) -> None:
     pipe(store.directory(record().name) / "run.log")
     within(20, lambda: store.note(record().name, "a word"))
 
@@ -96,7 +96,7 @@ def test_a_huge_file_is_refused_unread(file: str, largest: int, store: Store) ->
 
 
 def header(shape: str, descr: str = "'<f8'") -> bytes:
-    """The beginning of an array file that claims to have this type and shape."""
+    """The header of an array file that claims to have this type and shape."""
     text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
@@ -122,33 +122,33 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "a bomb": lambda: archive(("test_error.npy", BOMB)),
     "a bomb in pieces": lambda: archive(*[(f"{n}.npy", BOMB[: len(BOMB) // 9]) for n in range(10)]),
     "a bomb of another method": lambda: archive(("test_error.npy", BOMB[:50_000_000]), method=zipfile.ZIP_BZIP2),
-    "a bomb behind an array": lambda: archive(("test_error.npy", header("(2,)") + ROWS + BOMB[:50_000_000])),
-    "more rows than it has": lambda: archive(("test_error.npy", header("(10000000000000,)") + ROWS)),
+    "a bomb after an array": lambda: archive(("test_error.npy", header("(2,)") + ROWS + BOMB[:50_000_000])),
+    "more rows declared than present": lambda: archive(("test_error.npy", header("(10000000000000,)") + ROWS)),
     "more rows than epochs": lambda: archive(("test_error.npy", header("(10000000,)") + bytes(80_000_000))),
-    "rows that are missing": lambda: archive(("test_error.npy", header("(2,)") + ROWS[:8])),
+    "fewer rows than declared": lambda: archive(("test_error.npy", header("(2,)") + ROWS[:8])),
     "a negative shape": lambda: archive(("test_error.npy", header("(-2,)") + ROWS)),
-    "a shape that is no shape": lambda: archive(("test_error.npy", header("'x'") + ROWS)),
-    "a header without an end": lambda: archive(("test_error.npy", header("(" * 5000))),
-    "a header that runs": lambda: archive(("test_error.npy", header("(__import__('os').getpid(),)") + ROWS)),
+    "a shape that is not a tuple": lambda: archive(("test_error.npy", header("'x'") + ROWS)),
+    "an endless header": lambda: archive(("test_error.npy", header("(" * 5000))),
+    "code in the header": lambda: archive(("test_error.npy", header("(__import__('os').getpid(),)") + ROWS)),
     "objects": lambda: archive(("test_error.npy", header("(2,)", "'|O'") + ROWS)),
     "texts": lambda: saved(test_error=np.array(["0.1", "0.2"])),
     "float32": lambda: saved(test_error=np.zeros(2, np.float32)),
     "complex": lambda: saved(test_error=np.zeros(2, complex)),
     "two axes": lambda: saved(test_error=np.zeros((2, 1))),
     "no axis": lambda: saved(test_error=np.float64(0.125)),
-    "an array twice": lambda: archive(*SOUND, SOUND[0]),
+    "a repeated array": lambda: archive(*SOUND, SOUND[0]),
     "another name": lambda: saved(test_error=np.array([np.nan, 0.125]), surprise=np.zeros(2)),
     "a path as a name": lambda: archive(("../../test_error.npy", header("(2,)") + ROWS)),
-    "a file that is no array": lambda: archive(("test_error.txt", b"0.1")),
+    "a file that is not an array": lambda: archive(("test_error.txt", b"0.1")),
     "no magic": lambda: archive(("test_error.npy", b"hello")),
-    "no archive": lambda: b"hello",
-    "nothing": lambda: b"",
+    "not an archive": lambda: b"hello",
+    "empty": lambda: b"",
 }
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_archive_is_refused_before_it_is_unpacked(kind: str, store: Store) -> None:
+def test_a_wrong_archive_is_refused_before_it_is_unpacked(kind: str, store: Store) -> None:
     path = store.directory(record().name) / "curves.npz"
     path.write_bytes(ARCHIVES[kind]())
     tracemalloc.start()
@@ -161,22 +161,22 @@ def test_an_archive_is_refused_before_it_is_unpacked(kind: str, store: Store) ->
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_what_is_said_of_an_archive(store: Store) -> None:
+def test_the_message_says_what_is_wrong_with_an_archive(store: Store) -> None:
     path = store.directory(record().name) / "curves.npz"
     path.write_bytes(archive(*SOUND))
     assert store.curves(record()).keys() == CURVES.keys()
     for kind, said in (
         ("a bomb", "it would unpack to more than 100,000,000 bytes"),
-        ("a bomb behind an array", "test_error has 17 bytes, but its shape requires 16"),
-        ("rows that are missing", "test_error has 8 bytes, but its shape requires 16"),
+        ("a bomb after an array", "test_error has 17 bytes, but its shape requires 16"),
+        ("fewer rows than declared", "test_error has 8 bytes, but its shape requires 16"),
         ("more rows than epochs", "test_error has 10000000 rows for 2 epochs"),
-        ("an array twice", "it has a duplicate array"),
+        ("a repeated array", "it has a duplicate array"),
     ):
         path.write_bytes(ARCHIVES[kind]())
         assert said in refuse(store, "curves.npz")
 
 
-def test_the_same_numbers_in_the_other_byte_order_are_the_same(store: Store) -> None:
+def test_arrays_in_the_other_byte_order_are_read(store: Store) -> None:
     path = store.directory(record().name) / "curves.npz"
     path.write_bytes(saved(**{name: curve.astype(">f8") for name, curve in CURVES.items()}))
     for name, curve in store.curves(record()).items():
@@ -186,11 +186,11 @@ def test_the_same_numbers_in_the_other_byte_order_are_the_same(store: Store) -> 
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "[1e999]", "-Infinity", '{"a": 1, "a": 1}', ""]
 )
-def test_a_text_that_is_no_plain_json_is_a_value_error(text: str) -> None:
+def test_text_that_is_not_plain_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
         parse(text)
 
 
-def test_numbers_come_back_to_the_last_bit() -> None:
+def test_numbers_are_parsed_to_the_last_bit() -> None:
     text = "[0.1, 5e-324, 1.7976931348623157e308, -0.0, 12345678901234567890]"
     assert parse(text) == [0.1, 5e-324, 1.7976931348623157e308, -0.0, 12345678901234567890]

@@ -1,4 +1,4 @@
-"""What can be a store's directory, and what cannot."""
+"""Which paths can be a store's directory."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from scalefree.config import ConfigError
 from scalefree.records import check_results_dir
 
 
-def test_directories_that_are_there_and_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_and_new_directories_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path)
     for path in ("results", "a/b/c", ".", "..", str(tmp_path), tmp_path / "x" / "y", "link/results", "a b", "ü"):
@@ -35,7 +35,9 @@ def test_directories_that_are_there_and_that_are_not(tmp_path: Path, monkeypatch
         ("~no such user/x", "no such home folder"),
     ],
 )
-def test_what_is_refused_by_name(path: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_directories_are_refused_by_name(
+    path: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("in the way")
     os.mkfifo("pipe")

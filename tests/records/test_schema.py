@@ -1,4 +1,4 @@
-"""Every entry of a record is checked when it is read: a wrong one is refused by its name, and costs no other record."""
+"""Every entry of a record is checked when it is read: a wrong one is refused by name and costs no other record."""
 
 import copy
 import hashlib
@@ -24,7 +24,7 @@ SCRIPT = "<script>alert(1)</script>"
 HUGE = 10**400
 NAN, INFINITY = float("nan"), float("inf")
 
-# Dotted entries, and what must not stand there.
+# Dotted entries, and values that they must not have.
 WRONG: dict[str, list[Any]] = {
     "format": [True, 1.0, 2, "1", None, [1]],
     "identity": [None, 5, "0" * 12, "../../x"],
@@ -86,7 +86,7 @@ WRONG: dict[str, list[Any]] = {
     "surprise": [1, None],
 }
 CASES = [(place, value) for place, values in WRONG.items() for value in values]
-# With an identity and a name that fit the edited configuration, as a record of another version may have them.
+# With an identity and a name that match the edited configuration, as in a record of another version.
 CONSISTENT = [(place, value) for place, value in CASES if place.startswith("config")]
 
 
@@ -111,7 +111,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """With the record that is edited, and a sound one; `store` puts it back as it was."""
+    """A store with the record to edit, which `store` restores afterwards, and a sound one."""
     found = Store(tmp_path_factory.mktemp("shared"))
     for seed in range(2):
         found.write(record(run_config({"seed": seed})), CURVES, HISTOGRAMS)
@@ -125,7 +125,7 @@ def store(shared: Store, document: dict[str, Any]) -> Iterator[Store]:
 
 
 def assert_refused(store: Store, text: str, caplog: pytest.LogCaptureFixture, name: str | None = None) -> str:
-    """Reading names the file, on one short line, and the other record is there."""
+    """Asserts that reading names the file in one short line and still finds the other record."""
     sound, victim = record(run_config({"seed": 1})), name or record().name
     path = store.directory(record().name).rename(store.directory(victim))
     try:
@@ -141,7 +141,7 @@ def assert_refused(store: Store, text: str, caplog: pytest.LogCaptureFixture, na
 
 
 @pytest.mark.parametrize(("place", "value"), CASES, ids=names_of(CASES))
-def test_an_entry_that_cannot_be_is_refused(
+def test_an_impossible_entry_is_refused(
     place: str, value: Any, document: dict[str, Any], store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     said = assert_refused(store, json.dumps(edited(document, place, value)), caplog)
@@ -150,7 +150,7 @@ def test_an_entry_that_cannot_be_is_refused(
 
 
 def forged_identity(values: Any) -> str:
-    """The hash that goes with a configuration, whatever it is: what is not one is hashed as it stands."""
+    """The identity of a configuration; anything that is not one is hashed as it is."""
     try:
         return identity_of_values(values)
     except (AttributeError, KeyError, TypeError):
@@ -159,7 +159,7 @@ def forged_identity(values: Any) -> str:
 
 
 @pytest.mark.parametrize(("place", "value"), CONSISTENT, ids=names_of(CONSISTENT))
-def test_a_configuration_that_no_run_has_is_refused_though_its_name_fits(
+def test_an_impossible_configuration_is_refused_even_if_its_name_matches(
     place: str, value: Any, document: dict[str, Any], store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = edited(document, place, value)
@@ -178,7 +178,7 @@ def test_a_strange_key_is_refused_or_harmless(
     made = copy.deepcopy(document)
     made[place][key] = "x"
     if place == "environment" and len(key) <= 100 and key.isprintable():
-        assert from_document(made, "here").environment[key] == "x", "people read it, and the report escapes it"
+        assert from_document(made, "here").environment[key] == "x", "shown as text, and escaped in the report"
     else:
         assert_refused(store, json.dumps(made), caplog)
 
@@ -187,22 +187,22 @@ RAW: dict[str, Callable[[str], str]] = {
     "deep list": lambda text: "[" * 200_000,
     "deep mapping": lambda text: '{"a":' * 100_000,
     "a deep value": lambda text: text[:-1] + ', "environment": ' + "[" * 900 + "]" * 900 + "}",
-    "a key twice": lambda text: text[:-1] + ', "outcome": {"status": "completed", "step": 24, "reason": ""}}',
-    "an inner key twice": lambda text: text.replace('"step": 24', '"step": 24, "step": 24'),
+    "a repeated key": lambda text: text[:-1] + ', "outcome": {"status": "completed", "step": 24, "reason": ""}}',
+    "a repeated inner key": lambda text: text.replace('"step": 24', '"step": 24, "step": 24'),
     "NaN": lambda text: text.replace('"wall_seconds": 2.5', '"wall_seconds": NaN'),
     "Infinity": lambda text: text.replace('"wall_seconds": 2.5', '"wall_seconds": Infinity'),
     "a number that overflows": lambda text: text.replace('"wall_seconds": 2.5', '"wall_seconds": 1e999'),
     "a number of 5,000 digits": lambda text: text.replace('"parameters": 1234', '"parameters": ' + "9" * 5000),
     "a byte order mark": lambda text: "\ufeff" + text,
-    "something behind it": lambda text: text + "x",
-    "a zero byte behind it": lambda text: text + "\0",
+    "trailing text": lambda text: text + "x",
+    "a trailing zero byte": lambda text: text + "\0",
     "a lone surrogate as a key": lambda text: text.replace('"format"', '"\\ud800": 1, "format"'),
     "too large": lambda text: text + " " * LARGEST_DOCUMENT,
 }
 
 
 @pytest.mark.parametrize("kind", RAW)
-def test_a_text_that_is_no_plain_json_is_refused(
+def test_text_that_is_not_plain_json_is_refused(
     kind: str, document: dict[str, Any], store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = json.dumps(document)
@@ -218,8 +218,8 @@ def test_other_encodings_are_refused(document: dict[str, Any], store: Store) -> 
             store.read(record().name)
 
 
-def test_a_second_record_of_a_run_is_an_error_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever its name ends with: the configuration alone says what it is called."""
+def test_a_second_record_of_a_run_is_an_error_that_names_both(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Even if its name ends with the identity: only the configuration decides the name."""
     store, mine = Store(tmp_path), record()
     store.write(mine, CURVES, HISTOGRAMS)
     shadow = record(name=f"zzz-{mine.identity}", test_error=0.0)
@@ -230,7 +230,7 @@ def test_a_second_record_of_a_run_is_an_error_by_name(tmp_path: Path, caplog: py
     assert shadow.name in caplog.text and mine.name in caplog.text and "second record of that run" in caplog.text
 
 
-def test_a_completed_run_has_the_errors_that_its_configuration_asks_for(tmp_path: Path) -> None:
+def test_a_completed_run_must_have_the_errors_that_its_configuration_requires(tmp_path: Path) -> None:
     store = Store(tmp_path)
     config = run_config({"dataset.validation_fraction": 0.1})
     put(store, record(config), CURVES, HISTOGRAMS)
@@ -238,7 +238,7 @@ def test_a_completed_run_has_the_errors_that_its_configuration_asks_for(tmp_path
         store.read(record(config).name)
 
 
-def test_a_failure_may_say_nothing_and_no_more_than_fits(tmp_path: Path) -> None:
+def test_a_failure_may_have_an_empty_or_very_long_reason(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed, reason in enumerate(["", "   \n  \n", "x" * 100_000, "\x1b[2J\udce9"], start=5):
         failed = record(run_config({"seed": seed}), None, outcome=Outcome("failed", 0, reason), update_scale={})
@@ -246,15 +246,15 @@ def test_a_failure_may_say_nothing_and_no_more_than_fits(tmp_path: Path) -> None
         assert store.read(failed.name) == failed
 
 
-def test_what_later_versions_add_is_in_the_table_and_may_be_missing(document: dict[str, Any]) -> None:
+def test_entries_of_later_versions_may_be_missing(document: dict[str, Any]) -> None:
     assert from_document(document, "here") == record()
     old = {key: value for key, value in document.items() if key not in ("update_scale", "timing", "update")}
     failed = {**old, "outcome": {"status": "failed", "step": 0}, "final_metrics": {}, "parameters": 0}
     assert from_document(failed, "here").timing == {}
 
 
-def test_committed_records_stay_readable() -> None:
-    """All of them, with their arrays: those of the first versions too."""
+def test_committed_records_are_readable() -> None:
+    """All of them with their arrays, even those of the first versions."""
     here = Path(__file__).resolve()
     for store, count in ((Store(here.parents[2] / "results"), 200), (Store(here.parent / "earlier"), 4)):
         found = store.records()
@@ -306,7 +306,7 @@ SIZES = {"train": 1438, "test": 359}  # 12 batches of 128 per epoch
         (Outcome("diverged", 0), {}),
     ],
 )
-def test_splits_and_steps_are_those_of_the_configuration(outcome: Outcome, sizes: dict[str, int]) -> None:
+def test_splits_and_steps_must_match_the_configuration(outcome: Outcome, sizes: dict[str, int]) -> None:
     def read(outcome: Outcome, sizes: dict[str, int]) -> None:
         metrics = record(test_error=0.125 if outcome.status == "completed" else None).final_metrics
         made = record(outcome=outcome, split_sizes=sizes, final_metrics=metrics)
@@ -320,7 +320,7 @@ def test_splits_and_steps_are_those_of_the_configuration(outcome: Outcome, sizes
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400, float("inf"), float("nan")])
 @pytest.mark.parametrize("place", ["environment", "nested", "loss"])
-def test_a_number_that_only_python_holds_is_refused(value: float, place: str) -> None:
+def test_a_number_that_does_not_fit_into_64_bits_is_refused(value: float, place: str) -> None:
     document = json.loads(json.dumps(record().document()))
     from_document(document, "here")
     if place == "loss":

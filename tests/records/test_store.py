@@ -1,4 +1,4 @@
-"""The store: whole records or none, read back exactly, by this package and by anything else."""
+"""The store: whole records or none, read back exactly, by this package or other tools."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_record_comes_back_as_it_was_written(store: Store) -> None:
+def test_a_record_is_read_back_as_it_was_written(store: Store) -> None:
     written = record()
     directory = store.write(written, CURVES, HISTOGRAMS)
     assert directory == store.root / "runs" / written.name
@@ -41,7 +41,7 @@ def test_a_record_comes_back_as_it_was_written(store: Store) -> None:
             np.testing.assert_array_equal(found[name], values, strict=True)
 
 
-def test_a_record_is_readable_with_json_and_numpy_alone(store: Store) -> None:
+def test_a_record_can_be_read_with_json_and_numpy_alone(store: Store) -> None:
     written = record()
     directory = store.write(written, CURVES, HISTOGRAMS)
     assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz"}
@@ -57,7 +57,7 @@ def test_a_record_is_readable_with_json_and_numpy_alone(store: Store) -> None:
         assert curves["train_loss"].tolist() == [2.5, 0.1 + 0.2] and set(curves) == set(CURVES)
 
 
-def test_diverged_and_failed_records_come_back_too(store: Store) -> None:
+def test_diverged_and_failed_records_are_read_back_too(store: Store) -> None:
     diverged = made_up_diverged(run_config({"seed": 1}))
     failed = record(run_config({"seed": 2}), None, outcome=Outcome("failed", 0, "Traceback\nOSError: full"))
     store.write(diverged, {}, NO_HISTOGRAMS)
@@ -67,7 +67,7 @@ def test_diverged_and_failed_records_come_back_too(store: Store) -> None:
     assert diverged.test_error == 2.0 and diverged.validation_error is None
 
 
-def test_nothing_is_found_where_nothing_is(store: Store) -> None:
+def test_an_empty_store_has_no_records_and_is_not_created(store: Store) -> None:
     assert store.records() == {} and store.read("no-such-run") is None
     assert not store.root.exists()
 
@@ -95,7 +95,7 @@ TAMPERED: dict[str, Tamper] = {
     "an edited config": _with("config", "optimizer", "lr", value=0.5),
     "an edited identity": _with("identity", value="000000000000"),
     "an impossible error": _with("final_metrics", "final_test_error", value=1.5),
-    "an error that is no number": _with("final_metrics", "final_test_error", value="low"),
+    "an error that is not a number": _with("final_metrics", "final_test_error", value="low"),
     "no error": _with("final_metrics", value={}),
     "an unknown outcome": _with("outcome", "status", value="finished"),
     "an error of a diverged run": _with("outcome", "status", value="diverged"),
@@ -107,7 +107,7 @@ TAMPERED: dict[str, Tamper] = {
 
 
 def assert_refused_and_left_out(store: Store, name: str, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """`read` names the file and what to do; `records` warns and gives the others."""
+    """Asserts that `read` names the file and what to do, and `records` warns and returns the others."""
     good = record(run_config({"seed": 5}))
     store.write(good, CURVES, HISTOGRAMS)
     with pytest.raises(RecordError) as caught:
@@ -124,12 +124,12 @@ def test_a_tampered_record_is_refused_by_name(store: Store, kind: str, caplog: p
     written = record()
     path = store.write(written, CURVES, HISTOGRAMS) / "record.json"
     document = json.loads(path.read_text())
-    del document["checksum"], document["array_checksums"]  # which would refuse whatever is changed
+    del document["checksum"], document["array_checksums"]  # which would reveal any change
     path.write_text(json.dumps(TAMPERED[kind](document)))
     assert_refused_and_left_out(store, written.name, path, caplog)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\x80\x81garbage", b"NaN"], ids=["empty", "cut", "bytes", "nan"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\x80\x81garbage", b"NaN"], ids=["empty", "truncated", "bytes", "nan"])
 def test_a_damaged_record_is_refused_by_name(store: Store, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     written = record()
     path = store.write(written, CURVES, HISTOGRAMS) / "record.json"
@@ -189,7 +189,7 @@ def test_damaged_missing_and_pickled_arrays_are_refused_by_name(store: Store) ->
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: no `except Exception` sees it."""
+    """Stands for the end of the process: `except Exception` does not catch it."""
 
 
 def ending_with(error: BaseException) -> Callable[..., None]:
@@ -200,15 +200,17 @@ def ending_with(error: BaseException) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("when", ["replace", "fsync"])
-@pytest.mark.parametrize("error", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["killed", "full"])
-def test_an_end_during_any_write_leaves_no_record_and_nothing_half_written(
+@pytest.mark.parametrize(
+    "error", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["killed", "full disk"]
+)
+def test_a_crash_during_any_write_leaves_no_record_and_no_partial_file(
     store: Store, monkeypatch: pytest.MonkeyPatch, when: str, error: BaseException
 ) -> None:
-    """The three files are written one after another: die in the first, the second and the third."""
+    """The three files are written one after another: it crashes in the first, the second and the third."""
     original = getattr(os, when)
     for survived in range(3):
         written = record(run_config({"seed": survived}))
-        # A write calls fsync twice, for the file and for its directory.
+        # Each write calls fsync twice, for the file and its directory.
         calls_left = survived * (2 if when == "fsync" else 1)
 
         def limited(*arguments: Any) -> None:
@@ -227,7 +229,7 @@ def test_an_end_during_any_write_leaves_no_record_and_nothing_half_written(
         assert store.read(written.name) is None and store.records() == {}
 
 
-def test_a_full_disk_while_a_record_is_replaced_leaves_the_old_one(
+def test_a_full_disk_while_a_record_is_replaced_keeps_the_old_one(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = record(test_error=None, outcome=Outcome("failed", 0, "first attempt"))
@@ -243,7 +245,7 @@ def result_bytes(store: Store) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files_below(store.root)}
 
 
-def test_nothing_takes_the_place_of_a_result(store: Store) -> None:
+def test_a_result_is_never_replaced(store: Store) -> None:
     first = record()
     store.write(first, CURVES, HISTOGRAMS)
     before = result_bytes(store)
@@ -255,8 +257,8 @@ def test_nothing_takes_the_place_of_a_result(store: Store) -> None:
         assert result_bytes(store) == before
 
 
-def test_a_result_that_appears_while_another_is_written_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever was suspended for long has lost its run, and may go on at any moment."""
+def test_a_result_that_appears_while_another_is_written_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was suspended for long has lost its run, and may continue at any moment."""
     original = np.savez_compressed
     before: dict[str, bytes] = {}
 
@@ -284,13 +286,13 @@ def test_a_damaged_record_is_not_overwritten_either(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "zzz-2b329baab201", "..", ""])
-def test_a_name_that_is_not_the_configurations_is_never_written(store: Store, name: str) -> None:
+def test_a_name_that_does_not_match_the_configuration_is_not_written(store: Store, name: str) -> None:
     with pytest.raises(RecordError, match="was not written, because it could not be read back"):
         store.write(record(name=name), CURVES, HISTOGRAMS)
     assert not store.root.exists()
 
 
-def test_what_could_not_be_read_again_is_not_written(store: Store) -> None:
+def test_a_record_that_could_not_be_read_back_is_not_written(store: Store) -> None:
     for made, curves, histograms in (
         (record(timing={"wall_seconds": float("inf")}), CURVES, HISTOGRAMS),
         (record(parameters=0), CURVES, HISTOGRAMS),
@@ -302,7 +304,7 @@ def test_what_could_not_be_read_again_is_not_written(store: Store) -> None:
     assert not store.root.exists()
 
 
-def test_the_record_is_the_last_file_that_appears(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_json_is_written_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
     original = os.replace
 
@@ -315,7 +317,7 @@ def test_the_record_is_the_last_file_that_appears(store: Store, monkeypatch: pyt
     assert order[-1] == "record.json" and sorted(order) == ["curves.npz", "histograms.npz", "record.json"]
 
 
-def test_a_record_with_numbers_that_json_has_not_is_refused_before_anything_is_said_done(
+def test_a_record_with_numbers_that_json_lacks_is_not_written(
     store: Store,
 ) -> None:
     with pytest.raises(ValueError, match="JSON"):
@@ -323,7 +325,7 @@ def test_a_record_with_numbers_that_json_has_not_is_refused_before_anything_is_s
     assert store.records() == {}
 
 
-def test_validation_error_is_known_only_where_images_were_held_out() -> None:
+def test_only_runs_with_held_out_images_have_a_validation_error() -> None:
     def made(share: float, **metrics: float | None) -> Record:
         final = {"final_test_error": 0.25, **metrics}
         return record(run_config({"dataset.validation_fraction": share}), final_metrics=final)

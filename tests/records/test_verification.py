@@ -1,4 +1,4 @@
-"""The verdict on a record that was trained again: made-up pairs, for which the right answer is known."""
+"""The verdict on a record that was trained again, on made-up pairs with known answers."""
 
 import copy
 import math
@@ -40,20 +40,20 @@ def environment(**changes: Any) -> dict[str, Any]:
 
 
 def replicas(*differences: float, at: float = 0.25) -> list[Record]:
-    """Pairs of a record and its replica whose errors differ by that much, and records that are no pair of this cell."""
+    """Pairs of records and replicas whose errors differ by these amounts, and records without a pair in this cell."""
     pairs = [made(10 + seed, test_error=at) for seed in range(len(differences))]
     pairs += [made(10 + seed, 1, at + difference) for seed, difference in enumerate(differences)]
     deeper = run_config({"seed": 10, "replica": 1, "model.depth": 56})
     return [*pairs, made(99, 1, 0.9), made(98, 0, 0.9), record(deeper, 0.9)]
 
 
-def test_what_comes_out_again_is_equal_whatever_the_time_and_place() -> None:
+def test_an_identical_result_is_equal_whatever_the_device_and_timing() -> None:
     again = made(environment=environment(commit="b" * 40, device="cuda: B"), timing={"wall_seconds": 99.0})
     verdict = verify(whole(made()), whole(again, training_seconds=np.array([7.0, 8.0])), [])
     assert (verdict.name, verdict.verdict) == (made().name, "equal")
 
 
-def test_what_later_versions_measure_besides_is_no_difference_and_what_they_lose_is_one() -> None:
+def test_additional_measurements_are_not_a_difference_but_missing_ones_are() -> None:
     old = made(update_scale={"network": {"iqr": 1.5}}, split_sizes={})
     new = made(update_scale={"network": {"iqr": 1.5, "entropy": 2.0}, "stem": {"iqr": 1.0}})
     committed, again = whole(old), whole(new, eta=np.array([1.0, 1.0]))
@@ -77,12 +77,12 @@ OTHER: dict[str, Whole] = {
 
 @pytest.mark.parametrize("what", OTHER)
 def test_one_bit_on_the_same_device_and_build_is_a_difference(what: str) -> None:
-    many = replicas(*[0.5] * 20)  # however far replicas lie apart
+    many = replicas(*[0.5] * 20)  # however much replicas differ
     verdict = verify(whole(made()), OTHER[what], many)
     assert verdict.verdict == "different" and what in verdict.detail and "same device and build" in verdict.detail
 
 
-def test_neither_another_commit_nor_another_kernel_excuses_a_difference() -> None:
+def test_another_commit_or_kernel_does_not_excuse_a_difference() -> None:
     kernel = "Linux-6.18.44-fc-v657-x86_64-with-glibc2.36"
     packages = {**ENVIRONMENT["packages"], "wandb": "0.31.1", "scalefree": "0.2.0"}
     other = environment(commit="b" * 40, uncommitted_changes=True, platform=kernel, packages=packages, cpu_count=64)
@@ -119,7 +119,7 @@ def test_another_device_or_build_is_judged_by_replicas(what: str) -> None:
             assert "10 pairs of replicas differ by 0.0316" in verdict.detail
 
 
-def test_one_image_is_close_where_replicas_are_equal() -> None:
+def test_if_replicas_are_equal_a_difference_of_one_image_is_close() -> None:
     there = environment(device="cpu: B")
     same = replicas(*[0.0] * 8)
     for images, expected in ((1, "close"), (2, "different")):
@@ -142,13 +142,13 @@ def test_without_replicas_closeness_is_not_judged(pairs: int) -> None:
     assert "test error 0.1250, now test error 0.9750" in verdict.detail
 
 
-def test_a_run_that_was_resumed_elsewhere_has_no_single_build() -> None:
+def test_a_run_that_was_resumed_on_another_build_is_not_judged() -> None:
     resumed = environment(earlier_sessions=[environment(device="cpu: B")])
     verdict = verify(whole(made(environment=resumed)), whole(made(test_error=0.25)), [])
     assert verdict.verdict == "not judged" and "build in earlier sessions" in verdict.detail
 
 
-def test_replicas_are_those_of_the_cell_each_beside_its_own_seed() -> None:
+def test_replicas_are_paired_by_cell_and_seed() -> None:
     found = replica_differences(made(3), replicas(0.01, -0.02, 0.03))
     assert found == pytest.approx([0.01, 0.02, 0.03])
     assert replica_differences(made(3, 1), replicas(0.01)) == pytest.approx([0.01])
@@ -157,6 +157,6 @@ def test_replicas_are_those_of_the_cell_each_beside_its_own_seed() -> None:
     assert replica_differences(record(other), replicas(0.01)) == []
 
 
-def test_verdicts_are_counted() -> None:
+def test_verdicts_are_counted_by_kind() -> None:
     verified = [verify(whole(made()), whole(made(test_error=error)), []) for error in (0.125, 0.5)]
     assert counted(verified) == {"equal": 1, "close": 0, "not judged": 0, "different": 1}

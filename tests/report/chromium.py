@@ -1,4 +1,4 @@
-"""Pages opened in a real browser: frames of a given width, and what each of them found out about itself."""
+"""Opens pages in a real browser: frames of given widths, each of which reports what it shows."""
 
 import html
 import json
@@ -17,7 +17,7 @@ FLAGS = (
     *("--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", "--dump-dom"),
 )
 
-# Added to a copy of the page: tells the frame around it what the reader would see. `STEPS` runs first.
+# Added to a copy of the page: tells the surrounding frame what a reader would see, after running the frame's steps.
 _LOOK = """<script>addEventListener("load", async () => {
   const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
   const explorer = document.getElementById("explorer");
@@ -65,7 +65,7 @@ _FRAMES = """<html><body><script>
 
 @dataclass(frozen=True)
 class Frame:
-    """A reader of the page: the address's fragment, the width of the window, and what to do once it is loaded."""
+    """A reader of the page: the URL fragment, the window's width, and steps to run once it is loaded."""
 
     fragment: str = ""
     width: int = 1280
@@ -73,7 +73,7 @@ class Frame:
 
 
 def browser() -> str:
-    """Its path; without one the test is skipped."""
+    """The path of a browser; without one the test is skipped."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
@@ -81,7 +81,7 @@ def browser() -> str:
 
 
 def look(page: Path, folder: Path, frames: dict[str, Frame]) -> tuple[dict[str, Any], list[str]]:
-    """What each frame saw, by its name, and every line of the console; `folder` takes the copies."""
+    """What each frame saw, by name, and every console line; the copies go to `folder`."""
     program = browser()
     copies = []
     for name, frame in frames.items():

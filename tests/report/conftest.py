@@ -1,4 +1,4 @@
-"""One rendered page for the tests that read it: hand-made records and verdicts, and one figure."""
+"""One rendered page for the tests to read: hand-made records and verdicts, and one figure."""
 
 import shutil
 from pathlib import Path
@@ -20,13 +20,13 @@ def _replace(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Verdicts that take no theory, and one figure of records."""
+    """Made-up verdicts without slow theory, and only one figure of records."""
     _replace(monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with every state of a run, and its page: made once, for `page` to copy."""
+    """A store with runs in every state, and its page: made once, for `page` to copy."""
     root = tmp_path_factory.mktemp("report") / "results"
     fill(Store(root))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""A small store in which every state of a run occurs, and verdicts of every kind."""
+"""A small store with runs in every state, and verdicts of every kind."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ HELD_OUT = {"validation": "cc33" * 16}
 PARAMETERS = 1000
 # A failure's reason is a traceback; nothing in it may become markup.
 TRACEBACK = 'Traceback:\n  File "secret.py"\nRuntimeError: <img src=x onerror=alert(1)>'
-# What the smoke profile's EXPERIMENT needs, five runs of a shallow network and then of a deeper one: the store gets
-# these states for them, in order.
+# The runs of EXPERIMENT in the smoke profile are five of a shallow network and five of a deeper one: the store gets
+# them in these states, in order.
 EXPERIMENT = "corners"
 STATES = ("completed", "completed", "diverged", "failed", "partial", *["missing"] * 5)
 
 
 def record(config: RunConfig, error: float | None = 0.25, **changes: Any) -> Record:
-    """A completed run with that test error, None for one that diverged; `changes` are made last."""
+    """A completed run with this test error, or a diverged run if None; `changes` are made last."""
     validated = config.dataset.validation_fraction > 0
     made = Record(
         identity=run_identity(config),
@@ -57,7 +57,7 @@ def record(config: RunConfig, error: float | None = 0.25, **changes: Any) -> Rec
 
 
 def put(store: Store, made: Record) -> Path:
-    """Write a record with curves that fall to its errors, and a histogram of the last epoch."""
+    """Writes a record with curves that fall to its errors, and a histogram of the last epoch."""
     completed = made.outcome.status == "completed"
     epochs: int = made.config["training"]["epochs"]
     ends = {name.removeprefix("final_"): made.final_metrics[name] for name in made.final_metrics if "final" in name}
@@ -73,12 +73,12 @@ def put(store: Store, made: Record) -> Path:
 
 
 def smoke_runs() -> dict[str, RunConfig]:
-    """The runs of EXPERIMENT under the smoke profile by name."""
+    """The runs of EXPERIMENT in the smoke profile, by name."""
     return {name: config for name, (config, _) in runs_of([load_experiment(EXPERIMENT, "smoke")]).items()}
 
 
 def fill(store: Store) -> Mapping[str, str]:
-    """Write STATES, and one completed run that no experiment needs; returns all states by name."""
+    """Writes runs in STATES and a completed run that no experiment needs; returns all states by name."""
     expected = dict(zip(smoke_runs(), STATES, strict=True))
     for (name, config), state in zip(smoke_runs().items(), STATES, strict=True):
         if state == "completed":
@@ -119,7 +119,7 @@ def verdict(number: str = "4b", **changes: Any) -> Verdict:
 
 
 def verdicts() -> list[Verdict]:
-    """One of each kind, the last of them exploratory and an equivalence."""
+    """One verdict of each kind, the last of them exploratory and an equivalence."""
     below = Measured(-2.0, Interval(-3.0, -1.0, 5, "seeds", T))
     little = Measured(0.1, Interval(-0.2, 0.4, 5, "seeds", T))
     wide = Measured(0.1, Interval(-2.0, 2.2, 2, "seeds", T), Interval(-1.5, 1.7, 2, "seeds", T, 0.9))

@@ -19,7 +19,7 @@ class Node:
         return "".join(child if isinstance(child, str) else child.text for child in self.children)
 
     def all(self, tag: str, **attributes: str) -> list["Node"]:
-        """Descendants of that tag with these attributes, `class_` for `class`, in the order of the page."""
+        """Descendants with this tag and these attributes (`class_` for `class`), in page order."""
         found = []
         for child in self.children:
             if isinstance(child, Node):
@@ -53,7 +53,7 @@ class _Reader(HTMLParser):
 
 
 def read(page: str) -> Node:
-    """The root; fails where an end tag closes another element than the last one opened, or is missing."""
+    """The root; fails if an end tag is missing or does not match the last opened element."""
     reader = _Reader()
     reader.feed(page)
     reader.close()

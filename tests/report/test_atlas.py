@@ -1,4 +1,4 @@
-"""The atlas on the page: its rows as cells that sort, and a store without it or with a damaged one."""
+"""The atlas on the page: sortable rows, and stores without an atlas or with a damaged one."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ROWS = [
 ]
 
 
-def test_measured_rows_are_cells_that_sort_by_their_numbers(tmp_path: Path) -> None:
+def test_measured_rows_can_be_sorted_by_their_numbers(tmp_path: Path) -> None:
     write(ROWS, tmp_path / FILE)
     section = read(f"<section>{atlas_section(tmp_path)}</section>")
     table = section.one("table", class_="sortable")
@@ -30,11 +30,11 @@ def test_measured_rows_are_cells_that_sort_by_their_numbers(tmp_path: Path) -> N
     assert "2 optimizers" in section.text
 
 
-def test_a_store_without_it_says_how_to_get_it(tmp_path: Path) -> None:
+def test_without_an_atlas_the_section_says_how_to_make_it(tmp_path: Path) -> None:
     assert "make atlas" in atlas_section(tmp_path) and "<table" not in atlas_section(tmp_path)
 
 
-def test_a_damaged_one_is_named_and_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_damaged_atlas_is_named_and_breaks_nothing_else(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("<b>,c\n")
     section = atlas_section(tmp_path)
     assert f"{tmp_path / FILE}: its first line" in section and "<b>" not in section

@@ -1,4 +1,4 @@
-"""The page in a real headless Chromium: no broken image, nothing on the console, and a filter that works."""
+"""The page in headless Chromium: no broken images, nothing on the console, and a working filter."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ FRAMES = {
     "ascending": Frame("#sort=error"),
     "descending": Frame("#sort=-error"),
     "section": Frame("#coverage"),
-    # What a reader does: type, choose, sort twice.
+    # A reader types, chooses and sorts twice.
     "reader": Frame(
         steps="""
         const form = document.getElementById("runs-form");
@@ -36,12 +36,12 @@ FRAMES = {
 }
 
 
-def test_the_page_in_chromium(page: Path, tmp_path: Path) -> None:
+def test_the_page_works_in_chromium(page: Path, tmp_path: Path) -> None:
     saw, console = look(page, tmp_path, FRAMES)
     assert console == []
     for name, frame in FRAMES.items():
         assert saw[name]["images"] > 0 and saw[name]["broken"] == 0 and saw[name]["requests"] == 0
-        # Tables scroll inside their own containers: the page itself never does sideways.
+        # Tables scroll inside their own containers; the page itself never scrolls sideways.
         assert saw[name]["width"] == frame.width and saw[name]["overflow"] <= 0, name
 
     every = saw["desktop"]["names"]
@@ -60,7 +60,7 @@ def test_the_page_in_chromium(page: Path, tmp_path: Path) -> None:
     assert sorted(saw["experiment"]["names"]) == sorted(NAMES)
     assert saw["section"]["names"] == every and saw["section"]["hash"] == "#coverage"
 
-    # The three that completed, the one that diverged, and those without an error last, whatever the direction.
+    # Three completed and one diverged run; those without an error come last in either direction.
     other = next(name for name in every if "seed77" in name)
     assert saw["ascending"]["names"][:4] == [*NAMES[:2], other, NAMES[2]]
     assert saw["descending"]["names"][:4] == [NAMES[2], other, *NAMES[:2]]
@@ -72,7 +72,7 @@ def test_the_page_in_chromium(page: Path, tmp_path: Path) -> None:
     assert saw["later"]["names"] == [name for name in every if "adaml2" in name]
 
 
-def test_the_look_finds_what_is_broken(page: Path, tmp_path: Path) -> None:
+def test_the_check_finds_a_broken_page(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     broken = text.replace("base64,iVBOR", "base64,xxxxx", 1).replace('"use strict";', "nonsense();", 1)
     broken = broken.replace("</main>", '<img src="https://example.org/x.png"><hr style="width: 2000px"></main>')
@@ -83,7 +83,7 @@ def test_the_look_finds_what_is_broken(page: Path, tmp_path: Path) -> None:
     assert any("Content Security Policy" in line for line in console)
 
 
-def test_a_reader_without_records_sees_no_error(tmp_path: Path, made_up: None) -> None:
+def test_a_page_without_records_has_no_errors(tmp_path: Path, made_up: None) -> None:
     page = write("smoke", tmp_path / "results")
     saw, console = look(page, tmp_path, {"phone": Frame("#filter=adamw", width=PHONE)})
     assert console == [] and saw["phone"]["images"] == 1 and saw["phone"]["overflow"] <= 0

@@ -1,4 +1,4 @@
-"""What the chart is given: every curve and histogram of the store, read back from the page by other means."""
+"""The explorer's data: every curve and histogram of the store, read back from the page independently."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def unpacked(text: str) -> tuple[dict[str, Any], list[int]]:
-    """The header and all codes."""
+    """The header and all codes of the packed data."""
     data = zlib.decompress(base64.b64decode(text, validate=True))
     (length,) = struct.unpack_from("<I", data)
     planes = data[4 + length :]
@@ -46,12 +46,12 @@ def decoded(code: int, steps: int) -> float:
     return 0.0 if code == 0 else 2.0 ** ((code - 1) / steps - 40)
 
 
-def test_a_code_keeps_what_a_reader_can_see() -> None:
+def test_codes_are_precise_enough_for_a_plot() -> None:
     shares = np.array([0.0, 1e-4, 0.0731, 0.5, 1.0])
     assert linear_codes(shares) / 65535 == pytest.approx(shares, abs=1e-5)
     losses = np.array([1e-9, 3.2e-4, 0.7, 2.302585, 1e5])
     assert [decoded(int(code), LOSS_STEPS) for code in log_codes(losses, LOSS_STEPS)] == pytest.approx(losses, rel=5e-4)
-    # One coordinate of a billion is not none.
+    # One coordinate in a billion is not zero.
     tiny = np.array([1e-9, 0.25, 1.0])
     codes = log_codes(tiny, HISTOGRAM_STEPS)
     assert [decoded(int(code), HISTOGRAM_STEPS) for code in codes] == pytest.approx(tiny, rel=1.5e-3)
@@ -59,7 +59,7 @@ def test_a_code_keeps_what_a_reader_can_see() -> None:
 
 
 def random_arrays(made: Record, seed: int) -> tuple[Record, Arrays, Arrays]:
-    """That run with curves of every name, evaluated every third epoch and after the last, and all histograms."""
+    """This run with all curves, evaluated after every third and the last epoch, and all histograms."""
     draw = np.random.default_rng(seed)
     epochs = made.config["training"]["epochs"]
     curves: Arrays = {}
@@ -112,7 +112,7 @@ def sequence(header: dict[str, Any]) -> Iterator[tuple[int, str, Any, int]]:
                 yield run, name, (group, -1), bins
 
 
-def test_every_value_of_the_store_is_in_the_page(tmp_path: Path) -> None:
+def test_every_value_of_the_store_is_in_the_packed_data(tmp_path: Path) -> None:
     store = Store(tmp_path)
     written = []
     for seed, config in enumerate(list(smoke_runs().values())[:3]):
@@ -134,12 +134,12 @@ def test_every_value_of_the_store_is_in_the_page(tmp_path: Path) -> None:
             got = [code / 65535 if name.endswith("_error") else decoded(code, LOSS_STEPS) for code in own]
             assert got == pytest.approx(expected, rel=5e-4, abs=1e-5)
     assert offset == len(codes)
-    # Seven curves; three quantities with three measurements of the network and the last of two groups.
+    # Seven curves; three quantities with three measurements of the network and the last ones of two groups.
     assert len(seen) == len(set(seen)) == 3 * (7 + 3 * 5)
     assert header["layouts"] == [[-27, 34], [-40, 53]] and len(header["grids"]) == 2
 
 
-def test_a_long_curve_is_thinned_and_keeps_its_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_long_curve_is_thinned_but_keeps_its_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(explorer, "MOST_POINTS", 3)
     config = with_values(next(iter(smoke_runs().values())), {"training.epochs": 9})
     put(Store(tmp_path), record(config))
@@ -147,15 +147,15 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends(monkeypatch: pytest.MonkeyPa
     assert header["grids"] == [[1, 5, 9]]
 
 
-def test_two_thousand_results_stay_small(tmp_path: Path) -> None:
-    """Less than 2.5 kB per result with noise for curves and full histograms, so 5 MB for 2,000."""
+def test_the_packed_data_are_small(tmp_path: Path) -> None:
+    """Less than 2.5 kB per result with noisy curves and full histograms, so 5 MB for 2,000."""
     store = Store(tmp_path)
     for seed, config in enumerate(smoke_runs().values()):
         store.write(*random_arrays(record(config), seed))
     assert len(of_store(store)) < 2500 * len(smoke_runs())
 
 
-def test_other_epochs_and_damaged_arrays_cost_only_themselves(tmp_path: Path) -> None:
+def test_damaged_histograms_cost_only_themselves(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first, second, *_ = smoke_runs().values()
     for config in (first, second):
@@ -168,7 +168,7 @@ def test_other_epochs_and_damaged_arrays_cost_only_themselves(tmp_path: Path) ->
     assert curves and not lost and whole
 
 
-def test_facets_are_what_varies_in_a_reader_s_words() -> None:
+def test_facets_are_the_varying_keys_in_readable_words() -> None:
     base = next(iter(smoke_runs().values()))
     changes: list[dict[str, Any]] = [
         {"optimizer.lr": 1e-2, "seed": 3},
@@ -185,7 +185,7 @@ def test_facets_are_what_varies_in_a_reader_s_words() -> None:
     assert same["Data"] == "Digits 8x8" and same["Optimizer"] == "AdamW" and "Growth rate" not in same
 
 
-def test_values_that_read_the_same_stay_two() -> None:
+def test_values_that_are_abbreviated_alike_stay_distinct() -> None:
     base = scientific_config(next(iter(smoke_runs().values())))
     target = {"target": "torch.optim.NAdam", "name": "torch", "decay": "own"}
     configs = []
@@ -196,7 +196,7 @@ def test_values_that_read_the_same_stay_two() -> None:
     assert len(set(facet.values)) == 2 and facet.at == (0, 1) and all(len(value) < 100 for value in facet.values)
 
 
-def test_the_section_without_its_script_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_javascript_the_section_says_that_it_is_needed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     evidence = gather("smoke", store, {})
     assert "no run has ended" in read(explorer_section([], evidence)).text

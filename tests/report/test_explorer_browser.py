@@ -1,4 +1,4 @@
-"""The chart in a real headless Chromium: what a reader chooses, points at and reads, by keyboard and on a phone too."""
+"""The explorer in headless Chromium: choosing, pointing and reading, also by keyboard and on a phone."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ READY = """const form = document.getElementById("explorer-form");
 
 
 def choose(*more: str, **values: str) -> str:
-    """Set selects, then do the rest."""
+    """Steps that set selects and then do the rest."""
     sets = [f'form.elements.{name}.value = "{value}"' for name, value in values.items()]
     return READY + "; ".join([*sets, CHANGE, *more])
 
@@ -54,7 +54,7 @@ FRAMES = {
 
 @pytest.fixture
 def page(tmp_path: Path, made_up: None) -> Path:
-    """AdamW with two cells of two seeds; Adam-l2 with a completed and a diverged seed; and one that diverged alone."""
+    """AdamW with two cells of two seeds, Adam-l2 with a completed and a diverged seed, AdamProx with a diverged one."""
     store = Store(tmp_path / "results")
     base = with_values(next(iter(smoke_runs().values())), {"seed": 1})
 
@@ -82,7 +82,7 @@ def saw(page: Path, tmp_path: Path) -> dict[str, Any]:
     return {name: of["chart"] for name, of in found.items()}
 
 
-def test_a_reader_chooses_and_points(saw: dict[str, Any]) -> None:
+def test_a_reader_can_choose_and_point(saw: dict[str, Any]) -> None:
     first = saw["first"]
     assert first["said"].startswith("7 of 7 results chosen: 3 lines, each at the step size and decay with the lowest")
     assert first["head"] == "At the end" and first["drawn"] == 3
@@ -103,7 +103,7 @@ def test_a_reader_chooses_and_points(saw: dict[str, Any]) -> None:
         "Adam-l2, Step size 1e-3, Seed 9",
     ]
 
-    # A row that leaves no choice is not offered, the one that made it so is.
+    # Keys without a remaining choice are not offered, except the one that was chosen.
     assert [row[0] for row in saw["chosen"]["rows"]] == ["all that is chosen"]
     offered = dict((row[0], row[1:]) for row in saw["chosen"]["offered"])
     assert "Step size" not in offered and len(offered["Optimizer"]) == 3 and offered["Seed"] == ["8", "9"]
@@ -113,35 +113,35 @@ def test_a_reader_chooses_and_points(saw: dict[str, Any]) -> None:
     assert saw["pointed"]["reading"].startswith("AdamProx: 80.00 % at epoch ")
 
 
-def test_the_keyboard_reads_it_out(saw: dict[str, Any]) -> None:
+def test_values_can_be_read_with_the_keyboard(saw: dict[str, Any]) -> None:
     epochs = saw["keys"]["head"].removeprefix("At epoch ")
     assert saw["keys"]["reading"] == f"AdamProx: 80.00 % at epoch {epochs}"
     assert saw["left"]["reading"] == "" and saw["left"]["head"] == "At the end"
     assert saw["phone"]["reading"] == "AdamW: 90.00 % at epoch 1 (90.00 % to 90.00 % over 2 seeds)"
 
 
-def test_histograms_and_logarithmic_axes(saw: dict[str, Any]) -> None:
-    # All coordinates are in the twentieth interior bin from 2^-27 on; it is drawn with its neighbours and what is tiny.
+def test_histograms_and_logarithmic_axes_are_drawn(saw: dict[str, Any]) -> None:
+    # All coordinates are in the twentieth bin from 2^-27 on, drawn with its neighbours and the underflow bin.
     assert saw["scales"]["head"] == "At 2\u207b\u2078 to 2\u207b\u2077"
     assert saw["scales"]["reading"].startswith("AdamW: 100 % at 2\u207b\u2078 to 2\u207b\u2077")
-    assert [row[-1] for row in saw["scales"]["rows"]] == ["100 %", "100 %"], "a run that diverged has none"
+    assert [row[-1] for row in saw["scales"]["rows"]] == ["100 %", "100 %"], "a diverged run has no histogram"
     assert "\u22641e\u22128" in saw["scales"]["ticks"] and "\u22128" in saw["scales"]["ticks"]
     assert "\u221220" not in saw["scales"]["ticks"]
-    # There is no such layer group in these records, so the whole network stays.
+    # These records lack this layer group, so the whole network stays.
     assert saw["layers"]["rows"] == [["AdamW", "2", "", "100 %"], ["Adam-l2", "1", "1", "100 %"]]
     assert saw["loss"]["rows"] == saw["first"]["rows"]
-    # 20, 40, 60 and 80 %: as far from each other as the numbers, or as their logarithms.
+    # 20, 40, 60 and 80 %, spaced like the numbers or like their logarithms.
     assert saw["loss"]["ticks"][:4] == saw["first"]["ticks"][:4] == ["20", "40", "60", "80"]
     for name, distances in (("first", [20, 20, 20]), ("loss", np.diff(np.log([20, 40, 60, 80])))):
         heights = -np.diff(saw[name]["heights"][:4])
         assert heights / heights.sum() == pytest.approx(np.array(distances) / np.sum(distances), abs=1e-3)
 
 
-# What an optimizer's own arguments may hold; it is shown on one line, and obeyed nowhere.
+# Text that an optimizer's arguments may contain; it is shown in one line and never executed.
 HOSTILE = "\"'></script><script>document.title = 'obeyed'</script><img src=x onerror=alert(1)>${x}\x1b[2J\u202e"
 
 
-def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path, made_up: None) -> None:
+def test_hostile_names_are_shown_but_not_executed(tmp_path: Path, made_up: None) -> None:
     store = Store(tmp_path / "results")
     base = next(iter(smoke_runs().values()))
     for index, text in enumerate((HOSTILE, "y" * 400)):
@@ -169,7 +169,7 @@ def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path, made_up: None) -
     assert not any(character in label for label in labels for character in "\x1b\u202e")
 
 
-def test_without_the_script_or_a_decompressor_the_rest_is_there(page: Path, tmp_path: Path) -> None:
+def test_without_a_decompressor_the_rest_of_the_page_works(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     page.write_text(text.replace("new DecompressionStream", "new Missing", 1))
     found, console = look(page, tmp_path, {"old": Frame(steps='document.title = "x"')})

@@ -1,4 +1,4 @@
-"""Text is escaped wherever it stands, markup is not."""
+"""Text is escaped everywhere, and markup is not."""
 
 from report.reading import cells, read
 from scalefree.report.markup import Html, element, join, number_cell, row, table
@@ -6,7 +6,7 @@ from scalefree.report.markup import Html, element, join, number_cell, row, table
 NASTY = """<script>alert("1 & 'x'")</script>"""
 
 
-def test_text_and_attributes_come_back_as_they_were() -> None:
+def test_text_and_attributes_are_read_back_unchanged() -> None:
     page = element("p", NASTY, element("b", "a < b"), title=NASTY)
     node = read(page).one("p")
     assert node.text == f"{NASTY}a < b"
@@ -19,12 +19,12 @@ def test_markup_is_not_escaped_twice() -> None:
     assert isinstance(join([]), Html)
 
 
-def test_names_of_attributes_and_what_leaves_them_out() -> None:
+def test_attributes_are_renamed_or_omitted() -> None:
     made = element("img", class_="a", data_value=0, alt="", hidden=True, id=None, title=False)
     assert made == '<img class="a" data-value="0" alt="" hidden>'
 
 
-def test_a_table_scrolls_in_its_own_container_and_is_named() -> None:
+def test_a_table_has_a_named_scrolling_container() -> None:
     made = table(
         "<All>", ["a", "<b>"], [row("1", number_cell("2 %", 0.02), id="first"), row("3", number_cell("", None))]
     )

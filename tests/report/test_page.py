@@ -1,4 +1,4 @@
-"""The whole page: one file with everything in it, the same for the same store."""
+"""The whole page: one self-contained file, the same for the same store."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ from scalefree.report import render, write
 SECTIONS = ["found", "claims", "figures", "explore", "atlas", "coverage", "provenance", "runs"]
 
 
-def test_the_page_has_every_section_and_nothing_from_elsewhere(page: Path) -> None:
+def test_the_page_has_every_section_and_no_external_resources(page: Path) -> None:
     assert page == page.parents[1] / "report" / "smoke.html"
     text = page.read_text()
     root = read(text.removeprefix("<!doctype html>"))
@@ -41,7 +41,7 @@ def test_links_inside_the_page_have_targets(page: Path) -> None:
     assert len(targets) == len(re.findall(r' id="([^"]+)"', page.read_text()))
 
 
-def test_figures_are_whole_images_with_their_own_words(page: Path) -> None:
+def test_figures_are_whole_images_with_alt_texts_and_captions(page: Path) -> None:
     store = Store(page.parents[1])
     evidence = gather("smoke", store)
     with styled():
@@ -74,7 +74,7 @@ def test_another_record_changes_the_page(page: Path) -> None:
     assert render("smoke", store.root) != first
 
 
-def test_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
+def test_the_page_of_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
     page = read(render("smoke", tmp_path / "nowhere").removeprefix("<!doctype html>"))
     assert "no records for this profile yet" in page.one("p", class_="notice").text
     assert "make reproduce-figures PROFILE=smoke" in page.one("p", class_="notice").text
@@ -86,11 +86,11 @@ def test_an_empty_store_says_so(tmp_path: Path, made_up: None) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_filled_store_has_no_notice(page: Path) -> None:
+def test_the_page_of_a_filled_store_has_no_notice(page: Path) -> None:
     assert 'class="notice"' not in page.read_text()
 
 
-def test_what_other_profiles_trained_is_listed_and_is_no_evidence(tmp_path: Path, made_up: None) -> None:
+def test_runs_of_other_profiles_are_listed_but_are_not_evidence(tmp_path: Path, made_up: None) -> None:
     store = Store(tmp_path)
     fill(store)
     page = read(render("h200", store.root).removeprefix("<!doctype html>"))
@@ -100,11 +100,11 @@ def test_what_other_profiles_trained_is_listed_and_is_no_evidence(tmp_path: Path
     assert len(others) == len(store.records())
 
 
-# What a record may carry in its free texts.
+# Text that a record may contain in its free-text entries.
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>${profile}$style&lt;b&gt;\x1b[2J\udce9"
 
 
-def test_the_texts_of_records_are_shown_and_not_obeyed(tmp_path: Path, made_up: None) -> None:
+def test_text_from_records_is_shown_but_not_executed(tmp_path: Path, made_up: None) -> None:
     store = Store(tmp_path)
     first, second, *_ = smoke_runs().values()
     environment = {"device": HOSTILE, "commit": HOSTILE, "packages": {"torch": HOSTILE}, HOSTILE[:60]: HOSTILE}
@@ -119,7 +119,7 @@ def test_the_texts_of_records_are_shown_and_not_obeyed(tmp_path: Path, made_up: 
     assert "<script>alert" not in page and "${profile}$style" in page and "\\udce9" in page
 
 
-def test_one_bad_record_costs_the_page_nothing_else(tmp_path: Path, made_up: None) -> None:
+def test_a_bad_record_breaks_nothing_else_on_the_page(tmp_path: Path, made_up: None) -> None:
     store = Store(tmp_path)
     first, second, *_ = smoke_runs().values()
     for config in (first, second):

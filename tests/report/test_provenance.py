@@ -1,4 +1,4 @@
-"""What the records say of their making: agreement is said, and every mixture is flagged."""
+"""Where the records come from: agreement is stated, and every mixture is flagged."""
 
 import dataclasses
 from typing import Any
@@ -11,7 +11,7 @@ from scalefree.report.provenance import facts, provenance_section
 
 
 def records(*environments: dict[str, Any]) -> list[Record]:
-    """One a run with the usual environment but for these entries."""
+    """One record per run, with the usual environment except for these entries."""
     configs = list(smoke_runs().values())
     return [
         record(config, environment={**ENVIRONMENT, **environment})
@@ -23,7 +23,7 @@ def warnings(of: list[Record]) -> dict[str, str]:
     return {fact.name: fact.warning for fact in facts(of) if fact.warning}
 
 
-def test_records_that_agree_raise_no_flag() -> None:
+def test_records_that_agree_are_not_flagged() -> None:
     agreeing = records({}, {}, {})
     assert warnings(agreeing) == {}
     page = read(provenance_section(agreeing))
@@ -55,14 +55,14 @@ def test_uncommitted_code_is_flagged_even_if_all_records_have_it() -> None:
     assert warnings(records({"uncommitted_changes": None}, {})) == {"code differs from its commit": "mixed"}
 
 
-def test_runs_that_changed_their_build_on_the_way_are_flagged() -> None:
+def test_runs_that_changed_their_build_midway_are_flagged() -> None:
     sound, changed = {"earlier_sessions": []}, {"earlier_sessions": [ENVIRONMENT]}
     flag = {"resumed with another device or build": "not repeatable bit for bit"}
     assert warnings(records({}, sound)) == {}
     assert warnings(records({}, sound, changed)) == warnings(records(changed)) == flag
 
 
-def test_different_images_under_one_name_are_flagged_and_different_splits_are_not() -> None:
+def test_different_images_under_one_name_are_flagged_but_not_different_splits() -> None:
     first, second, third = records({}, {}, {})
     other = dataclasses.replace(second, fingerprints={**second.fingerprints, "train": "dd44" * 16})
     name = "images of digits, 10 % held out"
@@ -73,7 +73,7 @@ def test_different_images_under_one_name_are_flagged_and_different_splits_are_no
     assert {"images of digits: train", f"{name}: train"} <= {fact.name for fact in facts([first, whole])}
 
 
-def test_records_that_say_nothing_are_unknown() -> None:
+def test_missing_entries_are_shown_as_unknown() -> None:
     config = next(iter(smoke_runs().values()))
     silent = record(config, environment={}, fingerprints={})
     assert {fact.values for fact in facts([silent]) if fact.name in ("commit", "device")} == {(("unknown", 1),)}

@@ -1,4 +1,4 @@
-"""Every run with its state, and its row in the table."""
+"""Every run's state and its row in the table."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,21 +38,19 @@ def runs(states: Mapping[str, str], store: Store, experiments: list[Experiment])
 
 
 def rows(runs: list[Run]) -> dict[str, Node]:
-    """Rows of the table by the run's name."""
+    """The rows of the table by run name."""
     body = read(run_table(runs)).one("table", id="runs-table").one("tbody")
     return {row.all("td")[0].text: row for row in body.all("tr")}
 
 
-def test_every_run_has_the_state_that_the_store_gives_it(runs: list[Run], states: Mapping[str, str]) -> None:
+def test_every_run_has_its_state_from_the_store(runs: list[Run], states: Mapping[str, str]) -> None:
     found = {run.name: run.state for run in runs}
     assert {name: found[name] for name in states} == states
     assert {run.state for run in runs if run.name not in states} == {"missing"}
     assert [run.name for run in runs][: len(STATES)] == list(smoke_runs())
 
 
-def test_states_are_counted_as_coverage_counts_them(
-    runs: list[Run], store: Store, experiments: list[Experiment]
-) -> None:
+def test_states_agree_with_coverage(runs: list[Run], store: Store, experiments: list[Experiment]) -> None:
     for experiment, of in zip(experiments, coverage(experiments, store, store.records()), strict=True):
         for state in ("completed", "diverged", "partial", "failed", "missing"):
             mine = sum(run.state == state for run in runs if experiment.name in run.experiments)
@@ -64,7 +62,7 @@ def test_only_results_of_the_profile_are_evidence(runs: list[Run], states: Mappi
     assert [run.experiments for run in runs if run.config["seed"] == 77] == [()]
 
 
-def test_links_lead_to_records(runs: list[Run], store: Store) -> None:
+def test_rows_link_to_their_records(runs: list[Run], store: Store) -> None:
     page = store.root / "report"
     page.mkdir()
     found = rows(runs)
@@ -75,7 +73,7 @@ def test_links_lead_to_records(runs: list[Run], store: Store) -> None:
         assert (page / str(href)).is_file()
 
 
-def test_links_lead_to_the_archive_of_what_is_archived(
+def test_rows_of_archived_runs_link_to_their_archive(
     states: Mapping[str, str], store: Store, experiments: list[Experiment]
 ) -> None:
     before = list_runs(experiments, store, store.records())
@@ -85,10 +83,10 @@ def test_links_lead_to_the_archive_of_what_is_archived(
     for name, row in rows(runs).items():
         if name in moved:
             assert row.all("a")[0].attributes["href"] == "../archives/smoke.zip"
-    assert len(moved) == 4, "three of the profile, and one of another seed"
+    assert len(moved) == 4, "three of the profile, and one with another seed"
 
 
-def test_a_row_says_what_the_record_says(runs: list[Run]) -> None:
+def test_a_row_shows_what_is_in_the_record(runs: list[Run]) -> None:
     found = rows(runs)
     completed, other, diverged, failed, partial, missing, *_ = (
         [cell.text for cell in found[name].all("td")] for name in smoke_runs()
@@ -106,7 +104,7 @@ def test_a_row_says_what_the_record_says(runs: list[Run]) -> None:
     assert missing[1:4] == ["missing", "", ""]
 
 
-def test_selects_offer_what_the_rows_have(runs: list[Run]) -> None:
+def test_selects_offer_the_values_in_the_rows(runs: list[Run]) -> None:
     page = read(run_table(runs))
     body = page.one("table", id="runs-table").one("tbody").all("tr")
     for name in ("optimizer", "depth", "bn", "status", "experiment"):
@@ -115,17 +113,17 @@ def test_selects_offer_what_the_rows_have(runs: list[Run]) -> None:
         assert offered[0] == "" and set(offered[1:]) == values and len(offered) == len(values) + 1
 
 
-def test_coverage_shows_the_counts_and_leads_to_the_runs(
+def test_coverage_shows_the_counts_and_links_to_the_runs(
     runs: list[Run], store: Store, experiments: list[Experiment]
 ) -> None:
     page = read(coverage_section(experiments, store, store.records(), runs))
     first = [cell.text.strip() for cell in page.one("tbody").all("tr")[0].all("td")]
-    # Two completed and one diverged are three of ten; of the deeper network none completed to tell its pace.
+    # Two completed and one diverged are three of ten; none of the deeper network has completed to give its pace.
     assert first[1:] == ["10", "30 %", "2", "1", "1", "1", "5", "13 min"]
     assert page.all("a")[0].attributes["href"] == f"#experiment={EXPERIMENT}"
 
 
-def test_coverage_says_what_waits_and_what_is_left_out(
+def test_coverage_lists_waiting_runs_and_excluded_experiments(
     runs: list[Run], store: Store, experiments: list[Experiment]
 ) -> None:
     waiting = (Waiting(next(iter(smoke_runs().values())), "resnet8w8-nobn", "adamw", 1.0),) * 3
@@ -135,7 +133,7 @@ def test_coverage_says_what_waits_and_what_is_left_out(
     assert said.endswith("The profile does not include never.")
 
 
-def test_the_state_is_the_profile_s_and_of_that_moment(runs: list[Run]) -> None:
+def test_the_state_line_summarizes_the_profiles_runs(runs: list[Run]) -> None:
     of_corners = [run for run in runs if EXPERIMENT in run.experiments or not run.experiments]
     said = read(state_line(of_corners)).one("p", id="state").text
     assert said.startswith("State: 3 of 10 runs done (30 %), 1 of them diverged; 1 partial; 1 failed; 5 missing. make ")

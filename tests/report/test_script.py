@@ -1,4 +1,4 @@
-"""scripts/report.py as a person runs it, with the claims that are judged from records."""
+"""scripts/report.py as a user runs it, with the claims that are judged from records."""
 
 import runpy
 import sys
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def report(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit code."""
+    """Runs the script; returns its exit code."""
     monkeypatch.syspath_prepend(ROOT / "scripts")
     monkeypatch.setattr(sys, "argv", ["report.py", *arguments])
     with pytest.raises(SystemExit) as ended:
@@ -25,10 +25,10 @@ def report(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_it_writes_the_page_and_says_where(
+def test_the_script_writes_the_page_and_says_where(
     tmp_path: Path, made_up: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Without those of theory, which compute for seconds.
+    # Without the claims of theory, which take seconds to compute.
     monkeypatch.setattr(claims, "judge_all", planned.judge)
     fill(Store(tmp_path))
     assert report(monkeypatch, "profile=smoke", f"results_dir={tmp_path}") == 0

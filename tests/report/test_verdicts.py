@@ -1,4 +1,4 @@
-"""The headline and the table of claims say what the verdicts say."""
+"""The headline and the table of claims agree with the verdicts."""
 
 from report.hand_made import verdict, verdicts
 from report.reading import cells, read
@@ -7,7 +7,7 @@ from scalefree.report.verdicts import HEADS, claims_table, headline
 DECISIONS = ["supported", "contradicted", "negligible", "inconclusive", "not judged"]
 
 
-def test_the_headline_counts_and_lists_by_verdict() -> None:
+def test_the_headline_counts_and_lists_claims_by_verdict() -> None:
     page = read(headline(verdicts()))
     counted = [item.text for item in page.one("ul", class_="counts").all("li")]
     assert counted == [f"1{decision}" for decision in DECISIONS]
@@ -25,7 +25,7 @@ def test_the_headline_counts_and_lists_by_verdict() -> None:
     }
 
 
-def test_the_headline_tells_what_was_found_where_and_what_is_exploratory() -> None:
+def test_the_headline_says_what_was_found_and_what_is_exploratory() -> None:
     page = read(headline(verdicts()))
     found = [span.text for span in page.all("span", class_="found")]
     assert found[0] == "+3 points (95 % interval [+1.5, +4.5]): the whole interval lies above +0.5 points"
@@ -36,14 +36,14 @@ def test_the_headline_tells_what_was_found_where_and_what_is_exploratory() -> No
     assert all("resnet80w8-nobn" in text for text in texts)
 
 
-def test_a_verdict_that_turns_moves() -> None:
+def test_a_changed_verdict_moves_to_its_new_heading() -> None:
     for decision in DECISIONS:
         page = read(headline([verdict(verdict=decision)]))
         counted = [item.text for item in page.one("ul", class_="counts").all("li")]
         assert {text[1:]: text[0] for text in counted} == {name: "1" if name == decision else "0" for name in DECISIONS}
 
 
-def test_the_table_has_verdict_statistic_interval_holm_and_reason() -> None:
+def test_the_table_shows_verdict_statistic_interval_holm_and_reason() -> None:
     page = read(claims_table(verdicts()))
     assert [head.text for head in page.all("th")] == list(HEADS)
     first, second, third, _, last = cells(page)
@@ -66,7 +66,7 @@ def test_computed_claims_are_neither_planned_nor_exploratory() -> None:
     assert row[0].endswith("computed")
 
 
-def test_every_headline_leads_to_its_row() -> None:
+def test_every_headline_links_to_its_row() -> None:
     several = [*verdicts(), verdict("4b", where="resnet20w8-nobn")]
     targets = {row.attributes.get("id") for row in read(claims_table(several)).all("tr")}
     links = {str(link.attributes["href"]) for link in read(headline(several)).all("a")}

@@ -1,4 +1,4 @@
-"""The scripts as a user starts them."""
+"""Runs the scripts as a user does."""
 
 import os
 import runpy
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-# For programs that import from the tests too.
+# For programs that also import from the tests.
 TESTS_ENVIRONMENT = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
 
 
@@ -21,12 +21,12 @@ def command(script: str, *arguments: str) -> list[str]:
 
 
 def start(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own, in `folder`, to its end."""
+    """Runs a script to its end in its own process, in `folder`."""
     return subprocess.run(command(script, *arguments), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
 
 
 def call(script: str, arguments: Sequence[str], patch: pytest.MonkeyPatch) -> int:
-    """Run a script in this process, which has torch already; its exit code."""
+    """Runs a script in this process, which has already loaded torch; returns its exit code."""
     patch.setattr(sys, "argv", [str(SCRIPTS / script), *arguments])
     patch.syspath_prepend(SCRIPTS)
     with pytest.raises(SystemExit) as ended:

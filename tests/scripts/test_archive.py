@@ -1,4 +1,4 @@
-"""archive.py: what it prints, its exit codes and what it refuses; and that what it moved is done."""
+"""archive.py: its output, exit codes and refusals, and that archived runs count as done."""
 
 import json
 from pathlib import Path
@@ -30,13 +30,13 @@ def asked() -> dict[str, RunConfig]:
 
 
 def add(store: Store, config: RunConfig) -> str:
-    """A result of this run, diverged at once; its name."""
+    """Adds a diverged result of this run; returns its name."""
     made = diverged(config)
     store.write(made, {}, NO_HISTOGRAMS)
     return made.name
 
 
-def test_the_profiles_results_move_and_all_else_stays(
+def test_only_the_profiles_results_are_moved(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = Store("results")
@@ -63,7 +63,7 @@ def test_the_profiles_results_move_and_all_else_stays(
     assert Path("results/archives/smoke.zip").read_bytes() == whole
 
 
-def test_nothing_to_move_is_no_archive(
+def test_without_results_no_archive_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert call("archive.py", ["profile=smoke", "results_dir=nowhere"], monkeypatch) == 0
@@ -71,8 +71,8 @@ def test_nothing_to_move_is_no_archive(
     assert list(folder.iterdir()) == []
 
 
-def test_an_archived_run_is_done(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """For whoever trains it: the same result, found and not trained; and for whoever looks how much is done."""
+def test_an_archived_run_counts_as_done(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Training finds the same result without training again, and status counts it."""
     name, config = next(iter(asked().items()))
     config = with_values(config, {"results_dir": "results", "tracking.mode": "none", "device": "cpu"})
     trained = run(config)
@@ -84,7 +84,7 @@ def test_an_archived_run_is_done(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert f"{len(asked())} different runs in total, 1 done" in capfd.readouterr().out
 
 
-def test_conflicts_and_damage_are_exit_code_1(
+def test_conflicts_and_damage_give_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = Store("results")
@@ -109,7 +109,7 @@ def test_conflicts_and_damage_are_exit_code_1(
     assert f"  damaged: {damaged}: " in out and "histograms.npz" in out
 
 
-def test_an_archive_that_cannot_be_is_exit_code_1_and_one_line(
+def test_an_archive_that_cannot_be_written_gives_exit_code_1_and_one_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = add(Store("results"), next(iter(asked().values())))
@@ -138,7 +138,7 @@ def test_an_archive_that_cannot_be_is_exit_code_1_and_one_line(
         (["results_dir=5"], "results_dir=5 is not a path"),
     ],
 )
-def test_wrong_arguments_are_one_line_and_nothing_written(
+def test_wrong_arguments_are_refused_in_one_line_and_nothing_is_written(
     arguments: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert call("archive.py", arguments, monkeypatch) == 2

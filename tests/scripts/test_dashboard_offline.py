@@ -1,4 +1,4 @@
-"""wandb's terminal viewer on a store's runs, in a real terminal, judged by what its screen shows."""
+"""wandb's terminal viewer on a store's runs, in a real terminal whose screen is read."""
 
 import re
 import shutil
@@ -15,12 +15,12 @@ from scalefree.compose import run_config
 from scalefree.training import run
 from scripts.entry import ENVIRONMENT, command, start
 
-# A viewer that shows nothing by then has failed; one that shows it is not waited for.
+# A viewer that shows nothing by then has failed; the wait ends as soon as it does.
 PATIENCE_SECONDS = 120.0
 
 
 class Terminal:
-    """A command in a terminal of its own, 200 columns wide."""
+    """A command in its own terminal, 200 columns wide."""
 
     def __init__(self, folder: Path, command: list[str]) -> None:
         self.tmux = ["tmux", "-S", str(folder / "socket"), "-f", "/dev/null"]
@@ -33,7 +33,7 @@ class Terminal:
         return shown.stdout
 
     def shows(self, *wanted: str) -> str:
-        """The screen as soon as all of it is there, or the last one."""
+        """The screen as soon as it shows all of these texts, or else the last one."""
         until = time.monotonic() + PATIENCE_SECONDS
         screen = self.screen()
         while not all(text in screen for text in wanted) and time.monotonic() < until:
@@ -50,7 +50,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """The viewer, as `make dashboard-offline` starts it, on two runs."""
+    """The viewer, started on two runs as by `make dashboard-offline`."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed: no terminal to look at")
     for seed, optimizer in enumerate(("adaml2", "adamw")):
@@ -61,20 +61,20 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made.close()
 
 
-def test_the_screen_shows_the_runs_their_curves_configuration_and_summary(terminal: Terminal) -> None:
+def test_the_screen_shows_runs_curves_configuration_and_summary(terminal: Terminal) -> None:
     screen = terminal.shows("Runs [2 items]", "State: Finished", "batch_loss", "digits-resnet8w4-nobn-ada")
     assert "Runs [2 items]" in screen
     assert re.search(r"run-\d{8}_\d{6}-adaml2 s0 ", screen) and re.search(r"-adamw s1 ", screen), (
-        "by what tells them apart"
+        "named by what tells them apart"
     )
     assert "batch_loss" in screen and "State: Finished" in screen
-    # Which of two runs of one second the viewer takes for the newest is its own affair.
+    # It is up to the viewer which of two runs from the same second is the newest.
     assert "digits-resnet8w4-nobn-ada" in screen, "a run's own name, in the overview"
     assert "dataset.name" in screen and "Summary" in screen
     terminal.press("q")
 
 
-def test_without_runs_it_says_so(tmp_path: Path) -> None:
+def test_without_runs_the_script_says_so(tmp_path: Path) -> None:
     done = start(tmp_path, "dashboard_offline.py")
     assert done.returncode == 1 and "results/wandb contains no runs" in done.stderr
 

@@ -1,4 +1,4 @@
-"""defect.py: one optimizer, all of them, and what it refuses."""
+"""defect.py: for one optimizer, for all of them, and what it refuses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_one_optimizer_with_arguments(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_optimizer_can_be_measured_with_arguments(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(atlas, "CONDITIONS", {})
     assert (
         call("defect.py", ["target=torch.optim.Adam", "arguments={weight_decay: 1e-4, betas: [0.5, 0.9]}"], monkeypatch)
@@ -41,7 +43,7 @@ def test_one_optimizer_with_arguments(monkeypatch: pytest.MonkeyPatch, capfd: py
     assert "lambda x is added to the gradient" in out
 
 
-def test_an_optimizer_of_ones_own_from_the_folder_where_one_is(folder: Path) -> None:
+def test_an_optimizer_from_the_current_folder_can_be_measured(folder: Path) -> None:
     (folder / "mine.py").write_text(OWN)
     done = start(folder, "defect.py", "target=mine.Own")
     assert done.returncode == 0 and done.stderr == ""
@@ -72,7 +74,7 @@ def test_an_optimizer_of_ones_own_from_the_folder_where_one_is(folder: Path) -> 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_makes_no_sense_is_one_line_and_exit_code_2(
+def test_nonsense_is_refused_in_one_line_with_exit_code_2(
     arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert call("defect.py", arguments, monkeypatch) == 2
@@ -85,7 +87,7 @@ def few(package: str) -> Iterator[Subject]:
     yield from map(named, wanted.get(package, []))
 
 
-def test_all_of_them_are_written_to_a_table_a_page_and_a_figure(
+def test_all_optimizers_are_written_to_a_table_a_page_and_a_figure(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(atlas_subjects, "subjects", few)
@@ -100,7 +102,7 @@ def test_all_of_them_are_written_to_a_table_a_page_and_a_figure(
     assert "mine/atlas.csv" in out and "pages/atlas.md" in out
 
 
-def test_without_pytorch_optimizer_it_says_what_to_do(
+def test_without_pytorch_optimizer_the_script_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def missing(package: str) -> Iterator[Subject]:

@@ -1,4 +1,4 @@
-"""freeze.py, and reproduce.py where selection seeds choose: one command trains, chooses and trains again."""
+"""freeze.py, and reproduce.py with selection seeds: one command trains, chooses cells and trains again."""
 
 import json
 import shutil
@@ -31,14 +31,14 @@ GRID = {**NETWORK, "optimizer.lr": [1e-3, 2e-3], "optimizer.weight_decay": [0, 1
 SELECTION = [{**GRID, "optimizer": ["adamw", "adaml2"]}]
 OWN = [
     {**NETWORK, "optimizer": ["adamw", "adaml2"], "cell": "own", "seed": [0, 1]},
-    # Nothing tries any cell at this depth.
+    # No grid tries cells at this depth.
     {**NETWORK, "model.depth": 14, "optimizer": "adamw", "cell": "own", "seed": [0, 1]},
 ]
 
 
 @pytest.fixture
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the configurations with the profile `own`, which selects and confirms, in seconds."""
+    """A copy of the configurations with the profile `own`, which selects and confirms within seconds."""
     folder = tmp_path / "configs"
     shutil.copytree(CONFIG_DIR, folder)
     (folder / "profile" / "own.yaml").write_text(PROFILE)
@@ -55,7 +55,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 ARGUMENTS = ("profile=own", "jobs=1", "draw=no", "tracking=none")
 
 
-def test_one_command_trains_the_selection_chooses_and_trains_the_rest(
+def test_one_command_trains_the_selection_chooses_cells_and_trains_the_rest(
     configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,7 +70,7 @@ def test_one_command_trains_the_selection_chooses_and_trains_the_rest(
 
     assert call("reproduce.py", ["experiment=selection,corners", *ARGUMENTS], monkeypatch) == 0
     out, _ = capfd.readouterr()
-    # At lambda = 0 both methods share a run.
+    # At lambda = 0 both methods share one run.
     assert "profile own: 6 runs for selection, corners" in out and "6 trained" in out
     frozen = read_frozen("own")
     assert frozen.cells.keys() == {"resnet8w4-nobn"} and frozen.records == 6
@@ -97,7 +97,7 @@ def test_one_command_trains_the_selection_chooses_and_trains_the_rest(
     assert "at the edge: try" in row and "was lr" not in row
 
 
-def test_what_the_store_can_choose_is_chosen_before_anything_is_trained(
+def test_cells_are_chosen_from_the_store_before_training(
     configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -106,13 +106,13 @@ def test_what_the_store_can_choose_is_chosen_before_anything_is_trained(
     assert "profile own: 0 runs for corners" in out and out.count("waiting: resnet8w4-nobn") == 2
     assert call("reproduce.py", ["experiment=selection", *ARGUMENTS], monkeypatch) == 0
     out, _ = capfd.readouterr()
-    assert "chosen" not in out, "the selection by itself waits for nothing"
+    assert "chosen" not in out, "the selection itself waits for nothing"
     assert call("reproduce.py", ["experiment=corners", *ARGUMENTS], monkeypatch) == 0
     out, _ = capfd.readouterr()
     assert out.index("chosen: resnet8w4-nobn adamw") < out.index("runs for corners")
 
 
-def test_a_cell_that_moves_is_said(
+def test_a_changed_cell_is_reported(
     configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -136,7 +136,7 @@ def test_a_cell_that_moves_is_said(
         ("profil=digits", "unknown argument 'profil=digits'"),
     ],
 )
-def test_bad_arguments_are_one_line_and_nothing_written(
+def test_wrong_arguments_are_refused_in_one_line_and_nothing_is_written(
     argument: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

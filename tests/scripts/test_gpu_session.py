@@ -1,4 +1,4 @@
-"""A session on a lent machine: what is packed fits its files, the next call goes on with it, and time is kept."""
+"""A session on a lent machine: packed files keep the size limit, the next call resumes, and the time limit is kept."""
 
 import importlib
 import os
@@ -24,7 +24,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def made(results: Path, name: str, checkpoint: int = 0, age: float = 0.0) -> Path:
-    """A run's folder: with a record, or with a checkpoint of so many bytes."""
+    """A run's folder: with a record, or with a checkpoint of this many bytes."""
     run = results / "runs" / name
     run.mkdir(parents=True)
     (run / "run.log").write_text("started\n")
@@ -37,7 +37,7 @@ def made(results: Path, name: str, checkpoint: int = 0, age: float = 0.0) -> Pat
     return run
 
 
-def test_a_second_call_has_what_the_first_one_made(session: ModuleType, tmp_path: Path) -> None:
+def test_a_second_call_unpacks_what_the_first_one_packed(session: ModuleType, tmp_path: Path) -> None:
     results, out = tmp_path / "results", tmp_path / "out"
     out.mkdir()
     old = made(results, "old")
@@ -51,7 +51,7 @@ def test_a_second_call_has_what_the_first_one_made(session: ModuleType, tmp_path
         assert (tmp_path / "second" / path).read_bytes() == (results / path).read_bytes()
 
 
-def test_every_file_keeps_the_limit_and_the_newest_checkpoints_come_first(
+def test_packed_files_keep_the_limit_and_the_newest_checkpoints_come_first(
     session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(session, "CHECKPOINT_FILES", 2)
@@ -71,7 +71,7 @@ def test_every_file_keeps_the_limit_and_the_newest_checkpoints_come_first(
     assert "huge/checkpoint.pt is too large" in said and "2 checkpoints do not fit" in said
 
 
-def test_cells_that_were_chosen_on_the_way_come_back(
+def test_newly_chosen_cells_are_packed_and_unpacked(
     session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "ROOT", tmp_path)
@@ -91,15 +91,15 @@ def test_cells_that_were_chosen_on_the_way_come_back(
     assert sorted(path.name for path in (other / "configs" / "frozen").iterdir()) == ["grown.yaml", "new.yaml"]
 
 
-def test_a_session_asks_for_the_manifest(tmp_path: Path) -> None:
-    """Whatever a lent machine's repository says: it may have another commit than the files."""
+def test_a_session_requires_the_manifest(tmp_path: Path) -> None:
+    """Even if the lent machine has a repository, whose commit may not be that of the files."""
     plan = "profile=smoke experiment=seeds"
     done = start(tmp_path, SCRIPT, f"data={tmp_path}", f"out={tmp_path / 'out'}", f"results={tmp_path / 'r'}", plan)
     assert done.returncode == 2 and "SCALEFREE_REVISION is not set" in done.stderr
 
 
 @pytest.mark.parametrize(("obeys", "code"), [(True, 7), (False, -9)])
-def test_a_command_is_told_to_save_and_then_ended(
+def test_a_command_is_asked_to_stop_and_then_killed(
     obeys: bool, code: int, session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "PATIENCE", 1.0)
@@ -113,13 +113,13 @@ def test_a_command_is_told_to_save_and_then_ended(
     assert 3 <= time.monotonic() - started < 15 and (tmp_path / "log").read_text() == "ready\n"
 
 
-def test_a_command_that_ends_by_itself_is_not_waited_for(session: ModuleType, tmp_path: Path) -> None:
+def test_a_command_that_ends_early_is_not_waited_for(session: ModuleType, tmp_path: Path) -> None:
     started = time.monotonic()
     assert session.run_until([sys.executable, "-c", "raise SystemExit(3)"], started + 60, tmp_path / "log") == 3
     assert time.monotonic() - started < 30
 
 
-def test_what_a_machine_lacks_is_said_before_any_work(tmp_path: Path) -> None:
+def test_missing_images_are_reported_before_any_work(tmp_path: Path) -> None:
     empty = tmp_path / "data"
     empty.mkdir()
     (empty / "train").mkdir()
@@ -141,7 +141,7 @@ def test_wrong_arguments_are_refused(arguments: list[str], tmp_path: Path) -> No
     assert done.returncode == 2 and done.stderr.startswith("error: ")
 
 
-def test_what_comes_back_replaces_no_record(session: ModuleType, tmp_path: Path) -> None:
+def test_unpacking_replaces_no_record(session: ModuleType, tmp_path: Path) -> None:
     results, out, second = tmp_path / "results", tmp_path / "out", tmp_path / "second"
     out.mkdir()
     made(results, "done")
@@ -159,7 +159,7 @@ def packed(path: Path, name: str, link: str = "") -> None:
         archive.addfile(member)
 
 
-def test_an_archive_that_no_session_packed_is_refused_by_name(session: ModuleType, tmp_path: Path) -> None:
+def test_a_foreign_archive_is_refused_by_name(session: ModuleType, tmp_path: Path) -> None:
     results, out, other = tmp_path / "results", tmp_path / "out", tmp_path / "other"
     out.mkdir()
     made(results, "done")
@@ -167,7 +167,7 @@ def test_an_archive_that_no_session_packed_is_refused_by_name(session: ModuleTyp
     session.pack(results, out, set())
     whole = {path.name: path.read_bytes() for path in out.iterdir()}
     for name, content in whole.items():
-        (out / name).write_bytes(content[: min(700, len(content) // 2)])  # what is behind a tar's end is filling
+        (out / name).write_bytes(content[: min(700, len(content) // 2)])  # after the end of a tar comes padding
         with pytest.raises(ValueError, match=f"{name} cannot be unpacked"):
             session.unpack(out, other)
         (out / name).unlink()

@@ -1,4 +1,4 @@
-"""Four runs trained offline, imported into an empty store: the same records, the same figure, byte for byte."""
+"""Runs tracked offline and imported into an empty store give the same records and figure, byte for byte."""
 
 import filecmp
 import json
@@ -22,7 +22,7 @@ EXPERIMENT, PROFILE = "loss_scale", "smoke"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the store `results`: the smoke runs of one experiment, mirrored by wandb offline."""
+    """A folder with the store `results`: the smoke runs of one experiment, tracked by wandb offline."""
     folder = tmp_path_factory.mktemp("trained")
     machine = {"results_dir": str(folder / "results"), "tracking.mode": "offline", "device": "cpu"}
     for config, _ in runs_of([load_experiment(EXPERIMENT, PROFILE)]).values():
@@ -39,7 +39,7 @@ def bytes_of(paths: list[Path]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-def test_all_records_come_back_byte_for_byte(
+def test_all_records_are_restored_byte_for_byte(
     trained: Path, imported: tuple[Path, subprocess.CompletedProcess[str]]
 ) -> None:
     into, done = imported
@@ -62,12 +62,12 @@ def test_the_figure_is_the_same_from_both_stores(
     assert first == second and len(first) >= 2
 
 
-def test_again_adds_nothing(trained: Path, imported: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_importing_again_adds_nothing(trained: Path, imported: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     done = start(trained, "import_wandb.py", "results/wandb", "results_dir=imported")
     assert done.returncode == 0 and "identical" in done.stdout and "added" not in done.stdout
 
 
-def test_a_record_that_is_there_is_never_overwritten(
+def test_an_existing_record_is_never_overwritten(
     trained: Path, imported: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     into, _ = imported
@@ -83,15 +83,15 @@ def test_a_record_that_is_there_is_never_overwritten(
 
 
 def one_run(trained: Path, folder: Path) -> Path:
-    """A copy of one run's wandb folder, alone in a wandb folder; returns its log."""
+    """Copies one run's wandb folder into an otherwise empty wandb folder; returns its log."""
     chosen = run_folders(trained / "results")[0]
     shutil.copytree(chosen, folder / "wandb" / chosen.name)
     (log,) = (folder / "wandb" / chosen.name).glob("*.wandb")
     return log
 
 
-def test_a_run_that_has_not_ended_is_left_out(trained: Path, tmp_path: Path) -> None:
-    """wandb's log is cut before the record: what a killed process leaves."""
+def test_an_unfinished_run_is_left_out(trained: Path, tmp_path: Path) -> None:
+    """wandb's log is cut off before the record, as a killed process leaves it."""
     log = one_run(trained, tmp_path)
     content = log.read_bytes()
     log.write_bytes(content[: content.index(b"update_scale/network/q50")])
@@ -100,8 +100,8 @@ def test_a_run_that_has_not_ended_is_left_out(trained: Path, tmp_path: Path) -> 
     assert Store(tmp_path / "results").records() == {}
 
 
-def test_a_folder_with_two_logs_of_one_run_conflicts(trained: Path, tmp_path: Path) -> None:
-    """An identifier of wandb's own hides that it is the same run; neither overwrites the other."""
+def test_two_logs_of_one_run_conflict(trained: Path, tmp_path: Path) -> None:
+    """wandb's own identifier hides that it is the same run; neither overwrites the other."""
     log = one_run(trained, tmp_path)
     twin = log.parent.with_name(f"{log.parent.name[:-12]}another")
     shutil.copytree(log.parent, twin)
@@ -111,7 +111,7 @@ def test_a_folder_with_two_logs_of_one_run_conflicts(trained: Path, tmp_path: Pa
     assert len(Store(tmp_path / "results").records()) == 1
 
 
-def test_what_is_no_log_of_wandb_is_refused_by_name(trained: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_wandb_log_is_refused_by_name(trained: Path, tmp_path: Path) -> None:
     log = one_run(trained, tmp_path)
     log.write_bytes(b"something else")
     done = start(tmp_path, "import_wandb.py", "wandb")

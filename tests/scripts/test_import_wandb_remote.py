@@ -20,7 +20,7 @@ from tracking.stand_in import PROJECT, Server, serving
 
 
 def script(server: Server, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A script with an account that exists on the stand-in alone."""
+    """Runs a script with an account that exists only on the stand-in."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**ENVIRONMENT, **server.account(), "HOME": str(folder), "PATH": path}
     return subprocess.run(command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
@@ -28,11 +28,11 @@ def script(server: Server, folder: Path, *arguments: str) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
-    """Two runs, trained offline, uploaded by `wandb sync`; and one that has not ended."""
+    """Two runs, trained offline and uploaded by `wandb sync`, and one that has not ended."""
     folder = tmp_path_factory.mktemp("uploaded")
     values: dict[str, Any] = {**TINY, "tracking": "offline", "tracking.project": PROJECT, "training.epochs": 3}
     for optimizer in ("adaml2", "adamw"):
-        # The second epoch is not evaluated, and the third is not measured but as the last.
+        # The second epoch is not evaluated, and the third is measured only as the last.
         chosen = {"optimizer": optimizer, "training.evaluate_every": 2, "training.histogram_epochs": [1]}
         run(run_config({**values, **chosen, "results_dir": str(folder / "results")}))
     with serving() as server:
@@ -42,7 +42,7 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
         yield server, folder
 
 
-def test_all_records_come_back_byte_for_byte(uploaded: tuple[Server, Path]) -> None:
+def test_all_records_are_restored_byte_for_byte(uploaded: tuple[Server, Path]) -> None:
     server, folder = uploaded
     done = script(server, folder, "import_wandb.py", "entity=lab", f"project={PROJECT}", "results_dir=imported")
     assert done.returncode == 0 and "2 added" in done.stdout, done.stdout + done.stderr
@@ -57,7 +57,9 @@ def test_all_records_come_back_byte_for_byte(uploaded: tuple[Server, Path]) -> N
         assert compared == (files, [], []), name
 
 
-def test_a_history_with_a_gap_is_refused_and_costs_no_other_run(uploaded: tuple[Server, Path], tmp_path: Path) -> None:
+def test_a_history_with_a_gap_is_refused_without_affecting_other_runs(
+    uploaded: tuple[Server, Path], tmp_path: Path
+) -> None:
     server, _ = uploaded
     first = next(iter(server.history))
     kept = server.history[first]
@@ -70,7 +72,7 @@ def test_a_history_with_a_gap_is_refused_and_costs_no_other_run(uploaded: tuple[
     assert f"damaged: lab/{PROJECT}/{first} has epochs [1, 3]: some are missing" in done.stdout
 
 
-def test_another_configuration_than_the_records_is_refused(uploaded: tuple[Server, Path], tmp_path: Path) -> None:
+def test_a_configuration_that_differs_from_the_record_is_refused(uploaded: tuple[Server, Path], tmp_path: Path) -> None:
     server, _ = uploaded
     first = next(iter(server.history))
     kept = server.configs[first]
@@ -84,13 +86,13 @@ def test_another_configuration_than_the_records_is_refused(uploaded: tuple[Serve
     assert done.returncode == 1 and "was logged with a different optimizer than in its record" in done.stdout
 
 
-def test_a_project_that_is_not_there_is_named(uploaded: tuple[Server, Path], tmp_path: Path) -> None:
+def test_a_missing_project_is_named(uploaded: tuple[Server, Path], tmp_path: Path) -> None:
     server, _ = uploaded
     done = script(server, tmp_path, "import_wandb.py", "entity=lab", "project=nowhere")
     assert done.returncode == 1 and "lab/nowhere cannot be read" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "results/runs").exists()
 
 
-def test_neither_folder_nor_account_is_refused() -> None:
+def test_without_a_folder_or_an_entity_the_script_is_refused() -> None:
     done = subprocess.run(command("import_wandb.py"), env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 2 and "WANDB_DIR, or entity=NAME" in done.stderr

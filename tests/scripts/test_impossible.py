@@ -1,6 +1,6 @@
-"""Whatever is asked for, from every script: it is done, or refused in one line with exit code 2 and nothing written.
+"""Any request to any script is done, or refused in one line with exit code 2 and nothing written.
 
-Seeded, so that a failure is one again. What would take long once it is accepted (a sweep, a figure) is left out; the
+Seeded, so that failures are reproducible. Accepted requests that take long (a sweep, a figure) are not executed; the
 runs of the last test are trained.
 """
 
@@ -27,9 +27,9 @@ NASTY = [
     *("/dev/null", "/dev/null/x", "/proc/x", "file", "file/x", "~/x", "~nobody/x", "cuda:7", "digits", "smoke"),
     *("adamw", "densenet", "with_bn"),
 ]
-# What train.py accepts, so that more than refusals is tried.
+# Arguments that train.py accepts, so that not everything is refused.
 SENSIBLE = ("seed=1", "optimizer.lr=1e-2", "model.depth=14", "optimizer=adaml2", "tracking.tags=[a]", "results_dir=~/x")
-# Scripts of `key=value`, their keys, and the exit codes that are theirs alone.
+# Scripts with `key=value` arguments, their keys, and the exit codes that only they have.
 SCRIPTS: dict[str, tuple[str, set[int]]] = {
     "archive.py": ("profile results_dir", {1}),
     "benchmark.py": ("results_dir dataset_root device", set()),
@@ -66,7 +66,7 @@ FLAGS = (
 
 
 def keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Every dotted key of a configuration, groups too."""
+    """Every dotted key of a configuration, including groups."""
     for key, value in values.items():
         yield prefix + key
         if isinstance(value, dict):
@@ -78,7 +78,7 @@ OF_RUNS = sorted({*keys(asdict(RunConfig(model=ResNetConfig()))), *keys(asdict(R
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is accepted is not done."""
+    """Replaces slow work, so that accepted requests do nothing."""
 
     def nothing(*_: object, **__: object) -> Any:
         return []
@@ -103,7 +103,7 @@ Ask = Callable[..., int]
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], quick: None) -> Ask:
-    """Runs a script in an almost empty folder and a home of its own, and checks how it ended."""
+    """Runs a script in an almost empty folder with its own home, and checks how it ended."""
     work, home = tmp_path / "work", tmp_path / "home"
     home.mkdir()
     work.mkdir()
@@ -129,7 +129,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_key_value_scripts(script: str, ask: Ask) -> None:
+def test_scripts_do_or_refuse_random_arguments(script: str, ask: Ask) -> None:
     of_script, fine = SCRIPTS[script]
     draw = random.Random(script)
     codes = []
@@ -146,7 +146,7 @@ def test_key_value_scripts(script: str, ask: Ask) -> None:
     assert codes.count(2) > 10
 
 
-def test_a_folders_name_is_shown_on_the_terminal_and_not_obeyed(ask: Ask) -> None:
+def test_control_characters_in_a_folders_name_are_escaped(ask: Ask) -> None:
     Path("\x1b[31m", "runs").mkdir(parents=True)
     results = "results_dir=\x1b[31m"
     for script, arguments in (("status.py", [results]), ("merge.py", ["\x1b[31m", results]), ("sync.py", [results])):
@@ -155,7 +155,7 @@ def test_a_folders_name_is_shown_on_the_terminal_and_not_obeyed(ask: Ask) -> Non
 
 
 @pytest.mark.parametrize("multirun", [False, True], ids=["one run", "multirun"])
-def test_train(multirun: bool, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_does_or_refuses_random_arguments(multirun: bool, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(f"train {multirun}")
     asked: list[RunConfig] = []
     ended = types.SimpleNamespace(name="run", test_error=0.5)
@@ -177,7 +177,7 @@ def test_train(multirun: bool, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Non
     assert multirun or len(asked) >= 2
 
 
-# Python's values for keys, as a grid in a YAML file or a caller may have them: of each kind, and of none that fits.
+# Python values for keys, as a grid in a YAML file or a caller may pass them: of every type, and of none that fits.
 OF_KIND: dict[type, list[Any]] = {
     bool: [True, False],
     int: [-1, 0, 1, 2, 3, 7, 8, 14, 40, 10**9, 2**31, 2**63 - 1, 2**63, 10**400, -(10**400)],
@@ -193,7 +193,7 @@ OF_KIND: dict[type, list[Any]] = {
 }
 ANY = [*(value for values in OF_KIND.values() for value in values), None, {}, {"a": 1}, (1, 2), object()]
 DEFAULTS = {**asdict(RunConfig(model=DenseNetConfig())), **asdict(RunConfig(model=ResNetConfig()))}
-# Numbers of epochs that are only slow.
+# Numbers of epochs that are merely slow.
 LONG = (10**9, 40)
 
 
@@ -204,8 +204,8 @@ def some_value(key: str, draw: random.Random) -> Any:
     return draw.choice(ANY if draw.random() < 0.3 else OF_KIND.get(type(default), ANY))
 
 
-def test_configurations_are_refused_or_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key or two of a tiny run at a time; what is accepted ends as a result."""
+def test_random_configurations_are_refused_or_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One or two keys of a tiny run at a time; an accepted run ends with a result."""
     monkeypatch.chdir(tmp_path)
     draw = random.Random(2022)
     trained = refused = 0

@@ -1,4 +1,4 @@
-"""merge.py: what it prints, its exit codes, and what it refuses."""
+"""merge.py: its output, exit codes and refusals."""
 
 from pathlib import Path
 
@@ -34,14 +34,14 @@ def test_records_are_added_and_named(monkeypatch: pytest.MonkeyPatch, capfd: pyt
     assert Store("results").records() == Store("other").records()
 
 
-def test_a_tilde_is_the_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_means_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder / "home"))
     add(folder / "home" / "other", 0)
     assert call("merge.py", ["~/other", "results_dir=~/mine"], monkeypatch) == 0
     assert len(Store(folder / "home" / "mine").records()) == 1 and [path.name for path in folder.iterdir()] == ["home"]
 
 
-def test_conflicts_and_damage_are_exit_code_1(
+def test_conflicts_and_damage_give_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     add(Path("other"), 0, train_loss=0.5)
@@ -54,7 +54,7 @@ def test_conflicts_and_damage_are_exit_code_1(
     assert str(damaged) in capfd.readouterr().out and not Path("new").exists()
 
 
-def test_a_store_that_cannot_be_written_is_exit_code_1(
+def test_an_unwritable_store_gives_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     add(Path("other"), 0)
@@ -74,13 +74,13 @@ def test_a_store_that_cannot_be_written_is_exit_code_1(
         (["other", "result_dir=x"], "unknown argument 'result_dir=x'"),
         (["other", "results_dir=5"], "results_dir=5 is not a path; write ./5 if"),
         (
-            ["other", "results_dir=~nobody-is-called-so"],
-            "results_dir=~nobody-is-called-so: there is no such home folder",
+            ["other", "results_dir=~no-such-user"],
+            "results_dir=~no-such-user: there is no such home folder",
         ),
         (["1e-3"], "OTHER_STORE=1e-3 is not a path"),
     ],
 )
-def test_wrong_arguments_are_one_line_and_nothing_written(
+def test_wrong_arguments_are_refused_in_one_line_and_nothing_is_written(
     arguments: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert call("merge.py", arguments, monkeypatch) == 2

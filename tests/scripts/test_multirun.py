@@ -1,4 +1,4 @@
-"""train.py -m: what reaches the launcher, in which batches, and what is refused before it does."""
+"""train.py -m: what reaches the launcher, in which batches, and what is refused before that."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ TINY = ("model.depth=8", "model.width=4", "training.epochs=1", "tracking=none", 
 
 
 class Launched:
-    """train.py in an empty working folder, its launcher noting what it is asked to train."""
+    """train.py in an empty working folder, with a launcher that records what it should train."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
         self.batches: list[list[RunConfig]] = []
-        # By the batch's number: what its launch raises.
+        # By batch number: what launching it raises.
         self.raises: dict[int, BaseException] = {}
         monkeypatch.setattr(scalefree.launching, "launch", self.launch)
 
@@ -50,7 +50,7 @@ Say = Callable[[], str]
 
 @pytest.fixture
 def said(capfd: pytest.CaptureFixture[str]) -> Say:
-    """What standard error got since the last time."""
+    """Returns what was written to standard error since the last call."""
     return lambda: capfd.readouterr().err
 
 
@@ -60,7 +60,7 @@ def test_all_jobs_are_one_batch(launched: Launched) -> None:
     assert [(config.model.depth, config.seed) for config in batch] == [(8, 0), (8, 1), (14, 0), (14, 1)]
 
 
-def test_a_failure_costs_no_later_batch(launched: Launched, said: Say) -> None:
+def test_later_batches_run_despite_a_failure(launched: Launched, said: Say) -> None:
     launched.raises = {0: SweepUnfinished(2, 2), 2: SweepUnfinished(1, 1)}
     assert launched.train(*TINY, "seed=0,1,2,3,4", "hydra.sweeper.max_batch_size=2") == 1
     assert [[config.seed for config in batch] for batch in launched.batches] == [[0, 1], [2, 3], [4]]
@@ -74,7 +74,7 @@ def test_a_wrong_job_is_refused_before_the_first_batch(launched: Launched, said:
 
 
 @pytest.mark.parametrize("launcher", ["local", "basic"])
-def test_it_is_refused_whatever_launches(launcher: str, launched: Launched, said: Say) -> None:
+def test_wrong_jobs_are_refused_by_every_launcher(launcher: str, launched: Launched, said: Say) -> None:
     assert launched.train(f"hydra/launcher={launcher}", *TINY, "model.depth=8,21,33") == 2
     first, second = said().splitlines()
     assert "model.depth=21 " in first and "model.depth=33 " in second
@@ -89,7 +89,7 @@ def test_an_impossible_batch_size_is_refused_by_name(size: str, launched: Launch
     assert launched.batches == []
 
 
-def test_it_trains_what_config_name_and_config_dir_say(launched: Launched, tmp_path: Path) -> None:
+def test_config_name_and_config_dir_are_used(launched: Launched, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "defaults: [config, _self_]\nmodel: {batch_norm: false}\noptimizer: {lr: 3e-3}\n"
     )
@@ -99,8 +99,8 @@ def test_it_trains_what_config_name_and_config_dir_say(launched: Launched, tmp_p
     ]
 
 
-def test_it_trains_what_config_path_says(launched: Launched, tmp_path: Path) -> None:
-    """A folder in place of the project's: the schemas are known there too."""
+def test_config_path_is_used(launched: Launched, tmp_path: Path) -> None:
+    """A folder that replaces the project's, where the schemas are still known."""
     (tmp_path / "config.yaml").write_text(
         "defaults: [run_schema, model: small, _self_, override hydra/launcher: mine]\noptimizer: {name: adaml2}\n"
     )
@@ -120,7 +120,7 @@ def test_hydras_interpolations_are_resolved(launched: Launched) -> None:
     assert [config.tracking.group for config in launched.batches[0]] == ["adamw", "adaml2"]
 
 
-def test_a_device_that_is_not_there_is_refused_before_any_run(
+def test_a_missing_device_is_refused_before_any_run(
     launched: Launched, said: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -133,8 +133,8 @@ def test_a_device_that_is_not_there_is_refused_before_any_run(
     assert launched.batches == []
 
 
-def test_what_is_done_needs_no_device(launched: Launched, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The records of a GPU are drawn, and asked for again, on a machine without one."""
+def test_finished_runs_need_no_device(launched: Launched, said: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a machine without a GPU can ask again for runs that were trained on one."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     arguments = (*TINY, f"training.epochs={EPOCHS}", "precision=tf32", "results_dir=results", "seed=0,1")
     for seed in (0, 1):
@@ -150,35 +150,35 @@ def test_what_is_done_needs_no_device(launched: Launched, said: Say, monkeypatch
     assert launched.train(*arguments) == 2
 
 
-def test_on_a_cluster_the_device_is_the_nodes_matter(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_cluster_the_device_is_checked_on_the_node(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert launched.train("hydra/launcher=slurm", *TINY, "device=cuda", "dataset.root=/only/there") == 0
     assert len(launched.batches[0]) == 1
 
 
-def test_an_image_folder_that_is_not_there_is_refused_before_any_run(launched: Launched, said: Say) -> None:
+def test_a_missing_image_folder_is_refused_before_any_run(launched: Launched, said: Say) -> None:
     roots = f"dataset.root={Path.cwd()},/nowhere/at/all"
     assert launched.train(*TINY, "dataset=image_folder", roots) == 2
     assert "/nowhere/at/all does not exist" in said() and launched.batches == []
 
 
 @pytest.mark.parametrize("results", ["/dev/null", "''", "file", "file/below"])
-def test_a_store_that_cannot_be_is_refused_before_any_run(results: str, launched: Launched, said: Say) -> None:
+def test_an_impossible_store_is_refused_before_any_run(results: str, launched: Launched, said: Say) -> None:
     Path("file").write_text("in the way")
     assert launched.train(*TINY, f"results_dir={results}") == 2
     assert said().count("\n") == 1 and launched.batches == []
 
 
-def test_more_jobs_than_can_be_listed_are_refused_at_once(launched: Launched, said: Say) -> None:
+def test_too_many_jobs_are_refused_at_once(launched: Launched, said: Say) -> None:
     assert launched.train(*TINY, "seed=range(1000000000000)", "model.depth=8,14") == 2
     assert said() == "error: this multirun has more than 100000 jobs; split it into smaller ones\n"
 
 
 @pytest.mark.parametrize("launcher", ["local", "basic"])
-def test_it_writes_no_file_of_its_own(
+def test_a_multirun_writes_no_files_of_its_own(
     launcher: str, launched: Launched, monkeypatch: pytest.MonkeyPatch, said: Say
 ) -> None:
-    """A store that cannot be written may hold all that is asked for."""
+    """So that it works on a read-only store that already has every run."""
     config = run_config({"model.depth": 8, "model.width": 4, "training.epochs": EPOCHS})
     monkeypatch.setattr("scalefree.training.run", lambda _: Finished(record(config), trained=False))
     assert launched.train(f"hydra/launcher={launcher}", *TINY, "seed=0,1") == 0
@@ -191,19 +191,19 @@ def test_an_interruption_ends_all_batches(launched: Launched, said: Say) -> None
     assert len(launched.batches) == 1 and said().startswith("interrupted")
 
 
-def test_an_error_of_ours_is_not_called_a_refusal(launched: Launched) -> None:
+def test_a_bug_is_not_reported_as_a_refusal(launched: Launched) -> None:
     launched.raises = {0: RuntimeError("a bug")}
     with pytest.raises(RuntimeError, match="a bug"):
         launched.train(*TINY)
 
 
 def smoke() -> set[str]:
-    """The names of what the experiment `corners` trains under the profile `smoke`."""
+    """The names of the runs of the experiment `corners` in the profile `smoke`."""
     return set(runs_of([load_experiment("corners", "smoke")]))
 
 
 @pytest.mark.parametrize("launcher", ["local", "gpu"])
-def test_an_experiment_is_a_multirun_of_its_runs_through_any_launcher(launcher: str, launched: Launched) -> None:
+def test_an_experiment_is_a_multirun_of_its_runs_under_any_launcher(launcher: str, launched: Launched) -> None:
     chosen = (f"hydra/launcher={launcher}", "experiment=corners", "profile=smoke", "tracking=none", "device=cpu")
     assert launched.train(*chosen) == 0
     (batch,) = launched.batches
@@ -214,10 +214,10 @@ def test_an_experiment_is_a_multirun_of_its_runs_through_any_launcher(launcher: 
     assert batch[0].tracking.tags == ["profile:smoke", "corners"]
 
 
-def test_what_is_given_beside_an_experiment_has_precedence_and_is_swept_over(launched: Launched) -> None:
+def test_arguments_beside_an_experiment_take_precedence_and_are_swept(launched: Launched) -> None:
     given = ("experiment=corners", "profile=smoke", "training.epochs=1", "seed=5,6", "optimizer=adamw")
     assert launched.train(*given, "tracking=none", "hydra.sweeper.max_batch_size=3") == 0
-    # Two depths and two decays; what differed only in the optimizer is one run.
+    # Two depths and two decays; runs that differed only in the optimizer are now the same.
     assert [len(batch) for batch in launched.batches] == [3, 3, 2]
     runs = [config for batch in launched.batches for config in batch]
     assert {(c.training.epochs, c.optimizer.name) for c in runs} == {(1, "adamw")}
@@ -255,13 +255,13 @@ def test_an_experiment_without_m_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("experiment", "profile"), [("corners", "quick"), ("ladder", "smoke"), ("with_bn", "paper")])
-def test_what_is_typed_for_a_run_composes_that_run(experiment: str, profile: str) -> None:
+def test_the_overrides_of_a_run_compose_that_run(experiment: str, profile: str) -> None:
     for config, _ in runs_of([load_experiment(experiment, profile)]).values():
         composed = compose_tree("config", list(overrides_of(config).values()))
         assert run_name(to_run_config(composed)) == run_name(config)
 
 
-def test_any_text_and_any_argument_is_typed_as_it_is() -> None:
+def test_any_text_and_argument_survives_as_an_override() -> None:
     arguments = {"betas": [0.9, 0.99], "note": "it's, a \\'test", "deep": {"on": True, "none": None}}
     config = run_config(
         {"optimizer": "torch", "optimizer.target": "torch.optim.NAdam", "optimizer.arguments": arguments}
@@ -269,7 +269,7 @@ def test_any_text_and_any_argument_is_typed_as_it_is() -> None:
     assert to_run_config(compose_tree("config", list(overrides_of(config).values()))) == config
 
 
-def test_help_lists_the_groups_that_somebody_chooses_from(
+def test_help_lists_the_groups_to_choose_from(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert call("train.py", ["--help"], monkeypatch) == 0
@@ -281,10 +281,10 @@ def test_help_lists_the_groups_that_somebody_chooses_from(
     assert "adam_scaled_l2" in groups["optimizer"] and "corners" in groups["experiment"]
 
 
-def test_a_multirun_ends_with_its_table_and_its_figure(
+def test_a_multirun_ends_with_a_table_and_a_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A real one, of which a run diverges."""
+    """A real one, in which one run diverges."""
     monkeypatch.chdir(tmp_path)
     given = (
         *TINY,
@@ -300,7 +300,7 @@ def test_a_multirun_ends_with_its_table_and_its_figure(
     assert "<- best" in table.splitlines()[1] and "diverged:" in table
     (folder,) = (tmp_path / "results" / "figures" / "sweeps").iterdir()
     assert {path.name for path in folder.iterdir()} == {"sweep.png", "sweep.pdf", "table.txt"}
-    # The same afterwards, from the store.
+    # The same can be drawn from the store afterwards.
     assert call("figures.py", ["where=[optimizer=adaml2]", "where=[optimizer.lr=1e-3]"], monkeypatch) == 0
     assert "sweep.png" in capfd.readouterr().out and len(list(folder.parent.iterdir())) == 2
     assert call("figures.py", ["where=[optimizer=adamw]"], monkeypatch) == 2

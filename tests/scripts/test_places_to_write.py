@@ -1,4 +1,4 @@
-"""Where a script is to write is checked before any work starts: a device, a pipe or a file's inside is refused."""
+"""Output paths are checked before any work: devices, pipes and paths below files are refused."""
 
 import os
 from pathlib import Path
@@ -15,11 +15,11 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("script", OUTPUTS)
-def test_what_can_hold_no_output_is_refused(
+def test_impossible_output_paths_are_refused(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def nothing(*_: object) -> None:
-        raise AssertionError("it began to work")
+        raise AssertionError("it started working")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("scalefree.theory.atlas.measure_all", nothing)

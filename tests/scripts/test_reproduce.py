@@ -1,6 +1,6 @@
-"""reproduce.py from nothing to figures, and again; status.py beside it; what both refuse.
+"""reproduce.py from nothing to figures, and once more; status.py; and what both refuse.
 
-One experiment of the smoke profile here; .ci/run reproduces all of them.
+Here with one experiment of the smoke profile; .ci/run reproduces all of them.
 """
 
 import re
@@ -20,19 +20,19 @@ from tracking.wandb_files import rows, run_folders
 
 
 def times(folder: Path) -> dict[Path, int]:
-    """Every file's time of change."""
+    """Every file's modification time."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 def assert_mirrored(results: Path, needed: dict[str, Any]) -> None:
-    """Every run is a wandb run in the group of its experiment."""
+    """Asserts that every run is a wandb run in the group of its experiment."""
     folders = run_folders(results)
     assert {folder.name.rpartition("-")[2] for folder in folders} == {name.rpartition("-")[2] for name in needed}
     (told,) = [row["run"] for row in rows(folders[0]) if row["type"] == "run"]
     assert told["run_group"] == "with_bn" and told["tags"] == ["profile:smoke", "with_bn"]
 
 
-def test_from_nothing_to_figures_and_again(
+def test_reproduces_figures_from_nothing_and_does_nothing_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("profile=smoke", "experiment=with_bn", "results_dir=results", "jobs=1")
@@ -54,7 +54,7 @@ def test_from_nothing_to_figures_and_again(
     before = times(results / "runs")
     monkeypatch.chdir(tmp_path)
     drawn: list[tuple[object, ...]] = []
-    # Once is enough: the theory's figures take seconds.
+    # Drawing once is enough: the theory's figures take seconds.
     monkeypatch.setattr("scalefree.drawing.draw_everything", lambda *given: drawn.append(given))
     assert call("reproduce.py", arguments, monkeypatch) == 0
     assert drawn == [("smoke", "results", 1)]
@@ -80,7 +80,7 @@ def test_from_nothing_to_figures_and_again(
         ("jobs=many", "jobs=many is impossible"),
     ],
 )
-def test_bad_arguments_are_one_line_and_nothing_written(
+def test_wrong_arguments_are_refused_in_one_line_and_nothing_is_written(
     script: str,
     argument: str,
     named: str,
@@ -103,7 +103,7 @@ def test_bad_arguments_are_one_line_and_nothing_written(
         ("draw=maybe", "draw=maybe is impossible"),
     ],
 )
-def test_reproduce_refuses_what_its_runs_would(
+def test_reproduce_refuses_unknown_names_itself(
     argument: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -118,7 +118,7 @@ Launched = list[tuple[Settings, Sequence[RunConfig]]]
 
 @pytest.fixture
 def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launched:
-    """What reproduce.py asks its launcher to train, in an empty folder."""
+    """Collects what reproduce.py asks its launcher to train, in an empty folder."""
     asked: Launched = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("scalefree.launching.launch", lambda *given: asked.append(given))
@@ -146,7 +146,7 @@ def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launched:
         ),
     ],
 )
-def test_the_launcher_is_set_as_train_sets_it(
+def test_launcher_settings_are_read_as_in_train(
     arguments: list[str], settings: Settings | None, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = call("reproduce.py", ["profile=smoke", "experiment=with_bn", "draw=no", *arguments], monkeypatch)
@@ -178,7 +178,7 @@ def test_the_launcher_is_set_as_train_sets_it(
         (["results_dir=/dev/null"], "results_dir=/dev/null is impossible"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_before_any_work(
+def test_impossible_requests_are_refused_in_one_line_before_any_work(
     arguments: list[str],
     named: str,
     launched: Launched,

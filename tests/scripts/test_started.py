@@ -1,4 +1,4 @@
-"""Every script starts however Python is started: it needs nothing from the path but the installed package."""
+"""Every script starts however Python is started: it needs only the installed package on the path."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from scripts.entry import ENVIRONMENT, ROOT, SCRIPTS
 
-# What each says of an argument that it does not know.
+# What each script says about an unknown argument.
 SAID = {
     "archive.py": "error: unknown argument 'nonsense=1'",
     "benchmark.py": "error: unknown argument 'nonsense=1'",
@@ -30,26 +30,26 @@ SAID = {
     "train.py": "error: Could not override 'nonsense'",
     "verify.py": "error: unknown argument 'nonsense=1'",
 }
-# As isolated as `python -I`, which knows neither the script's folder nor PYTHONPATH; the package is
-# found as an installation's would be.
+# Isolated like `python -I`, which ignores the script's folder and PYTHONPATH; the package is
+# found as an installed one would be.
 ISOLATED = f"import runpy, sys; sys.path.insert(0, {str(ROOT / 'src')!r}); sys.argv = sys.argv[1:]; " + (
     "runpy.run_path(sys.argv[0], run_name='__main__')"
 )
 
 
-def test_every_script_is_here() -> None:
+def test_every_script_is_tested() -> None:
     assert {path.name for path in SCRIPTS.glob("*.py")} == SAID.keys()
 
 
 @pytest.mark.parametrize("script", SAID)
-def test_isolated_on_a_safe_path_and_through_a_link_from_another_folder(script: str, tmp_path: Path) -> None:
-    link = tmp_path / "links" / "named otherwise.py"
+def test_scripts_start_isolated_and_through_a_link_on_a_safe_path(script: str, tmp_path: Path) -> None:
+    link = tmp_path / "links" / "another name.py"
     link.parent.mkdir()
     link.symlink_to(os.path.relpath(SCRIPTS / script, link.parent))
     (tmp_path / "work").mkdir()
     starts = (
         ["-I", "-c", ISOLATED, str(SCRIPTS / script)],
-        ["-P", "../links/named otherwise.py"],
+        ["-P", "../links/another name.py"],
     )
     for start in starts:
         command = [sys.executable, *start, "nonsense=1"]

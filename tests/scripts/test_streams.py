@@ -1,4 +1,4 @@
-"""Words may be lost, runs are not: streams that are closed, full, left by their reader, or that lack a character."""
+"""Streams that are closed, full, broken or in another encoding: output may be lost, but runs are not."""
 
 import errno
 import io
@@ -18,14 +18,14 @@ TINY = ("dataset.per_class=20", "model.depth=8", "model.width=4", "training.epoc
 
 
 @pytest.fixture
-def given_back() -> Iterator[None]:
+def streams_restored() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     yield
-    assert (sys.stdout, sys.stderr) == before, "the streams were not given back"
+    assert (sys.stdout, sys.stderr) == before, "the streams were not restored"
 
 
 def redirected(folder: Path, how: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A script with its streams as a shell redirects them."""
+    """Runs a script with its streams redirected by a shell."""
     return subprocess.run(
         ["sh", "-c", f'"$@" {how}', "sh", *command(*arguments)],
         cwd=folder,
@@ -49,8 +49,8 @@ FULL = "error: standard output could not be written: [Errno 28] No space left on
         (True, ">/dev/full", FULL),
     ],
 )
-def test_a_finished_run_is_finished(multirun: bool, how: str, said: str, tmp_path: Path) -> None:
-    """Descriptors that are closed do not become those of the store's files: nothing foreign is written into them."""
+def test_a_run_finishes_whatever_its_streams(multirun: bool, how: str, said: str, tmp_path: Path) -> None:
+    """The store's files do not get closed descriptors, so nothing foreign is written into them."""
     many = ("-m", "hydra.launcher.jobs=1") if multirun else ()
     done = redirected(tmp_path, how, "train.py", *many, *TINY, "results_dir=store")
     assert (done.returncode, done.stderr) == (0, said)
@@ -72,8 +72,8 @@ sys.exit(begin(main))
 """
 
 
-def test_what_a_library_says_does_not_get_into_a_file(tmp_path: Path) -> None:
-    """A closed descriptor would be that of the next file."""
+def test_output_of_a_library_does_not_get_into_a_file(tmp_path: Path) -> None:
+    """Otherwise the next file would get a closed stream's descriptor."""
     subprocess.run(
         ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", sys.executable, "-c", LIBRARY],
         cwd=tmp_path,
@@ -83,13 +83,13 @@ def test_what_a_library_says_does_not_get_into_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "record").read_bytes() == b"content"
 
 
-def test_a_path_that_the_encoding_lacks_is_shown_as_it_can_be(tmp_path: Path) -> None:
+def test_characters_outside_the_encoding_are_escaped(tmp_path: Path) -> None:
     done = redirected(tmp_path, "", "train.py", *TINY, "results_dir='é'", PYTHONIOENCODING="ascii:strict")
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.splitlines()[-1].partition(": ")[2].startswith("\\xe9/runs/")
 
 
-def test_a_reader_that_has_left_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     done = redirected(tmp_path, "| true", "train.py", *TINY, "results_dir=store")
     assert done.stderr == "" and len(Store(tmp_path / "store").records()) == 1
 
@@ -99,7 +99,7 @@ def test_a_reader_that_has_left_is_no_error(tmp_path: Path) -> None:
     [("status.py", ("profile=smoke",)), ("train.py", ("--cfg", "job")), ("train.py", ("--help",))],
     ids=["status", "cfg", "help"],
 )
-def test_where_words_are_all_that_is_asked_for_losing_them_is_a_failure(
+def test_losing_the_output_is_a_failure_if_output_is_all_that_was_asked_for(
     script: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
     done = redirected(tmp_path, ">/dev/full", script, *arguments)
@@ -107,12 +107,12 @@ def test_where_words_are_all_that_is_asked_for_losing_them_is_a_failure(
     assert done.stderr == "error: standard output could not be written: [Errno 28] No space left on device\n"
 
 
-def test_a_refusal_is_one_also_where_nobody_hears_it(tmp_path: Path) -> None:
+def test_a_refusal_gives_exit_code_2_even_if_stderr_is_closed(tmp_path: Path) -> None:
     assert redirected(tmp_path, "2>&-", "train.py", "optimizer.lr=-1").returncode == 2
 
 
 class Broken(io.StringIO):
-    """A stream without a descriptor that takes nothing."""
+    """A stream without a descriptor that fails on every write."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -132,12 +132,12 @@ class Broken(io.StringIO):
         (ValueError("I/O operation on closed file"), True),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), False),
     ],
-    ids=["a terminal that was closed", "a closed file", "a reader that left"],
+    ids=["a closed terminal", "a closed file", "a closed pipe"],
 )
-def test_the_exit_code_is_that_of_what_was_done(
+def test_the_exit_code_is_that_of_the_work(
     error: Exception,
     told: bool,
-    given_back: None,
+    streams_restored: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -154,7 +154,9 @@ def test_the_exit_code_is_that_of_what_was_done(
     assert capsys.readouterr().err.count("error: standard output could not be written") == 3 * told
 
 
-def test_what_a_file_system_refuses_is_one_line(given_back: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_system_error_is_reported_in_one_line(
+    streams_restored: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     def main() -> int:
         raise PermissionError(errno.EACCES, "Permission denied", "/store/figures")
 
@@ -162,7 +164,7 @@ def test_what_a_file_system_refuses_is_one_line(given_back: None, capsys: pytest
     assert capsys.readouterr().err == "error: [Errno 13] Permission denied: '/store/figures'\n"
 
 
-def test_an_error_of_the_program_keeps_its_traceback(given_back: None) -> None:
+def test_a_bug_keeps_its_traceback(streams_restored: None) -> None:
     def main() -> int:
         raise KeyError("a bug")
 
@@ -170,7 +172,7 @@ def test_an_error_of_the_program_keeps_its_traceback(given_back: None) -> None:
         begin(main)
 
 
-def test_a_closed_descriptor_is_taken_before_a_file_can_get_it(given_back: None) -> None:
+def test_closed_descriptors_are_opened_before_a_file_can_get_them(streams_restored: None) -> None:
     saved = os.dup(0)
     try:
         os.close(0)
@@ -184,13 +186,13 @@ def test_a_closed_descriptor_is_taken_before_a_file_can_get_it(given_back: None)
 
 
 @pytest.mark.parametrize("script", [path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text()])
-def test_every_script_begins_so(script: str) -> None:
+def test_every_script_starts_with_begin(script: str) -> None:
     (last,) = [line for line in (SCRIPTS / script).read_text().splitlines() if "sys.exit(" in line]
     assert "sys.exit(begin(main" in last
 
 
-def test_a_bar_needs_a_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also without the scripts: pythonw and daemons have none."""
+def test_without_stderr_there_is_no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even outside the scripts: pythonw and daemons have no stderr."""
     from scalefree.training.progress import Reporter
 
     monkeypatch.setattr(sys, "stderr", None)

@@ -15,7 +15,7 @@ from scalefree.config import RunConfig
 from scalefree.records import Outcome, Store
 from scripts.entry import ENVIRONMENT, command
 
-# Notes its arguments; leaves wandb's marker unless the folder's name is in the file `refused`.
+# Logs its arguments; leaves wandb's marker unless the folder's name is in the file `refused`.
 WANDB = """#!{python}
 import json, pathlib, sys
 here = pathlib.Path({here!r})
@@ -31,7 +31,7 @@ else:
 
 
 class Uploads:
-    """A store with sessions of four runs: two done (one of them resumed), one failed, one unfinished."""
+    """A store with wandb sessions of four runs: two done (one of them resumed), one failed, one unfinished."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class Uploads:
         )
 
     def calls(self) -> list[str]:
-        """The folders that the stand-in was given, in order."""
+        """The folders passed to the stand-in, in order."""
         log = self.folder / "calls"
         told = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         assert all(call[:2] == ["sync", "--no-include-online"] and len(call) == 3 for call in told)
@@ -78,8 +78,8 @@ def uploads(tmp_path: Path) -> Uploads:
     return Uploads(tmp_path)
 
 
-def test_each_finished_run_is_uploaded_once_in_the_order_of_starts(uploads: Uploads) -> None:
-    """A resumed run's last session holds all its epochs, so its earlier one is not uploaded."""
+def test_each_finished_run_is_uploaded_once_in_order_of_its_start(uploads: Uploads) -> None:
+    """A resumed run's last session has all its epochs, so the earlier one is not uploaded."""
     done = uploads.sync()
     assert done.returncode == 0, done.stderr
     assert uploads.calls() == [uploads.first, uploads.second]
@@ -89,7 +89,7 @@ def test_each_finished_run_is_uploaded_once_in_the_order_of_starts(uploads: Uplo
 
 
 @pytest.mark.parametrize("argument", ["dry_run=true", "--dry-run"])
-def test_a_dry_run_lists_and_uploads_nothing(argument: str, uploads: Uploads) -> None:
+def test_a_dry_run_lists_runs_and_uploads_nothing(argument: str, uploads: Uploads) -> None:
     done = uploads.sync(argument)
     assert done.returncode == 0 and uploads.calls() == []
     lines = done.stdout.splitlines()
@@ -99,8 +99,8 @@ def test_a_dry_run_lists_and_uploads_nothing(argument: str, uploads: Uploads) ->
     ]  # fmt: skip
 
 
-def test_an_upload_that_is_refused_stops_and_the_next_goes_on(uploads: Uploads) -> None:
-    """wandb ends with 0 although it refused."""
+def test_a_refused_upload_stops_the_sync_and_the_next_one_continues(uploads: Uploads) -> None:
+    """wandb's exit code is 0 even if it refused."""
     (uploads.folder / "refused").write_text(uploads.second)
     done = uploads.sync()
     assert done.returncode == 1 and "Not authenticated" in done.stderr and uploads.second in done.stderr
@@ -109,8 +109,8 @@ def test_an_upload_that_is_refused_stops_and_the_next_goes_on(uploads: Uploads) 
     assert uploads.calls() == [uploads.first, uploads.second, uploads.second]
 
 
-def test_wandbs_own_options_are_those_that_are_used() -> None:
-    """And its own dry run takes the folder of a run as we name it."""
+def test_wandb_has_the_option_that_is_used() -> None:
+    """`wandb sync` can leave out runs that were online."""
     told = subprocess.run([sys.executable, "-m", "wandb", "sync", "--help"], capture_output=True, text=True, check=True)
     assert "--no-include-online" in told.stdout
 

@@ -1,4 +1,4 @@
-"""train.py: what it trains, what it refuses, and what it says."""
+"""train.py: what it trains, what it refuses, and what it prints."""
 
 import os
 import re
@@ -33,8 +33,8 @@ def tree(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
 
-def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_path: Path) -> None:
-    """As in the README: two depths, two optimizers, two decays, each run with one of its own of everything."""
+def test_a_multirun_gives_every_combination_a_record_and_a_wandb_run(tmp_path: Path) -> None:
+    """As in the README: two depths, two optimizers and two decays."""
     swept = ("model.depth=8,14", "optimizer=adaml2,adamw", "optimizer.weight_decay=0,1e-4")
     done = start(tmp_path, "train.py", "-m", *swept, "training.epochs=1", "model.width=8", "dataset.per_class=20")
     assert done.returncode == 0 and done.stderr == ""
@@ -51,7 +51,7 @@ def test_a_multirun_gives_a_record_and_a_wandb_run_for_every_combination(tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"results"}
 
 
-def test_a_multirun_over_torch_optimizers_and_their_arguments(tmp_path: Path) -> None:
+def test_a_multirun_can_sweep_torch_optimizers_and_their_arguments(tmp_path: Path) -> None:
     swept = ("optimizer=torch", "optimizer.target=torch.optim.NAdam,torch.optim.RAdam", "optimizer.weight_decay=1e-4")
     arguments = "optimizer.arguments={betas: [0.9, 0.99]},{betas: [0.8, 0.99]}"
     done = start(tmp_path, "train.py", "-m", *swept, arguments, *TINY)
@@ -65,7 +65,7 @@ def test_a_multirun_over_torch_optimizers_and_their_arguments(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("launcher", [(), ("hydra/launcher=basic",)], ids=str)
-def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
+def test_a_multirun_with_an_unusable_optimizer_is_refused_by_name(
     launcher: tuple[str, ...], train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     swept = ("optimizer=torch", "optimizer.target=torch.optim.LBFGS,torch.optim.Nadam", "seed=0,1")
@@ -92,7 +92,7 @@ def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
         ("dataset=image_folder", r"dataset\.root"),
         ("results_dir=5", r"results_dir=5 is not a path; write \./5"),
         ("results_dir=", "results_dir is empty"),
-        ("results_dir=~nobody-is-called-so/x", "no such home folder"),
+        ("results_dir=~no-such-user/x", "no such home folder"),
         ("dataset.root=0.5", r"dataset\.root=0\.5 is not a path"),
         ("results_dir=\x1b[31m", r"\\x1b\[31m"),
         (
@@ -115,7 +115,7 @@ def test_a_multirun_with_an_optimizer_that_cannot_train_is_refused_by_name(
         ("hydra.job.env_copy=[NOT_THERE]", "NOT_THERE"),
     ],
 )
-def test_a_bad_argument_is_one_line_and_nothing_written(
+def test_a_wrong_argument_is_refused_in_one_line_and_nothing_is_written(
     argument: str, named: str, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train(argument) == 2
@@ -133,7 +133,7 @@ def test_a_bad_argument_is_one_line_and_nothing_written(
         (("-cn",), "expected one argument"),
     ],
 )
-def test_what_does_not_go_together_is_one_line(
+def test_incompatible_options_are_refused_in_one_line(
     arguments: tuple[str, ...], named: str, train: Train, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train(*arguments) == 2
@@ -148,7 +148,7 @@ def assert_one_line(capfd: pytest.CaptureFixture[str], named: str) -> None:
 
 
 def images(root: Path, change: str) -> Path:
-    """A sound folder of two classes but for one change."""
+    """A sound image folder of two classes, except for one change."""
     for split in ("train", "test"):
         for name in ("cat", "dog"):
             (root / split / name).mkdir(parents=True)
@@ -175,7 +175,7 @@ def images(root: Path, change: str) -> Path:
         ("class", "has the class 'bird', which train/ lacks"),
     ],
 )
-def test_a_bad_image_folder_is_one_line_and_nothing_written(
+def test_a_bad_image_folder_is_refused_in_one_line_and_nothing_is_written(
     change: str, named: str, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / ("nowhere" if change == "missing" else "images")
@@ -196,7 +196,7 @@ def test_a_sound_image_folder_is_trained_on(train: Train, tmp_path: Path, capfd:
 
 
 @pytest.mark.parametrize("launcher", [(), ("-m", "hydra.launcher.jobs=1"), ("-m", "hydra/launcher=basic")], ids=str)
-def test_a_tilde_is_the_home(
+def test_a_tilde_means_the_home_folder(
     launcher: tuple[str, ...],
     train: Train,
     tmp_path: Path,
@@ -212,7 +212,7 @@ def test_a_tilde_is_the_home(
     assert not [path for path in tree(tmp_path) if path.name.startswith("~")]
 
 
-def test_names_that_are_not_utf8(train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_names_that_are_not_utf8_are_supported(train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = images(tmp_path / "caf\udce9", "none")
     (root / "train" / "cat" / "0.png").rename(root / "train" / "cat" / "\udce9.png")
     assert train("dataset=image_folder", f"dataset.root={root}", *TINY[1:]) == 0
@@ -224,7 +224,7 @@ def test_names_that_are_not_utf8(train: Train, tmp_path: Path, capfd: pytest.Cap
     assert_one_line(capfd, r"caf\\xe9/train/cat/\\xe9\.png is not a readable image")
 
 
-def test_an_image_folder_where_the_locale_is_not_utf8(tmp_path: Path) -> None:
+def test_an_image_folder_is_read_in_a_locale_without_utf8(tmp_path: Path) -> None:
     root = images(tmp_path / "K\u00e4tzchen", "none")
     for split in ("train", "test"):
         (root / split / "cat").rename(root / split / "K\u00e4tzchen")
@@ -240,7 +240,7 @@ def test_an_image_folder_where_the_locale_is_not_utf8(tmp_path: Path) -> None:
     assert record.environment["dataset_root"] == "K\u00e4tzchen"
 
 
-def test_a_pipe_in_place_of_an_image_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_an_image_does_not_block(tmp_path: Path) -> None:
     root = images(tmp_path / "images", "none")
     os.mkfifo(root / "test" / "dog" / "9.png")
     arguments = command("train.py", "dataset=image_folder", f"dataset.root={root}", *TINY[1:])
@@ -248,7 +248,7 @@ def test_a_pipe_in_place_of_an_image_is_not_waited_for(tmp_path: Path) -> None:
     assert done.returncode == 2 and re.fullmatch(r"error: .*/dog/9\.png cannot be read .*\n", done.stderr)
 
 
-def test_a_run_says_its_result_and_the_same_run_again_that_it_is_done(
+def test_a_run_prints_its_result_and_a_rerun_says_that_it_is_done(
     train: Train, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train(*TINY) == 0
@@ -265,7 +265,7 @@ def test_a_diverged_run_is_a_result(train: Train, capfd: pytest.CaptureFixture[s
     assert "diverged at step" in capfd.readouterr().out
 
 
-def test_a_failure_is_one_line_and_its_traceback_is_in_the_record(
+def test_a_failure_is_one_line_and_the_record_has_its_traceback(
     train: Train, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -278,7 +278,7 @@ def test_a_failure_is_one_line_and_its_traceback_is_in_the_record(
     assert record.outcome.status == "failed" and "Traceback" in record.outcome.reason
 
 
-def test_a_multirun_is_refused_as_a_whole_before_any_work(
+def test_a_multirun_with_wrong_jobs_is_refused_as_a_whole_before_any_work(
     train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train("-m", *TINY, "model.depth=21,8,33", "optimizer.lr=1e-3") == 2
@@ -298,17 +298,17 @@ def test_a_multirun_is_refused_as_a_whole_before_any_work(
         ("hydra/launcher=cloud", "hydra/launcher/cloud"),
     ],
 )
-def test_a_wrong_launcher_setting_is_one_line(
+def test_a_wrong_launcher_setting_is_refused_in_one_line(
     argument: str, named: str, train: Train, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train("-m", *TINY, argument) == 2
     assert_one_line(capfd, named)
 
 
-def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
+def test_a_failure_in_a_multirun_is_listed_and_affects_no_other_run(
     train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The second run's folder has images that cannot be read; started again, only that one is left to do."""
+    """The second run's folder has an unreadable image; when rerun, only that run is left to do."""
     roots = [images(tmp_path / change, change) for change in ("none", "unreadable")]
     arguments = ("-m", "dataset=image_folder", f"dataset.root={','.join(map(str, roots))}", *TINY[1:])
     for ending in ("1 trained", "1 already done"):
@@ -322,7 +322,7 @@ def test_in_a_multirun_one_failure_costs_no_other_run_and_is_listed(
         assert record.outcome.status == "completed"
 
 
-def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
+def test_hydras_launcher_trains_in_this_process_and_lists_failures(
     train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     roots = [images(tmp_path / change, change) for change in ("unreadable", "none", "size")]
@@ -336,9 +336,7 @@ def test_hydras_own_launcher_trains_in_this_process_and_lists_what_failed(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_a_signal_leaves_a_checkpoint_and_says_how_to_resume(number: signal.Signals, tmp_path: Path) -> None:
     arguments = (*TINY, "training.epochs=100000", "tracking=none")
     with subprocess.Popen(
         command("train.py", *arguments),
@@ -346,7 +344,7 @@ def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whoever runs the tests may have it ignored
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # the process that runs the tests may ignore it
     ) as process:
         until(lambda: answers_sigterm(process.pid))
         process.send_signal(number)
@@ -357,7 +355,7 @@ def test_interrupted_from_outside_it_leaves_a_checkpoint_and_says_how_to_go_on(
     assert left == {"checkpoint.pt", "run.log"}
 
 
-def test_help_and_the_configuration_come_without_torch(tmp_path: Path) -> None:
+def test_help_and_cfg_do_not_import_torch(tmp_path: Path) -> None:
     for argument in ("--help", "--cfg=job"):
         interpreter, *rest = command("train.py", argument)
         shown = subprocess.run(

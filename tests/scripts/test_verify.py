@@ -1,4 +1,4 @@
-"""verify.py: real records trained again, in this process; what it says of them, and its exit codes."""
+"""verify.py: real records trained again in this process, its output and its exit codes."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The same, in a store of the test's own; trainings stay in this process."""
+    """The same records in the test's own store; trainings stay in this process."""
 
     def sweep(configs: Any, *_: Any) -> Sweep:
         return Sweep([train_one(config) for config in configs])
@@ -47,7 +47,7 @@ def results(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 
 def edit(store: Store, name: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change a record's document, which then has no checksums."""
+    """Changes a record's document, and removes its checksums."""
     path = store.directory(name) / "record.json"
     document = json.loads(path.read_text())
     del document["checksum"], document["array_checksums"]
@@ -59,7 +59,7 @@ def verify(*arguments: str, patch: pytest.MonkeyPatch) -> int:
     return call("verify.py", ["profile=smoke", "jobs=1", *arguments], patch)
 
 
-def test_sound_records_come_out_again_bit_for_bit(
+def test_sound_records_are_reproduced_bit_for_bit(
     results: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     move(results, "smoke", RUNS)
@@ -73,7 +73,7 @@ def test_sound_records_come_out_again_bit_for_bit(
     assert (results.archives / "smoke.zip").read_bytes() == before and list((results.root / "runs").iterdir()) == []
 
 
-def test_the_seed_draws_and_any_record_may_be_drawn(
+def test_the_seed_decides_which_records_are_drawn_and_any_can_be(
     results: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def untrained(configs: Any, *_: Any) -> Sweep:
@@ -91,7 +91,7 @@ def test_the_seed_draws_and_any_record_may_be_drawn(
     assert set.union(*names) == RUNS.keys() and names[0] == names[-1] and {len(each) for each in names} == {1}
 
 
-def test_a_record_that_does_not_come_out_again_is_exit_code_1(
+def test_a_record_that_is_not_reproduced_gives_exit_code_1(
     results: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = min(RUNS)
@@ -106,7 +106,7 @@ def test_a_record_that_does_not_come_out_again_is_exit_code_1(
     assert out.endswith("of 3 records: 2 equal bit for bit, 1 different\n")
 
 
-def test_a_record_of_another_machine_is_not_judged_without_replicas(
+def test_a_record_from_another_machine_is_not_judged_without_replicas(
     results: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = min(RUNS)
@@ -122,7 +122,7 @@ def test_a_record_of_another_machine_is_not_judged_without_replicas(
     assert out.endswith("of 3 records: 2 equal bit for bit, 1 another device or build, and too few replicas to judge\n")
 
 
-def test_a_run_is_trained_as_its_record_was(
+def test_a_run_is_trained_with_its_records_device_and_runner(
     results: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[tuple[str, str, str]] = []
@@ -151,7 +151,7 @@ def test_a_run_is_trained_as_its_record_was(
         (["results_dir=nowhere"], "nowhere has no results for profile=digits; train some first"),
     ],
 )
-def test_wrong_arguments_are_one_line_and_nothing_trained(
+def test_wrong_arguments_are_refused_in_one_line_and_nothing_is_trained(
     arguments: list[str],
     said: str,
     tmp_path: Path,

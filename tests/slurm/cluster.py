@@ -1,7 +1,7 @@
-"""A SLURM cluster of one node on this machine, from Debian's packages, for as long as a test needs it.
+"""A one-node SLURM cluster on this machine, from Debian's packages, for the duration of a test.
 
-It has a munge daemon, ports, state and logs of its own, so it meddles with no cluster that is there already, and two
-of it may run side by side. It has no accounting: what `sacct` would say is not known, as on many small clusters.
+It has its own munge daemon, ports, state and logs, so it does not interfere with an existing cluster, and two of
+them can run side by side. It has no accounting, so `sacct` knows nothing, as on many small clusters.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from typing import Any
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scancel", "scontrol")
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-# More than the machine may have, so that two jobs of two run at a time everywhere.
+# Possibly more than the machine has, so that two jobs with two CPUs each run at once everywhere.
 CPUS = 4
 
 CONFIGURATION = """\
@@ -59,14 +59,14 @@ PartitionName=debug Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 
 
 class Unavailable(Exception):
-    """This machine cannot have the cluster; the message says why."""
+    """The cluster cannot run on this machine; the message says why."""
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The condition's first true value, waited for.
+    """Waits for the condition's first true value.
 
     Raises:
-        TimeoutError: it did not come.
+        TimeoutError: it did not become true.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -81,10 +81,10 @@ def _missing() -> list[str]:
 
 
 def install() -> None:
-    """Install SLURM and munge where they are missing.
+    """Installs SLURM and munge if they are missing.
 
     Raises:
-        Unavailable: they are, and cannot be installed.
+        Unavailable: they are missing and cannot be installed.
     """
     with open(Path(tempfile.gettempdir()) / f"slurm-installation-{os.geteuid()}", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the other test process may be installing
@@ -108,7 +108,7 @@ def install() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on."""
+    """Unused ports."""
     with contextlib.ExitStack() as sockets:
         opened = [sockets.enter_context(socket.socket()) for _ in range(count)]
         for each in opened:
@@ -120,7 +120,7 @@ class Cluster:
     """A running cluster.
 
     Attributes:
-        environment: the variables by which SLURM's commands, and whoever calls them, speak to this cluster.
+        environment: the variables with which SLURM's commands and their callers reach this cluster.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -131,7 +131,7 @@ class Cluster:
         """What a command prints.
 
         Raises:
-            RuntimeError: it failed; with what it said.
+            RuntimeError: it failed; the message has its output.
         """
         done = subprocess.run(
             command, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=60
@@ -141,14 +141,14 @@ class Cluster:
         return done.stdout.strip()
 
     def states(self, which: str = "all") -> dict[str, str]:
-        """State by job, an array's as `12_3`; also of the jobs that have ended, which SLURM forgets after minutes."""
+        """State by job, an array's as `12_3`; including ended jobs, which SLURM forgets after some minutes."""
         lines = self.call("squeue", "--noheader", "--array", f"--states={which}", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
-    def start_again(self, job: str) -> None:
-        """Have a requeued job start now; by itself it would two minutes after it was stopped.
+    def restart(self, job: str) -> None:
+        """Has a requeued job start now, which it would otherwise do two minutes after it was stopped.
 
-        slurmd takes a job that starts in the very second in which it was stopped for the stopped one ("Job credential
+        slurmd takes a job that starts in the same second in which it was stopped for the stopped one ("Job credential
         revoked") and fails it.
         """
         until(lambda: self.states().get(job) == "PENDING", 120, f"job {job} to be pending again")
@@ -156,7 +156,7 @@ class Cluster:
         self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def start(self) -> None:
-        """Write the configuration, start the daemons and wait until the node takes jobs."""
+        """Writes the configuration, starts the daemons and waits until the node accepts jobs."""
         controller_port, node_port = free_ports(2)
         key = self.folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
@@ -174,18 +174,18 @@ class Cluster:
             )
         )
         files = {"socket": "socket", "key-file": "key", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
-        # Forced, munge also takes a temporary folder whose parent others may write to.
+        # With --force, munge accepts a temporary folder whose parent is writable by others.
         self.call("munged", "--force", *(f"--{option}={self.folder}/munge.{name}" for option, name in files.items()))
         self.call("slurmctld", "-c")
         self.call("slurmd", "-N", "localhost")
         until(lambda: "idle" in self.call("sinfo", "--noheader", "--format=%T"), 60, "the node to be idle")
 
     def stop(self) -> None:
-        """End the jobs, then the daemons by their pid files, whatever state they are in."""
+        """Ends the jobs, then the daemons by their pid files, whatever their state."""
         with contextlib.suppress(RuntimeError, TimeoutError, subprocess.TimeoutExpired):
             for job in self.states("pending,running,completing"):
                 self.call("scancel", job)
-            # SLURM kills what does not end within half a minute.
+            # SLURM kills jobs that do not end within half a minute.
             until(lambda: not self.states("pending,running,completing"), 60, "the jobs to end")
         for name in ("slurmd", "slurmctld", "munge"):
             file = self.folder / f"{name}.pid"
@@ -194,7 +194,7 @@ class Cluster:
 
 
 def _alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and that nobody has waited for does not."""
+    """Whether the process runs; a zombie does not count."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -203,7 +203,7 @@ def _alive(pid: int) -> bool:
 
 
 def end(pid: int) -> None:
-    """SIGTERM, and SIGKILL for what is still there after 20 s; returns when it is gone."""
+    """Sends SIGTERM, and SIGKILL if the process is still there after 20 s; returns when it is gone."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, TimeoutError):
             os.kill(pid, number)
@@ -219,7 +219,7 @@ def one_node_cluster() -> Iterator[Cluster]:
         Unavailable: SLURM is missing and cannot be installed, or does not start here.
     """
     install()
-    # Not below pytest's folder: sockets have short names, and munge wants a folder that everyone may enter.
+    # Not below pytest's folder: socket paths must be short, and munge needs a folder that everyone may enter.
     with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name:
         cluster = Cluster(Path(name))
         cluster.folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Sweeps on a real SLURM cluster of one node: their records are those of a local sweep, whatever befalls their jobs."""
+"""Sweeps on a real one-node SLURM cluster: their records equal those of a local sweep, whatever happens to jobs."""
 
 import contextlib
 import os
@@ -18,9 +18,9 @@ from scalefree.records import Store, run_name
 from scripts.entry import ENVIRONMENT, command
 from slurm.cluster import Cluster, Unavailable, one_node_cluster, until
 
-# A few seconds of training, mostly steps: long enough to be caught at it.
+# A few seconds of training, mostly steps: long enough to be interrupted.
 RUN = {**TINY, "training.epochs": 60, "training.evaluate_every": 20}
-# Eight runs in two jobs; each trains two at a time on its two cores.
+# Eight runs in two jobs, each of which trains two at a time on its two cores.
 GRID = {**RUN, "seed": "0,1,2,3", "optimizer": "adaml2,adamw"}
 SLURM = (
     "hydra/launcher=slurm",
@@ -28,7 +28,7 @@ SLURM = (
     "hydra.launcher.timeout_min=10",
 )
 PACKED = ("hydra.launcher.runs_per_job=4", "hydra.launcher.runs_at_once=2")
-# Seconds; a free machine needs a tenth.
+# Seconds; an idle machine needs a tenth.
 WAIT = 300.0
 
 
@@ -48,7 +48,7 @@ def cluster() -> Iterator[Cluster]:
 def sweep(
     folder: Path, cluster: Cluster, values: Mapping[str, Any], *launcher: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A multirun of these values, in a process of its own that does not outlive the block."""
+    """A multirun of these values in its own process, which does not outlive the block."""
     with subprocess.Popen(
         command("train.py", "-m", *launcher, *(f"{key}={value}" for key, value in values.items())),
         cwd=folder,
@@ -64,14 +64,14 @@ def sweep(
 
 
 def swept(folder: Path, cluster: Cluster, values: Mapping[str, Any], *launcher: str) -> tuple[int, str]:
-    """The exit code of a multirun, and what it said."""
+    """The exit code of a multirun and its output."""
     with sweep(folder, cluster, values, *launcher) as process:
         said, _ = process.communicate(timeout=WAIT)
     return process.returncode, said
 
 
 def contents(results: Path) -> dict[str, Any]:
-    """All records by name, with everything in them that two trainings of one run must share."""
+    """All records by name, with everything that two trainings of the same run must share."""
     store = Store(results)
     return {
         record.name: (
@@ -88,7 +88,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def logged(folder: Path, what: str) -> int:
-    """How often the logs of all runs say it."""
+    """How often this occurs in the logs of all runs."""
     return sum(len(re.findall(what, path.read_text())) for path in folder.glob("results/runs/*/run.log"))
 
 
@@ -99,14 +99,14 @@ def processes(job: str, cluster: Cluster) -> list[int]:
     wanted.add(f"SLURM_CONF={cluster.environment['SLURM_CONF']}")
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # another user's, or gone
+        with contextlib.suppress(OSError):  # another user's process, or an ended one
             if wanted <= set(environ.read_text(errors="replace").split("\0")):
                 found.append(int(environ.parent.name))
     return found
 
 
 def training(job: str, cluster: Cluster) -> int:
-    """How many of the job's workers are in their training loops: they answer the signal that only workers get."""
+    """How many of the job's workers are in their training loops, where they handle the workers' signal."""
     count = 0
     for pid in processes(job, cluster):
         with contextlib.suppress(OSError):  # it has ended
@@ -117,7 +117,7 @@ def training(job: str, cluster: Cluster) -> int:
 
 
 def one_training(jobs: set[str], cluster: Cluster) -> str:
-    """The first of the jobs that trains two runs."""
+    """Waits for the first of these jobs that trains two runs."""
     trains_two = lambda: next((job for job in sorted(jobs) if training(job, cluster) == 2), None)  # noqa: E731
     return str(until(trains_two, WAIT, f"one of {jobs} to train two runs"))
 
@@ -126,19 +126,17 @@ def until_state(job: str, cluster: Cluster, state: str) -> None:
     until(lambda: cluster.states().get(job) == state, WAIT, f"job {job} to be {state}")
 
 
-def test_a_sweep_whose_jobs_are_requeued_warned_and_killed_gives_the_records_of_a_local_sweep(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_a_sweep_with_requeued_and_killed_jobs_equals_a_local_sweep(cluster: Cluster, tmp_path: Path) -> None:
     before = set(cluster.states())
     with sweep(tmp_path, cluster, GRID, *SLURM, *PACKED) as process:
         jobs = until(lambda: set(cluster.states()) - before, WAIT, "the array to be queued")
         assert len(jobs) == 2 and all("_" in job for job in jobs), "an array of two jobs for eight runs"
 
-        # The one is stopped with notice, as when it is preempted: its runs save.
+        # One is stopped with notice, as when it is preempted: its runs save.
         first = one_training(jobs, cluster)
         cluster.call("scontrol", "requeue", first)
         (second,) = jobs - {first}
-        # The other is killed, as the kernel does to what takes too much memory.
+        # The other is killed, as by the kernel if it takes too much memory.
         one_training({second}, cluster)
         for pid in processes(second, cluster):
             os.kill(pid, signal.SIGKILL)
@@ -147,14 +145,14 @@ def test_a_sweep_whose_jobs_are_requeued_warned_and_killed_gives_the_records_of_
         until_state(first, cluster, "PENDING")
         assert len(checkpoints(tmp_path)) == logged(tmp_path, "interrupted by") == 2
 
-        # Started again, the first is warned of its time limit: its runs save, and it queues itself again.
-        cluster.start_again(first)
+        # After its restart, the first is warned of its time limit: its runs save, and it requeues itself.
+        cluster.restart(first)
         one_training({first}, cluster)
         cluster.call("scancel", "--signal=USR2", first)
         until_state(first, cluster, "PENDING")
         assert len(checkpoints(tmp_path)) == 2 and logged(tmp_path, "interrupted by") == 4
         for job in jobs:
-            cluster.start_again(job)
+            cluster.restart(job)
         said, _ = process.communicate(timeout=WAIT)
     assert process.returncode == 0 and "failed" not in said, said
     assert {cluster.states()[job] for job in jobs} == {"COMPLETED"}
@@ -170,8 +168,8 @@ def test_a_sweep_whose_jobs_are_requeued_warned_and_killed_gives_the_records_of_
     assert set(cluster.states()) - before == jobs, "nothing more was queued"
 
 
-def test_a_run_that_fails_costs_no_other_and_is_named(cluster: Cluster, tmp_path: Path) -> None:
-    """It is the first of its job's two runs, and a third has a job of its own."""
+def test_a_failed_run_is_named_and_affects_no_other_run(cluster: Cluster, tmp_path: Path) -> None:
+    """It is the first of its job's two runs, and a third run has its own job."""
     names = [run_name(run_config({**TINY, "seed": seed})) for seed in range(3)]
     damaged = tmp_path / "results" / "runs" / names[0] / "checkpoint.pt"
     damaged.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""AdaGrad with restarts: against a NumPy loop, on quadratics and on a function that is none."""
+"""AdaGrad with restarts, compared with a NumPy loop, on quadratics and on another function."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def loop(x: Array, lr: float, steps: int) -> list[Array]:
     return averages
 
 
-def test_averages_and_restarts_in_numpy() -> None:
+def test_averages_and_restarts_match_numpy() -> None:
     averages = adagrad_average(quadratic, torch.from_numpy(FIRST), 0.8, 12)
     np.testing.assert_allclose(averages, loop(FIRST, 0.8, 12), rtol=1e-12)
     points = [FIRST]
@@ -42,8 +42,8 @@ def test_averages_and_restarts_in_numpy() -> None:
     np.testing.assert_allclose(restarted, points, rtol=1e-11)
 
 
-def test_every_restart_halves_the_distance_on_a_function_that_is_no_quadratic() -> None:
-    """Log-cosh regression with a ridge: smooth, strongly convex, its minimiser found by Newton's method."""
+def test_every_restart_halves_the_distance_on_a_non_quadratic_function() -> None:
+    """Log-cosh regression with a ridge: smooth and strongly convex, with a minimiser from Newton's method."""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((30, 6)), rng.standard_normal(30)
 
@@ -64,13 +64,13 @@ def test_every_restart_halves_the_distance_on_a_function_that_is_no_quadratic() 
     assert distances[-1] < 2e-5
 
 
-def test_one_length_of_stage_serves_every_diagonal_condition_number() -> None:
+def test_one_stage_length_works_for_every_diagonal_condition_number() -> None:
     one, many = demonstrate(1.0, 20, False), demonstrate(1e8, 20, False)
     np.testing.assert_allclose(many.restarted, one.restarted, rtol=1e-8)
     np.testing.assert_allclose(one.restarted[-1] / one.restarted[10], 2.0**-10, rtol=0.05)
 
 
-def test_without_restarts_the_average_goes_on_like_one_over_t() -> None:
+def test_without_restarts_the_average_converges_like_one_over_t() -> None:
     shown = demonstrate(1.0, 20, False)
     assert shown.restarted[0] == shown.unrestarted[0] == pytest.approx(np.linalg.norm(start()))
     assert shown.unrestarted[20] / shown.unrestarted[10] == pytest.approx(0.5, rel=0.05)

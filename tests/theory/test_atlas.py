@@ -1,4 +1,4 @@
-"""The atlas: a row by its parts, the CSV there and back, the committed one against its page and against new numbers."""
+"""The atlas: rows, the CSV format, and the committed atlas compared with its page and new measurements."""
 
 import importlib.metadata
 import math
@@ -21,11 +21,11 @@ BY_NAME = {row.name: row for row in COMMITTED}
 
 
 def same(one: Row, other: Row) -> bool:
-    """Equal, nan included."""
+    """Equality that includes nan."""
     return to_csv([one]) == to_csv([other])
 
 
-def test_a_row_is_what_its_parts_say() -> None:
+def test_a_row_collects_the_separate_measurements() -> None:
     adam = named("torch.optim.Adam")
     row = measure(adam)
     assert (row.name, row.version, row.arguments, row.reason, row.notes) == (
@@ -42,16 +42,16 @@ def test_a_row_is_what_its_parts_say() -> None:
     assert (row.eps, row.evidence) == ("eps", "path")
 
 
-def test_the_given_decay_is_the_one_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_decay_is_the_one_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atlas, "CONDITIONS", {})
     given = named("torch.optim.Adam").with_arguments({"weight_decay": 1e-4})
     row, usual = measure(given), BY_NAME["torch.optim.Adam"]
     assert row.arguments == "weight_decay=0.0001"
-    assert row.defect == pytest.approx(usual.defect, rel=0.01)  # without
+    assert row.defect == pytest.approx(usual.defect, rel=0.01)  # without decay
     assert row.defect_decay == scale_free_defect(given.make()) < 0.5 * usual.defect_decay
 
 
-def test_what_cannot_be_run_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_optimizer_that_cannot_be_run_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atlas, "CONDITIONS", {})
 
     class Failing(torch.optim.SGD):
@@ -70,14 +70,14 @@ def test_what_cannot_be_run_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> N
         measure_or_refuse(named("torch.optim.SGD").with_arguments({"lr": -1}))
 
 
-def test_one_number_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_measurement_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atlas, "CONDITIONS", {})
     row = measure(named("torch.optim.Adadelta"))
     assert row.defect > 0.1 and math.isnan(row.defect_eps0) and row.decay == "coupled"
     assert row.notes == "defect_eps0: the optimizer does not move; defect_decay_eps0: the optimizer does not move"
 
 
-def test_there_and_back() -> None:
+def test_rows_round_trip_through_csv() -> None:
     row = Row(
         "a.b", "C", "1.0", 'x="1, 2"', defect=math.inf, defect_decay=1.23456e-17, steps_identity=69.0, spread=0.126,
         lr_power=-1e-9, gradient_power=-1.004, decay="decoupled, lambda", notes='said "no"',
@@ -88,7 +88,7 @@ def test_there_and_back() -> None:
     assert "-0," not in to_csv([row])
 
 
-def test_what_is_no_atlas_is_refused(tmp_path: Path) -> None:
+def test_a_wrong_csv_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "atlas.csv"
     good = to_csv([BY_NAME["torch.optim.Adam"]])
     for bad in ("", "a,b\n1,2\n", good.replace("defect", "defects", 1), good + "x,y\n", good.replace("69", "many")):
@@ -97,18 +97,18 @@ def test_what_is_no_atlas_is_refused(tmp_path: Path) -> None:
             read(path)
 
 
-def test_rows_come_in_the_order_of_the_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_in_the_order_of_the_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [named("torch.optim.SparseAdam"), named("torch.optim.Rprop")]
     rows = list(measure_all(wanted, jobs=2))
     assert [row.name for row in rows] == ["torch.optim.SparseAdam", "torch.optim.Rprop"]
     assert same(rows[1], BY_NAME["torch.optim.Rprop"]) or rows[1].version != BY_NAME["torch.optim.Rprop"].version
 
 
-def test_the_committed_page_is_the_committed_table() -> None:
+def test_the_committed_page_matches_the_committed_csv() -> None:
     assert page(COMMITTED) == (ROOT / "docs" / "atlas.md").read_text()
 
 
-def test_every_column_has_its_definition_and_the_numbers_their_unit() -> None:
+def test_every_column_has_a_definition_and_every_number_a_unit() -> None:
     assert set(COLUMNS) == {"version", "reason", *MEANINGS}
     numbers = {field.name for field in fields(Row) if field.type is float}
     assert all(bool(MEANINGS[key].unit) == (key in numbers) and MEANINGS[key].meaning for key in MEANINGS)
@@ -126,7 +126,7 @@ def test_no_optimizer_of_a_package_is_left_out(package: str) -> None:
     assert set(of_package) == {subject.name for subject in subjects(package)}
 
 
-# Optimizers whose numbers no rounding can move far.
+# Optimizers whose numbers are robust to rounding.
 AGAIN = [
     *("scalefree.optim.AdamProx", "scalefree.optim.AdamMetricProx", "torch.optim.AdamW", "torch.optim.Adagrad"),
     *("torch.optim.SGD", "torch.optim.NAdam", "torch.optim.SparseAdam", "pytorch_optimizer.ADOPT"),
@@ -135,7 +135,7 @@ AGAIN = [
 
 
 @pytest.mark.parametrize("name", AGAIN)
-def test_a_row_is_measured_again(name: str) -> None:
+def test_a_new_measurement_reproduces_the_committed_row(name: str) -> None:
     pytest.importorskip(name.rpartition(".")[0])
     again, committed = measure(named(name)), BY_NAME[name]
     if again.version != committed.version:
@@ -155,8 +155,8 @@ def test_a_row_is_measured_again(name: str) -> None:
     ("name", "column"),
     [("Adam", "if_decoupled"), ("RAdam", "if_coupled"), ("AdamP", "if_coupled"), ("Lion", "if_fixed")],
 )
-def test_the_page_warns_of_what_a_switch_does(name: str, column: str) -> None:
-    """What docs/lambda.md and the page's summary say of `pytorch_optimizer`, as rows."""
+def test_the_switches_that_the_page_warns_about_behave_so(name: str, column: str) -> None:
+    """What docs/lambda.md and the page's summary say about `pytorch_optimizer`, as rows."""
     rows = {row.optimizer: row for row in COMMITTED if row.package == (TORCH if name == "Adam" else COLLECTION)}
     expected = {"if_decoupled": "decoupled, lambda lr_t", "if_coupled": "no effect", "if_fixed": "decoupled, lambda"}
     assert getattr(rows[name], column) == expected[column]
@@ -178,5 +178,5 @@ def test_the_page_warns_of_what_a_switch_does(name: str, column: str) -> None:
         ),
     ],
 )
-def test_a_row_in_words(name: str, said: str) -> None:
+def test_rows_are_described_in_words(name: str, said: str) -> None:
     assert in_words(BY_NAME[name]) == said

@@ -1,6 +1,6 @@
-"""The committed atlas's defects against NumPy: the problem as the documentation states it, and the rules as published.
+"""The committed atlas's defects, recomputed in NumPy from the documented problem and the published rules.
 
-Nothing of the package's own theory and no optimizer of any library is run here.
+Neither the package's theory code nor any library's optimizer is used here.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from scalefree.theory.atlas import read
 
 Floats = npt.NDArray[np.float64]
 State = dict[str, Any]
-# The iterate after step t, counted from 1, from the one before it and the gradient there.
+# The iterate after step t, counted from 1, given the previous iterate and its gradient.
 Rule = Callable[[int, Floats, Floats, State], Floats]
 
 ATLAS = {row.name: row for row in read(Path(__file__).parents[2] / "results" / "atlas.csv")}
@@ -43,7 +43,7 @@ def defect(rule: Rule) -> float:
 
 
 def moments(t: int, g: Floats, state: State, b1: float = 0.9, b2: float = 0.999) -> tuple[Floats, Floats]:
-    """Both of Adam, corrected for their beginning."""
+    """Both of Adam's moments, with bias correction."""
     state["m"] = b1 * state.get("m", ZERO) + (1 - b1) * g
     state["v"] = b2 * state.get("v", ZERO) + (1 - b2) * g * g
     return state["m"] / (1 - b1**t), state["v"] / (1 - b2**t)
@@ -109,7 +109,7 @@ def adamax(decay: float, eps: float) -> Rule:
 
 
 def squares(keep: float, add: float) -> Callable[[float, float], Rule]:
-    """Adagrad and RMSprop: the gradient over the root of a sum of its squares."""
+    """Adagrad and RMSprop: the gradient divided by the root of a sum of its squares."""
 
     def make(decay: float, eps: float) -> Rule:
         def step(t: int, x: Floats, g: Floats, state: State) -> Floats:
@@ -152,7 +152,7 @@ def lion(decay: float, eps: float) -> Rule:
     return step
 
 
-# By name the rule for a decay and an eps, and the library's own eps.
+# By name: the rule for a decay and an eps, and the library's default eps.
 RULES: dict[str, tuple[Callable[[float, float], Rule], float]] = {
     "scalefree.optim.AdamL2": (lambda decay, eps: adam(lambda x: x, decay, eps), 1e-8),
     "scalefree.optim.AdamW": (lambda decay, eps: adam(lambda x: (1 - decay) * x, 0.0, eps), 1e-8),
@@ -172,10 +172,10 @@ RULES: dict[str, tuple[Callable[[float, float], Rule], float]] = {
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_defect_is_that_of_the_published_rule(name: str) -> None:
+def test_the_defect_matches_the_published_rule(name: str) -> None:
     make, eps = RULES[name]
     row = ATLAS[name]
-    # Three digits are written; below 1e-12 all is rounding.
+    # The CSV has three digits; below 1e-12 everything is rounding.
     assert row.defect == pytest.approx(defect(make(0.0, eps)), rel=6e-3, abs=1e-12)
     assert row.defect_decay == pytest.approx(defect(make(0.01, eps)), rel=6e-3, abs=1e-12)
     if row.eps:

@@ -1,4 +1,4 @@
-"""Steps on quadratics against gradient descent's closed form, and what scale-freeness makes of a condition number."""
+"""Step counts on quadratics: gradient descent's closed form, and the effect of scale-freeness."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ SGD = Subject(TORCH, torch.optim.SGD)
 
 
 def gradient_descent(condition: float, rotated: bool) -> float:
-    """By eigenvalues, each step of each schedule multiplied up."""
+    """Steps by the closed form: for each schedule the product of all steps' factors, by eigenvalue."""
     curvature = hessian(condition, rotated)
     rng = np.random.default_rng(1)
     start, minimiser = rng.standard_normal(40), rng.standard_normal(40)
@@ -33,17 +33,17 @@ def gradient_descent(condition: float, rotated: bool) -> float:
 
 
 @pytest.mark.parametrize(("condition", "rotated"), [(1.0, False), (1e2, False), (1e2, True), (1e4, False)])
-def test_gradient_descent_is_counted_as_its_closed_form_says(condition: float, rotated: bool) -> None:
+def test_gradient_descent_takes_as_many_steps_as_its_closed_form(condition: float, rotated: bool) -> None:
     assert steps(SGD, hessian(condition, rotated)) == gradient_descent(condition, rotated)
 
 
-def test_the_cases_above_are_an_easy_one_two_harder_ones_and_one_beyond_the_cap() -> None:
+def test_the_cases_above_range_from_easy_to_beyond_the_cap() -> None:
     assert gradient_descent(1.0, False) == 1
     assert 50 < gradient_descent(1e2, False) < CAP
     assert gradient_descent(1e4, False) == math.inf
 
 
-def test_hessians_have_the_spectrum_and_one_lies_along_the_axes() -> None:
+def test_hessians_have_the_right_spectrum_and_one_is_diagonal() -> None:
     for rotated in (False, True):
         curvature = hessian(1e4, rotated)
         np.testing.assert_allclose(np.linalg.eigvalsh(curvature), np.geomspace(1e-4, 1, 40), rtol=1e-9)
@@ -51,15 +51,15 @@ def test_hessians_have_the_spectrum_and_one_lies_along_the_axes() -> None:
     assert not np.array_equal(np.diag(hessian(1e4, False)), np.sort(np.diag(hessian(1e4, False))))
 
 
-def test_a_scale_free_optimizer_does_not_see_a_diagonal_condition_number() -> None:
+def test_diagonal_conditioning_does_not_affect_a_scale_free_optimizer() -> None:
     adamw = Subject(OURS, optim.AdamW, {"eps": 0.0})
     counts = [steps(adamw, hessian(condition, False)) for condition in (1.0, 1e4)]
     assert counts[0] == counts[1] < CAP
     assert steps(adamw, hessian(1e2, True)) > counts[0]
 
 
-def test_sign_descent_needs_the_falling_step_size() -> None:
-    """Step by step in NumPy, as it has no closed form; steps of one size end in a zigzag."""
+def test_sign_descent_needs_a_falling_step_size() -> None:
+    """Step by step in NumPy, as it has no closed form; constant steps end in a zigzag."""
     sign_descent = Subject(OURS, optim.AdamW, {"eps": 0.0, "betas": (0.0, 0.0)})
     rng = np.random.default_rng(1)
     start, minimiser = rng.standard_normal(40), rng.standard_normal(40)
@@ -77,7 +77,7 @@ def test_sign_descent_needs_the_falling_step_size() -> None:
     assert steps(sign_descent, hessian(1.0, False)) == fewest[1e-3] < fewest[1.0]
 
 
-def test_decay_is_off_and_what_fails_gets_nowhere() -> None:
+def test_decay_is_off_and_a_failing_optimizer_never_arrives() -> None:
     class Failing(torch.optim.SGD):
         def step(self, closure: Any = None) -> None:  # type: ignore[override]
             raise RuntimeError("no")
@@ -90,7 +90,7 @@ def test_decay_is_off_and_what_fails_gets_nowhere() -> None:
     assert steps(Subject("", Decaying), hessian(1.0, False)) == 1
 
 
-def test_an_optimizer_without_a_step_size_is_run_as_it_is() -> None:
+def test_an_optimizer_without_a_step_size_runs_unchanged() -> None:
     class Halving(torch.optim.Optimizer):
         def __init__(self, params: Any) -> None:
             super().__init__(params, {})

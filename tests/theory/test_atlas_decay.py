@@ -1,4 +1,4 @@
-"""Kinds of decay: optimizers written for the test, of which one knows what they do, and torch's and ours."""
+"""Kinds of decay, for optimizers written here with known decays, and for torch's and ours."""
 
 import math
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from scalefree.theory.atlas_decay import (
 )
 from scalefree.theory.atlas_subjects import OURS, TORCH, Subject, named
 
-# x, the step, lambda, lr_t, lr_0 and how many steps were taken before -> the new x
+# x, the step, lambda, lr_t, lr_0 and the number of steps taken before -> the new x
 Rule = Callable[[Tensor, Tensor, float, float, float, int], Tensor]
 
 
 class Toy(torch.optim.Optimizer):
-    """Momentum normalised by the gradients' size, and a decay that a subclass says."""
+    """Momentum normalised by the gradients' size, with a decay defined by a subclass."""
 
     rule: Rule
 
@@ -80,12 +80,12 @@ RULES: dict[str, list[Rule]] = {
 
 
 @pytest.mark.parametrize("expected", RULES)
-def test_a_rule_is_recognised_by_its_path(expected: str) -> None:
+def test_a_rule_is_recognised_from_its_path(expected: str) -> None:
     for rule in RULES[expected]:
         assert kind(toy(rule)) == (expected, "path")
 
 
-# The step looks at the weights, so no path without decay can be made to agree.
+# The step depends on the weights, so no path without decay can be made to agree.
 SCALED: dict[str, Rule] = {
     "decoupled, lambda lr_t": lambda x, step, d, lr, first, t: (1 - d * lr) * x - x.norm() * step,
     "decoupled, lambda": lambda x, step, d, lr, first, t: (1 - d) * x - x.norm() * step,
@@ -94,16 +94,16 @@ SCALED: dict[str, Rule] = {
 
 
 @pytest.mark.parametrize("expected", SCALED)
-def test_a_rule_is_recognised_by_a_step_where_the_step_looks_at_the_weights(expected: str) -> None:
+def test_a_rule_whose_step_depends_on_the_weights_is_recognised_from_a_step(expected: str) -> None:
     assert kind(toy(SCALED[expected])) == (expected, "step")
 
 
-def test_a_decay_that_sets_in_later_is_recognised_by_a_step() -> None:
+def test_a_decay_that_starts_later_is_recognised_from_a_step() -> None:
     late: Rule = lambda x, step, d, lr, first, t: (1 - d * lr * (t >= 5)) * x - step  # noqa: E731
     assert kind(toy(late)) == ("decoupled, lambda lr_t", "step")
 
 
-def test_other_factors_are_called_so_and_their_powers_are_told() -> None:
+def test_other_uniform_factors_are_reported_with_their_powers() -> None:
     def root(x: Tensor, step: Tensor, d: float, lr: float, first: float, t: int) -> Tensor:
         return (1 - 0.3 * d * lr**0.5 * first**2) * x - step
 
@@ -115,7 +115,7 @@ def test_other_factors_are_called_so_and_their_powers_are_told() -> None:
     assert powers == pytest.approx((0.5, 2, 0), abs=1e-6)
 
 
-def test_shares_that_differ_from_weight_to_weight_are_mixed() -> None:
+def test_shares_that_differ_between_weights_are_mixed() -> None:
     def larger_more(x: Tensor, step: Tensor, d: float, lr: float, first: float, t: int) -> Tensor:
         return x / (1 + d * lr * x.abs()) - step
 
@@ -136,7 +136,7 @@ class Coupled(Toy):
 
 
 class InMomentum(Toy):
-    """Adds lambda x behind the normalisation, into the momentum: one share for all, but carried on."""
+    """Adds lambda x to the momentum after the normalisation: one share for all weights, but carried over."""
 
     rule = staticmethod(PLAIN)
 
@@ -148,7 +148,7 @@ class Ignoring(Toy):
     rule = staticmethod(PLAIN)
 
 
-def test_what_goes_through_the_gradient() -> None:
+def test_decay_through_the_gradient_is_coupled_or_mixed() -> None:
     found = decay(Subject("", Coupled))
     assert (found.kind, found.evidence, found.carried) == (COUPLED, "path", "yes")
     found = decay(Subject("", InMomentum))
@@ -156,7 +156,7 @@ def test_what_goes_through_the_gradient() -> None:
     assert decay(Subject("", Ignoring)).kind == NO_EFFECT
 
 
-def test_what_has_no_argument_and_what_explodes() -> None:
+def test_optimizers_that_lack_a_decay_argument_or_diverge_are_recognised() -> None:
     assert kind(Subject(TORCH, torch.optim.Rprop)) == (NO_ARGUMENT, "")
     assert decay(Subject(TORCH, torch.optim.Rprop)).kind == NO_ARGUMENT
     exploding: Rule = lambda x, step, d, lr, first, t: x * math.inf  # noqa: E731
@@ -179,7 +179,7 @@ def test_what_has_no_argument_and_what_explodes() -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Subject) else None,
 )
-def test_ours_and_torchs(subject: Subject, expected: str) -> None:
+def test_our_optimizers_and_torchs_have_these_kinds_of_decay(subject: Subject, expected: str) -> None:
     assert kind(subject)[0] == expected
     assert expected in KINDS
 
@@ -189,13 +189,13 @@ def test_a_switch_changes_the_kind() -> None:
     assert kind(adam, {"decoupled_weight_decay": True}) == ("decoupled, lambda lr_t", "path")
 
 
-def test_the_numbers_of_adamw_and_of_adam() -> None:
+def test_adamw_and_adam_have_these_decay_measurements() -> None:
     adamw = decay(Subject(TORCH, torch.optim.AdamW))
     assert (adamw.share, adamw.share_at_rest) == pytest.approx((0.01, 0.01), rel=1e-9)
     assert (adamw.lr_power, adamw.first_lr_power, adamw.gradient_power) == pytest.approx((1, 0, 0), abs=1e-9)
     assert (adamw.shape, adamw.carried) == ("1 - c", "no")
     adam = decay(Subject(TORCH, torch.optim.Adam))
-    # lambda x over the gradient's size: ten times the gradients, a tenth of the decay.
+    # lambda x over the gradient's size: with ten times the gradients, the decay is a tenth.
     assert adam.gradient_power == pytest.approx(-1, abs=0.05)
     assert (adam.lr_power, adam.first_lr_power) == pytest.approx((1, 0), abs=1e-9)
     assert adam.spread > 0.1 and (adam.shape, adam.carried) == ("neither", "yes")
@@ -212,7 +212,7 @@ COLLECTION = {
 
 
 @pytest.mark.parametrize("name", COLLECTION)
-def test_pytorch_optimizers(name: str) -> None:
+def test_pytorch_optimizers_classes_have_these_kinds_of_decay(name: str) -> None:
     pytest.importorskip("pytorch_optimizer")
     switches, expected = COLLECTION[name]
     assert kind(named(f"pytorch_optimizer.{name}"), switches)[0] == expected

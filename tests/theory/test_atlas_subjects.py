@@ -1,4 +1,4 @@
-"""Which optimizers are found, and how they are made."""
+"""Which optimizers are found, and how they are built."""
 
 from typing import Any
 
@@ -32,13 +32,13 @@ def test_every_class_of_a_package_is_found_once() -> None:
     assert "Optimizer" not in torchs and torchs == sorted(torchs, key=str.lower)
 
 
-def test_torchs_classes_are_not_pytorch_optimizers() -> None:
+def test_torchs_classes_are_not_attributed_to_pytorch_optimizer() -> None:
     pytest.importorskip("pytorch_optimizer")
     names = [subject.name for subject in subjects(COLLECTION)]
     assert len(names) > 100 and "Adam" not in names and {"RAdam", "Adan", "Lookahead", "SAM"} < set(names)
 
 
-def test_arguments_are_handed_on_and_varied_ones_win() -> None:
+def test_arguments_are_passed_on_and_varied_ones_take_precedence() -> None:
     subject = named("torch.optim.Adam").with_arguments({"lr": 0.5, "betas": (0.5, 0.6)})
     (group,) = subject.make(lr=0.25, eps=0.0)(params()).param_groups
     assert (group["lr"], group["betas"], group["eps"]) == (0.25, (0.5, 0.6), 0.0)
@@ -46,7 +46,7 @@ def test_arguments_are_handed_on_and_varied_ones_win() -> None:
     assert subject.takes("weight_decay") and not subject.takes("momentum") and not subject.takes("kwargs")
 
 
-def test_eps_are_the_numbers_that_are_called_so() -> None:
+def test_eps_arguments_are_found_by_name_and_type() -> None:
     class Several(torch.optim.SGD):
         def __init__(self, params: Any, eps: float = 1e-8, eps2: float = 1e-3, eps_3: float = 0.1, steps: float = 2.0):
             super().__init__(params, lr=0.1)
@@ -59,7 +59,7 @@ def test_eps_are_the_numbers_that_are_called_so() -> None:
     assert Subject("", Pair).eps == [] == named("torch.optim.Adafactor").eps == named("torch.optim.SGD").eps
 
 
-def test_what_is_made_around_another_one_passes_arguments_on() -> None:
+def test_wrapping_optimizers_pass_arguments_on() -> None:
     pytest.importorskip("pytorch_optimizer")
     lookahead = named("pytorch_optimizer.Lookahead").with_arguments({"k": 3})
     assert lookahead.wraps and lookahead.takes("weight_decay") and lookahead.eps == ["eps"]
@@ -86,13 +86,13 @@ def test_what_is_made_around_another_one_passes_arguments_on() -> None:
         ("torch.optim.Optimizer", "is not an optimizer"),
     ],
 )
-def test_targets_that_are_no_optimizers_are_refused_in_one_line(target: str, said: str) -> None:
+def test_targets_that_are_not_optimizers_are_refused_in_one_line(target: str, said: str) -> None:
     with pytest.raises(Refused, match=said) as refused:
         named(target)
     assert "\n" not in str(refused.value)
 
 
-def test_misspelt_arguments_are_refused_also_where_the_constructor_swallows_them() -> None:
+def test_misspelt_arguments_are_refused_even_if_the_constructor_accepts_them() -> None:
     class Swallowing(torch.optim.SGD):
         def __init__(self, params: Any, lr: float = 0.1, **kwargs: Any) -> None:
             super().__init__(params, lr=lr)
@@ -103,6 +103,6 @@ def test_misspelt_arguments_are_refused_also_where_the_constructor_swallows_them
         named("torch.optim.SGD").with_arguments({"params": []})
 
 
-def test_an_error_is_one_line_and_the_same_each_time() -> None:
+def test_errors_are_one_line_without_addresses() -> None:
     assert one_line(ValueError("a <object at 0x7f01>\nb")) == "ValueError: a <object>"
     assert one_line(KeyError()) == "KeyError"

@@ -1,4 +1,4 @@
-"""The table of defects: every optimizer on its side, and torch's twins of our rules beside them."""
+"""The table of defects: which optimizers are scale-free, and torch's equivalents of our rules."""
 
 import pytest
 
@@ -26,19 +26,19 @@ def table() -> dict[tuple[str, str, float | None], float]:
     return defects
 
 
-def test_scale_free_rules_move_by_rounding_without_eps_and_little_with_it(table: dict) -> None:
+def test_scale_free_rules_have_only_rounding_defects_and_small_ones_with_eps(table: dict) -> None:
     for source, name in SCALE_FREE:
         assert table[source, name, 0.0] < 1e-14
         assert 1e-7 < table[source, name, 1e-8] < 1e-4
 
 
-def test_decay_that_meets_the_gradients_scale_is_large_at_every_eps(table: dict) -> None:
+def test_decay_in_the_gradient_has_a_large_defect_at_every_eps(table: dict) -> None:
     for source, name in DECAY_IN_THE_GRADIENT:
         assert 0.1 < table[source, name, 0.0] < 1
         assert table[source, name, 1e-8] == pytest.approx(table[source, name, 0.0], rel=1e-4)
 
 
-def test_momentum_is_not_scale_free_and_radam_starts_with_it(table: dict) -> None:
+def test_momentum_and_radam_which_starts_with_it_are_not_scale_free(table: dict) -> None:
     large = [(TORCH, "RAdam", 0.0), (TORCH, "SGD", None), (TORCH, "SGD, momentum", None), (TORCH, "ASGD", None)]
     assert all(table[key] > 1 for key in large)
     assert table[TORCH, "Rprop", None] == 0
@@ -55,5 +55,5 @@ def test_no_row_is_left_untested(table: dict) -> None:
     ("ours", "torchs"),
     [(NO_DECAY, "Adam"), ("adamw", "AdamW, converted decay"), ("adaml2", "Adam, decay")],
 )
-def test_torchs_twins_have_our_defects(table: dict, ours: str, torchs: str) -> None:
+def test_torchs_equivalents_have_our_defects(table: dict, ours: str, torchs: str) -> None:
     assert table[OURS, ours, 1e-8] == pytest.approx(table[TORCH, torchs, 1e-8], rel=1e-6)

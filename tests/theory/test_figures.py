@@ -1,4 +1,4 @@
-"""The theory's figures draw what the theory computed: data by hand in, the same data read back from the axes."""
+"""The theory's figures draw what was computed: hand-made data are read back from the axes."""
 
 import io
 import math
@@ -23,7 +23,7 @@ METHODS = ("gradient descent", "heavy ball", "Adam", "sign descent", "AdaGrad")
 
 
 def hand_made_counts() -> list[Count]:
-    """Method i takes 10 + i steps on diagonal problems; rotated, Adam is beyond the cap from 1e4 on."""
+    """Method i takes 10 + i steps on diagonal problems; on rotated ones, Adam exceeds the cap from 1e4 on."""
     rows = []
     for index, method in enumerate(METHODS):
         for condition in CONDITIONS:
@@ -66,7 +66,7 @@ def lines(axes: Axes, gid: str) -> list[Line2D]:
 
 
 @pytest.mark.parametrize("module", [quadratics, scale_free, prox_expansion])
-def test_redrawn_byte_for_byte(module: ModuleType) -> None:
+def test_figures_are_redrawn_byte_for_byte(module: ModuleType) -> None:
     pictures = []
     for _ in range(2):
         with styled():
@@ -77,7 +77,7 @@ def test_redrawn_byte_for_byte(module: ModuleType) -> None:
     assert pictures[0] == pictures[1]
 
 
-def test_methods_within_the_cap_are_lines_and_beyond_it_open_markers() -> None:
+def test_counts_within_the_cap_are_lines_and_beyond_it_open_markers() -> None:
     diagonal, rotated = drawn(quadratics.draw).axes[:2]
     for index, method in enumerate(METHODS):
         (line,) = lines(diagonal, method)
@@ -91,7 +91,7 @@ def test_methods_within_the_cap_are_lines_and_beyond_it_open_markers() -> None:
     assert beyond.get_markerfacecolor() == "white"
 
 
-def test_eps_and_restarts_have_panels_of_their_own() -> None:
+def test_eps_and_restarts_have_their_own_panels() -> None:
     _, _, epsilon, restarts = drawn(quadratics.draw).axes
     for eps in ("1e-8", "1e-6", "1e-4", "1e-2"):
         (line,) = lines(epsilon, f"eps = {eps}")
@@ -103,7 +103,7 @@ def test_eps_and_restarts_have_panels_of_their_own() -> None:
     assert sum(np.array_equal(curve, 0.5 ** np.arange(21.0)) for curve in curves) == 4
 
 
-def test_a_row_an_optimizer_and_a_mark_an_eps() -> None:
+def test_each_optimizer_has_a_row_and_each_eps_a_mark() -> None:
     ours, torchs = drawn(scale_free.draw).axes
     assert [tick.get_text() for tick in ours.get_yticklabels()] == ["AdamW", "Adam-ℓ₂"]
     assert [tick.get_text() for tick in torchs.get_yticklabels()] == ["Rprop", "SGD"]  # scale-free ones first
@@ -116,7 +116,7 @@ def test_a_row_an_optimizer_and_a_mark_an_eps() -> None:
     assert all(low < float(line.get_xdata()[0]) < high for line in torchs.lines)
 
 
-def test_slope_two_and_gaps_are_on_the_page() -> None:
+def test_the_figure_shows_a_slope_of_two_and_the_gaps() -> None:
     one_step, trajectories = drawn(prox_expansion.draw).axes
     labels = [text.get_text() for text in one_step.get_legend().get_texts()]
     assert [label.rpartition("slope ")[2] for label in labels[:3]] == ["2.00", "2.00", "1.99"]
@@ -127,7 +127,7 @@ def test_slope_two_and_gaps_are_on_the_page() -> None:
     assert np.asarray(slowed.get_ydata()).tolist() == [1e-15] * 4
 
 
-def test_the_atlas_is_points_where_its_rows_say() -> None:
+def test_the_atlas_figure_has_a_point_for_each_measured_row() -> None:
     rows = [
         Row("torch.optim", "Adam", "", "", 1e-5, 0.5, steps_identity=10, steps_diagonal_1e4=20, decay="coupled"),
         Row(

@@ -1,4 +1,4 @@
-"""Spectra, rotations and what diagonal rescaling can do."""
+"""Spectra, rotations and the effect of diagonal rescaling."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scalefree.theory.hessians import diagonal_hessian, rotated_hessian, unit_di
 
 
 @pytest.mark.parametrize("condition", [1.0, 10.0, 1e8])
-def test_spectrum_is_the_same_along_every_axes(condition: float) -> None:
+def test_the_spectrum_is_the_same_in_every_rotation(condition: float) -> None:
     expected = np.logspace(-np.log10(condition), 0, 10)
     diagonal = diagonal_hessian(condition)
     np.testing.assert_allclose(np.diag(diagonal), expected, rtol=1e-12)
@@ -17,14 +17,14 @@ def test_spectrum_is_the_same_along_every_axes(condition: float) -> None:
     np.testing.assert_allclose(np.linalg.eigvalsh(rotated), expected, rtol=1e-6, atol=1e-15)
 
 
-def test_rotations_differ_by_seed_and_leave_no_axis_alone() -> None:
+def test_rotations_differ_by_seed_and_move_every_axis() -> None:
     first, again, other = (rotated_hessian(100.0, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.05
     assert np.abs(first - np.diag(np.diag(first))).max(axis=1).min() > 0.01
 
 
-def test_rescaling_solves_the_diagonal_problem_and_hardly_helps_a_rotated_one() -> None:
+def test_rescaling_solves_the_diagonal_problem_but_hardly_helps_a_rotated_one() -> None:
     assert unit_diagonal_condition(diagonal_hessian(1e8)) == pytest.approx(1, rel=1e-12)
     rotated = rotated_hessian(1e4, seed=0)
     least = unit_diagonal_condition(rotated)
@@ -36,7 +36,7 @@ def test_rescaling_solves_the_diagonal_problem_and_hardly_helps_a_rotated_one() 
         assert best > least / 10
 
 
-def test_a_rescaled_diagonal_problem_has_the_rescaled_condition() -> None:
+def test_the_condition_number_after_rescaling_matches_a_hand_calculation() -> None:
     hessian = np.array([[4.0, 1.0], [1.0, 1.0]])  # unit diagonal: off-diagonal 1/2, eigenvalues 1/2 and 3/2
     assert unit_diagonal_condition(hessian) == pytest.approx(3, rel=1e-12)
 

@@ -1,4 +1,4 @@
-"""AdamW against AdamProx: closed forms, and trajectories by the NumPy reference of the update rules."""
+"""AdamW and AdamProx compared: closed forms, and trajectories by the NumPy reference of the rules."""
 
 import math
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 def toy() -> tuple[Array, Array, Array]:
-    """Hessian, minimiser and start of the toy problem, made again from its description."""
+    """Hessian, minimiser and start of the toy problem, rebuilt from its description."""
     q, r = np.linalg.qr(np.random.default_rng(0).standard_normal((10, 10)))
     q = q * np.sign(np.diag(r))
     points = [np.random.default_rng(seed).standard_normal(10) for seed in (0, 1)]
@@ -40,7 +40,7 @@ def walk(rule: str, steps: int, decay: float, alpha: float = ALPHA) -> Array:
 
 @pytest.mark.parametrize("decay", [1e-4, 1e-2, 0.5])
 @pytest.mark.parametrize("eta", [1e-2, 1.0])
-def test_one_step_difference_in_numpy(decay: float, eta: float) -> None:
+def test_the_one_step_difference_matches_numpy(decay: float, eta: float) -> None:
     hessian, target, start = toy()
     reference = Reference("adamw", start.copy(), alpha=ALPHA)
     for _ in range(20):
@@ -58,13 +58,13 @@ def test_one_step_difference_in_numpy(decay: float, eta: float) -> None:
 
 
 @pytest.mark.parametrize("decay", [1e-4, 1e-2, 1.0])
-def test_second_order_in_eta(decay: float) -> None:
+def test_the_difference_is_of_second_order_in_eta(decay: float) -> None:
     etas = list(np.geomspace(1e-3, 1e-2, 5))
     rows = one_step_differences([decay] * 5, etas)
     assert log_slope(etas, [row.measured for row in rows]) == pytest.approx(2, abs=0.01)
 
 
-def test_order_in_lambda_at_full_eta_is_one_below_alpha_and_nearly_two_above() -> None:
+def test_at_full_eta_the_order_in_lambda_is_one_below_alpha_and_two_above() -> None:
     slopes = []
     for low in (1e-7, 2e-2):
         decays = list(np.geomspace(low, 3 * low, 5))
@@ -73,7 +73,7 @@ def test_order_in_lambda_at_full_eta_is_one_below_alpha_and_nearly_two_above() -
     assert 1.85 < slopes[1] < 2
 
 
-def test_log_slope_of_a_power() -> None:
+def test_the_log_slope_of_a_power_is_its_exponent() -> None:
     assert log_slope([1, 2, 4], [3.0, 3 * 2**1.5, 3 * 4**1.5]) == pytest.approx(1.5, rel=1e-12)
 
 
@@ -82,7 +82,7 @@ def test_pairs_of_different_lengths_are_refused() -> None:
         one_step_differences([1e-4, 1e-3], [1.0])
 
 
-def test_trajectory_gaps_in_numpy() -> None:
+def test_trajectory_gaps_match_numpy() -> None:
     steps, decay = 300, 1e-2
     (row,) = trajectory_gaps([decay], steps)
     gap = np.abs(walk("adamprox", steps, decay) - walk("adamw", steps, decay)).max()
@@ -90,7 +90,7 @@ def test_trajectory_gaps_in_numpy() -> None:
     assert row.slowed < 1e-13
 
 
-def test_gaps_over_2000_steps_are_those_that_the_specification_gives_for_another_toy() -> None:
+def test_gaps_over_2000_steps_are_as_large_as_specified() -> None:
     rows = trajectory_gaps([1e-4, 1e-1])
     assert [row.gap for row in rows] == pytest.approx([3e-5, 2.4e-2], rel=0.2)
 
@@ -104,7 +104,7 @@ def test_adamprox_is_adamw_slowed_down() -> None:
     assert np.abs(walk("adamw", 200, decay) - prox).max() > 1e-3
 
 
-def test_decay_alone_by_repeated_multiplication() -> None:
+def test_the_gap_of_decay_alone_matches_repeated_multiplication() -> None:
     slow = fast = 1.0
     largest = 0.0
     for _ in range(500):

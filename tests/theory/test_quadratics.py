@@ -1,4 +1,4 @@
-"""Step counts against plain loops, and what the theorem says about them."""
+"""Step counts, compared with plain loops and with the theorem."""
 
 import math
 from functools import partial
@@ -30,7 +30,7 @@ def loop(hessian: Floats, step: float, momentum: float) -> int:
         x, previous = x - step * hessian @ x + momentum * (x - previous), x
         if np.linalg.norm(x) <= ACCURACY:
             return t
-    raise AssertionError("never there")
+    raise AssertionError("the accuracy is never reached")
 
 
 def test_start_has_length_one_and_no_small_coordinate() -> None:
@@ -39,19 +39,19 @@ def test_start_has_length_one_and_no_small_coordinate() -> None:
 
 
 @pytest.mark.parametrize("hessian", PROBLEMS)
-def test_gradient_descent_by_its_loop(hessian: Floats) -> None:
+def test_gradient_descent_takes_as_many_steps_as_a_loop(hessian: Floats) -> None:
     low, high = np.linalg.eigvalsh(hessian)[[0, -1]]
     assert gradient_descent_steps(hessian) == loop(hessian, 2 / (high + low), 0.0)
 
 
 @pytest.mark.parametrize("hessian", PROBLEMS)
-def test_heavy_ball_by_its_loop(hessian: Floats) -> None:
+def test_heavy_ball_takes_as_many_steps_as_a_loop(hessian: Floats) -> None:
     low, high = np.sqrt(np.linalg.eigvalsh(hessian)[[0, -1]])
     assert heavy_ball_steps(hessian) == loop(hessian, 4 / (high + low) ** 2, ((high - low) / (high + low)) ** 2)
 
 
 def test_counts_without_a_cap_follow_the_theory() -> None:
-    """Gradient descent needs steps like the condition number, heavy ball like its root."""
+    """Gradient descent's steps grow like the condition number, heavy ball's like its root."""
     descent, ball = (
         [count(diagonal_hessian(condition)) for condition in (1e4, 1e6)]
         for count in (gradient_descent_steps, heavy_ball_steps)
@@ -80,7 +80,7 @@ def test_optimizer_steps_are_the_best_of_separate_loops(eps: float) -> None:
     assert np.isfinite(found[:2]).all()
 
 
-def test_what_is_not_reached_is_infinite_and_threads_are_as_before() -> None:
+def test_a_target_never_reached_gives_infinity_and_threads_are_restored() -> None:
     threads = torch.get_num_threads()
     steps = optimizer_steps(
         partial(torch.optim.SGD), [diagonal_hessian(1.0), diagonal_hessian(1e6)], (1.0,), ((20, 1.0),)
@@ -90,7 +90,7 @@ def test_what_is_not_reached_is_infinite_and_threads_are_as_before() -> None:
 
 
 @pytest.mark.parametrize("method", SCALE_FREE)
-def test_scale_free_rules_do_not_see_a_diagonal_condition_number(method: str) -> None:
+def test_diagonal_conditioning_does_not_affect_scale_free_rules(method: str) -> None:
     problems = [diagonal_hessian(condition) for condition in (1.0, 1e4, 1e8)]
     steps = optimizer_steps(SCALE_FREE[method], problems, schedules=((1000, 1e-6),))
     assert steps[0] < 250
@@ -107,7 +107,7 @@ def test_every_method_is_counted_on_every_problem() -> None:
     assert steps["gradient descent", 1e4, None] > 20_000
 
 
-def test_all_eps_at_once_are_each_eps_apart() -> None:
+def test_all_eps_counted_at_once_equal_separate_counts() -> None:
     conditions = (1.0, 1e3, 1e6)
     together = epsilon_counts((1e-6, 1e-2), conditions)
     for eps, steps in together.items():

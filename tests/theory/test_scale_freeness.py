@@ -1,4 +1,4 @@
-"""The defect against its definition, worked out in NumPy from what an optimizer was shown."""
+"""The defect, compared with its definition, computed in NumPy from what the optimizer saw."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ FACTORS = np.random.default_rng(3).permutation(np.logspace(-2, 3, 40))
 
 
 class Scripted(torch.optim.Optimizer):
-    """Moves by a function of the gradient and writes down the positions and gradients of each of its two runs."""
+    """Moves by a function of the gradient, and logs the positions and gradients of each of its two runs."""
 
     def __init__(self, params: list[Parameter], move: Callable[[torch.Tensor], torch.Tensor], log: list[Any]) -> None:
         super().__init__(params, {"lr": 0.1})
@@ -45,7 +45,7 @@ def scripted(move: Callable[[torch.Tensor], torch.Tensor], steps: int) -> tuple[
     return defect, plain, rescaled
 
 
-def test_is_the_largest_distance_over_the_distance_travelled() -> None:
+def test_the_defect_is_the_largest_distance_over_the_distance_travelled() -> None:
     defect, plain, rescaled = scripted(lambda g: g, steps=7)
     a, b = np.stack(plain.path), np.stack(rescaled.path)
     assert len(a) == 8
@@ -54,10 +54,10 @@ def test_is_the_largest_distance_over_the_distance_travelled() -> None:
     assert defect > 10
 
 
-def test_only_the_gradient_is_rescaled_and_at_the_runs_own_point() -> None:
-    _, plain, rescaled = scripted(torch.sign, steps=3)  # equal paths, so equal gradients but for the factors
+def test_only_the_gradient_is_rescaled_at_the_runs_own_point() -> None:
+    _, plain, rescaled = scripted(torch.sign, steps=3)  # equal paths, so gradients are equal up to the factors
     np.testing.assert_allclose(rescaled.gradients, FACTORS * np.stack(plain.gradients), rtol=1e-12)
-    _, plain, rescaled = scripted(lambda g: g, steps=2)  # the paths part after the first step
+    _, plain, rescaled = scripted(lambda g: g, steps=2)  # the paths separate after the first step
     np.testing.assert_allclose(rescaled.gradients[0], FACTORS * plain.gradients[0], rtol=1e-12)
     assert np.abs(rescaled.gradients[1] / FACTORS - plain.gradients[1]).max() > 1e-2
 
@@ -85,7 +85,7 @@ def test_sign_descent_is_exactly_scale_free() -> None:
     assert scale_free_defect(torch.optim.Rprop) == 0
 
 
-def test_adamw_with_converted_decay_is_nearly_scale_free_and_adam_with_decay_and_sgd_are_not() -> None:
+def test_torchs_adamw_is_nearly_scale_free_but_adam_with_decay_and_sgd_are_not() -> None:
     alpha, decay = 1e-2, 1e-2
     adamw = partial(torch.optim.AdamW, lr=alpha, weight_decay=decay / alpha)
     assert scale_free_defect(partial(adamw, eps=0.0)) < 1e-14
@@ -99,7 +99,7 @@ def test_lbfgs_gets_the_closure_that_it_needs() -> None:
     assert scale_free_defect(lbfgs, factors=np.linspace(0.5, 2, 40), steps=5) > 1e-2
 
 
-def test_the_same_call_gives_the_same_number_and_another_seed_another_problem() -> None:
+def test_the_defect_is_deterministic_and_depends_on_the_seed() -> None:
     defects = [scale_free_defect(torch.optim.SGD, steps=5, seed=seed) for seed in (0, 0, 1)]
     assert defects[0] == defects[1] != defects[2]
 
@@ -111,7 +111,7 @@ def test_default_factors_cover_seven_decades_evenly() -> None:
     assert not np.array_equal(factors, np.sort(factors))
 
 
-def test_a_rescaled_run_that_leaves_the_finite_numbers_has_an_infinite_defect() -> None:
+def test_a_rescaled_run_that_overflows_or_fails_has_an_infinite_defect() -> None:
     assert scripted(lambda g: torch.where(g.abs() > 10, math.inf, g), steps=2)[0] == math.inf
 
     def failing(g: torch.Tensor) -> torch.Tensor:
@@ -122,7 +122,7 @@ def test_a_rescaled_run_that_leaves_the_finite_numbers_has_an_infinite_defect() 
     assert scripted(failing, steps=2)[0] == math.inf
 
 
-def test_what_an_optimizer_draws_follows_the_seed_in_both_runs() -> None:
+def test_both_runs_draw_the_same_random_numbers() -> None:
     def noisy(g: torch.Tensor) -> torch.Tensor:
         return g.sign() * torch.rand(g.shape, dtype=g.dtype)
 
@@ -170,6 +170,6 @@ def test_other_bad_arguments_are_refused() -> None:
 def test_an_optimizer_that_cannot_be_measured_is_refused() -> None:
     with pytest.raises(ValueError, match="does not move"):
         scale_free_defect(lambda params: torch.optim.SGD([Parameter(torch.zeros(1))]), steps=2)
-    for move in (lambda g: g / 0, lambda g: 1e300 * g):  # the second is far away, and its distance infinite
+    for move in (lambda g: g / 0, lambda g: 1e300 * g):  # the second gets so far away that its distance overflows
         with pytest.raises(ValueError, match="diverges on unscaled"):
             scripted(move, steps=2)

@@ -1,4 +1,4 @@
-"""A walk is the plain loop: the same steps, seeded, and nothing of the world outside changed."""
+"""A walk takes the steps of the plain loop, seeded, and changes no global state."""
 
 import random
 from typing import Any
@@ -18,7 +18,7 @@ def bowl(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Drawing(torch.optim.Optimizer):
-    """Moves by what it draws from torch, NumPy and Python."""
+    """Moves by random numbers from torch, NumPy and Python."""
 
     def __init__(self, params: Any) -> None:
         super().__init__(params, {})
@@ -29,7 +29,7 @@ class Drawing(torch.optim.Optimizer):
             p += torch.rand(p.shape, dtype=p.dtype) + np.random.random() + random.random()
 
 
-def test_steps_are_those_of_the_plain_loop() -> None:
+def test_a_walk_takes_the_steps_of_the_plain_loop() -> None:
     walk = Walk(lambda params: torch.optim.Adam(params, lr=0.1), START)
     x = torch.nn.Parameter(START.clone())
     plain = torch.optim.Adam([x], lr=0.1)
@@ -44,7 +44,7 @@ def test_steps_are_those_of_the_plain_loop() -> None:
     assert torch.equal(walk.position(), START)
 
 
-def test_the_parameters_are_two_matrices_and_settings_reach_what_has_them() -> None:
+def test_the_parameters_are_two_matrices_and_unknown_settings_are_ignored() -> None:
     made: list[torch.optim.SGD] = []
 
     def make(params: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
@@ -58,14 +58,14 @@ def test_the_parameters_are_two_matrices_and_settings_reach_what_has_them() -> N
     assert group["lr"] == 0.5 and "nonsense" not in group
 
 
-def test_a_closure_gives_the_gradient_where_the_optimizer_is() -> None:
+def test_the_closure_gives_the_gradient_at_the_optimizers_point() -> None:
     walk = Walk(lambda params: torch.optim.LBFGS(params, lr=1.0, max_iter=5), START)
     walk.step(bowl)
-    assert walk.position().abs().max() < 1e-6  # a bowl is a Newton step away
+    assert walk.position().abs().max() < 1e-6  # a bowl takes one Newton step
 
 
 @pytest.mark.parametrize("second_order", [False, True])
-def test_gradients_are_functions_of_the_parameters_only_where_asked(second_order: bool) -> None:
+def test_gradients_can_be_differentiated_only_on_request(second_order: bool) -> None:
     class Looking(torch.optim.SGD):
         def step(self, closure: Any = None) -> None:  # type: ignore[override]
             for p in self.param_groups[0]["params"]:
@@ -77,7 +77,7 @@ def test_gradients_are_functions_of_the_parameters_only_where_asked(second_order
     Walk(Looking, START, second_order=second_order).step(bowl)
 
 
-def test_what_is_drawn_follows_the_seed_and_the_streams_go_on() -> None:
+def test_random_numbers_follow_the_seed_and_global_streams_continue() -> None:
     def end(seed: int) -> Tensor:
         with seeded(seed):
             walk = Walk(Drawing, START)
@@ -94,11 +94,11 @@ def test_what_is_drawn_follows_the_seed_and_the_streams_go_on() -> None:
         seed_all(7)
     ends = [end(0)]
     assert streams() == before
-    ends += [end(0), end(1)]  # from streams that have gone on
+    ends += [end(0), end(1)]  # from streams that have advanced
     assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
 
 
-def test_what_averages_unless_it_trains_is_told_that_it_trains() -> None:
+def test_optimizers_with_a_training_mode_are_put_into_it() -> None:
     class Averaging(torch.optim.SGD):
         training = False
 

@@ -1,4 +1,4 @@
-"""A stand-in for wandb's server on this machine: keeps runs' histories and saved views, records every request."""
+"""A stand-in for wandb's server on this machine: keeps histories and saved views, and records every request."""
 
 import gzip
 import json
@@ -14,12 +14,12 @@ PROJECT = "paper"
 
 @dataclass
 class Server:
-    """What was sent.
+    """What was sent to the server.
 
     Attributes:
         views: saved views by their internal name.
-        history: by run id, the rows of its history at their offsets, as the server would keep them.
-        configs, summaries: by run id, as JSON texts; `names` the runs' readable ones.
+        history: by run id, the rows of its history at their offsets, as the real server keeps them.
+        configs, summaries: by run id, as JSON text; `names` are the runs' readable names.
         uploads: run ids, in the order in which their histories arrived.
         requests: all GraphQL requests, as (query, variables).
     """
@@ -34,11 +34,11 @@ class Server:
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def saved(self) -> list[dict[str, Any]]:
-        """The variables of all views that were saved so far."""
+        """The variables of all views saved so far."""
         return [variables for query, variables in self.requests if "upsertView" in query]
 
     def account(self) -> dict[str, str]:
-        """The environment that leads wandb here, with a key that opens nothing."""
+        """The environment that points wandb here, with a key that opens nothing."""
         return {"WANDB_BASE_URL": self.address, "WANDB_API_KEY": "0" * 40, "NO_PROXY": "*"}
 
     def _save_view(self, variables: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Server:
         return {"upsertBucket": {"bucket": bucket, "inserted": variables["name"] not in self.history}}
 
     def _resume(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """What the server has of a run that asks to go on."""
+        """What the server has of a run that asks to be resumed."""
         rows = self.history.get(variables["name"])
         if rows is None:
             return {"model": {"id": "p", "name": variables["project"], "entity": {"id": "e"}, "bucket": None}}
@@ -83,7 +83,7 @@ class Server:
         return {"model": {"id": "p", "name": variables["project"], "entity": {"id": "e"}, "bucket": bucket}}
 
     def _find_runs(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """All runs, a page of one each, as the public API lists them."""
+        """All runs, one per page, as the public API lists them."""
         if variables["project"] != PROJECT:
             return {"project": None}
         listed = list(self.configs)
@@ -123,7 +123,7 @@ class Server:
         return {"project": {"run": {"historyKeys": {"lastStep": last, "sets": [], "keys": {}}}}}
 
     def _live_history(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """That nothing has been exported as Parquet, so that all rows must be asked for."""
+        """Says that nothing has been exported as Parquet, so that all rows must be requested."""
         steps = [{"_step": row["_step"]} for row in self.history[variables["runName"]]]
         return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": steps}}}}
 
@@ -152,7 +152,7 @@ class Server:
         return {"viewer": {"id": "1", "entity": "lab", "username": "lab", "flags": "{}"}}
 
     def stream(self, run_id: str, content: dict[str, Any]) -> None:
-        """Rows of a run's history, written at the offset that comes with them, and its summary."""
+        """Keeps rows of a run's history, at the offset sent with them, and its summary."""
         if summary := content.get("files", {}).get("wandb-summary.json"):
             self.summaries[run_id] = summary["content"][-1]
         sent = content.get("files", {}).get("wandb-history.jsonl")
@@ -166,7 +166,7 @@ class Server:
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    """The server while the block lasts, on a port of loopback that the system chooses."""
+    """Runs the server within the block, on a free loopback port."""
     server = Server()
 
     class Handler(BaseHTTPRequestHandler):

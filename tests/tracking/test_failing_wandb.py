@@ -1,4 +1,4 @@
-"""Whatever wandb does, the run goes on, says so once, and its results are the same."""
+"""Whatever wandb does, the run continues, warns once, and has the same results."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ from training.reference import RUN_MODULE
 
 
 class FakeRun:
-    """A wandb run whose chosen method raises; `step` is where it goes on."""
+    """A wandb run of which one chosen method raises; `step` is where it resumes."""
 
     id = "fake"
     dir = "nowhere/offline-run-fake/files"
@@ -51,7 +51,7 @@ class FakeRun:
 
 
 def result(config: RunConfig) -> dict[str, Any]:
-    """Everything that may not depend on tracking."""
+    """Everything that must not depend on tracking."""
     record, trained = run(config)
     assert trained
     curves = Store(config.results_dir).curves(record)
@@ -64,21 +64,21 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("broken", ["", "define_metric", "log", "update", "finish"])
-def test_a_wandb_run_that_raises_changes_nothing_and_is_finished(
+def test_a_wandb_run_that_raises_does_not_change_the_result_and_is_finished(
     broken: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake = FakeRun(broken)
     monkeypatch.setattr(wandb, "init", lambda **_: fake)
     expected = result(tiny({"tracking": "none", "results_dir": str(tmp_path / "untracked")}))
     assert result(tiny({"tracking": "offline"})) == expected
-    assert fake.exit_codes == [0], "finished, and once"
+    assert fake.exit_codes == [0], "finished exactly once"
     assert fake.calls.count("log") == {"define_metric": 0, "log": 1}.get(broken, 2)
     lines = said(caplog)
     assert len(lines) == (1 if broken else 0)
     assert all(f"{broken} is broken" in line for line in lines)
 
 
-def test_a_wandb_that_does_not_start_changes_nothing(
+def test_a_wandb_that_does_not_start_does_not_change_the_result(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(**_: object) -> None:
@@ -90,7 +90,7 @@ def test_a_wandb_that_does_not_start_changes_nothing(
     assert len(said(caplog)) == 1 and "CommError: no network" in said(caplog)[0]
 
 
-def test_without_wandb_installed_everything_works(
+def test_runs_train_without_wandb_installed(
     tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
@@ -121,9 +121,7 @@ def test_an_interrupted_run_is_finished(tiny: Make, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("offline", "offline"), ("online", "online")])
-def test_wandb_is_asked_for_what_the_configuration_says(
-    mode: str, expected: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wandb_is_started_as_configured(mode: str, expected: str, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
     def init(**arguments: Any) -> FakeRun:
@@ -140,14 +138,14 @@ def test_wandb_is_asked_for_what_the_configuration_says(
     assert asked["resume"] == ("allow" if mode == "online" else None)
 
 
-def test_nothing_is_tracked_where_nothing_is_asked(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_tracking_none_wandb_is_not_started(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "init", pytest.fail)
     config = tiny({"tracking": "none"})
     assert isinstance(start_tracker(config, tmp_path, "name", 200, {}), NullTracker)
     assert run(config).trained
 
 
-def test_histograms_sent_to_wandb_hold_every_finite_coordinate(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histograms_sent_to_wandb_count_every_finite_coordinate(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeRun()
     monkeypatch.setattr(wandb, "init", lambda **_: fake)
     record, _ = run(tiny({"tracking": "offline"}))

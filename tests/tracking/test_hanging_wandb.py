@@ -1,6 +1,6 @@
-"""A wandb that does not answer: a server that is not there, one that never replies, a service process that stopped.
+"""A wandb that does not answer: a missing server, one that never replies, or a stopped service process.
 
-Each run is a process of its own, which must also come to its end.
+Each run has its own process, which must also end.
 """
 
 import json
@@ -17,7 +17,7 @@ import pytest
 from conftest import TINY
 from scripts.entry import ENVIRONMENT
 
-# Trains with short time-outs; prints what the record says and how often wandb was left out.
+# Trains with short timeouts; prints the outcome and the warnings about wandb.
 RUN = """
 import json, logging, os, signal, sys
 import wandb
@@ -67,31 +67,31 @@ def trained(results: Path, tracking: str, stop: bool = False, server: str = "", 
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """Takes connections and says nothing."""
+    """A server that accepts connections and never replies."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.fixture
 def no_server() -> str:
-    """An address of this machine where nobody listens."""
+    """An address on this machine where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def test_a_server_that_is_not_there(expected: Any, no_server: str, tmp_path: Path) -> None:
+def test_a_missing_server_does_not_affect_the_run(expected: Any, no_server: str, tmp_path: Path) -> None:
     status, metrics, said = trained(tmp_path, "online", server=no_server, seconds=5.0)
     assert (status, metrics) == ("completed", expected)
     assert len(said) == 1
 
 
-def test_a_server_that_never_replies(expected: Any, silent_server: str, tmp_path: Path) -> None:
+def test_a_server_that_never_replies_does_not_affect_the_run(expected: Any, silent_server: str, tmp_path: Path) -> None:
     status, metrics, said = trained(tmp_path, "online", server=silent_server, seconds=5.0)
     assert (status, metrics) == ("completed", expected)
     assert len(said) == 1
 
 
-def test_a_service_process_that_stopped(expected: Any, tmp_path: Path) -> None:
+def test_a_stopped_service_process_does_not_affect_the_run(expected: Any, tmp_path: Path) -> None:
     status, metrics, said = trained(tmp_path, "offline", stop=True)
     assert (status, metrics) == ("completed", expected)
     assert len(said) == 1 and "no answer for" in said[0]

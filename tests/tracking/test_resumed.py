@@ -1,4 +1,4 @@
-"""A resumed run's wandb history has every epoch once, whatever became of its earlier sessions."""
+"""A resumed run's wandb history has every epoch once, whatever happened to its earlier sessions."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ VALUES = {"tracking": "offline", "training.epochs": EPOCHS, "training.evaluate_e
 
 
 def assert_complete(config: RunConfig, record: Record) -> None:
-    """One folder is left; its history is the record, epoch by epoch, without a gap or a double step."""
+    """Asserts that one folder is left, with the record's history, epoch by epoch, without gaps or repetitions."""
     (folder,) = run_folders(Path(config.results_dir))
     history = [row["history"]["item"] for row in rows(folder) if row["type"] == "history"]
     assert [row["_step"] for row in history] == [row["epoch"] for row in history] == [1, 2, 3, 4]
@@ -45,19 +45,19 @@ def assert_complete(config: RunConfig, record: Record) -> None:
     assert [row["images_seen"] for row in history] == [200, 400, 600, 800]
 
 
-def test_interrupted_twice(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_interrupted_twice_has_a_complete_history(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(VALUES)
     for step in (9, 8):  # in the second epoch, and in the third
         with monkeypatch.context() as patch:
             at_steps(patch, {step: signal.SIGTERM})
             with pytest.raises(Interrupted):
                 run(config)
-        assert len(run_folders(Path(config.results_dir))) == 1, "the newest session holds all epochs so far"
+        assert len(run_folders(Path(config.results_dir))) == 1, "the newest session has all epochs so far"
     assert_complete(config, run(config).record)
 
 
-def test_sessions_of_one_second_are_one_runs(tiny: Make) -> None:
-    """wandb marks the later ones by a number at the end of the folder's name."""
+def test_sessions_from_the_same_second_are_recognised(tiny: Make) -> None:
+    """wandb marks the later ones with a number at the end of the folder's name."""
     config = tiny(VALUES)
     wandb_folder = Path(config.results_dir) / "wandb"
     first, second, other = (
@@ -71,10 +71,10 @@ def test_sessions_of_one_second_are_one_runs(tiny: Make) -> None:
     assert not first.exists() and not second.exists() and other.exists()
 
 
-def test_killed(tmp_path: Path) -> None:
-    """What the killed session had not written yet, perhaps all of it, is logged by the next."""
+def test_a_killed_run_has_a_complete_history(tmp_path: Path) -> None:
+    """The next session logs what the killed one had not written yet, perhaps everything."""
     values = {**TINY, **VALUES, "results_dir": str(tmp_path / "results")}
-    # Seven steps an epoch, a checkpoint after each; it dies in the middle of epoch 3.
+    # Seven steps per epoch, a checkpoint after each; it is killed in the middle of epoch 3.
     program = child(values, {17: signal.SIGKILL}, checkpoint_seconds=-1.0)
     done = subprocess.run([sys.executable, "-c", program], env=TESTS_ENVIRONMENT)
     assert done.returncode == -signal.SIGKILL
@@ -83,7 +83,7 @@ def test_killed(tmp_path: Path) -> None:
     assert_complete(config, run(config).record)
 
 
-def test_a_session_that_wandb_broke_removes_nothing(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_wandb_session_removes_no_earlier_one(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(VALUES)
     with monkeypatch.context() as patch:
         at_steps(patch, {9: signal.SIGTERM})
@@ -102,7 +102,7 @@ def test_a_session_that_wandb_broke_removes_nothing(tiny: Make, monkeypatch: pyt
     assert before in run_folders(Path(config.results_dir))
 
 
-def test_other_runs_folders_stay(tiny: Make) -> None:
+def test_folders_of_other_runs_are_kept(tiny: Make) -> None:
     first, second = tiny(VALUES), tiny({**VALUES, "seed": 1})
     run(first)
     run(second)
@@ -110,8 +110,10 @@ def test_other_runs_folders_stay(tiny: Make) -> None:
 
 
 @pytest.mark.parametrize("next_step", [0, 2, 3])
-def test_online_only_what_the_server_lacks_is_sent(next_step: int, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server has steps 1 .. next_step - 1; the checkpoint lies behind epoch 2."""
+def test_online_only_epochs_that_the_server_lacks_are_sent(
+    next_step: int, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has steps 1 .. next_step - 1; the checkpoint is from after epoch 2."""
     config = tiny({**VALUES, "tracking": "online"})
     fake = FakeRun()
     monkeypatch.setattr(wandb, "init", lambda **_: fake)

@@ -1,4 +1,4 @@
-"""wandb's own client and its own `wandb sync` against a stand-in server of this machine. No real server is involved."""
+"""wandb's own client and `wandb sync` with a stand-in server on this machine. No real server is involved."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def server() -> Iterator[Server]:
 
 
 def train(server: Server, values: dict[str, Any], stop: int = 0) -> str:
-    """One session of an online run, in a process of its own, with a SIGTERM in step `stop`; what it printed."""
+    """Runs one session of an online run in its own process, with SIGTERM in step `stop`; returns its output."""
     code = child(values, {stop: signal.SIGTERM})
     environment = {**TESTS_ENVIRONMENT, **server.account(), "HOME": values["results_dir"]}
     done = subprocess.run(
@@ -38,7 +38,7 @@ def train(server: Server, values: dict[str, Any], stop: int = 0) -> str:
     return done.stdout
 
 
-def test_an_online_run_that_was_resumed_twice_has_every_epoch_once(server: Server, tmp_path: Path) -> None:
+def test_an_online_run_resumed_twice_has_every_epoch_once(server: Server, tmp_path: Path) -> None:
     values = {**TINY, "tracking": "online", "training.epochs": EPOCHS, "results_dir": str(tmp_path)}
     for stop in (16, 6):  # in the third epoch, both times
         assert "interrupted" in train(server, values, stop)

@@ -1,4 +1,4 @@
-"""wandb's own reading of its offline files."""
+"""Reads wandb's offline files with wandb's own reader."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """State, configuration and latest values of a run."""
+    """A run's state, configuration and latest values."""
     told = subprocess.run([*LEET, "--summary", str(folder)], capture_output=True, text=True, check=True)
     content: dict[str, Any] = json.loads(told.stdout)
     return content

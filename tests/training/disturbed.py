@@ -12,7 +12,7 @@ from scalefree.training.task import Task
 
 
 def at_steps(monkeypatch: pytest.MonkeyPatch, what: dict[int, Any]) -> None:
-    """During the chosen steps, counted over all trainings, raise a signal or an exception."""
+    """Raises a signal or an exception during the chosen steps, counted over all trainings."""
     original = trainer.steps
     taken = 0
 
@@ -31,7 +31,7 @@ def at_steps(monkeypatch: pytest.MonkeyPatch, what: dict[int, Any]) -> None:
 
 
 def after_save(monkeypatch: pytest.MonkeyPatch, number: int, action: Callable[[], object]) -> Callable[[], int]:
-    """Do something right after the checkpoint of that number, counted from 1; tells how many were saved."""
+    """Does something right after this checkpoint, counted from 1; returns a function that counts the saves."""
     save, saves = checkpoint.save, 0
 
     def and_act(*arguments: Any) -> None:
@@ -45,7 +45,7 @@ def after_save(monkeypatch: pytest.MonkeyPatch, number: int, action: Callable[[]
     return lambda: saves
 
 
-# A process of its own, as a user's; `at_steps` is what it does to itself.
+# A separate process like a user's, which disturbs itself with `at_steps`.
 CHILD = """
 import signal
 from _pytest.monkeypatch import MonkeyPatch
@@ -63,7 +63,7 @@ except Interrupted:
 
 
 def child(values: dict[str, Any], disturbances: dict[int, signal.Signals], checkpoint_seconds: float = 120.0) -> str:
-    """The program of a process that trains a run and gets signals at steps, counted from 1."""
+    """The program of a process that trains a run and receives signals at steps, counted from 1."""
     numbers = {step: int(number) for step, number in disturbances.items()}
     told = "{" + ", ".join(f"{step}: signal.Signals({number})" for step, number in numbers.items()) + "}"
     return CHILD.format(disturbances=told, checkpoint_seconds=checkpoint_seconds, values=repr(values))

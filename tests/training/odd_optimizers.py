@@ -1,4 +1,4 @@
-"""Optimizers as strangers write them: each has one oddity, which its name says."""
+"""Optimizers as others might write them: each has one oddity, described by its name."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 
 class Descent(Optimizer):
-    """Plain gradient descent, and what the others are made from."""
+    """Plain gradient descent, the base of the others."""
 
     def __init__(self, params: Any, lr: float = 0.1, **others: Any) -> None:
         super().__init__(params, {"lr": lr, **others})

@@ -1,4 +1,4 @@
-"""The training protocol of the specification written a second time, with torch's own optimizers and no shared loop."""
+"""The specified training protocol, written a second time with torch's own optimizers and its own loop."""
 
 import importlib
 import math
@@ -23,7 +23,7 @@ RUN_MODULE = importlib.import_module("scalefree.training.run")
 
 @dataclass
 class Trained:
-    """What the reference ends with: the network, every step's loss, and an epoch's evaluations."""
+    """The reference's result: the network, every step's loss, and every epoch's evaluations."""
 
     model: nn.Module
     losses: list[float] = field(default_factory=list)
@@ -33,13 +33,13 @@ class Trained:
 
 
 def normalized(images: np.ndarray, dataset: Dataset) -> Tensor:
-    """uint8 (B, C, H, W) -> float32, in float64 until the end."""
+    """Normalizes uint8 (B, C, H, W) in float64, and converts to float32 at the end."""
     mean, std = (np.array(v).reshape(1, -1, 1, 1) for v in (dataset.mean, dataset.std))
     return torch.from_numpy((images / 255 - mean) / std).float()
 
 
 def batch_of(dataset: Dataset, plan: EpochPlan, places: range, padding: int) -> tuple[Tensor, Tensor]:
-    """Image by image: pad with black, cut out, mirror."""
+    """A batch, image by image: pad with black, crop, mirror."""
     images = []
     for place in places:
         image = dataset.train.images[plan.order[place]].numpy()
@@ -53,7 +53,7 @@ def batch_of(dataset: Dataset, plan: EpochPlan, places: range, padding: int) -> 
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the batch, in float64."""
+    """The mean over the batch, in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_normalizer = np.log(np.exp(shifted).sum(axis=1))
     return float((log_normalizer - shifted[np.arange(len(labels)), labels]).mean())
@@ -68,7 +68,7 @@ def loss_and_error(model: nn.Module, images: Tensor, labels: Tensor, dataset: Da
 
 
 def train_by_the_book(config: RunConfig) -> Trained:
-    """The whole run; `adaml2` and `adamw` only, which torch has too."""
+    """Trains a whole run; only with `adaml2` or `adamw`, which torch has too."""
     dataset = load_data(config.dataset)
     model = build_model(config, dataset)
     alpha, decay = config.optimizer.lr, config.optimizer.weight_decay
@@ -104,12 +104,12 @@ def train_by_the_book(config: RunConfig) -> Trained:
 
 
 def trainer_of(config: RunConfig, checkpoint: Path) -> Trainer:
-    """The package's own trainer, without store and tracker, from its checkpoint or its beginning."""
+    """The package's trainer without store and tracker, from its checkpoint or from the beginning."""
     task = build_task(config, load_data(config.dataset), torch.device(config.device))
     return Trainer(task, run_identity(config), checkpoint, NullTracker(), lambda epoch, metrics: None)
 
 
 def train(config: RunConfig, checkpoint: Path) -> tuple[Trainer, Outcome]:
-    """Train with the package; the trainer holds the network and what was measured."""
+    """Trains with the package; the trainer has the network and the measurements."""
     trainer = trainer_of(config, checkpoint)
     return trainer, trainer.train()

@@ -1,4 +1,4 @@
-"""Any torch optimizer by name: what is refused and what is passed; it trains, resumes and is measured as it is."""
+"""Any torch optimizer by name: which are refused, and how the others are built, train, resume and are measured."""
 
 import signal
 from pathlib import Path
@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[OptimizerConfig, str]] = {
 
 
 @pytest.mark.parametrize("why", REFUSED)
-def test_what_cannot_train_is_refused_in_one_line(why: str) -> None:
+def test_optimizers_that_cannot_train_are_refused_in_one_line(why: str) -> None:
     chosen, said = REFUSED[why]
     before = torch.random.get_rng_state()
     with pytest.raises(ConfigError, match=said) as refused:
@@ -74,7 +74,7 @@ def test_what_cannot_train_is_refused_in_one_line(why: str) -> None:
 
 
 TORCHS = ("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop")
-TAKEN = {
+ACCEPTED = {
     **{name: of(f"torch.optim.{name}") for name in TORCHS},
     "SGD": of("torch.optim.SGD"),
     "decoupled": of("torch.optim.NAdam", arguments={"decoupled_weight_decay": True}, weight_decay=1e-3, decay="lambda"),
@@ -84,9 +84,9 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("name", TAKEN)
-def test_what_can_train_is_let_through(name: str) -> None:
-    try_out(TAKEN[name])
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_optimizers_that_can_train_are_accepted(name: str) -> None:
+    try_out(ACCEPTED[name])
 
 
 @pytest.mark.parametrize("chosen", [REFUSED["closure"][0], REFUSED["no such package"][0]], ids=["closure", "package"])
@@ -96,7 +96,7 @@ def test_a_run_is_refused_before_anything_is_written(chosen: OptimizerConfig, ti
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_record_needs_its_optimizers_package_no_more(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_record_does_not_need_its_optimizers_package(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny({**NADAM, "training.epochs": 1})
     record = run(config).record
     monkeypatch.delattr(torch.optim, "NAdam")
@@ -108,20 +108,20 @@ def parameters(count: int = 2) -> list[nn.Parameter]:
     return [nn.Parameter(torch.randn(3, 2, generator=draw, dtype=torch.float64)) for _ in range(count)]
 
 
-def test_what_is_passed() -> None:
+def test_settings_and_arguments_are_passed_to_the_optimizer() -> None:
     chosen = of("torch.optim.NAdam", lr=0.01, weight_decay=0.02, arguments={"momentum_decay": 1, "betas": [0.5, 0.9]})
     (group,) = build(chosen, parameters()).param_groups
     assert (group["lr"], group["initial_lr"], group["weight_decay"]) == (0.01, 0.01, 0.02)
     assert (group["momentum_decay"], group["betas"], group["eps"]) == (1, [0.5, 0.9], 1e-8)
     group["betas"].append(7)
-    assert chosen.arguments["betas"] == [0.5, 0.9], "the configuration is its own"
+    assert chosen.arguments["betas"] == [0.5, 0.9], "the configuration is not changed"
     # torch's default is 0.01, and the configuration says 0.
     assert build(of("torch.optim.AdamW"), parameters()).param_groups[0]["weight_decay"] == 0
 
 
 @pytest.mark.parametrize("target", ["AdamW", "Adam", "NAdam", "RAdam", "Adafactor"])
-def test_a_converted_decay_is_the_papers_under_a_schedule(target: str) -> None:
-    """x <- (1 - lambda eta) x before the step that there is without decay; moments do not see the decay."""
+def test_a_converted_decay_follows_the_papers_rule_under_a_schedule(target: str) -> None:
+    """x <- (1 - lambda eta) x before the step without decay; moments do not include the decay."""
     flagged = target in ("Adam", "NAdam", "RAdam")
     arguments = {"decoupled_weight_decay": True} if flagged else {}
     decay, alpha = 0.3, 0.02
@@ -145,7 +145,7 @@ def test_a_converted_decay_is_the_papers_under_a_schedule(target: str) -> None:
         torch.testing.assert_close(x.detach(), (1 - decay * eta) * before + step_alone, rtol=1e-12, atol=1e-12)
 
 
-def test_schedules_drive_lr_as_torchs_do() -> None:
+def test_schedules_set_lr_as_torchs_do() -> None:
     ours, theirs = parameters(), parameters()
     optimizer = build(of("torch.optim.NAdam", lr=0.01), ours)
     other = torch.optim.NAdam(theirs, lr=0.01)
@@ -165,7 +165,7 @@ def test_schedules_drive_lr_as_torchs_do() -> None:
 
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
-def test_a_training_is_that_of_the_reference(runner: str, tiny: Make, tmp_path: Path) -> None:
+def test_a_training_equals_the_reference(runner: str, tiny: Make, tmp_path: Path) -> None:
     """The reference's own loop with torch.optim.AdamW at lambda / alpha."""
     config = tiny({"optimizer.weight_decay": 1e-3, "optimizer.lr": 1e-4, "schedule": "cosine", "runner": runner})
     expected = train_by_the_book(config)
@@ -190,7 +190,7 @@ RESUMED = {
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("name", RESUMED)
-def test_interrupted_and_resumed_equals_uninterrupted(
+def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(
     name: str, runner: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny({"optimizer": "torch", **RESUMED[name], "schedule": "cosine", "runner": runner})
@@ -208,7 +208,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         }
 
 
-def test_a_killed_run_ends_with_the_record_of_an_uninterrupted_one(
+def test_an_interrupted_run_ends_with_the_record_of_an_uninterrupted_one(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = result(tiny({**NADAM, "results_dir": str(tmp_path / "uninterrupted")}))
@@ -219,7 +219,7 @@ def test_a_killed_run_ends_with_the_record_of_an_uninterrupted_one(
 
 
 def test_a_checkpoint_of_another_runner_is_refused(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both work on the same list of parameters, and sum gradients in another order."""
+    """Both work on the same list of parameters, but sum gradients in a different order."""
     at_steps(monkeypatch, {2: signal.SIGTERM})
     with pytest.raises(Interrupted):
         train(tiny({**NADAM, "runner": "plain"}), tmp_path / "checkpoint.pt")
@@ -228,8 +228,8 @@ def test_a_checkpoint_of_another_runner_is_refused(tiny: Make, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
-def test_its_update_is_the_change_of_the_parameters_over_alpha(runner: str, tiny: Make, tmp_path: Path) -> None:
-    """Decay and schedule included, at each epoch's first step."""
+def test_the_update_is_the_change_of_the_parameters_over_alpha(runner: str, tiny: Make, tmp_path: Path) -> None:
+    """Including decay and schedule, at each epoch's first step."""
     values = {**NADAM, "optimizer.lr": 2e-3, "optimizer.weight_decay": 0.1, "schedule": "cosine", "runner": runner}
     trainer = trainer_of(tiny(values), tmp_path / "checkpoint.pt")
     model, at = trainer.task.model, []
@@ -247,10 +247,10 @@ def test_its_update_is_the_change_of_the_parameters_over_alpha(runner: str, tiny
         scalars = progress.scalars["update_scale/network"][measured]
         assert scalars["q50"] == pytest.approx(np.quantile(moving, 0.5), abs=1e-6)
         assert scalars["std"] == pytest.approx(moving.std(), rel=1e-5)
-    assert not progress.scalars_of("effective_decay"), "not known of it"
+    assert not progress.scalars_of("effective_decay"), "unknown for torch optimizers"
 
 
-def test_the_record_says_what_it_is(tiny: Make) -> None:
+def test_the_record_describes_the_optimizer(tiny: Make) -> None:
     config = tiny(NADAM)
     record = run(config).record
     assert record.outcome.status == "completed" and record.update == BY_CHANGE and not record.effective_decay
@@ -260,7 +260,7 @@ def test_the_record_says_what_it_is(tiny: Make) -> None:
     assert Store(config.results_dir).read(record.name) == record
 
 
-def test_layers_gradients_are_multiplied_for_it_too(tiny: Make, tmp_path: Path) -> None:
+def test_layer_gradients_are_multiplied_for_torch_optimizers_too(tiny: Make, tmp_path: Path) -> None:
     sgd = {"optimizer": "torch", "optimizer.target": "torch.optim.SGD", "optimizer.weight_decay": 0}
     trainer = trainer_of(tiny({**sgd, "training.gradient_unbalance": 2.0}), tmp_path / "checkpoint.pt")
     plain = trainer_of(tiny(sgd), tmp_path / "checkpoint.pt")

@@ -1,4 +1,4 @@
-"""One loadable checkpoint at any moment, and whatever is none is refused by name."""
+"""There is a loadable checkpoint at any moment, and anything else is refused by name."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from training.reference import trainer_of
 
 
 def after_steps(trainer: Trainer, count: int) -> Trainer:
-    """Take the first steps of the first epoch."""
+    """Takes the first steps of the first epoch."""
     for _, loss in zip(range(count), steps(trainer.task, 0, 0), strict=False):
         trainer.progress.losses[trainer.progress.step] = loss
         trainer.progress.step += 1
@@ -47,7 +47,7 @@ def path(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_no_checkpoint_is_the_beginning(tiny: Make, tmp_path: Path) -> None:
+def test_without_a_checkpoint_a_run_starts_from_the_beginning(tiny: Make, tmp_path: Path) -> None:
     assert trainer_of(tiny(), tmp_path / "checkpoint.pt").steps_taken == 0
 
 
@@ -61,8 +61,8 @@ def damaged(path: Path) -> dict[str, bytes]:
     whole = path.read_bytes()
     return {
         "empty": b"",
-        "cut": whole[: len(whole) // 2],
-        "short of its last byte": whole[:-1],
+        "truncated": whole[: len(whole) // 2],
+        "without its last byte": whole[:-1],
         "text": b"no checkpoint",
         "one byte": b"0",
         "pickle": pickle.dumps({"format": 1}),
@@ -70,7 +70,7 @@ def damaged(path: Path) -> dict[str, bytes]:
     }
 
 
-def test_truncated_and_pickled_files_are_refused_by_name(tiny: Make, path: Path) -> None:
+def test_damaged_and_pickled_files_are_refused_by_name(tiny: Make, path: Path) -> None:
     for kind, content in damaged(path).items():
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"checkpoint\.pt is n.*remove it") as caught:
@@ -87,7 +87,7 @@ def test_pickled_code_inside_a_checkpoint_is_refused(tiny: Make, path: Path) -> 
 
 
 def leaves(content: Any, place: str = "") -> dict[str, Any]:
-    """Every value of a checkpoint by its place, in a form that `==` compares bit by bit."""
+    """Every value of a checkpoint by its place, in a form that `==` compares bit for bit."""
     if isinstance(content, torch.Tensor):
         return {place: (content.dtype, content.shape, content.numpy().tobytes())}
     if not isinstance(content, dict | list | tuple):
@@ -97,7 +97,7 @@ def leaves(content: Any, place: str = "") -> dict[str, Any]:
 
 
 def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(path: Path) -> None:
-    """What is between the values (padding, times) may flip; torch itself would load nearly all of these."""
+    """Bits outside the values (padding, times) may flip; torch itself would load nearly all of these files."""
     whole, device = path.read_bytes(), torch.device("cpu")
     expected = leaves(checkpoint._read(path, device))
     rng = random.Random(2022)
@@ -142,8 +142,8 @@ def test_another_runners_checkpoint_is_refused(saved: str, asked: str, named: st
     assert trainer_of(tiny({"runner": saved}), path).steps_taken == 2
 
 
-def test_another_layout_of_the_vector_is_refused(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a run began on CUDA and goes on on a CPU: the moments would belong to other weights."""
+def test_another_memory_layout_is_refused(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a run starts on CUDA and resumes on a CPU: the moments would belong to other weights."""
     path = tmp_path / "checkpoint.pt"
     save(after_steps(trainer_of(tiny(), path), 2))
     monkeypatch.setattr(
@@ -193,10 +193,10 @@ OTHER_CONTENT: dict[str, Callable[[Content], Any]] = {
 
 @pytest.mark.parametrize("runner", ["fast", "plain"])
 @pytest.mark.parametrize("named", OTHER_CONTENT)
-def test_content_that_is_not_the_configurations_is_refused_by_name(
+def test_content_that_does_not_match_the_configuration_is_refused_by_name(
     named: str, runner: str, tiny: Make, tmp_path: Path
 ) -> None:
-    """Else a checkpoint would say with which step size and decay its run goes on."""
+    """Otherwise a checkpoint could change the step size and decay of its run."""
     config, path = tiny({"runner": runner, "schedule": "cosine"}), tmp_path / "checkpoint.pt"
     save(after_steps(trainer_of(config, path), 3))
     content = torch.load(path, weights_only=True)
@@ -208,8 +208,8 @@ def test_content_that_is_not_the_configurations_is_refused_by_name(
 
 
 @pytest.mark.parametrize("runner", ["fast", "plain"])
-def test_after_loading_the_optimizer_is_the_configurations(runner: str, tiny: Make, tmp_path: Path) -> None:
-    """Also in the second epoch of a schedule, and where a captured step had made its numbers tensors."""
+def test_after_loading_the_optimizer_has_the_configured_settings(runner: str, tiny: Make, tmp_path: Path) -> None:
+    """Even in the second epoch of a schedule, and if a captured step had turned numbers into tensors."""
     config = tiny({"runner": runner, "schedule": "cosine", "optimizer.betas": [0.8, 0.9], "optimizer.eps": 1e-6})
     trainer = trainer_of(config, tmp_path / "none.pt")
     expected = {k: v for k, v in trainer.task.optimizer.param_groups[0].items() if k not in ("params", "lr")}
@@ -229,9 +229,11 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("error", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["killed", "full"])
+@pytest.mark.parametrize(
+    "error", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["killed", "full disk"]
+)
 @pytest.mark.parametrize("when", ["fsync", "replace"])
-def test_an_end_during_a_save_leaves_the_checkpoint_before(
+def test_a_crash_during_a_save_keeps_the_previous_checkpoint(
     when: str, error: BaseException, tiny: Make, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end(*_: object) -> None:

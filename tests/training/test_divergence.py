@@ -1,4 +1,4 @@
-"""Divergence is a result: recorded at the step whose loss was not finite, and never trained again."""
+"""Divergence is a result, recorded at the step whose loss was not finite and never trained again."""
 
 import json
 import math
@@ -14,11 +14,11 @@ from scalefree.records import Store
 from scalefree.training import run
 from training.reference import train_by_the_book
 
-STEPS_AN_EPOCH = 7
+STEPS_PER_EPOCH = 7
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, *, step: int = 0, evaluated: int = 0, value: float = math.nan) -> None:
-    """Networks whose logits are `value` in one training step, or whenever a split of that size is evaluated."""
+    """Makes networks whose logits are `value` in one training step, or whenever a split of this size is evaluated."""
 
     def poisoned(*arguments: Any, **named: Any) -> nn.Module:
         model = resnet(*arguments, **named)
@@ -38,7 +38,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, *, step: int = 0, evaluated: int = 0
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("step", [1, 4, 7, 8, 14])
-def test_a_loss_that_is_not_finite_is_recorded_at_its_step(
+def test_a_non_finite_loss_is_recorded_at_its_step(
     step: int, runner: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison(monkeypatch, step=step)
@@ -50,7 +50,7 @@ def test_a_loss_that_is_not_finite_is_recorded_at_its_step(
     assert all(value is None for value in record.final_metrics.values())
     store = Store(config.results_dir)
     curves = store.curves(record)
-    whole_epochs = (step - 1) // STEPS_AN_EPOCH
+    whole_epochs = (step - 1) // STEPS_PER_EPOCH
     assert all(len(curve) == whole_epochs for curve in curves.values())
     assert store.histograms(record)["epoch"].tolist() == [1, 2][:whole_epochs]
     assert not (store.directory(record.name) / "checkpoint.pt").exists()
@@ -59,26 +59,26 @@ def test_a_loss_that_is_not_finite_is_recorded_at_its_step(
     assert not trained and again == record
 
 
-def test_a_run_that_diverges_by_itself_does_so_where_the_reference_does(tiny: Make) -> None:
-    """Adam-l2 steps of 1e12: the weights overflow the logits within a few steps."""
+def test_a_run_diverges_at_the_same_step_as_the_reference(tiny: Make) -> None:
+    """With Adam-l2 steps of 1e12 the logits overflow within a few steps."""
     config = tiny({"optimizer": "adaml2", "optimizer.lr": 1e12})
     losses = train_by_the_book(config).losses
     first = next(step for step, loss in enumerate(losses, 1) if not math.isfinite(loss))
-    assert 1 < first <= STEPS_AN_EPOCH
+    assert 1 < first <= STEPS_PER_EPOCH
     record, _ = run(config)
     assert (record.outcome.status, record.outcome.step) == ("diverged", first)
 
 
-def test_a_training_set_that_cannot_be_evaluated_is_divergence_too(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the authors' code: a final training loss that is not a number."""
+def test_a_nan_in_the_final_training_loss_is_divergence_too(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the authors' code."""
     poison(monkeypatch, evaluated=200)
     record, _ = run(tiny())
-    assert (record.outcome.status, record.outcome.step) == ("diverged", 2 * STEPS_AN_EPOCH)
+    assert (record.outcome.status, record.outcome.step) == ("diverged", 2 * STEPS_PER_EPOCH)
     assert "final training loss" in record.outcome.reason
 
 
-def test_a_passing_infinite_loss_does_not_end_a_run(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its gradient is finite, so the weights recover; the outcome says at which step it was."""
+def test_a_temporarily_infinite_loss_does_not_end_a_run(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient is finite, so the weights recover; the outcome names the step."""
     undisturbed = run(tiny({"results_dir": tiny().results_dir + "-undisturbed"})).record
     taken = 0
 
@@ -97,8 +97,8 @@ def test_a_passing_infinite_loss_does_not_end_a_run(tiny: Make, monkeypatch: pyt
     assert math.isinf(Store(config.results_dir).curves(record)["batch_loss"][0])
 
 
-def test_weights_that_are_not_finite_end_a_run_at_once(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They never become finite again: the epochs that are left would cost time and change nothing."""
+def test_non_finite_weights_end_a_run_at_once(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They never become finite again, so the remaining epochs would be wasted time."""
     poison(monkeypatch, step=3)
     record, _ = run(tiny({"training.epochs": 40}))
     assert (record.outcome.status, record.outcome.step) == ("diverged", 3)
@@ -106,10 +106,10 @@ def test_weights_that_are_not_finite_end_a_run_at_once(tiny: Make, monkeypatch: 
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_test_loss_that_overflows_alone_is_no_divergence(
+def test_an_overflow_of_the_test_loss_alone_is_not_divergence(
     value: float, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Training is sound, so the run is complete; what JSON cannot say is left out of the record."""
+    """Training is sound, so the run is complete; values that JSON lacks are left out of the record."""
     poison(monkeypatch, evaluated=359, value=value)
     config = tiny()
     record, _ = run(config)

@@ -1,4 +1,4 @@
-"""Loss and error of a whole split against NumPy."""
+"""Loss and error of a whole split, compared with NumPy."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def prepared(tiny: Make) -> tuple[nn.Module, Dataset, Normalization]:
     config = tiny({"model.batch_norm": True})
     dataset = load_data(config.dataset)
     model = build_model(config, dataset)
-    model(torch.randn(64, 1, 8, 8))  # running statistics of its own
+    model(torch.randn(64, 1, 8, 8))  # gives the network running statistics
     return model, dataset, Normalization(dataset.mean, dataset.std, CPU)
 
 
@@ -30,7 +30,7 @@ def evaluate_test_set(model: nn.Module, dataset: Dataset, normalization: Normali
 
 
 @pytest.mark.parametrize("batch_size", [1000, 100, 359, 1])
-def test_evaluation_equals_numpy_whatever_the_batches(
+def test_evaluation_equals_numpy_for_any_batch_size(
     batch_size: int, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(evaluation.PIXELS, "cpu", batch_size * 8 * 8)
@@ -58,11 +58,11 @@ def test_evaluation_changes_neither_the_network_nor_its_mode(tiny: Make) -> None
 
 
 class Oracle(nn.Module):
-    """Right everywhere; the first image of each batch gets one logit that is not finite."""
+    """Right for every image, except that the first of each batch gets one non-finite logit."""
 
     def __init__(self, labels: Tensor, bad: float) -> None:
         super().__init__()
-        self.unused = nn.Parameter(torch.zeros(()))  # tells the device
+        self.unused = nn.Parameter(torch.zeros(()))  # gives the device
         self.labels, self.bad = labels, bad
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Oracle(nn.Module):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_not_finite_count_as_wrong(bad: float, tiny: Make) -> None:
+def test_non_finite_logits_count_as_wrong(bad: float, tiny: Make) -> None:
     dataset = load_data(tiny().dataset)
     normalization = Normalization(dataset.mean, dataset.std, CPU)
     found = evaluate_test_set(Oracle(dataset.test.labels, bad), dataset, normalization)
@@ -82,8 +82,8 @@ def test_logits_that_are_not_finite_count_as_wrong(bad: float, tiny: Make) -> No
     assert right.error == 0 and right.loss == pytest.approx(np.log(1 + 9 * np.exp(-5)), rel=1e-6)
 
 
-def test_the_papers_training_loss_is_that_of_augmented_images(tiny: Make) -> None:
-    """Every image once, cropped anew, in evaluation mode, times the multiplier; the plain loss stands beside it."""
+def test_the_papers_training_loss_is_measured_on_augmented_images(tiny: Make) -> None:
+    """On every image once, newly cropped, in evaluation mode, times the multiplier; beside the plain loss."""
     config = tiny({"model.batch_norm": True, "training.loss_multiplier": 3.0, "dataset.crop_padding": 2})
     task = build_task(config, load_data(config.dataset), CPU)
     found = evaluate_all(task, epoch=4)
@@ -98,11 +98,11 @@ def test_the_papers_training_loss_is_that_of_augmented_images(tiny: Make) -> Non
     assert found["augmented_train_loss"] == pytest.approx(3 * cross_entropy(logits, labels.numpy()), rel=1e-5)
     assert found["train_loss"] == pytest.approx(3 * cross_entropy(plain, train.labels.numpy()), rel=1e-5)
     assert found["augmented_train_loss"] != pytest.approx(found["train_loss"], rel=1e-3)
-    # Its crops are not those of a training epoch: the network has not been trained on just these.
+    # The crops differ from those of training epochs, so the network has not been trained on them.
     assert not torch.equal(plan.top, task.batches.plan(4).top)
 
 
-def test_without_augmentation_both_training_losses_are_one(tiny: Make) -> None:
+def test_without_augmentation_both_training_losses_are_equal(tiny: Make) -> None:
     config = tiny({"dataset.crop_padding": 0})
     found = evaluate_all(build_task(config, load_data(config.dataset), CPU), epoch=0)
     assert found["augmented_train_loss"] == found["train_loss"]

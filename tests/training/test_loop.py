@@ -1,4 +1,4 @@
-"""The training loop against the specification, written a second time in `reference`."""
+"""The training loop, compared with the specification as written a second time in `reference`."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_loop_trains_as_the_specification_says(variant: str, runner: str, tiny: Make, tmp_path: Path) -> None:
+def test_the_loop_trains_as_specified(variant: str, runner: str, tiny: Make, tmp_path: Path) -> None:
     config = tiny({"training.epochs": 3, "runner": runner, **VARIANTS[variant]})
     trainer, outcome = train(config, tmp_path / "checkpoint.pt")
     expected = train_by_the_book(config)

@@ -1,4 +1,4 @@
-"""What the histograms measure is what the last step moved."""
+"""The histograms measure what the last step did."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from training.reference import trainer_of
 
 
 def in_double(trainer: Trainer) -> Trainer:
-    """So that a difference of two iterates is known to many digits."""
+    """Converts the model to float64, so that differences of iterates are precise."""
     model = trainer.task.model.double()
     model.register_forward_pre_hook(lambda module, inputs: (inputs[0].double(),))
     return trainer
@@ -22,9 +22,9 @@ def in_double(trainer: Trainer) -> Trainer:
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_update_scale_is_the_papers(batch_norm: bool, schedule: str, tiny: Make, tmp_path: Path) -> None:
-    """For AdamW without decay: |x_before - x_after| / alpha at the first step of the last epoch, eta included, binned
-    here by NumPy as the authors do: clipped at 1e-8, so that all up to 2^-26 is in the lowest bin."""
+def test_the_update_scale_is_the_one_of_the_paper(batch_norm: bool, schedule: str, tiny: Make, tmp_path: Path) -> None:
+    """For AdamW without decay: |x_before - x_after| / alpha in the first step of the last epoch, including eta, binned
+    here with NumPy as by the authors: clipped at 1e-8, so that everything up to 2^-26 is in the lowest bin."""
     values = {
         "optimizer.weight_decay": 0,
         "optimizer.lr": 2e-3,
@@ -60,7 +60,7 @@ def test_the_update_scale_is_the_papers(batch_norm: bool, schedule: str, tiny: M
     assert scalars["std"] == pytest.approx(moving.std(), rel=1e-5)
 
 
-def test_groups_are_the_networks_parts_and_sum_to_it(tiny: Make, tmp_path: Path) -> None:
+def test_groups_are_the_networks_parts_and_add_up_to_it(tiny: Make, tmp_path: Path) -> None:
     trainer = trainer_of(tiny({"model.batch_norm": True}), tmp_path / "checkpoint.pt")
     trainer.train()
     for quantity in ("update_scale", "gradient", "parameter"):
@@ -77,10 +77,10 @@ def test_groups_are_the_networks_parts_and_sum_to_it(tiny: Make, tmp_path: Path)
 
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
-def test_gradients_are_those_of_the_measured_step_and_parameters_those_after_it(
+def test_gradients_are_of_the_measured_step_and_parameters_from_after_it(
     runner: str, tiny: Make, tmp_path: Path
 ) -> None:
-    """The first step's gradient from its first moment: g = m / (1 - beta1)."""
+    """The first step's gradient is computed from its first moment: g = m / (1 - beta1)."""
     trainer = trainer_of(tiny({"runner": runner, "training.epochs": 1}), tmp_path / "checkpoint.pt")
     seen: dict[str, np.ndarray] = {}
 
@@ -112,8 +112,10 @@ DECAYING: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("kind", DECAYING)
-def test_effective_decays_and_drown_out_shares(kind: str, runner: str, tiny: Make, tmp_path: Path) -> None:
-    """By their definitions, from the gradients of every step, in float64."""
+def test_effective_decays_and_drown_out_shares_match_their_definitions(
+    kind: str, runner: str, tiny: Make, tmp_path: Path
+) -> None:
+    """Computed from the gradients of every step, in float64."""
     decay, steps = 0.5, 8
     values = {"optimizer.weight_decay": decay, "runner": runner, "optimizer.lr": 1e-3, **DECAYING[kind]}
     trainer = trainer_of(tiny(values), tmp_path / "checkpoint.pt")
@@ -165,7 +167,7 @@ def test_effective_decays_and_drown_out_shares(kind: str, runner: str, tiny: Mak
     found = trainer.progress.last_scalars("effective_decay")["network"]
     assert 0 < float(expected["drowned"]) < 1
     assert found["drown_out_share"] == pytest.approx(float(expected["drowned"]), abs=2e-3)
-    # A coordinate that has not had a gradient yet does not decay under the scaled rule.
+    # Under the scaled rule, a coordinate that has not had a gradient yet does not decay.
     decaying = np.log2(expected["told"][expected["told"] > 0])
     assert found["q50"] == pytest.approx(np.median(decaying), abs=1e-3)
     counts = np.array(trainer.progress.counts["effective_decay/network"][-1])
@@ -180,8 +182,8 @@ def test_without_decay_there_is_no_effective_decay(tiny: Make, tmp_path: Path) -
     assert not trainer.progress.scalars_of("effective_decay")
 
 
-def test_gradients_are_multiplied_layer_by_layer_before_anything_sees_them(tiny: Make, tmp_path: Path) -> None:
-    """AdamW at eps = 0 takes the same first step; its moments are those of the multiplied gradients."""
+def test_gradients_are_multiplied_by_layer_before_anything_uses_them(tiny: Make, tmp_path: Path) -> None:
+    """AdamW at eps = 0 takes the same first step, but its moments are of the multiplied gradients."""
     moments = []
     for unbalance in (0.0, 3.0):
         config = tiny({"training.gradient_unbalance": unbalance, "optimizer.eps": 0, "training.epochs": 1})
@@ -196,7 +198,7 @@ def test_gradients_are_multiplied_layer_by_layer_before_anything_sees_them(tiny:
     torch.testing.assert_close(moments[1], (moments[0] * spread).float(), rtol=1e-5, atol=0)
 
 
-def test_measured_at_the_chosen_epochs_and_always_at_the_last(tiny: Make, tmp_path: Path) -> None:
+def test_histograms_are_measured_at_the_chosen_epochs_and_the_last(tiny: Make, tmp_path: Path) -> None:
     def measured(epochs: list[int]) -> list[int]:
         config = tiny({"training.epochs": 3, "training.evaluate_every": 3, "training.histogram_epochs": epochs})
         trainer = trainer_of(config, tmp_path / "checkpoint.pt")

@@ -1,4 +1,4 @@
-"""An optimizer of one's own is a rule, a class and a row: it trains, is measured by its own direction, and is shown.
+"""A new optimizer is a rule, a class and a row: it trains, is measured by its own direction, and is shown.
 
 The newcomer is sign descent with a decoupled decay, without momentum: every coordinate's update over alpha is eta.
 """
@@ -63,7 +63,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
-def test_it_trains_and_is_measured_by_its_own_direction(runner: str, tiny: Make) -> None:
+def test_the_newcomer_trains_and_is_measured_by_its_own_direction(runner: str, tiny: Make) -> None:
     values = {"optimizer": "sign_descent", "schedule": "cosine", "training.epochs": 3, "optimizer.lr": 1e-3}
     record = run(tiny({**values, "runner": runner})).record
     assert record.outcome.status == "completed" and "-sign_descent-" in record.name
@@ -74,7 +74,7 @@ def test_it_trains_and_is_measured_by_its_own_direction(runner: str, tiny: Make)
     assert record.effective_decay["network"]["iqr"] == 0 == record.effective_decay["network"]["q50"]
 
 
-def test_its_steps_are_those_of_the_equation(tiny: Make, tmp_path: Path) -> None:
+def test_the_newcomers_steps_follow_the_equation(tiny: Make, tmp_path: Path) -> None:
     trainer = trainer_of(tiny({"optimizer": "sign_descent", "runner": "plain"}), tmp_path / "checkpoint.pt")
     task = trainer.task
     before = {name: p.detach().clone() for name, p in task.model.named_parameters()}
@@ -84,12 +84,12 @@ def test_its_steps_are_those_of_the_equation(tiny: Make, tmp_path: Path) -> None
         torch.testing.assert_close(p.detach(), expected)
 
 
-def test_without_decay_it_is_its_own_algorithm_and_shares_no_run() -> None:
+def test_without_decay_the_newcomer_shares_no_run() -> None:
     cell = cell_of(run_config({**TINY, "optimizer": "sign_descent", "optimizer.weight_decay": 0}))
     assert cell.run == cell.config
 
 
-def test_it_is_in_a_figure_and_in_the_report_and_so_is_a_torch_optimizer(tiny: Make) -> None:
+def test_figures_and_report_show_the_newcomer_and_torch_optimizers(tiny: Make) -> None:
     values = {**TINY, "training.epochs": 1, "results_dir": tiny().results_dir}
     torchs = {"optimizer": "torch", "optimizer.target": "torch.optim.NAdam"}
     chosen = [{"optimizer": "adaml2"}, {"optimizer": "adamw"}, {"optimizer": "sign_descent"}, torchs]
@@ -111,14 +111,16 @@ def test_it_is_in_a_figure_and_in_the_report_and_so_is_a_torch_optimizer(tiny: M
     assert handles["sign descent"].get_color() == ROW.color
     assert handles["NAdam"].get_color() == look("torch.optim.NAdam()").color
     (axis,) = [axes.get_xlabel() for axes in sheet.axes if "update" in axes.get_xlabel()]
-    assert "grey: |change of weights, with decay|" in axis.replace("\n", " "), "of NAdam something else is measured"
+    assert "grey: |change of weights, with decay|" in axis.replace("\n", " "), (
+        "NAdam's update scale is measured differently"
+    )
     corners = Evidence("own", {"corners": results}, store, evidence.frozen, selects_itself=True)
-    assert compared(corners) == [*CORNERS, "torch.optim.NAdam()", "sign_descent"], "so the headline has it too"
+    assert compared(corners) == [*CORNERS, "torch.optim.NAdam()", "sign_descent"], "so the headline figure shows it too"
     page = run_table(list_runs([], store, records))
     for method in ("sign_descent", "torch.optim.NAdam()"):
         label = look(method).label
         assert page.count(f"<td>{label}</td>") == 2 and f'<option value="{method}">{label}</option>' in page
 
 
-def test_its_defect_is_rounding() -> None:
+def test_the_newcomers_defect_is_rounding() -> None:
     assert scale_free_defect(lambda params: SignDescent(params, lr=1e-2, weight_decay=1e-2)) < 1e-14

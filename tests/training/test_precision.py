@@ -1,4 +1,4 @@
-"""Precisions: bf16 computes in bfloat16 and keeps float32 weights; tf32 is refused where it does not exist."""
+"""Precisions: bf16 computes in bfloat16 and keeps float32 weights; tf32 is refused if it does not exist."""
 
 from pathlib import Path
 
@@ -21,11 +21,11 @@ def test_bf16_trains_close_to_fp32_and_keeps_float32_weights(batch_norm: bool, t
     assert outcome.status == "completed"
     assert {value.dtype for value in rough.task.model.parameters()} == {torch.float32}
     expected, found = exact.progress.curves["batch_loss"], rough.progress.curves["batch_loss"]
-    assert found != expected, "bf16 computed float32"
+    assert found != expected, "bf16 has computed in float32"
     assert found == pytest.approx(expected, rel=0.05)
 
 
-def test_the_forward_pass_is_bfloat16_and_the_loss_float32(tiny: Make, tmp_path: Path) -> None:
+def test_under_bf16_the_forward_pass_is_bfloat16_and_the_loss_float32(tiny: Make, tmp_path: Path) -> None:
     trainer = trainer_of(tiny({"precision": "bf16", "training.epochs": 1}), tmp_path / "checkpoint.pt")
     seen = set()
     trainer.task.model.get_submodule("stage1").register_forward_hook(
@@ -36,7 +36,7 @@ def test_the_forward_pass_is_bfloat16_and_the_loss_float32(tiny: Make, tmp_path:
     assert trainer.progress.losses.dtype == torch.float32
 
 
-def test_tf32_is_refused_on_a_cpu_and_leaves_nothing(tiny: Make) -> None:
+def test_tf32_is_refused_on_a_cpu_and_nothing_is_written(tiny: Make) -> None:
     config = tiny({"precision": "tf32"})
     with pytest.raises(ConfigError, match=r"precision=tf32 .*precision=fp32"):
         run(config)
@@ -44,13 +44,13 @@ def test_tf32_is_refused_on_a_cpu_and_leaves_nothing(tiny: Make) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_is_refused_where_there_is_none(tiny: Make) -> None:
+def test_cuda_is_refused_if_there_is_none(tiny: Make) -> None:
     with pytest.raises(ConfigError, match="device=cuda"):
         run(tiny({"device": "cuda"}))
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
 
 
-def test_tf32_is_for_convolutions_alone_as_torchs_default_is() -> None:
+def test_tf32_is_for_convolutions_only_as_by_torchs_default() -> None:
     for precision, expected in (("tf32", True), ("fp32", False), ("tf32", True), ("bf16", False)):
         set_precision(precision)
         assert torch.backends.cudnn.allow_tf32 is expected
@@ -58,8 +58,8 @@ def test_tf32_is_for_convolutions_alone_as_torchs_default_is() -> None:
         assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_a_task_brings_its_precision_with_it(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever builds one: torch's default is tf32, and kernels whose sums depend on which thread comes first."""
+def test_building_a_task_sets_the_precision(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise torch would use tf32, and kernels whose sums depend on the order of threads."""
     for name, default in (("allow_tf32", True), ("deterministic", False), ("benchmark", True)):
         monkeypatch.setattr(torch.backends.cudnn, name, default)
     config = tiny()

@@ -1,4 +1,4 @@
-"""Interrupted at any step and gone on with, a run ends as it would have without."""
+"""A run that is interrupted at any step and resumed ends as if it had not been interrupted."""
 
 import itertools
 import signal
@@ -21,20 +21,20 @@ from scalefree.training.trainer import Trainer
 from training.disturbed import at_steps
 from training.reference import train, trainer_of
 
-STEPS_AN_EPOCH, STEPS = 7, 14
+STEPS_PER_EPOCH, STEPS = 7, 14
 
 
 @pytest.fixture(autouse=True)
-def unanswered_signals_fail() -> Iterator[None]:
-    """A signal that the training does not answer must not end the test process."""
+def unhandled_signals_fail() -> Iterator[None]:
+    """Keeps signals that the training does not handle from ending the test process."""
 
     def fail(number: int, frame: FrameType | None) -> None:
-        raise AssertionError(f"{signal.Signals(number).name} was not answered")
+        raise AssertionError(f"{signal.Signals(number).name} was not handled")
 
     previous = {number: signal.signal(number, fail) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in previous.items():
-        assert signal.getsignal(number) is fail, "the handler was not given back"
+        assert signal.getsignal(number) is fail, "the handler was not restored"
         signal.signal(number, handler)
 
 
@@ -59,10 +59,10 @@ def assert_same(found: Trainer, expected: Trainer) -> None:
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("stops", [[1], [3], [7], [8], [13], [14], [2, 7, 8]], ids=str)
-def test_interrupted_and_resumed_equals_uninterrupted(
+def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(
     stops: list[int], runner: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First and last steps of both epochs, steps between, and three interruptions of one run."""
+    """At the first and last steps of both epochs, at steps between, and three times in one run."""
     values = {"model.batch_norm": True, "schedule": "cosine", "dataset.validation_fraction": 0.1}
     config = tiny({**values, "runner": runner, "training.batch_size": 28})
     expected, outcome = train(config, tmp_path / "uninterrupted.pt")
@@ -80,10 +80,10 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("batch", [1, 2, 3, 5], ids=lambda batch: f"evaluation batch {batch}")
-def test_interrupted_in_an_evaluation_it_evaluates_again(
+def test_a_run_interrupted_in_an_evaluation_repeats_it(
     batch: int, runner: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two batches of the training set and three of the test set; the update scales are still the last step's."""
+    """Two batches are of the training set and three of the test set; update scales stay those of the last step."""
     config = tiny({"model.batch_norm": True, "runner": runner})
     expected, _ = train(config, tmp_path / "uninterrupted.pt")
     monkeypatch.setitem(evaluation.PIXELS, "cpu", 150 * 8 * 8)
@@ -99,16 +99,16 @@ def test_interrupted_in_an_evaluation_it_evaluates_again(
     with pytest.raises(Interrupted):
         train(config, tmp_path / "checkpoint.pt")
     saved = trainer_of(config, tmp_path / "checkpoint.pt")
-    assert (saved.progress.epoch, saved.progress.step) == (0, STEPS_AN_EPOCH) and saved.progress.curves == {}
+    assert (saved.progress.epoch, saved.progress.step) == (0, STEPS_PER_EPOCH) and saved.progress.curves == {}
     monkeypatch.undo()
     resumed, _ = train(config, tmp_path / "checkpoint.pt")
     assert_same(resumed, expected)
 
 
-def test_killed_between_checkpoints_it_goes_on_from_the_last(
+def test_a_run_killed_between_checkpoints_resumes_from_the_last(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checkpoints after every step but the third, in which the process ends without notice."""
+    """There are checkpoints after every step until the process ends without notice in the third."""
     config = tiny({"model.batch_norm": True})
     expected, _ = train(config, tmp_path / "uninterrupted.pt")
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", -1.0)
@@ -120,13 +120,13 @@ def test_killed_between_checkpoints_it_goes_on_from_the_last(
     assert_same(resumed, expected)
 
 
-def test_no_checkpoint_is_written_before_its_time(tiny: Make, tmp_path: Path) -> None:
+def test_no_checkpoint_is_written_before_it_is_due(tiny: Make, tmp_path: Path) -> None:
     train(tiny(), tmp_path / "checkpoint.pt")
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def result(config: RunConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Everything of a run's record that may not differ between two trainings."""
+    """Everything in a run's record that must not differ between two trainings."""
     record = run(config).record
     store = Store(config.results_dir)
     curves = {k: v.tobytes() for k, v in store.curves(record).items() if "seconds" not in k}
@@ -135,7 +135,7 @@ def result(config: RunConfig) -> tuple[dict[str, Any], dict[str, Any], dict[str,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_command_goes_on(
+def test_an_interrupted_run_leaves_only_a_checkpoint_and_can_be_resumed(
     number: signal.Signals,
     tiny: Make,
     tmp_path: Path,
@@ -151,25 +151,25 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_no_record_and_the_same_comma
     directory = store.directory(expected[0]["name"])
     assert {path.name for path in directory.iterdir()} == {"checkpoint.pt", "run.log"}
     assert store.records() == {} and list((store.root / "locks").iterdir()) == []
-    (directory / ".checkpoint.pt.x.tmp").write_bytes(b"left by a process that was killed while it wrote")
+    (directory / ".checkpoint.pt.x.tmp").write_bytes(b"left by a process that was killed while writing")
     with caplog.at_level("INFO"):
         assert result(config) == expected
     assert "resumes after step 9" in caplog.text
     assert {path.name for path in directory.iterdir()} == {"record.json", "curves.npz", "histograms.npz", "run.log"}
 
 
-def test_a_second_signal_acts_as_it_did_before(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_goes_to_the_previous_handler(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def twice(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr("scalefree.training.checkpoint.save", twice)
     at_steps(monkeypatch, {2: signal.SIGTERM})
-    with pytest.raises(AssertionError, match="SIGTERM was not answered"):
+    with pytest.raises(AssertionError, match="SIGTERM was not handled"):
         run(tiny())
 
 
-def test_a_second_sighup_does_not_cut_the_save(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal that is closed sends one, and so does its shell."""
+def test_a_second_sighup_does_not_interrupt_the_save(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closing terminal sends one, and its shell another."""
     save = checkpoint.save
 
     def disturbed(*arguments: Any) -> None:
@@ -186,7 +186,7 @@ def test_a_second_sighup_does_not_cut_the_save(tiny: Make, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_an_ignored_signal_stays_ignored(number: signal.Signals, tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers of a sweep ignore SIGINT, which a terminal sends to all; under nohup SIGHUP is ignored."""
+    """A sweep's workers ignore SIGINT, which a terminal sends to all; under nohup SIGHUP is ignored."""
     before = signal.signal(number, signal.SIG_IGN)
     try:
         at_steps(monkeypatch, {2: number})
@@ -209,7 +209,7 @@ def test_seconds_of_an_interrupted_epoch_add_up(tiny: Make, tmp_path: Path, monk
 
 
 def sessions_of(monkeypatch: pytest.MonkeyPatch, config: RunConfig, changes: list[dict[str, Any]]) -> Record:
-    """A run interrupted after every two steps, each session in the environment with these changes."""
+    """Trains a run that is interrupted every two steps, each session with these changes to the environment."""
     original = environment.versions()
     at_steps(monkeypatch, dict.fromkeys(range(2, 2 * len(changes), 2), signal.SIGTERM))
     for number, change in enumerate(changes, 1):
@@ -234,9 +234,9 @@ TORCH = {"packages": {"torch": "2.11.0"}}
         ([A, B, A], [A, B]),
         ([A, TORCH], [A]),
     ],
-    ids=["one", "one, more cores", "two", "the second twice", "there and back", "packages"],
+    ids=["one", "one, more cores", "two", "the second twice", "back to the first", "packages"],
 )
-def test_a_record_lists_the_builds_that_it_was_trained_with(
+def test_a_record_lists_all_builds_that_trained_it(
     changes: list[dict[str, Any]], earlier: list[dict[str, Any]], tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = sessions_of(monkeypatch, tiny(), changes)
@@ -246,7 +246,7 @@ def test_a_record_lists_the_builds_that_it_was_trained_with(
     assert {key: record.environment[key] for key in changes[-1]} == changes[-1]
 
 
-def test_other_convolutions_are_another_build(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_convolutions_count_as_another_build(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without a C compiler."""
     config = tiny({"model.width": 8})
     at_steps(monkeypatch, {3: signal.SIGTERM})

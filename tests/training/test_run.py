@@ -1,4 +1,4 @@
-"""One run from its configuration to its record: once, by one process, and again if it failed."""
+"""A run from its configuration to its record: trained once, by one process, and again if it failed."""
 
 import dataclasses
 import errno
@@ -63,14 +63,14 @@ def test_a_run_leaves_a_complete_record(tiny: Make) -> None:
     histograms = Store(config.results_dir).histograms(record)
     assert histograms["epoch"].tolist() == [1, 2, 3]
     assert (histograms["counts/network"].sum(axis=1) == record.parameters).all()
-    # However the start explodes, its gradients have bins.
+    # Even the largest initial gradients have bins.
     assert histograms["gradient_log2_lower_edge"].tolist() == list(range(-27, 101))
     names = [name.partition("/") for name in histograms if "/" in name]
     for counts in ("counts", "gradient_counts", "parameter_counts"):
         assert {group for head, _, group in names if head == counts} == set(record.update_scale)
 
 
-def test_final_metrics_are_the_references(tiny: Make) -> None:
+def test_final_metrics_match_the_reference(tiny: Make) -> None:
     config = tiny()
     record, _ = run(config)
     expected = train_by_the_book(config)
@@ -89,7 +89,7 @@ def test_epochs_that_are_not_evaluated_have_no_values(tiny: Make) -> None:
     np.testing.assert_array_equal(curves["batch_loss"], complete["batch_loss"])
 
 
-def test_the_same_run_again_is_its_record(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rerunning_a_finished_run_returns_its_record(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     first = run(config)
     monkeypatch.setattr(RUN_MODULE, "load_data", pytest.fail)
@@ -108,19 +108,19 @@ def test_a_record_from_another_machine_needs_neither_its_data_nor_its_device(
     assert run(config) == (record, False)
 
 
-def test_machine_keys_lead_to_the_same_record(tiny: Make) -> None:
+def test_machine_keys_do_not_change_which_record_is_found(tiny: Make) -> None:
     record, _ = run(tiny({"runner": "fast"}))
     assert run(tiny({"runner": "plain", "device": "auto", "tracking.group": "other"})) == (record, False)
 
 
-def test_a_run_that_another_process_trains_is_refused(tiny: Make) -> None:
+def test_a_run_that_another_process_is_training_is_refused(tiny: Make) -> None:
     config = tiny()
     with Store(config.results_dir).claim(run_name(config)), pytest.raises(RunBusy, match=run_name(config)):
         run(config)
     assert run(config).trained
 
 
-def test_finished_by_another_process_between_the_look_and_the_claim(
+def test_a_run_finished_by_another_process_before_the_claim_is_found(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny()
@@ -137,10 +137,10 @@ def test_finished_by_another_process_between_the_look_and_the_claim(
 
 
 @pytest.mark.parametrize("moment", ["while it trains", "while it writes"])
-def test_a_run_that_another_process_has_finished_meanwhile_keeps_that_result(
+def test_a_run_that_another_process_finishes_meanwhile_keeps_that_result(
     moment: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An owner that was suspended for so long that its claim is void, and then goes on."""
+    """As when the owner was suspended until its claim was void, and then continues."""
     config = tiny()
     finished = Store(run_elsewhere(tiny, tmp_path)).directory(run_name(config))
     mine = Store(config.results_dir).directory(run_name(config))
@@ -159,19 +159,17 @@ def test_a_run_that_another_process_has_finished_meanwhile_keeps_that_result(
     for path in finished.iterdir():
         assert path.name == "run.log" or (mine / path.name).read_bytes() == path.read_bytes()
     assert record == Store(config.results_dir).read(run_name(config))
-    assert len(told) == (moment == "while it writes"), "wandb is not told of another result where that is known"
+    assert len(told) == (moment == "while it writes"), "a result known to be superseded is not sent to wandb"
 
 
 def run_elsewhere(tiny: Make, folder: Path) -> str:
-    """Train the same run in another store, with another duration; returns that store."""
+    """Trains the same run in another store; returns that store."""
     config = tiny({"results_dir": str(folder / "elsewhere")})
     run(config)
     return config.results_dir
 
 
-def test_a_failure_never_takes_the_place_of_a_result(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_never_replaces_a_result(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     finished = Store(run_elsewhere(tiny, tmp_path)).directory(run_name(config))
 
@@ -185,7 +183,7 @@ def test_a_failure_never_takes_the_place_of_a_result(
     assert Store(config.results_dir).read(run_name(config)) == Store(finished.parents[1]).read(run_name(config))
 
 
-def test_a_failures_traceback_is_kept_from_its_end(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_traceback_keeps_its_end(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     failing_at(monkeypatch, 4, RuntimeError("x" * 1_000_000 + "the end"))
     with pytest.raises(RuntimeError):
@@ -194,7 +192,9 @@ def test_a_failures_traceback_is_kept_from_its_end(tiny: Make, monkeypatch: pyte
     assert failed.outcome.reason.endswith("the end\n") and len(failed.outcome.reason) <= 100_000
 
 
-def test_a_failure_is_recorded_with_its_traceback_and_tried_again(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_recorded_with_its_traceback_and_can_be_retried(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tiny()
     failing_at(monkeypatch, 4, RuntimeError("CUDA out of memory"))
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -211,7 +211,7 @@ def test_a_failure_is_recorded_with_its_traceback_and_tried_again(tiny: Make, mo
 
 
 def full_disk_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Writing files of these names in the store fails."""
+    """Makes writing files with these names in the store fail."""
 
     def write(path: Path) -> Any:
         if path.name in names:
@@ -221,7 +221,7 @@ def full_disk_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr("scalefree.records.store.atomic_write", write)
 
 
-def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(
+def test_a_full_disk_is_a_failure_with_its_reason_and_not_a_result(
     tiny: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = tiny()
@@ -249,14 +249,14 @@ def test_a_full_disk_is_a_failure_with_its_reason_and_never_done(
     assert run(config).record.outcome.status == "completed"
 
 
-def test_a_results_folder_that_cannot_be_is_an_error_and_no_result(tiny: Make, tmp_path: Path) -> None:
+def test_an_impossible_results_folder_is_refused(tiny: Make, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="file is not a directory"):
         run(tiny({"results_dir": str(tmp_path / "file")}))
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_plain_lines_are_few(tiny: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_logged_in_a_few_lines(tiny: Make, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         run(tiny({"training.epochs": 12, "training.evaluate_every": 4}))
     lines = [record.message for record in caplog.records if " epoch " in record.message]
@@ -265,7 +265,7 @@ def test_plain_lines_are_few(tiny: Make, caplog: pytest.LogCaptureFixture) -> No
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of grey 8x8 images, twelve to train and four to test a class."""
+    """Two classes of grey 8x8 images, each with twelve training and four test images."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 12), ("test", 4)):
         for name in ("cat", "dog"):
@@ -290,8 +290,8 @@ def test_an_image_folders_content_is_part_of_its_runs_identity(tiny: Make, folde
     assert trained and other.identity != record.identity
 
 
-def test_held_out_images_count_too(tiny: Make, folder: Path) -> None:
-    """They decide which cell is best: two folders that differ only in them are two runs."""
+def test_held_out_images_are_part_of_the_identity_too(tiny: Make, folder: Path) -> None:
+    """They decide which cell is best, so two folders that differ only in them are different runs."""
     config = of_folder(tiny, folder, **{"dataset.validation_fraction": 0.5})
     dataset = load_data(config.dataset)
     assert dataset.validation is not None
@@ -300,7 +300,7 @@ def test_held_out_images_count_too(tiny: Make, folder: Path) -> None:
     assert identities[0] != identities[1]
 
 
-def test_other_images_than_asked_for_are_refused(tiny: Make, folder: Path) -> None:
+def test_images_with_another_fingerprint_than_given_are_refused(tiny: Make, folder: Path) -> None:
     record, _ = run(of_folder(tiny, folder))
     fingerprint = record.config["dataset"]["fingerprint"]
     assert run(of_folder(tiny, folder, **{"dataset.fingerprint": fingerprint})) == (record, False)

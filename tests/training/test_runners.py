@@ -1,6 +1,6 @@
-"""Every faster way to train ends where the plain loop does, within a stated tolerance, over 203 steps.
+"""Every faster way to train ends where the plain loop does after 203 steps, within a stated tolerance.
 
-The short last batch, BatchNorm's buffers and the evaluations are part of what is compared.
+The comparison includes the short last batch, BatchNorm's buffers and the evaluations.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-# Largest distance from the plain loop, and largest relative difference of an epoch's mean loss.
+# The largest distance from the plain loop, and the largest relative difference of an epoch's mean loss.
 TOLERANCES = {"fp32": (2e-3, 1e-4), "bf16": (0.2, 5e-3)}
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -40,7 +40,7 @@ DEVICES = ["cpu", pytest.param("cuda", marks=on_cuda)]
 
 
 def trained(runner: str, values: dict[str, Any], tiny: Make, folder: Path) -> Trainer:
-    """203 steps at a small step size: rounding errors are not multiplied as in a wild training."""
+    """Takes 203 steps at a small step size, so that rounding errors are not amplified."""
     steady = {"training.epochs": 29, "training.evaluate_every": 10, "optimizer.lr": 1e-4}
     config = tiny({**steady, **values, "runner": runner})
     trainer, outcome = train(config, folder / f"{runner}.pt")
@@ -55,14 +55,14 @@ def weights(trainer: Trainer) -> Tensor:
 
 
 def distance(found: Trainer, expected: Trainer) -> float:
-    """How far apart two trainings end, in units of the way that they went."""
+    """The distance between the ends of two trainings, relative to the distance travelled."""
     start = build_model(expected.task.config, expected.task.dataset).state_dict().values()
     beginning = torch.cat([value.double().reshape(-1) for value in start if value.is_floating_point()])
     return ((weights(found) - weights(expected)).norm() / (weights(expected) - beginning).norm()).item()
 
 
 def assert_same_bits(found: Trainer, expected: Trainer) -> None:
-    """Weights, buffers, moments, step counters, curves and histograms; times may differ."""
+    """Compares weights, buffers, moments, step counters, curves and histograms; times may differ."""
     theirs = expected.task.model.state_dict()
     for name, value in found.task.model.state_dict().items():
         assert torch.equal(value, theirs[name]), name
@@ -103,7 +103,7 @@ def test_fast_equals_plain_for_every_rule(rule: str, device: str, tiny: Make, tm
 
 @on_cuda
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_other_precisions_lie_close_to_fp32_on_cuda(precision: str, tiny: Make, tmp_path: Path) -> None:
+def test_other_precisions_are_close_to_fp32_on_cuda(precision: str, tiny: Make, tmp_path: Path) -> None:
     exact = trained("fast", {"device": "cuda"}, tiny, tmp_path)
     (tmp_path / "fast.pt").unlink(missing_ok=True)
     rough = trained("fast", {"device": "cuda", "precision": precision}, tiny, tmp_path)

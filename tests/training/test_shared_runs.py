@@ -1,4 +1,4 @@
-"""At lambda = 0 one run serves for all optimizers that are Adam there: each of them gives the same run bit for bit."""
+"""At lambda = 0 all optimizers that are Adam share one run, since each gives the same run bit for bit."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from scalefree.records import run_name
 from training.reference import train
 
 VALUES: dict[str, list[Any]] = {"granularity": list(GRANULARITIES), "decay_unbalance": [0.0, 1.5]}
-# Every optimizer that says so, with every option that it takes.
+# Every optimizer that is Adam without decay, with each of its options.
 CHOICES: list[dict[str, Any]] = []
 for row in OPTIMIZERS.values():
     if row.without_decay == ADAM:
@@ -26,7 +26,7 @@ _TRAINED: dict[str, tuple[list[torch.Tensor], dict[str, list[float]], dict[str, 
 
 
 def trained(config: RunConfig, folder: Path) -> tuple[list[torch.Tensor], dict[str, list[float]], dict[str, Any]]:
-    """Weights, curves without times, and what was measured."""
+    """Weights, curves without times, and measurements."""
     key = f"{run_name(config)} {config.runner}"
     if key not in _TRAINED:
         trainer, _ = train(config, folder / "checkpoint.pt")
@@ -36,7 +36,7 @@ def trained(config: RunConfig, folder: Path) -> tuple[list[torch.Tensor], dict[s
     return _TRAINED[key]
 
 
-def test_all_rows_of_ours_are_adam_without_decay() -> None:
+def test_all_of_our_optimizers_are_adam_without_decay() -> None:
     rows = {choice["optimizer"] for choice in CHOICES}
     assert rows == {"adaml2", "adamw", "adamprox", "adam_metric_prox", "adam_scaled_l2"} and len(CHOICES) == 8
 
@@ -44,7 +44,7 @@ def test_all_rows_of_ours_are_adam_without_decay() -> None:
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("runner", ["plain", "fast"])
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: " ".join(map(str, choice.values())))
-def test_a_cell_without_decay_is_the_run_that_it_shares(
+def test_a_cell_without_decay_equals_the_run_that_it_shares(
     choice: dict[str, Any], runner: str, eps: float, tmp_path: Path
 ) -> None:
     values = {"optimizer.weight_decay": 0, "optimizer.eps": eps, "runner": runner, "optimizer.lr": 5e-3}
@@ -57,12 +57,12 @@ def test_a_cell_without_decay_is_the_run_that_it_shares(
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: " ".join(map(str, choice.values())))
-def test_a_cell_with_decay_is_trained_as_it_is(choice: dict[str, Any]) -> None:
+def test_a_cell_with_decay_has_its_own_run(choice: dict[str, Any]) -> None:
     cell = cell_of(run_config({**TINY, **choice}))
     assert cell.run == cell.config
 
 
-def test_any_torch_optimizer_shares_nothing() -> None:
+def test_torch_optimizers_share_no_run() -> None:
     values = {"optimizer": "torch", "optimizer.target": "torch.optim.Adam", "optimizer.weight_decay": 0}
     cell = cell_of(run_config({**TINY, **values}))
     assert cell.run == cell.config

@@ -1,4 +1,4 @@
-"""At one seed every optimizer starts from the same weights and sees the same batches; seeds differ."""
+"""With the same seed every optimizer starts from the same weights and sees the same batches; seeds differ."""
 
 import pytest
 import torch
@@ -24,11 +24,11 @@ def first_epochs(config: RunConfig, epoch: int = 0) -> torch.Tensor:
     return torch.cat([inputs for inputs, _ in task.batches.epoch(epoch)])
 
 
-def test_all_optimizers_start_alike_at_one_seed(tiny: Make) -> None:
+def test_all_optimizers_start_from_the_same_weights_and_batches(tiny: Make) -> None:
     torch.manual_seed(1)
     expected, batches = weights(tiny()), first_epochs(tiny())
     for name in RULES:
-        torch.manual_seed(2)  # the global stream has no say
+        torch.manual_seed(2)  # the global stream has no influence
         config = tiny({"optimizer": name, "optimizer.lr": 0.1, "precision": "bf16"})
         assert torch.equal(weights(config), expected) and torch.equal(first_epochs(config), batches)
 
@@ -53,7 +53,7 @@ def test_batch_norm_does_not_change_the_other_weights(tiny: Make) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_optimizer_is_as_configured(name: str, tiny: Make) -> None:
+def test_the_optimizer_is_built_as_configured(name: str, tiny: Make) -> None:
     values = {
         "optimizer.lr": 5e-3,
         "optimizer.weight_decay": 0.02,
@@ -68,7 +68,7 @@ def test_the_optimizer_is_as_configured(name: str, tiny: Make) -> None:
     assert tuple(group["betas"]) == (0.8, 0.99)
 
 
-def test_networks_and_data_are_as_configured() -> None:
+def test_network_and_data_are_built_as_configured() -> None:
     dense = run_config({"model": "densenet", "model.depth": 10, "model.growth_rate": 4, "dataset.per_class": 5})
     task = build_task(dense, load_data(dense.dataset), CPU)
     assert type(task.model).__name__ == "DenseNet" and len(task.dataset.train) == 50
@@ -78,14 +78,14 @@ def test_networks_and_data_are_as_configured() -> None:
     }
 
 
-def test_streams_of_chance_are_independent_of_each_other_and_of_the_global_one() -> None:
+def test_random_streams_are_independent_of_each_other_and_the_global_one() -> None:
     def drawn(*key: object) -> list[float]:
         return torch.rand(4, generator=generator(*key)).tolist()  # type: ignore[arg-type]
 
     draws = [drawn(seed, purpose, epoch) for seed in (0, 1) for purpose in ("order", "crop") for epoch in (0, 1)]
     assert len({tuple(draw) for draw in draws}) == 8
     assert drawn(1, "order", 1) == draws[5] and drawn(0, "order") == draws[0]
-    # A literal: the initial weights and the order of every recorded run depend on it.
+    # The initial weights and the order of every recorded run depend on these literals.
     assert drawn(0, "initialization") == pytest.approx([0.37524754, 0.98380327, 0.32028478, 0.91530889], abs=1e-7)
 
 
@@ -98,13 +98,13 @@ def test_streams_of_chance_are_independent_of_each_other_and_of_the_global_one()
         ("cpu", {}, torch.channels_last),
     ],
 )
-def test_memory_is_laid_out_as_the_kernels_want_it(
+def test_the_memory_format_suits_the_kernels(
     device: str, values: dict[str, object], expected: torch.memory_format, tiny: Make
 ) -> None:
     assert memory_format(tiny(values), torch.device(device)) == expected
 
 
-def test_images_and_weights_lie_alike(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_and_weights_have_the_same_memory_format(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for chosen in (torch.contiguous_format, torch.channels_last):
         monkeypatch.setattr(
             "scalefree.training.fast.speedups.memory_format", lambda config, device, chosen=chosen: chosen

@@ -1,4 +1,4 @@
-"""A CPU in the place of CUDA."""
+"""A CPU in place of CUDA."""
 
 import pytest
 
@@ -7,6 +7,6 @@ from scalefree.training.fast import captured, proven
 
 @pytest.fixture
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CPU takes captured steps, and has to prove itself first."""
+    """Makes a CPU take captured steps, which are proven first."""
     for module in (captured, proven):
         monkeypatch.setattr(module, "captures", lambda config, device: config.runner != "plain")

@@ -1,8 +1,8 @@
-"""A captured step asks the host for nothing: shown without a GPU, on torch's meta device in its place.
+"""A captured step needs nothing from the host: tested without a GPU, on torch's meta device in its place.
 
-Tensors of that device have shapes and no values. The step is the one that CUDA captures, with the choices that are made
-for CUDA; an operation that wants a value, or that sees a tensor of the host, fails. What this cannot show: which of
-torch's kernels synchronise by themselves, and what the CUDA runtime refuses while a stream is captured.
+Tensors on that device have shapes but no values. The step is the one that CUDA captures, with the choices made for
+CUDA; an operation that needs a value or gets a tensor from the host fails. This cannot show which of torch's kernels
+synchronise internally, or what the CUDA runtime refuses during a capture.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ class FromHost(Exception):
 
 
 class NoHost(TorchDispatchMode):
-    """Refuses operations on tensors of the host; counts the others."""
+    """Refuses operations on host tensors, and counts the others."""
 
     count = 0
 
@@ -66,7 +66,7 @@ class NoHost(TorchDispatchMode):
 
 
 class NoValues(TorchFunctionMode):
-    """Refuses tensors made of the host's values, which the stand-in makes without an operation."""
+    """Refuses tensors made from host values, which the meta device creates without an operation."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -77,7 +77,7 @@ class NoValues(TorchFunctionMode):
 
 
 class Casts(TorchFunctionMode):
-    """Autocast, which the stand-in does not have: convolutions and products in bfloat16."""
+    """Replaces autocast, which the meta device lacks: convolutions and products in bfloat16."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -88,7 +88,7 @@ class Casts(TorchFunctionMode):
 
 
 class Launches:
-    """In place of kernels on a device: remembers which were launched; none may get a tensor of the host."""
+    """Replaces kernels on a device: logs which were launched; none may get a host tensor."""
 
     seen: list[str] = []  # noqa: RUF012
 
@@ -103,7 +103,7 @@ class Launches:
 
 @pytest.fixture
 def built(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, Any]], Task]:
-    """Makes a task as CUDA has it, on the stand-in."""
+    """Builds a task as for CUDA, on the meta device."""
     monkeypatch.setattr(Launches, "seen", [])
     use, fuse = speedups.use_residual_kernels, speedups.use_fused_sums
     monkeypatch.setattr(speedups, "use_residual_kernels", lambda *sizes: use(*sizes, Launches))
@@ -125,7 +125,7 @@ def built(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str,
 
 
 def operations(task: Task) -> int:
-    """How many a whole batch's step has, all of them on the device."""
+    """The number of operations in a whole batch's step, all of them on the device."""
     steps = CapturedSteps(task)
     with NoHost() as seen, NoValues():
         steps._step(len(steps.offsets))
@@ -133,7 +133,7 @@ def operations(task: Task) -> int:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_a_step_asks_the_host_for_nothing(kind: str, built: Callable[[Mapping[str, Any]], Task]) -> None:
+def test_a_step_needs_nothing_from_the_host(kind: str, built: Callable[[Mapping[str, Any]], Task]) -> None:
     made = built(NETWORKS[kind])
     assert operations(made) > 100
     source = "add_relu.cu" if kind == "explodes" else kind.partition(",")[0]
@@ -149,7 +149,7 @@ def reads(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def decides(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Asks whether a value is finite before it goes on."""
+    """Checks whether a value is finite before it continues."""
     loss = take_step(task, inputs, labels)
     return loss if torch.isfinite(loss) else loss * 0
 
@@ -166,7 +166,7 @@ def copies_back(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def multiplies_by_a_host_scalar(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """A 0-dim tensor of the host, which a graph would keep as it was."""
+    """Uses a 0-dim host tensor, whose value a graph would freeze."""
     return take_step(task, inputs, labels) * torch.ones(())
 
 
@@ -185,7 +185,7 @@ def copies_in(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
         (copies_in, FromHost),
     ],
 )
-def test_what_needs_the_host_is_found(
+def test_work_that_needs_the_host_is_found(
     planted: Any,
     error: type[Exception],
     built: Callable[[Mapping[str, Any]], Task],
@@ -199,7 +199,7 @@ def test_what_needs_the_host_is_found(
 
 
 def test_a_step_size_on_the_host_is_found(built: Callable[[Mapping[str, Any]], Task]) -> None:
-    """It would stay what it was at the capture, whatever the schedule says."""
+    """It would keep its value from the capture, whatever the schedule."""
     made = built({})
     steps = CapturedSteps(made)
     made.optimizer.param_groups[0]["lr"] = torch.tensor(1e-3, dtype=torch.float64)

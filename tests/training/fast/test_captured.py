@@ -1,4 +1,4 @@
-"""Steps on buffers that never move: on a CPU called one by one, on CUDA replayed as graphs; the same bits."""
+"""Steps on fixed buffers, called one by one on a CPU and replayed as graphs on CUDA, give the same bits."""
 
 import itertools
 import signal
@@ -40,7 +40,7 @@ def state(task: Task) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_captured_steps_are_the_fast_loops(
+def test_captured_steps_equal_the_fast_loop(
     variant: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = trained("fast", VARIANTS[variant], tiny, tmp_path)
@@ -52,7 +52,7 @@ def test_captured_steps_are_the_fast_loops(
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("taken", [0, 3])
-def test_making_them_leaves_no_trace(taken: int, device: str, tiny: Make) -> None:
+def test_preparing_captured_steps_changes_nothing(taken: int, device: str, tiny: Make) -> None:
     task = task_of(tiny({"model.batch_norm": True, "device": device}))
     list(itertools.islice(steps(task, 0, 0), taken))
     before, places = state(task), [p.data_ptr() for p in task.model.parameters()]
@@ -67,7 +67,7 @@ def test_making_them_leaves_no_trace(taken: int, device: str, tiny: Make) -> Non
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_interrupted_in_an_epoch_and_resumed_they_end_alike(
+def test_interrupted_and_resumed_captured_steps_equal_uninterrupted_ones(
     device: str, tiny: Make, tmp_path: Path, everywhere: None
 ) -> None:
     config = tiny({"model.batch_norm": True, "schedule": "cosine", "training.epochs": 3, "device": device})
@@ -85,8 +85,8 @@ def test_interrupted_in_an_epoch_and_resumed_they_end_alike(
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("network", [*NETWORKS, "residual.cu"])
-def test_the_same_steps_again_have_the_same_bits(network: str, device: str, tiny: Make) -> None:
-    """As a resumption needs it: by another graph, at other places in memory."""
+def test_repeated_steps_give_the_same_bits(network: str, device: str, tiny: Make) -> None:
+    """As resuming requires: with another graph, elsewhere in memory."""
     config = tiny({**NETWORKS.get(network, {"model.width": 8}), "device": device})
     first, second = task_of(config), task_of(config)
     list(CapturedSteps(first)(0, 0))
@@ -96,8 +96,8 @@ def test_the_same_steps_again_have_the_same_bits(network: str, device: str, tiny
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_step_size_and_decay_reach_a_captured_step(device: str, tiny: Make) -> None:
-    """The weights stay where they are while both are zero, and move again afterwards."""
+def test_captured_steps_follow_changes_of_step_size_and_decay(device: str, tiny: Make) -> None:
+    """The weights stay unchanged while the step size is zero, and move again afterwards."""
     task = task_of(tiny({"device": device}))
     captured = CapturedSteps(task)
     (group,) = task.optimizer.param_groups
@@ -114,7 +114,7 @@ def test_step_size_and_decay_reach_a_captured_step(device: str, tiny: Make) -> N
     assert decay > 0
 
 
-def test_they_can_be_entered_at_any_step(tiny: Make) -> None:
+def test_captured_steps_can_start_at_any_step(tiny: Make) -> None:
     config = tiny()
     loop, captured = task_of(config), task_of(config)
     expected = [loss.item() for loss in itertools.islice(steps(loop, 0, 0), 7)]
@@ -124,7 +124,7 @@ def test_they_can_be_entered_at_any_step(tiny: Make) -> None:
     assert found == expected
 
 
-def test_the_plain_runner_has_none(tiny: Make, tmp_path: Path, everywhere: None) -> None:
+def test_the_plain_runner_has_no_captured_steps(tiny: Make, tmp_path: Path, everywhere: None) -> None:
     config = tiny({"runner": "plain"})
     assert not isinstance(trainer_of(config, tmp_path / "checkpoint.pt").steps, CapturedSteps)
     assert isinstance(trainer_of(tiny(), tmp_path / "checkpoint.pt"), Trainer)

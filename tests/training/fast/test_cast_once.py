@@ -1,4 +1,4 @@
-"""bfloat16 with one cast per step: the bits of autocast, layer by layer."""
+"""bfloat16 with one cast per step gives the bits of layer-by-layer autocast."""
 
 import copy
 from typing import Any
@@ -29,7 +29,9 @@ def gradients(model: Any, leaves: list[Tensor], inputs: Tensor, labels: Tensor) 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_losses_and_gradients_have_autocasts_bits(network: str, memory_format: torch.memory_format, tiny: Make) -> None:
+def test_losses_and_gradients_have_the_bits_of_autocast(
+    network: str, memory_format: torch.memory_format, tiny: Make
+) -> None:
     config = tiny({**NETWORKS[network], "precision": "bf16"})
     dataset = load_data(config.dataset)
     model = build_model(config, dataset)
@@ -38,7 +40,7 @@ def test_losses_and_gradients_have_autocasts_bits(network: str, memory_format: t
     once = CastOnce(model, flat)
     inputs = torch.randn(8, *dataset.train.images.shape[1:], generator=torch.Generator().manual_seed(1))
     inputs = inputs.contiguous(memory_format=memory_format)
-    for step in range(2):  # the second time after an update
+    for step in range(2):  # once before and once after an update
         labels = torch.arange(8) % 10
         expected, of_layers = gradients(other, list(other.parameters()), inputs, labels)
         loss, of_leaves = gradients(once, flat.leaves, inputs, labels)
@@ -58,7 +60,7 @@ def test_losses_and_gradients_have_autocasts_bits(network: str, memory_format: t
 @pytest.mark.parametrize(
     ("precision", "runner", "casts"), [("bf16", "auto", True), ("bf16", "plain", False), ("fp32", "auto", False)]
 )
-def test_which_runs_use_it(precision: str, runner: str, casts: bool, tiny: Make) -> None:
+def test_only_fast_bf16_runs_cast_once(precision: str, runner: str, casts: bool, tiny: Make) -> None:
     config = tiny({"precision": precision, "runner": runner})
     task = build_task(config, load_data(config.dataset), CPU)
     assert isinstance(task.forward, CastOnce) is casts

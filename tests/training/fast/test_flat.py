@@ -1,4 +1,4 @@
-"""All parameters in one vector: views that training and loading fill, and a gradient gathered from the layers."""
+"""All parameters in one vector: views that training and loading update, and a gradient gathered from the layers."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ def small_network() -> nn.Module:
 
 
 def in_order(parameter: Tensor) -> list[float]:
-    """The values of a parameter as the vector holds them: channels innermost."""
+    """A parameter's values in the vector's order: channels innermost."""
     return (
         parameter.detach().movedim(1, -1).flatten().tolist() if parameter.dim() == 4 else parameter.flatten().tolist()
     )
@@ -30,12 +30,12 @@ def test_parameters_are_views_of_the_vector() -> None:
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
-def test_the_gradient_is_that_of_the_layers(memory_format: torch.memory_format) -> None:
+def test_the_gradient_is_gathered_from_the_layers(memory_format: torch.memory_format) -> None:
     model = small_network()
     flat = FlatParameters(model)
     assert flat.vector.grad is not None
     place = flat.vector.grad.data_ptr()
-    for _ in range(2):  # a second gradient takes the first one's place
+    for _ in range(2):  # the second gradient replaces the first in place
         inputs = torch.randn(4, 2, 3, 3).contiguous(memory_format=memory_format)
         model(inputs).square().sum().backward()
         expected = [value for p in model.parameters() if p.grad is not None for value in in_order(p.grad)]
@@ -45,7 +45,7 @@ def test_the_gradient_is_that_of_the_layers(memory_format: torch.memory_format) 
     assert flat.vector.grad.data_ptr() == place
 
 
-def test_a_vector_is_split_by_name_as_the_parameters_are() -> None:
+def test_a_vector_is_split_by_name_like_the_parameters() -> None:
     model = small_network()
     flat = FlatParameters(model)
     by_name = flat.by_name(torch.arange(47.0))

@@ -1,4 +1,4 @@
-"""Equal, or not used: what is equal is used, and what was made to fail on purpose is not, with one line of why."""
+"""The fast path is used only if it is equal: deliberate faults are found, and one line says why it is not used."""
 
 import logging
 import statistics
@@ -25,7 +25,7 @@ from training.reference import train
 from training.test_runners import DEVICES, NETWORKS, OPTIMIZERS, assert_same_bits
 
 CPU = torch.device("cpu")
-# Short epochs, so that the short batch is met from both ends, and one that is longer than what is compared.
+# Short epochs, so that the short batch is both before and after others, and one longer than the comparison.
 KINDS: dict[str, dict[str, Any]] = {
     **NETWORKS,
     **OPTIMIZERS,
@@ -42,25 +42,25 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache of the test's own."""
+    """A separate user cache for the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "scalefree" / "equality"
 
 
 def asked(tiny: Make, values: dict[str, Any] | None = None) -> str:
-    """Why not, for a tiny run."""
+    """Why the fast path of a tiny run may not be used; empty if it may."""
     config = tiny(values)
     return why_not(config, load_data(config.dataset), torch.device(config.device))
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_equal(kind: str, device: str, tiny: Make) -> None:
+def test_the_fast_path_is_equal_for_every_kind_of_run(kind: str, device: str, tiny: Make) -> None:
     assert asked(tiny, {**KINDS[kind], "device": device}) == ""
 
 
 def louder(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """A kernel whose gradient is one per cent too long."""
+    """A kernel whose gradient is one per cent too large."""
     task.config.training.loss_multiplier *= 1.01
     loss = take_step(task, inputs, labels)
     task.config.training.loss_multiplier /= 1.01
@@ -68,12 +68,12 @@ def louder(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def stale(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """A kernel that reads the labels of another batch."""
+    """A kernel that reads another batch's labels."""
     return take_step(task, inputs, labels.roll(1))
 
 
 def larger(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """An optimizer whose step is a thousandth too long."""
+    """An optimizer whose step is a thousandth too large."""
     before = [p.detach().clone() for p in task.optimized()]
     loss = take_step(task, inputs, labels)
     for p, old in zip(task.optimized(), before, strict=True):
@@ -82,7 +82,7 @@ def larger(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def not_a_number(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """A kernel that leaves memory as it found it."""
+    """A kernel that reads uninitialised memory."""
     return take_step(task, inputs, labels) * torch.nan
 
 
@@ -94,7 +94,7 @@ def test_a_wrong_kernel_is_found(wrong: Any, told: str, tiny: Make, monkeypatch:
     assert told in asked(tiny)
 
 
-def test_a_short_batch_that_is_wrong_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_short_batch_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     right = CapturedSteps._step
 
     def wrong(self: CapturedSteps, size: int) -> None:
@@ -106,7 +106,7 @@ def test_a_short_batch_that_is_wrong_is_found(tiny: Make, monkeypatch: pytest.Mo
     assert "loss" in asked(tiny, {"training.batch_size": 6})
 
 
-def test_batch_norms_buffers_are_compared(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_batch_norm_buffers_are_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
         loss = take_step(task, inputs, labels)
         for name, buffer in task.model.named_buffers():
@@ -130,7 +130,7 @@ def test_a_gradient_that_lacks_a_layer_is_found(tiny: Make, monkeypatch: pytest.
     assert "gradient" in asked(tiny)
 
 
-def test_images_in_another_place_are_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shifted_images_are_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     right = CapturedSteps._load
 
     def wrong(self: CapturedSteps, plan: EpochPlan, place: int) -> None:
@@ -141,7 +141,7 @@ def test_images_in_another_place_are_found(tiny: Make, monkeypatch: pytest.Monke
     assert "loss" in asked(tiny)
 
 
-def test_a_copy_of_the_weights_that_lags_behind_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_copy_of_the_weights_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     right = CastOnce.__call__
 
     def wrong(self: CastOnce, x: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ def test_a_copy_of_the_weights_that_lags_behind_is_found(tiny: Make, monkeypatch
     assert "loss" in asked(tiny, {"precision": "bf16", "optimizer.eps": 1e-7, "optimizer.lr": 0.1})
 
 
-def test_a_step_of_another_rule_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_update_rule_is_found(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     right = WholeDevice.__torch_dispatch__
 
     def wrong(self: WholeDevice, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -173,7 +173,7 @@ def test_a_step_of_another_rule_is_found(tiny: Make, monkeypatch: pytest.MonkeyP
 
 
 def failing(error: Exception) -> Any:
-    """In place of a method; counts its calls."""
+    """Replaces a method by one that raises and counts its calls."""
 
     def fail(*arguments: object) -> None:
         fail.calls += 1  # type: ignore[attr-defined]
@@ -183,17 +183,17 @@ def failing(error: Exception) -> Any:
     return fail
 
 
-def test_what_fails_in_a_capture_is_remembered(tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_capture_is_remembered(tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fail = failing(RuntimeError("operation not permitted\nwhen stream is capturing"))
     monkeypatch.setattr(CapturedSteps, "_captured", fail)
     expected = "RuntimeError: operation not permitted when stream is capturing"
     assert [asked(tiny), asked(tiny, {"seed": 1, "optimizer.lr": 3e-4})] == [expected] * 2
     assert fail.calls == 1 and len(list(cache.iterdir())) == 1
     assert asked(tiny, {"optimizer": "adaml2"}) == expected
-    assert fail.calls == 2, "another kind of run is asked about anew"
+    assert fail.calls == 2, "another kind of run is compared again"
 
 
-def test_lack_of_memory_is_not_remembered(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_not_remembered(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(CapturedSteps, "_warm_up", failing(torch.OutOfMemoryError("CUDA out of memory")))
         assert asked(tiny) == "OutOfMemoryError: CUDA out of memory"
@@ -201,7 +201,9 @@ def test_lack_of_memory_is_not_remembered(tiny: Make, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"reason": 3}'])
-def test_a_damaged_answer_is_none(content: str, tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_remembered_answer_is_ignored(
+    content: str, tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert asked(tiny) == ""
     (answer,) = cache.iterdir()
     answer.write_text(content)
@@ -210,7 +212,7 @@ def test_a_damaged_answer_is_none(content: str, tiny: Make, cache: Path, monkeyp
 
 
 @pytest.mark.parametrize("fact", ["device", "driver", "torch", "code"])
-def test_another_machine_or_version_is_asked_anew(
+def test_another_machine_or_version_is_compared_again(
     fact: str, tiny: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(tiny) == ""
@@ -219,7 +221,7 @@ def test_another_machine_or_version_is_asked_anew(
     assert asked(tiny) == "" and len(list(cache.iterdir())) == 2
 
 
-def test_a_run_takes_the_plain_loop_where_the_fast_path_is_wrong(
+def test_a_run_uses_the_plain_loop_if_the_fast_path_is_wrong(
     tiny: Make, everywhere: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(captured, "take_step", stale)
@@ -232,7 +234,7 @@ def test_a_run_takes_the_plain_loop_where_the_fast_path_is_wrong(
     assert found.final_metrics == expected.final_metrics
 
 
-def test_a_run_takes_the_fast_path_where_it_is_equal(
+def test_a_run_uses_the_fast_path_if_it_is_equal(
     tiny: Make, everywhere: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -249,7 +251,7 @@ def test_without_memory_for_a_graph_steps_are_taken_one_by_one(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And nothing is left of the steps that were begun."""
+    """The steps that were started leave no trace."""
     right = CapturedSteps._step
 
     def broken(self: CapturedSteps, size: int) -> Any:
@@ -269,7 +271,7 @@ def test_without_memory_for_a_graph_steps_are_taken_one_by_one(
     assert_same_bits(found, expected)
 
 
-def test_half_and_all_of_the_steps_have_tolerances_of_their_own() -> None:
+def test_the_median_and_the_largest_distance_have_separate_tolerances() -> None:
     found = Distances()
     for value in (1e-6, 1e-6, 2e-2):
         found.add("gradient", value)
@@ -280,10 +282,10 @@ def test_half_and_all_of_the_steps_have_tolerances_of_their_own() -> None:
 
 
 class Rough:
-    """Convolutions that round their input, each time another way, to about as many digits as tf32 has."""
+    """Convolutions that round their input at random, to about as many digits as tf32 has."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, fast: float, plain: float) -> None:
-        """`fast` and `plain` are the relative errors of the two."""
+        """`fast` and `plain` are the relative errors of the two runners."""
         self.errors, self.is_fast = {True: fast, False: plain}, False
         self.drawn = torch.Generator().manual_seed(0)
         self.convolve = nn.Conv2d.forward
@@ -307,35 +309,35 @@ class Rough:
 @pytest.mark.parametrize(
     ("fast", "plain", "equal"), [(3e-4, 3e-4, True), (1e-4, 3e-4, True), (3e-4, 0, False), (3e-3, 3e-4, False)]
 )
-def test_the_fast_path_may_round_as_the_plain_loop_does_and_not_worse(
+def test_the_fast_path_may_round_no_worse_than_the_plain_loop(
     fast: float, plain: float, equal: bool, network: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gradients beyond the tolerance are taken for rounding only where the plain loop's are as far from float64."""
+    """Gradients beyond the tolerance count as rounding only if the plain loop's are equally far from float64."""
     config = tiny(NETWORKS[network])
     Rough(monkeypatch, fast, plain)
     found = distances(config, load_data(config.dataset), CPU)
     half, _ = ALLOWED["gradient"]["fp32"]
     assert statistics.median(found.seen["gradient"]) > half, "there is something to decide"
-    found.seen["loss"], found.seen["buffers"] = [], []  # which have tolerances of their own
+    found.seen["loss"], found.seen["buffers"] = [], []  # which have their own tolerances
     assert (found.too_large("fp32") == "") is equal
 
 
-def test_gradients_that_are_half_wrong_show_nothing() -> None:
+def test_gradients_with_huge_rounding_errors_prove_nothing() -> None:
     found = Distances()
     found.add("gradient", 0.6)
     found.add_rounding(0.6, 0.6)
     assert found.too_large("fp32").startswith("gradient 6e-01")
 
 
-def test_the_exact_gradient_is_the_plain_loops(tiny: Make) -> None:
-    """With multipliers of the loss and of every layer, which it must have as well."""
+def test_the_exact_gradient_matches_the_plain_loop(tiny: Make) -> None:
+    """Including the multipliers of the loss and of every layer."""
     values = {"training.gradient_unbalance": 1.0, "training.loss_multiplier": 10.0, "optimizer": "adaml2"}
     config = tiny(values)
     found = distances(config, load_data(config.dataset), CPU)
     assert 0 < statistics.median(found.rounding["plain"]) < 1e-4
 
 
-def test_a_step_that_explodes_for_both_is_no_difference(tiny: Make) -> None:
+def test_a_step_that_explodes_in_both_is_not_a_difference(tiny: Make) -> None:
     config = tiny({"optimizer.lr": 1e6})
     found = distances(config, load_data(config.dataset), CPU)
     assert found.too_large("fp32") == ""

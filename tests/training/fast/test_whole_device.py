@@ -1,4 +1,4 @@
-"""Multi-tensor operations on one tensor, replaced by that tensor's own: the same numbers, and none left."""
+"""Multi-tensor operations on a single tensor are replaced by single-tensor ones, with the same results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from scalefree.training.fast.whole_device import FOREACH, WholeDevice
 
 
 class Seen(TorchDispatchMode):
-    """Keeps the names of the operations."""
+    """Logs the names of operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ def trained(rule: str, eps: float, parts: int, whole: bool) -> tuple[list[Tensor
     for _ in range(3):
         for weight in weights:
             weight.grad = torch.randn(7, generator=drawn)
-            weight.grad[0] = 0  # never a gradient
+            weight.grad[0] = 0  # never has a gradient
         with Seen() as seen:
             if whole:
                 with WholeDevice():
@@ -48,7 +48,7 @@ def trained(rule: str, eps: float, parts: int, whole: bool) -> tuple[list[Tensor
 
 @pytest.mark.parametrize("eps", [1e-8, 0.0])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_single_tensor_has_its_own_operations(rule: str, eps: float) -> None:
+def test_a_single_tensor_uses_single_tensor_operations(rule: str, eps: float) -> None:
     expected, before = trained(rule, eps, 1, whole=False)
     found, after = trained(rule, eps, 1, whole=True)
     assert any(name.startswith(FOREACH) for name in before)
@@ -59,7 +59,7 @@ def test_a_single_tensor_has_its_own_operations(rule: str, eps: float) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_lists_of_several_are_left_alone(rule: str) -> None:
+def test_lists_of_several_tensors_are_unchanged(rule: str) -> None:
     expected, before = trained(rule, 1e-8, 3, whole=False)
     found, after = trained(rule, 1e-8, 3, whole=True)
     assert after == before

@@ -1,4 +1,4 @@
-"""Compiles the double of CUDA for the torch that is installed."""
+"""Compiles the double of CUDA for the installed torch."""
 
 import re
 import shutil
@@ -21,11 +21,11 @@ OF_CUDA = re.compile(r"(?:__)?(?:cuda|cublas|cudnn|cu(?!File))[A-Z]\w*")
 
 
 class Unavailable(Exception):
-    """Why there is no double here."""
+    """The double cannot be built here; the message says why."""
 
 
 def _imported_by_torch() -> set[str]:
-    """The functions of CUDA's that torch's libraries ask for."""
+    """The CUDA functions that torch's libraries import."""
     libraries = Path(torch.__file__).parent / "lib"
     names = (f"lib{name}.so" for name in ("c10_cuda", "torch_cuda", "torch_python", "caffe2_nvrtc"))
     words = ["nm", "--dynamic", "--undefined-only", *(str(libraries / name) for name in names)]
@@ -35,7 +35,7 @@ def _imported_by_torch() -> set[str]:
 
 
 def _traps(names: set[str]) -> str:
-    """C of functions that end the process and say which one was called."""
+    """C source of functions that end the process and print which one was called."""
     calls = "".join(f'int {name}(void) {{ trap("{name}"); }}\n' for name in sorted(names))
     return f"""#include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ __attribute__((noreturn)) static void trap(const char* name) {{
 
 
 def compiled(folder: Path) -> Path:
-    """The double as a library in `folder`.
+    """Builds the double as a library in `folder`.
 
     Raises:
         Unavailable: no compiler, or a torch without CUDA 13 and its headers.
@@ -72,7 +72,7 @@ def compiled(folder: Path) -> Path:
     ).stdout
     traps = folder / "traps.c"
     traps.write_text(_traps(_imported_by_torch() - REAL - set(defined.split())))
-    library = folder / "libcuda.so.1"  # the driver's name, under which torch and device_code.py look for it
+    library = folder / "libcuda.so.1"  # the driver's name, by which torch and device_code.py look for it
     linked = ["-shared", f"-Wl,-soname,{library.name}", str(traps), *map(str, objects), "-o", str(library)]
     subprocess.run([*words, *linked], check=True)
     return library

@@ -1,4 +1,4 @@
-"""A process that runs with the double of CUDA, started when a test asks it something."""
+"""A process that runs with the double of CUDA, started at a test's first question."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The double, compiled."""
+    """The compiled double."""
     try:
         return compiled(tmp_path_factory.mktemp("cuda_double"))
     except Unavailable as reason:
@@ -23,7 +23,7 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ask(double: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Asks a process with the double."""
+    """Asks questions to a process that runs with the double."""
     session = Session(double, tmp_path_factory.mktemp("session"))
     yield session
     session.close()

@@ -1,4 +1,4 @@
-"""Reads what the double of CUDA has seen, in a process that runs with it."""
+"""Reads the double's journal in a process that runs with the double of CUDA."""
 
 import ctypes
 from collections import Counter
@@ -25,13 +25,13 @@ class Seen:
     """A part of the journal.
 
     Attributes:
-        kernels: how often each was launched, in a capture or outside.
-        replays: the kernels of each graph that was replayed.
-        host_copies: copies between host and device, with "captured" before what became a part of a graph.
-        waits: of the host for the device.
-        allocations: of memory, of both kinds, and what was freed.
-        refused: calls that a capture does not allow.
-        beside: work on another stream while one was capturing; it is no part of the graph.
+        kernels: how often each was launched, inside or outside a capture.
+        replays: the number of kernels of each replayed graph.
+        host_copies: copies between host and device, prefixed with "captured" if they are part of a graph.
+        waits: the host's waits for the device.
+        allocations: allocated memory of both kinds, and freed memory.
+        refused: calls that are not allowed during a capture.
+        beside: work on another stream during a capture, which is not part of the graph.
         others: copies on the device, fills, modules.
     """
 
@@ -46,11 +46,11 @@ class Seen:
 
     @property
     def launches(self) -> int:
-        """Kernels, in all."""
+        """The total number of kernels."""
         return self.kernels.total()
 
     def add(self, line: str) -> None:
-        """One event."""
+        """Adds one event."""
         what = line.removeprefix("captured ")
         kind, _, rest = what.partition(" ")
         if kind == "launch":
@@ -72,7 +72,7 @@ class Seen:
 
 
 def launches() -> int:
-    """Kernels since the process began."""
+    """The number of kernels since the process started."""
     return int(_double.double_launches())
 
 
@@ -82,7 +82,7 @@ def lines() -> list[str]:
 
 
 def seen(events: list[str]) -> Seen:
-    """Events, sorted by their kinds."""
+    """The events, sorted by kind."""
     found = Seen()
     for line in events:
         found.add(line)
@@ -90,7 +90,7 @@ def seen(events: list[str]) -> Seen:
 
 
 def captures(events: list[str]) -> list[list[str]]:
-    """What lies between the beginning and the end of every capture."""
+    """The events between the beginning and the end of every capture."""
     found: list[list[str]] = []
     inside = False
     for line in events:

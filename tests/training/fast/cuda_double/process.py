@@ -1,4 +1,4 @@
-"""Processes that run with the double in CUDA's place."""
+"""Processes that run with the double in place of CUDA."""
 
 import json
 import os
@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parents[4]
 
 
 def command(library: Path, cache: Path, *arguments: str) -> dict[str, Any]:
-    """How subprocess starts Python with the double in CUDA's place and a user's cache of its own."""
+    """Arguments for subprocess that start Python with the double in place of CUDA and its own user cache."""
     (cache / "scalefree").mkdir(exist_ok=True)
     environment = {
         **os.environ,
@@ -24,17 +24,17 @@ def command(library: Path, cache: Path, *arguments: str) -> dict[str, Any]:
 
 
 class Session:
-    """Answers questions, one after another, in a process of its own."""
+    """A separate process that answers questions, one after another."""
 
     def __init__(self, library: Path, folder: Path) -> None:
         self.library, self.folder = library, folder
         self.process: subprocess.Popen[str] | None = None
 
     def __call__(self, question: str, *arguments: Any) -> Any:
-        """The answer of a function of session.py.
+        """The answer of a function in session.py.
 
         Raises:
-            AssertionError: it failed, or the process ended; with all that it said.
+            AssertionError: it failed, or the process ended; the message has its output.
         """
         said = self.folder / "stderr"
         if self.process is None:
@@ -58,7 +58,7 @@ class Session:
         return answer
 
     def close(self) -> int:
-        """Wait for its end, now that nothing more is asked; the next question begins another one."""
+        """Ends the process and waits for it; the next question starts another one."""
         if self.process is None:
             return 0
         self.process.communicate()

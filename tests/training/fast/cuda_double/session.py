@@ -1,4 +1,4 @@
-"""What a process with the double of CUDA does for the tests: a line of JSON for each question on its standard input."""
+"""A process with the double of CUDA, which answers each question on standard input with a line of JSON."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ from training.fast import test_capturable
 from training.fast.cuda_double import journal
 from training.reference import train
 
-# A histogram's size is the largest of values that nothing has computed.
+# A histogram's size would depend on values that were never computed.
 Trainer._measures = lambda trainer: False
 CUDA = torch.device("cuda")
 CACHE = os.environ["XDG_CACHE_HOME"]
@@ -46,7 +46,7 @@ def waits_for_the_device(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def allocates(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """On a stream that is not capturing, each time more, so that torch's allocator has nothing left that is enough."""
+    """On a stream that is not capturing; asks for more each time, so that no cached block is large enough."""
     with torch.cuda.stream(torch.cuda.Stream()):
         torch.empty((1 << 30) + (next(calls) << 21), dtype=torch.uint8, device=task.device)
     return take_step(task, inputs, labels)
@@ -63,14 +63,14 @@ def uses_the_legacy_stream(task: Task, inputs: Tensor, labels: Tensor) -> Tensor
 
 
 def works_beside(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Legal, and done once, while it captures, and in no replay."""
+    """Legal, but done only once, during the capture, and not in replays."""
     with torch.cuda.stream(torch.cuda.Stream()):
         labels.add_(0)
     return take_step(task, inputs, labels)
 
 
 def copies_pinned_memory(task: Task, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Legal, and every replay copies what lies at that place by then."""
+    """Legal, but every replay copies whatever is in that memory by then."""
     pinned.copy_(inputs.new_ones((), device="cpu"))
     return take_step(task, inputs, labels) * pinned.to(task.device, non_blocking=True)
 
@@ -95,7 +95,7 @@ PLANTED: dict[str, Step] = {
 
 @contextmanager
 def planted(name: str) -> Any:
-    """Captured steps with something in them that they must not have."""
+    """Captured steps with something planted that they must not do."""
     captured.take_step = PLANTED[name]
     try:
         yield
@@ -104,7 +104,7 @@ def planted(name: str) -> Any:
 
 
 def config_of(values: Mapping[str, Any], results: str = "") -> RunConfig:
-    """A tiny run's configuration."""
+    """The configuration of a tiny run."""
     chosen = {**TINY, "results_dir": results or tempfile.gettempdir(), "device": "cuda", **values}
     if chosen["model"] == "densenet":
         del chosen["model.width"]
@@ -112,14 +112,14 @@ def config_of(values: Mapping[str, Any], results: str = "") -> RunConfig:
 
 
 def drawn_images(batch_size: int) -> Dataset:
-    """As large as CIFAR-10's, one batch of them."""
+    """A data set of one batch of images as large as CIFAR-10's."""
     images = torch.zeros(batch_size, 3, 32, 32, dtype=torch.uint8)
     split = Split(images, torch.zeros(batch_size, dtype=torch.int64), "drawn")
     return Dataset("drawn", split, split, None, tuple("0123456789"), (0.5,) * 3, (0.25,) * 3)
 
 
 class Traffic(TorchDispatchMode):
-    """Counts the bytes that operations read and write, each of their tensors once, if they launch anything."""
+    """Counts the bytes that operations read and write, each tensor once, if they launch anything."""
 
     bytes = 0
 
@@ -135,7 +135,7 @@ class Traffic(TorchDispatchMode):
 
 @contextmanager
 def counted_in(traffic: Traffic) -> Any:
-    """Counts the launches of add_relu.cu too, which read all of their tensors and write the first."""
+    """Also counts the launches of add_relu.cu, which read all of their tensors and write the first."""
     launch = DeviceCode.__call__
 
     def counted(code: DeviceCode, name: str, grid: int, block: int, shared: int, *arguments: Any) -> None:
@@ -151,7 +151,7 @@ def counted_in(traffic: Traffic) -> Any:
 
 
 def _bytes(value: Any) -> int:
-    """Of a tensor on the device; what is repeated by a stride of zero counts once."""
+    """The bytes of a tensor on the device; elements repeated by a stride of zero count once."""
     if not isinstance(value, Tensor) or value.device.type != "cuda":
         return 0
     places = 1
@@ -165,7 +165,7 @@ def _journal(events: list[str]) -> dict[str, Any]:
 
 
 def captured_steps(values: Mapping[str, Any], plant: str = "nothing") -> dict[str, Any]:
-    """Warm-up and capture, then two epochs of replays; what each did."""
+    """What a warm-up and a capture do, and then two epochs of replays."""
     config = config_of(values)
     task = build_task(config, load_data(config.dataset), CUDA)
     journal.lines()
@@ -180,7 +180,7 @@ def captured_steps(values: Mapping[str, Any], plant: str = "nothing") -> dict[st
     for epoch in range(2):
         for step, _ in enumerate(made(epoch, 0)):
             events = journal.lines()
-            # The first step's come after the epoch's plan, which is the host's.
+            # Before the first step comes the epoch's plan, which the host makes.
             begin = next(i for i, line in enumerate(events) if line.startswith("replay")) if step == 0 else 0
             replays += events[begin:]
     return {
@@ -192,12 +192,12 @@ def captured_steps(values: Mapping[str, Any], plant: str = "nothing") -> dict[st
 
 
 def price(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Launches, waits and bytes of a step of the plain loop and of the fast one, on images of CIFAR-10's size."""
+    """Launches, waits and bytes per step of the plain and the fast loop, on images of CIFAR-10's size."""
     found = {}
     for runner in ("plain", "fast"):
         config = config_of({**values, "runner": runner})
         task = build_task(config, drawn_images(config.training.batch_size), CUDA)
-        list(steps(task, 0, 0))  # the optimizer's moments exist from here on
+        list(steps(task, 0, 0))  # creates the optimizer's moments
         if runner == "plain":
             journal.lines()
             with Traffic() as traffic:
@@ -213,7 +213,7 @@ def price(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Lines(logging.Handler):
-    """Keeps what is warned of."""
+    """Collects warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -224,7 +224,7 @@ class _Lines(logging.Handler):
 
 
 def whole_training(values: Mapping[str, Any], plant: str = "nothing") -> dict[str, Any]:
-    """A training from the question whether its fast path is equal to its last epoch; nothing is remembered."""
+    """A whole training, from the proof of its fast path to its last epoch, without an earlier verdict."""
     config = config_of(values)
     dataset = load_data(config.dataset)
     warnings = _Lines()
@@ -265,7 +265,7 @@ def main() -> None:
         except Exception:
             answer = {"raised": traceback.format_exc()}
         print(json.dumps(answer), flush=True)
-    os._exit(0)  # taking torch down takes seconds, and shows nothing
+    os._exit(0)  # a regular exit of torch takes seconds
 
 
 if __name__ == "__main__":

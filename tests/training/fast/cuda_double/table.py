@@ -1,9 +1,9 @@
-"""What a training step launches and moves, plain and captured: the table in docs/gpu.md.
+"""Prints the table in docs/gpu.md of what a plain and a captured training step launch and move.
 
     PYTHONPATH=src:.:tests python -m training.fast.cuda_double.table
 
-Counted by the double of CUDA, for CIFAR's images, width 16, batches of 128, AdamW, no BatchNorm. Each function of
-cuBLAS and cuDNN counts as one kernel. Bytes are those of the tensors of every operation that launches something, each
+Counted by the double of CUDA for CIFAR images, width 16, batches of 128, AdamW and no BatchNorm. Each function of
+cuBLAS and cuDNN counts as one kernel. Bytes are those of the tensors of every operation with a launch, each tensor
 read or written once.
 """
 

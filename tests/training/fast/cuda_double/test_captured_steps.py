@@ -1,7 +1,7 @@
-"""A captured step under torch's real CUDA dispatch: what it launches, and that it asks the host for nothing.
+"""A captured step under torch's real CUDA dispatch: what it launches, and that it does not need the host.
 
-On a machine without a GPU, by a double of CUDA's runtime whose kernels compute nothing (runtime.c). So no value is
-tested here, but every call that torch makes of CUDA, cuBLAS and cuDNN in the warm-up, the capture and the replays.
+Runs without a GPU, with a double of CUDA's runtime whose kernels compute nothing (runtime.c). So no values are
+tested, but every call that torch makes to CUDA, cuBLAS and cuDNN in the warm-up, the capture and the replays.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-# Kernels of a step, counted with torch 2.14, and how many times as many another version may have.
+# Kernels per step, counted with torch 2.14, and the factor by which another version may exceed them.
 KERNELS = {
     "resnet": 95,
     "resnet, bn": 116,
@@ -91,11 +91,11 @@ def test_a_step_is_captured_and_replayed_without_the_host(kind: str, ask: Ask) -
         assert 0 < sum(capture["kernels"].values()) <= MARGIN * KERNELS[kind]
     replays = found["replays"]
     assert len(replays.pop("replays")) == found["steps"]
-    assert not any(replays.values()), "between the first and the last replay of an epoch nothing else happens"
+    assert not any(replays.values()), "nothing else happens between the first and the last replay of an epoch"
 
 
-def test_residual_cu_takes_the_place_of_all_convolutions(ask: Ask) -> None:
-    """Compiled by the real NVRTC, for the architecture that the double claims to have; loading it is pretended."""
+def test_residual_cu_replaces_all_convolutions(ask: Ask) -> None:
+    """Compiled by the real NVRTC for the architecture that the double claims to have; only loading it is faked."""
     found = ask("captured_steps", NETWORKS["residual.cu"])
     assert found["native"] == "residual.cu"
     for capture in found["captures"]:
@@ -103,8 +103,8 @@ def test_residual_cu_takes_the_place_of_all_convolutions(ask: Ask) -> None:
         assert capture["kernels"]["row_forward"] == capture["kernels"]["row_backward"] == 3
 
 
-def test_the_plain_loop_is_launched_kernel_by_kernel(ask: Ask) -> None:
-    """On images of CIFAR-10's size: each kernel by the host, of whose copies an epoch's plan has all."""
+def test_the_plain_loop_launches_every_kernel_from_the_host(ask: Ask) -> None:
+    """On images of CIFAR-10's size; all of the host's copies are for the epoch's plan."""
     found = ask("price", {"model.width": 16, "model.depth": 20, "training.batch_size": 128})
     plain, graph = found["plain"], found["fast"]
     assert len(plain["host_copies"]) == len(plain["waits"]) == 4 and not graph["host_copies"]

@@ -1,4 +1,4 @@
-"""The double of CUDA can fail: what a captured step must not do, planted in one, is refused as by CUDA, or told."""
+"""The double of CUDA finds faults: forbidden work planted in a captured step is refused as by CUDA, or reported."""
 
 import subprocess
 from pathlib import Path
@@ -21,15 +21,15 @@ NOT_PERMITTED = "operation not permitted when stream is capturing"
         ("allocates", f"allocate: {NOT_PERMITTED}"),
     ],
 )
-def test_what_waits_or_allocates_is_refused(planted: str, refused: str, ask: Ask) -> None:
+def test_waits_and_allocations_are_refused(planted: str, refused: str, ask: Ask) -> None:
     found = ask("captured_steps", {}, planted)
     assert "CUDA error" in found["error"]
     assert refused in found["refused"][0]
 
 
 @pytest.mark.parametrize("planted", ["copies back", "copies in"])
-def test_a_copy_between_host_and_device_is_refused(planted: str, ask: Ask) -> None:
-    """By torch already, which asks CUDA whether it is capturing."""
+def test_copies_between_host_and_device_are_refused(planted: str, ask: Ask) -> None:
+    """By torch itself, which asks CUDA whether it is capturing."""
     found = ask("captured_steps", {}, planted)
     assert "Cannot copy between CPU and CUDA tensors during CUDA graph capture" in found["error"]
 
@@ -42,13 +42,13 @@ def test_a_copy_between_host_and_device_is_refused(planted: str, ask: Ask) -> No
         ("copies pinned memory", "host_copies", "captured copy pinned host to device, 4 bytes"),
     ],
 )
-def test_what_cuda_allows_and_a_step_must_not_do_is_told(planted: str, kind: str, told: str, ask: Ask) -> None:
+def test_forbidden_work_that_cuda_allows_is_reported(planted: str, kind: str, told: str, ask: Ask) -> None:
     captures = ask("captured_steps", {}, planted)["captures"]
     assert len(captures) == 2 and all(capture[kind][0].startswith(told) for capture in captures)
 
 
-def test_an_operation_more_is_a_kernel_more(ask: Ask) -> None:
-    """Counted once in the capture, and in every replay."""
+def test_an_additional_operation_is_an_additional_kernel(ask: Ask) -> None:
+    """In the capture and in every replay."""
     expected, found = (ask("captured_steps", {}, planted) for planted in ("nothing", "adds"))
     for before, after in zip(expected["captures"], found["captures"], strict=True):
         assert sum(after["kernels"].values()) == sum(before["kernels"].values()) + 1
@@ -77,19 +77,21 @@ MEMSET, WAIT, FREE = (
     ("flags", "call", "errors"),
     [
         (0, MEMSET, "906 901"),  # cudaErrorStreamCaptureImplicit, and ...Invalidated
-        (1, MEMSET, "0 0"),  # the stream does not block: torch's
+        (1, MEMSET, "0 0"),  # a non-blocking stream, like torch's
         (1, WAIT, "905 901"),  # ...Isolation
         (1, FREE, "900 901"),  # ...Unsupported
     ],
 )
-def test_other_rules_of_a_capture(flags: int, call: str, errors: str, double: Path, tmp_path: Path) -> None:
-    """Which torch gives no occasion to break."""
+def test_other_violations_of_a_capture_give_cudas_errors(
+    flags: int, call: str, errors: str, double: Path, tmp_path: Path
+) -> None:
+    """Violations that torch itself does not commit."""
     code = CAPTURE.format(flags=flags, call=call)
     done = subprocess.run(**command(double, tmp_path, "-c", code), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == errors
 
 
-def test_a_function_that_the_double_lacks_ends_the_process_by_its_name(double: Path, tmp_path: Path) -> None:
+def test_a_function_that_the_double_lacks_ends_the_process_and_is_named(double: Path, tmp_path: Path) -> None:
     code = "import torch; torch.nn.GRU(2, 2).cuda()(torch.zeros(1, 1, 2).cuda())"
     done = subprocess.run(**command(double, tmp_path, "-c", code), capture_output=True, text=True)
     assert done.returncode < 0 and "the double of CUDA has no cudnn" in done.stderr

@@ -1,4 +1,4 @@
-"""CUDA source without a GPU: run thread by thread by emulation.h."""
+"""Runs CUDA source without a GPU, thread by thread, with emulation.h."""
 
 import ctypes
 import shutil
@@ -18,7 +18,7 @@ def _is_without_gaps(tensor: Tensor) -> bool:
 
 
 class Emulated:
-    """The kernels of a source, each launch run on the CPU in a given order of threads."""
+    """The kernels of a source, with each launch run on the CPU in a given order of threads."""
 
     def __init__(self, folder: Path, source: str, order: int) -> None:
         self.order = order

@@ -1,4 +1,4 @@
-"""add_relu.cu without a GPU: the same source run by emulation.h, with the bits of torch's operations."""
+"""add_relu.cu without a GPU: the same source, run by emulation.h, gives the bits of torch's operations."""
 
 import copy
 import math
@@ -28,7 +28,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
-    """Random numbers, among them all pairs of special ones."""
+    """Random numbers, including all pairs of special ones."""
     found = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     special = (
         torch.tensor(SPECIAL).repeat(len(SPECIAL))
@@ -41,13 +41,13 @@ def drawn(*shape: int, seed: int) -> Tensor:
 
 
 def same(found: Tensor, expected: Tensor) -> bool:
-    """Equal, with NaN in the same places. A zero's sign may differ: torch's own differs between devices."""
+    """Equality with NaN in the same places. A zero's sign may differ, as it does between torch's devices."""
     return torch.equal(found.isnan(), expected.isnan()) and torch.equal(found.nan_to_num(7), expected.nan_to_num(7))
 
 
 @needs_gpp
 @pytest.mark.parametrize("size", [1, 3, 4, 49, 1023, 1024, 4 * 256 + 1, 3000])
-def test_the_kernels_have_torchs_bits(size: int, emulated: Make) -> None:
+def test_the_kernels_give_torchs_bits(size: int, emulated: Make) -> None:
     sums = Sums(emulated())
     y, x, dx = (drawn(size, seed=seed) for seed in (1, 2, 3))
     assert same(sums.add_relu(y.clone(), x), F.relu(y + x))
@@ -64,7 +64,7 @@ def test_a_wrong_kernel_is_found(right: str, wrong: str, emulated: Make) -> None
     assert right in source
     sums = Sums(emulated(source.replace(right, wrong)))
     y, x, dx = (drawn(101, seed=seed) for seed in (1, 2, 3))
-    y[-1], x[-1] = -2, 1  # where a thread has fewer than four
+    y[-1], x[-1] = -2, 1  # where a thread has fewer than four elements
     output = F.relu(x)
     masked = same(sums.add_mask(dx.clone(), x, output), torch.ops.aten.threshold_backward(dx + x, output, 0))
     assert not (masked and same(sums.add_relu(y.clone(), x), F.relu(y + x)))
@@ -86,7 +86,7 @@ def test_tensors_of_different_layouts_are_left_to_torch() -> None:
 @needs_gpp
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize(("depth", "initialization"), [(14, "kaiming"), (20, "zero_last")])
-def test_a_network_has_the_same_bits(
+def test_a_network_with_fused_sums_gives_the_same_bits(
     depth: int, initialization: str, memory_format: torch.memory_format, emulated: Make
 ) -> None:
     plain = resnet(depth, 10, False, 8, initialization=initialization).to(memory_format=memory_format)
@@ -105,8 +105,8 @@ def test_a_network_has_the_same_bits(
 
 
 @needs_gpp
-def test_other_precisions_and_exploded_activations_are_torchs(emulated: Make) -> None:
-    """Double precision is left to the blocks; infinite sums stay as they are."""
+def test_other_precisions_and_infinite_activations_match_torch(emulated: Make) -> None:
+    """Double precision is left to torch; infinite sums stay infinite."""
     plain = resnet(14, 10, False, 8)
     with torch.no_grad():
         for p in plain.parameters():
@@ -120,7 +120,7 @@ def test_other_precisions_and_exploded_activations_are_torchs(emulated: Make) ->
     assert torch.equal(exact, plain.double()(images.double()))
 
 
-def test_which_networks_use_them() -> None:
+def test_only_some_networks_use_fused_sums() -> None:
     def launcher(source: str, shared: dict[str, int]) -> add_relu.Launch:
         return lambda *arguments: None
 
@@ -131,7 +131,7 @@ def test_which_networks_use_them() -> None:
     assert not use_fused_sums(densenet_bc(10, 4, 10), launcher)
 
 
-def test_without_a_device_they_are_done_without_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_device_torch_is_used_and_one_line_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def refused(source: str, shared: dict[str, int]) -> add_relu.Launch:
         raise add_relu.DeviceError("no such\ndevice")
 

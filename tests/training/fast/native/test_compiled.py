@@ -1,4 +1,4 @@
-"""The library is made once for a processor, made again if it is damaged, and done without where it cannot be made."""
+"""The library is built once per processor, rebuilt if damaged, and not used if it cannot be built."""
 
 import hashlib
 import logging
@@ -28,7 +28,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache, and nothing loaded from another."""
+    """An empty cache, without a library loaded from another."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     compiled.library.cache_clear()
     yield tmp_path / "cache" / "scalefree"
@@ -47,10 +47,10 @@ def load_again() -> object:
 
 
 @needs_compiler
-def test_it_is_made_once(
+def test_the_library_is_built_once(
     cache: Path, monkeypatch: pytest.MonkeyPatch, umask: Callable[[int], int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the umask, nobody else can write it; the digest beside it is as `sha256sum` writes it."""
+    """Whatever the umask, nobody else can write to it; the digest beside it has the format of `sha256sum`."""
     umask(0o002)
     assert compiled.library() is not None
     assert {path.name for path in cache.iterdir()} == {kept().name, f"{kept().name}.sha256"}
@@ -62,7 +62,7 @@ def test_it_is_made_once(
 
 
 @needs_compiler
-def test_it_is_flushed_before_it_counts(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_is_flushed_before_it_is_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed = []
     fsync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (flushed.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
@@ -73,7 +73,7 @@ def test_it_is_flushed_before_it_counts(cache: Path, monkeypatch: pytest.MonkeyP
 
 
 def compile_source(source: str, to: Path) -> None:
-    """A library of other C code, with a digest that fits it."""
+    """Compiles a library from other C code, with a matching digest."""
     (to.parent / "other.c").write_text(source)
     flags = [flag for flag in compiled.COMPILE[1:] if flag != str(compiled.SOURCE)]
     subprocess.run([compiled.COMPILE[0], str(to.parent / "other.c"), *flags, str(to)], check=True)
@@ -86,11 +86,11 @@ def sign(path: Path) -> None:
     path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n")
 
 
-def cut(path: Path) -> None:
+def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
 
 
-def zero_its_end(path: Path) -> None:
+def zero_the_end(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
 
@@ -101,15 +101,15 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-def lose_its_digest(path: Path) -> None:
+def lose_the_digest(path: Path) -> None:
     path.with_name(f"{path.name}.sha256").unlink()
 
 
-def have_an_empty_digest(path: Path) -> None:
+def empty_the_digest(path: Path) -> None:
     path.with_name(f"{path.name}.sha256").write_bytes(b"")
 
 
-def become_text_with_its_digest(path: Path) -> None:
+def become_text_with_a_digest(path: Path) -> None:
     path.write_bytes(b"hello" * 1000)
     sign(path)
 
@@ -138,11 +138,11 @@ def compute_another_backward_pass(path: Path) -> None:
     compile_source(wrong, path)
 
 
-def be_everybodys(path: Path) -> None:
+def be_writable_by_everyone(path: Path) -> None:
     path.chmod(0o666)
 
 
-def be_the_groups(path: Path) -> None:
+def be_writable_by_the_group(path: Path) -> None:
     path.chmod(0o664)
 
 
@@ -170,28 +170,28 @@ def have_a_pipe_as_digest(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        cut,
-        zero_its_end,
+        truncate,
+        zero_the_end,
         flip_a_bit,
-        lose_its_digest,
-        have_an_empty_digest,
+        lose_the_digest,
+        empty_the_digest,
         have_a_pipe_as_digest,
-        become_text_with_its_digest,
+        become_text_with_a_digest,
         lack_functions,
         lack_one_function,
         compute_another_forward_pass,
         compute_another_backward_pass,
-        be_everybodys,
-        be_the_groups,
+        be_writable_by_everyone,
+        be_writable_by_the_group,
         be_a_link,
         be_a_dangling_link,
         be_a_pipe,
     ],
 )
-def test_one_that_does_not_hold_its_promises_is_made_again_in_one_line(
+def test_a_damaged_or_unsafe_library_is_rebuilt_with_one_warning(
     damage: Callable[[Path], None], cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Before the digest was looked at, one that was cut ended the process by SIGBUS."""
+    """Without the digest, a truncated library would end the process with SIGBUS."""
     assert compiled.library() is not None
     whole = kept().read_bytes()
     damage(kept())
@@ -199,30 +199,30 @@ def test_one_that_does_not_hold_its_promises_is_made_again_in_one_line(
     (said,) = caplog.records
     assert said.levelno == logging.WARNING and str(kept()) in said.message and "again" in said.message
     assert kept().read_bytes() == whole and not kept().is_symlink()
-    # It is whole again: the next process compiles nothing.
+    # It is whole again, so the next process compiles nothing.
     monkeypatch.setattr(subprocess, "run", None)
     assert load_again() is not None and len(caplog.records) == 1
 
 
 def marking(marker: Path) -> str:
-    """The code, which leaves a file when it is loaded."""
+    """The library's source, with code that creates a file when it is loaded."""
     mark = f'__attribute__((constructor)) static void mark(void) {{ fclose(fopen("{marker}", "w")); }}'
     return "\n".join([compiled.SOURCE.read_text(), "#include <stdio.h>", mark, ""])
 
 
 @needs_compiler
-@pytest.mark.parametrize("whose", ["everybody's file", "everybody's folder", "the group's folder"])
-def test_what_another_user_could_have_written_is_never_executed(
+@pytest.mark.parametrize("whose", ["everyone's file", "everyone's folder", "the group's folder"])
+def test_a_library_that_others_could_have_written_is_never_executed(
     whose: str, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It computes what it should, and has a digest that fits: it is refused for its permissions alone."""
+    """It computes the right values and has a matching digest, and is refused only for its permissions."""
     assert compiled.library() is not None
     marker = tmp_path / "executed"
     path = kept()
     compile_source(marking(marker), path)
     {
-        "everybody's file": lambda: path.chmod(0o666),
-        "everybody's folder": lambda: cache.chmod(0o777),
+        "everyone's file": lambda: path.chmod(0o666),
+        "everyone's folder": lambda: cache.chmod(0o777),
         "the group's folder": lambda: cache.chmod(0o770),
     }[whose]()
     assert load_again() is not None
@@ -230,13 +230,13 @@ def test_what_another_user_could_have_written_is_never_executed(
     path.parent.chmod(0o700)
     path.chmod(0o600)
     compile_source(marking(marker), path)
-    assert load_again() is not None and marker.exists(), "the same file is executed where nobody else can write it"
+    assert load_again() is not None and marker.exists(), "the same file is executed if nobody else can write to it"
 
 
 @needs_root
 @needs_compiler
 @pytest.mark.parametrize("what", ["file", "digest", "folder"])
-def test_another_users_is_never_executed(
+def test_a_library_of_another_user_is_never_executed(
     what: str, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert compiled.library() is not None
@@ -248,7 +248,7 @@ def test_another_users_is_never_executed(
 
 
 @needs_compiler
-def test_a_compiler_that_makes_wrong_sums_is_done_without(
+def test_a_library_that_computes_wrong_sums_is_not_used(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = tmp_path / "conv3x3.c"
@@ -261,7 +261,7 @@ def test_a_compiler_that_makes_wrong_sums_is_done_without(
 
 
 @needs_compiler
-def test_where_nothing_can_be_kept_each_process_makes_its_own(
+def test_without_a_usable_cache_each_process_builds_its_own(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -277,7 +277,7 @@ def test_where_nothing_can_be_kept_each_process_makes_its_own(
 
 
 @needs_compiler
-def test_another_source_or_processor_has_another_one(
+def test_another_source_or_processor_has_its_own_library(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = compiled.library_path()
@@ -290,7 +290,7 @@ def test_another_source_or_processor_has_another_one(
 
 
 @needs_compiler
-def test_processes_that_make_it_at_once_all_have_it(cache: Path) -> None:
+def test_processes_can_build_the_library_at_once(cache: Path) -> None:
     code = "from scalefree.training.fast.native import compiled; assert compiled.library() is not None"
     environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(cache.parent)}
     started = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
@@ -316,7 +316,7 @@ def with_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("hindrance", [without_a_compiler, with_a_compiler_that_fails, with_no_temporary_folder])
-def test_without_it_torchs_convolutions_do(
+def test_without_the_library_torchs_convolutions_are_used(
     hindrance: object, cache: Path, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(hindrance)
@@ -331,5 +331,5 @@ def test_without_it_torchs_convolutions_do(
 
 
 @needs_compiler
-def test_a_record_says_that_it_was_made_with_it(cache: Path, tiny: Make) -> None:
+def test_a_record_says_that_the_library_was_used(cache: Path, tiny: Make) -> None:
     assert run(tiny({"model.width": 8})).record.environment["convolutions"] == "torch and conv3x3.c"

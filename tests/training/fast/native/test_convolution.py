@@ -1,4 +1,4 @@
-"""conv3x3.c against the definition in float64, and in the place of torch's convolutions."""
+"""conv3x3.c, compared with the definition in float64, and in place of torch's convolutions."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 pytestmark = pytest.mark.skipif(compiled.library() is None, reason="no C compiler")
 
-# Images, inputs, outputs, height, width: odd sizes, single pixels and rows, groups that do not divide the images.
+# Images, inputs, outputs, height, width: odd sizes, single pixels and rows, and groups that do not divide the images.
 SHAPES = [
     (1, 8, 8, 1, 1),
     (5, 8, 8, 8, 8),
@@ -40,7 +40,7 @@ def drawn(*shape: int, seed: int) -> Tensor:
 
 
 def gradients(x: Array, weight: Array, dy: Array) -> tuple[Array, Array]:
-    """Of sum(dy * conv(x, weight)) by x and by the weight, from the definition."""
+    """The gradients of sum(dy * conv(x, weight)) by x and by the weight, from the definition."""
     reversed_ = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     height, width = x.shape[2:]
@@ -58,7 +58,7 @@ def assert_close(found: Tensor, expected: Array) -> None:
 @pytest.mark.parametrize("with_residual", [False, True])
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_values_and_gradients_are_the_definitions(shape: tuple[int, ...], relu: bool, with_residual: bool) -> None:
+def test_values_and_gradients_match_the_definition(shape: tuple[int, ...], relu: bool, with_residual: bool) -> None:
     images, inputs, outputs, height, width = shape
     x = drawn(images, inputs, height, width, seed=1).requires_grad_()
     weight = drawn(outputs, inputs, 3, 3, seed=2).requires_grad_()
@@ -72,7 +72,7 @@ def test_values_and_gradients_are_the_definitions(shape: tuple[int, ...], relu: 
     expected = convolution(exact[0], exact[1])
     if residual is not None:
         expected = expected + residual.detach().double().numpy()
-    # Rounding decides whether a sum that is nearly zero passes the ReLU, so the mask is that of what was found.
+    # Rounding decides whether a sum near zero passes the ReLU, so the mask is taken from the result.
     passes = y.detach().double().numpy() > 0 if relu else np.ones_like(expected)
     dx, dweight = gradients(exact[0], exact[1], exact[2] * passes)
     assert_close(y, np.maximum(expected, 0) if relu else expected)
@@ -85,8 +85,8 @@ def test_values_and_gradients_are_the_definitions(shape: tuple[int, ...], relu: 
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8, 4, 4), (9, 16, 16, 2, 2)])
-def test_what_is_exactly_zero_stays_zero(shape: tuple[int, ...]) -> None:
-    """A channel that never fires gives and gets no gradient, and no rounding error: Adam would magnify it."""
+def test_exact_zeros_stay_zero(shape: tuple[int, ...]) -> None:
+    """A dead channel gives and gets no gradient, not even a rounding error, which Adam would magnify."""
     images, inputs, outputs, height, width = shape
     x = drawn(images, inputs, height, width, seed=1)
     x[:, 3] = 0
@@ -104,8 +104,8 @@ def test_what_is_exactly_zero_stays_zero(shape: tuple[int, ...]) -> None:
     assert weight.grad[4, 2].all() and x.grad[2].all()
 
 
-def test_nan_and_infinity_pass() -> None:
-    """A divergence must be seen, in the loss and in the gradient."""
+def test_nan_and_infinity_propagate() -> None:
+    """A divergence must be visible in the loss and in the gradient."""
     x = drawn(2, 8, 4, 4, seed=1)
     x[1, 0, 2, 2] = torch.nan
     x.requires_grad_()
@@ -118,14 +118,14 @@ def test_nan_and_infinity_pass() -> None:
     assert conv3x3(large, torch.ones(8, 8, 3, 3)).isinf().all()
 
 
-def test_images_do_not_touch_each_other() -> None:
+def test_images_do_not_affect_each_other() -> None:
     x, weight = drawn(37, 8, 4, 4, seed=1), drawn(8, 8, 3, 3, seed=2)
     together = conv3x3(x, weight)
     for place in (0, 15, 16, 36):
         assert torch.equal(conv3x3(x[place : place + 1], weight)[0], together[place])
 
 
-def test_other_memory_formats_are_taken() -> None:
+def test_other_memory_formats_are_accepted() -> None:
     x, weight = drawn(3, 8, 4, 4, seed=1), drawn(8, 8, 3, 3, seed=2)
     expected = conv3x3(x, weight)
     assert torch.equal(conv3x3(x.contiguous(), weight.contiguous()), expected)
@@ -133,7 +133,7 @@ def test_other_memory_formats_are_taken() -> None:
     wide[:, ::2] = x
     assert torch.equal(conv3x3(wide[:, ::2], weight), expected)
     x.requires_grad_()
-    conv3x3(x, weight).sum().backward()  # the gradient of a sum is one number, expanded
+    conv3x3(x, weight).sum().backward()  # the gradient of a sum is an expanded scalar
     assert x.grad is not None and x.grad.abs().sum() > 0
 
 
@@ -156,14 +156,14 @@ def test_a_second_derivative_is_refused() -> None:
         {"residual": drawn(2, 8, 4, 5, seed=1)},
     ],
 )
-def test_what_c_would_misread_is_refused(wrong: dict[str, Tensor]) -> None:
+def test_tensors_that_c_would_misread_are_refused(wrong: dict[str, Tensor]) -> None:
     right = {"x": drawn(2, 8, 4, 4, seed=1), "weight": drawn(8, 8, 3, 3, seed=2)}
     assert conv3x3(**right, residual=drawn(2, 8, 4, 4, seed=3)).isfinite().all()
     with pytest.raises(ValueError, match=r"float32 on a CPU|of shape"):
         conv3x3(**{**right, **wrong})
 
 
-def test_a_network_in_float64_uses_torchs() -> None:
+def test_a_network_in_float64_uses_torchs_convolutions() -> None:
     model = resnet(8, 10, batch_norm=False, width=8, generator=torch.Generator().manual_seed(0)).double()
     x = drawn(2, 3, 8, 8, seed=1).double()
     expected = model(x)
@@ -182,10 +182,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize(("few", "count"), [(0, 4), (native.FEW, 10)])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_network_computes_the_same_with_them(
+def test_a_network_computes_the_same_with_native_convolutions(
     network: str, few: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All its gradients too: with native convolutions of 8 channels only, and wherever they can be."""
+    """Including all gradients, with native convolutions for 8 channels only and wherever possible."""
     monkeypatch.setattr(native, "FEW", few)
     if network == "densenet":  # three 3x3 convolutions, of 32 channels
         count = 3 if few else 0
@@ -195,7 +195,7 @@ def test_a_network_computes_the_same_with_them(
         native, "residual_blocks", lambda x, weights: (counted.append(len(weights)), residual_blocks(x, weights))[1]
     )
     plain, fast = NETWORKS[network](), NETWORKS[network]()
-    if network == "fixup":  # whose last layers are zero at first, so that nothing has a gradient
+    if network == "fixup":  # whose last layers are zero at first, so that there are no gradients
         for model in (plain, fast):
             generator = torch.Generator().manual_seed(1)
             for p in model.parameters():
@@ -213,7 +213,7 @@ def test_a_network_computes_the_same_with_them(
 
 
 @pytest.mark.parametrize("needs_dx", [False, True])
-def test_a_row_of_blocks_is_the_blocks_one_by_one_bit_for_bit(needs_dx: bool) -> None:
+def test_a_row_of_blocks_equals_the_separate_blocks_bit_for_bit(needs_dx: bool) -> None:
     weights = [0.2 * drawn(16, 16, 3, 3, seed=seed) for seed in range(6)]
     results = []
     for row in (True, False):
@@ -232,7 +232,9 @@ def test_a_row_of_blocks_is_the_blocks_one_by_one_bit_for_bit(needs_dx: bool) ->
 
 
 @pytest.mark.parametrize(("values", "uses"), [({}, True), ({"runner": "plain"}, False), ({"precision": "bf16"}, False)])
-def test_who_uses_them(values: dict[str, object], uses: bool, tiny: Make) -> None:
+def test_only_the_fast_runner_in_fp32_uses_native_convolutions(
+    values: dict[str, object], uses: bool, tiny: Make
+) -> None:
     config = tiny({"model.width": 8, **values})
     task = build_task(config, load_data(config.dataset), torch.device("cpu"))
     assert any("forward" in vars(module) for module in task.model.modules()) == uses

@@ -1,4 +1,4 @@
-"""residual.cu without a GPU: the same source run by emulation.h, against autograd in float64."""
+"""residual.cu without a GPU: the same source, run by emulation.h, compared with autograd in float64."""
 
 import copy
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from scalefree.training.fast.native import residual
 from scalefree.training.fast.native.residual import Sizes, Stage, stages_of, use_residual_kernels
 from training.fast.native.emulated import Emulated, needs_gpp
 
-# The thread with the lowest number first, the one with the highest first, any.
+# The thread with the lowest number first, the one with the highest first, and a random order.
 ORDERS = (0, 1, 7)
 
 
@@ -35,7 +35,7 @@ def drawn(*shape: int, seed: int) -> Tensor:
 
 
 def defined(image: Tensor, weights: list[Tensor], sizes: Sizes) -> Tensor:
-    """What a stage computes, in torch's words."""
+    """What a stage computes, written with torch's operations."""
     x = F.relu(F.conv2d(image, weights[0], stride=sizes.stride, padding=1))
     rest = weights[1:]
     if sizes.stride == 2:
@@ -48,7 +48,7 @@ def defined(image: Tensor, weights: list[Tensor], sizes: Sizes) -> Tensor:
 
 
 def weights_of(sizes: Sizes, layers: int) -> tuple[Tensor, list[Tensor]]:
-    """A vector and its parts: the first convolution's weight and the row's."""
+    """A vector and its parts: the weights of the first convolution and of the row."""
     c, inputs = sizes.channels, sizes.inputs
     shapes = [(c, inputs, 3, 3), *[(c, c, 3, 3)] * layers]
     parts = [drawn(*shape, seed=number) * (shape[1] * 9) ** -0.5 for number, shape in enumerate(shapes)]
@@ -58,7 +58,7 @@ def weights_of(sizes: Sizes, layers: int) -> tuple[Tensor, list[Tensor]]:
 
 
 def check(stage: Stage, batch: int, dead: bool = False) -> None:
-    """Both directions of a stage against autograd in float64."""
+    """Compares both directions of a stage with autograd in float64."""
     sizes = stage.sizes
     image = drawn(batch, sizes.inputs, sizes.height * sizes.stride, sizes.width * sizes.stride, seed=50)
     _, weights = weights_of(sizes, stage.layers)
@@ -70,7 +70,7 @@ def check(stage: Stage, batch: int, dead: bool = False) -> None:
     exact_image = image.double().requires_grad_()
     expected = defined(exact_image, exact, sizes)
     dy = drawn(*expected.shape, seed=51)
-    # The kernels take the gradient by the input for that of sums whose relu it is; a stem's images are no such thing.
+    # The kernels' gradient is that of the sums whose ReLU is the input; a stem's images are not such a ReLU.
     expected.backward(dy.double())
     h, made = stage.forward(image, weights[0], weights[1], True)
     (only,) = stage.forward(image, weights[0], weights[1], False)[1]
@@ -83,7 +83,7 @@ def check(stage: Stage, batch: int, dead: bool = False) -> None:
         torch.testing.assert_close(
             part.view(w.shape).double(), w.grad, rtol=1e-4, atol=3e-6 * float(w.grad.abs().max())
         )
-        assert torch.equal(part.view(w.shape) == 0, w.grad == 0), "a gradient that is exactly zero"
+        assert torch.equal(part.view(w.shape) == 0, w.grad == 0), "the same gradients are exactly zero"
     if sizes.stride == 2:
         assert dx is not None and exact_image.grad is not None
         torch.testing.assert_close(
@@ -108,7 +108,7 @@ def check(stage: Stage, batch: int, dead: bool = False) -> None:
     ],
     ids=str,
 )
-def test_a_stage_is_its_definition_in_any_order_of_threads(
+def test_a_stage_matches_its_definition_in_any_order_of_threads(
     sizes: Sizes, layers: int, batch: int, emulated: Callable[..., Emulated]
 ) -> None:
     assert sizes.fits()
@@ -119,14 +119,14 @@ def test_a_stage_is_its_definition_in_any_order_of_threads(
 
 @needs_gpp
 @pytest.mark.parametrize("sizes", [Sizes(8, 8, 8, 3, 1), Sizes(16, 4, 4, 8, 2)], ids=str)
-def test_dead_units_have_gradients_of_exactly_zero(sizes: Sizes, emulated: Callable[..., Emulated]) -> None:
+def test_dead_units_have_exactly_zero_gradients(sizes: Sizes, emulated: Callable[..., Emulated]) -> None:
     check(Stage(sizes, 2 if sizes.stride == 1 else 3, emulated(sizes)), 5, dead=True)
 
 
 @needs_gpp
 @pytest.mark.parametrize("which", range(7))
 def test_each_barrier_is_needed(which: int, emulated: Callable[..., Emulated]) -> None:
-    """The emulation sees a race: without any one of the barriers, one of the orders gives other numbers."""
+    """The emulation detects races: without any one of the barriers, some order gives other numbers."""
     sizes, barrier = Sizes(16, 4, 4, 8, 2), "__syncthreads();"
     parts = sizes.source().split(barrier)
     assert len(parts) == 8
@@ -148,8 +148,8 @@ def plain_and_native(
 
 
 @needs_gpp
-def test_a_network_computes_with_them(emulated: Callable[..., Emulated]) -> None:
-    """Logits and the gradient that an optimizer sees, for images that the kernels take and for others."""
+def test_a_network_computes_the_same_with_residual_kernels(emulated: Callable[..., Emulated]) -> None:
+    """Logits and the optimizer's gradient, for images that the kernels support and for others."""
     exact, model, flat = plain_and_native(emulated, 8, 14, 8)
     labels = torch.tensor([3, 0, 9, 1, 1])
     for side in (8, 12):
@@ -184,10 +184,10 @@ def test_a_network_computes_with_them(emulated: Callable[..., Emulated]) -> None
         (20, 16, False, "kaiming", 32, False),
     ],
 )
-def test_which_networks_suit(
+def test_only_some_networks_can_use_residual_kernels(
     depth: int, width: int, batch_norm: bool, initialization: str, side: int, suits: bool
 ) -> None:
-    """Also the order of the weights and the number of layers: those of all stages are all convolutions."""
+    """The stages' layers together are all of the network's convolutions."""
     model = resnet(depth, 10, batch_norm, width, initialization=initialization)
     stages = stages_of(model, side, side)
     assert bool(stages) == suits
@@ -195,7 +195,7 @@ def test_which_networks_suit(
         assert sum(1 + layers for _, layers in stages) == depth - 1
 
 
-def test_weights_must_lie_in_one_vector() -> None:
+def test_weights_must_be_in_one_vector() -> None:
     with pytest.raises(ValueError, match="one vector"):
         use_residual_kernels(resnet(8, 10, False, 8), 8, 8)
     model = resnet(8, 10, False, 8)
@@ -204,7 +204,7 @@ def test_weights_must_lie_in_one_vector() -> None:
         use_residual_kernels(model, 8, 8)
 
 
-def test_without_a_device_they_are_done_without_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_device_torch_is_used_and_one_line_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def refused(sizes: Sizes, device: torch.device) -> residual.Launch:
         raise residual.DeviceError("no such\ndevice")
 
