@@ -63,9 +63,9 @@ def test_the_selection_shows_each_grid_and_the_frozen_cell(selection: Figure) ->
 def test_a_selection_in_progress_says_so_and_shows_its_progress(in_progress: Figure) -> None:
     assert title(in_progress).endswith(": in progress, no cell has been chosen yet")
     titles = [axes.get_title() for axes in panels(in_progress)]
-    # Three of eight decays are below 1e-3; for the coarser rungs four of five.
+    # Three of eight decays are below 1e-3; for the coarser rungs six of seven.
     assert titles.count("AdamW\n15 of 40 cells") == 4
-    assert f"scaled {L2} by layer\n12 of 15 cells" in titles
+    assert f"scaled {L2} by layer\n24 of 28 cells" in titles
     assert all(framed(axes, "chosen") == set() for axes in panels(in_progress))
     assert "Dashed frames: the lowest error so far, which decides nothing" in caption(in_progress)
     crossed = sum(len(lines(axes, "missing")) for axes in panels(in_progress))

@@ -90,7 +90,8 @@ def test_an_empty_store_gives_one_page_that_says_there_are_no_records(name: str,
     said = texts(drawn[name])
     if name == "selection":
         assert "AdamW" in said, "a frozen cell is shown without the records that chose it"
-        assert "0 of 626 cells, 626 missing" in caption(drawn[name])
+        cells = len(digits.experiments[name].cells) // 2  # two selection seeds
+        assert cells > 600 and f"0 of {cells} cells, {cells} missing" in caption(drawn[name])
     else:
         assert f"{name}: no records yet of its {len(needed):,} runs" in said
 
