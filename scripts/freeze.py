@@ -45,7 +45,7 @@ def main() -> int:
             print(line(network, method, cell, before.cells.get(network, {}).get(method)))
     for grid in selection_grids(profile, records):
         if grid.done < grid.runs:
-            print(unfinished(grid, grid.method in now.cells.get(grid.network, {})))
+            print(unfinished(grid, grid.method in (now if now.cells else before).cells.get(grid.network, {})))
     if not now.cells:
         refused(f"profile={profile} has no complete grid in the experiment selection; train more of its runs")
         return 1

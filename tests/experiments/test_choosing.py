@@ -294,3 +294,12 @@ def test_without_records_nothing_is_written(profile: str, tmp_path: Path) -> Non
         assert fill_in(profile, {}) == {} and choose_again(profile, {}) == (Frozen({}, 0, ""), Frozen({}, 0, ""))
         assert not path.exists()
         assert all(grid.done == 0 < grid.runs for grid in selection_grids(profile, {}))
+
+
+@pytest.mark.parametrize("profile", SELECTING)
+def test_without_records_chosen_cells_are_left_as_they_are(profile: str, tmp_path: Path) -> None:
+    """Of another, empty store nobody should learn that no record chose them."""
+    with frozen(made_cells(profile), tmp_path):
+        written = read_frozen(profile)
+        assert choose_again(profile, {}) == (written, Frozen({}, 0, ""))
+        assert read_frozen(profile) == written and written.cells

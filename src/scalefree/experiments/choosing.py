@@ -133,7 +133,7 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
     """Choose every cell again and write the profile's file; an incomplete grid keeps its previous cell.
 
     Returns:
-        The previous and the new cells. If there are no new ones, nothing is written.
+        The previous and the new cells. If no grid is complete, there are no new ones, and nothing is written.
 
     Raises:
         ConfigError: an unknown profile, or a damaged file of frozen cells.
@@ -141,15 +141,16 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
     asked = selection_grids(profile, records)
     before = read_frozen(profile)
     chosen = _choose_in(asked)
+    if not chosen.cells:
+        return before, Frozen({}, 0, "")
     cells: dict[str, dict[str, Cell]] = {network: dict(methods) for network, methods in chosen.cells.items()}
     for grid in asked:
         for method in (grid.method, grid.method + DECAYED) if grid.done < grid.runs else ():
             if (kept := before.cells.get(grid.network, {}).get(method)) is not None:
                 cells.setdefault(grid.network, {})[method] = kept
     now = Frozen(cells, chosen.records, chosen.digest)
-    if cells:
-        write_frozen(profile, now)
-        load_experiment.cache_clear()
+    write_frozen(profile, now)
+    load_experiment.cache_clear()
     return before, now
 
 
