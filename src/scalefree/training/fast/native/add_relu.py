@@ -4,7 +4,6 @@ A block without BatchNorm is bound by memory. The sum and the ReLU at its end re
 are two operations, and three as one; so do the sum of two gradients and the mask of the block before: six, or four.
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,10 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from scalefree.models.resnet import BasicBlock, ResNet
-from scalefree.training.fast.native.device_code import DeviceCode, DeviceError, Launch
-from scalefree.training.fast.native.network import is_plain
-
-log = logging.getLogger(__name__)
+from scalefree.training.fast.native.device_code import DeviceCode, DeviceError, Launch, warn_unusable
+from scalefree.training.fast.native.network import is_plain, row_weights
 
 SOURCE = Path(__file__).with_name("add_relu.cu")
 # Numbers per thread, as in add_relu.cu, and threads per block.
@@ -114,28 +111,25 @@ def use_fused_sums(model: nn.Module, launcher: Callable[[str, dict[str, int]], L
     """
     if type(model) is not ResNet:
         return False
-    stages = [stage for stage in (model.stage1, model.stage2, model.stage3) if all(map(is_plain, stage))]
-    if not any(len(stage) > 1 for stage in stages):
+    of_all = (model.stage1, model.stage2, model.stage3)
+    stages = [stage for stage in of_all if len(stage) > 1 and all(map(is_plain, stage))]
+    if not stages:
         return False
     device = next(model.parameters()).device
     make = launcher or (lambda source, shared: DeviceCode(source, shared, device))
     try:
         sums = Sums(make(SOURCE.read_text(), {"add_relu": 0, "add_mask": 0}))
     except DeviceError as error:
-        reason = " ".join(str(error).split())[:500]
-        log.warning("using torch's sums and ReLUs, because add_relu.cu cannot be used: %s", reason)
+        warn_unusable(SOURCE, error, "torch's sums and ReLUs")
         return False
 
     def forward(stage: nn.Sequential, x: Tensor) -> Tensor:
         """`Sequential.forward`."""
+        if x.dtype != torch.float32:
+            y: Tensor = nn.Sequential.forward(stage, x)  # type: ignore[no-untyped-call]
+            return y
         first, *others = cast("Iterable[BasicBlock]", stage)
-        x = first(x)
-        if not others or x.dtype != torch.float32:
-            for block in others:
-                x = block(x)
-            return x
-        weights = [conv.weight for block in others for conv in (block.conv1, block.conv2)]
-        y: Tensor = _Row.apply(sums, torch.is_grad_enabled(), x, *weights)
+        y = _Row.apply(sums, torch.is_grad_enabled(), first(x), *row_weights(others))
         return y
 
     for stage in stages:

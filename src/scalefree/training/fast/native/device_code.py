@@ -6,6 +6,7 @@ torch's own way of doing this needs the headers of a CUDA toolkit, which a machi
 import ctypes
 import functools
 import hashlib
+import logging
 import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from scalefree.paths import user_cache
 from scalefree.training.fast.native.compiled import Unsound, keep, kept, others_can_write
+
+log = logging.getLogger(__name__)
 
 # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, and the limit without it.
 MAX_SHARED, UNASKED = 8, 48 << 10
@@ -31,6 +34,12 @@ class Launch(Protocol):
 
 class DeviceError(Exception):
     """An error of NVRTC or the driver, in their words."""
+
+
+def warn_unusable(source: Path, error: DeviceError, instead: str) -> None:
+    """Log in one line that the kernels of a source cannot be used, why, and what takes their place."""
+    reason = " ".join(str(error).split())[:500]
+    log.warning("using %s, because %s cannot be used: %s", instead, source.name, reason)
 
 
 @functools.cache

@@ -47,12 +47,17 @@ def _block(block: BasicBlock, x: Tensor) -> Tensor:
     return _convolve(block.conv2, y, block.shortcut(x), relu=True)
 
 
+def row_weights(blocks: Iterable[BasicBlock]) -> list[Tensor]:
+    """The weights of both convolutions of each block in turn."""
+    return [conv.weight for block in blocks for conv in (block.conv1, block.conv2)]
+
+
 def _stage(stage: nn.Sequential, x: Tensor) -> Tensor:
     """`Sequential.forward`, with all blocks after the first as one operation if they are trained and small."""
     first, *others = cast("Iterable[BasicBlock]", stage)
     x = first(x)
     if others and torch.is_grad_enabled() and x.dtype == torch.float32 and _is_few(others[0].conv1, x):
-        return residual_blocks(x, [conv.weight for block in others for conv in (block.conv1, block.conv2)])
+        return residual_blocks(x, row_weights(others))
     for block in others:
         x = block(x)
     return x

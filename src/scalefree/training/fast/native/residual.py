@@ -2,7 +2,6 @@
 direction.
 """
 
-import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from scalefree.models.resnet import BasicBlock, ResNet
-from scalefree.training.fast.native.device_code import DeviceCode, DeviceError, Launch
-
-log = logging.getLogger(__name__)
+from scalefree.training.fast.native.device_code import DeviceCode, DeviceError, Launch, warn_unusable
 
 SOURCE = Path(__file__).with_name("residual.cu")
 # As in residual.cu: channels (and neighbouring pixels) per thread, and channels per unit of a weight's gradient.
@@ -254,9 +251,7 @@ def use_residual_kernels(
         make = launcher or (lambda sizes, device: DeviceCode(sizes.source(), sizes.most_shared(), device))
         stages = [Stage(sizes, layers, make(sizes, device)) for sizes, layers in wanted]
     except DeviceError as error:
-        log.warning(
-            "using torch's convolutions, because residual.cu cannot be used: %s", " ".join(str(error).split())[:500]
-        )
+        warn_unusable(SOURCE, error, "torch's convolutions")
         return False
 
     def forward(model: ResNet, x: Tensor) -> Tensor:
