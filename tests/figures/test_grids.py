@@ -128,6 +128,17 @@ def test_captions_say_when_methods_share_a_run(full: Evidence, quick: Loaded) ->
     assert "share one run" not in without, "all decays of quick's grids are above 0"
 
 
+def test_a_profile_with_one_cell_shows_its_curves_and_says_that_nothing_was_tuned(quick: Loaded) -> None:
+    with styled():
+        drawn = pages("without_bn", evidence(quick, world))
+    assert set(drawn) == {"without_bn", "without_bn_resnet20w8-nobn", "without_bn_resnet80w8-nobn"}
+    for figure in drawn.values():
+        said = caption(figure)
+        assert "black frame: the only cell tried" in said and "Nobody tuned step sizes and decays" in said
+        assert "chosen" not in said
+    assert "Curves: means" in caption(drawn["without_bn_resnet80w8-nobn"])
+
+
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
     """The paper's grids without held-out images, at two of its decays; cells are known only at depth 110."""

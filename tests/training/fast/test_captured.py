@@ -128,3 +128,14 @@ def test_the_plain_runner_has_no_captured_steps(tiny: Make, tmp_path: Path, ever
     config = tiny({"runner": "plain"})
     assert not isinstance(trainer_of(config, tmp_path / "checkpoint.pt").steps, CapturedSteps)
     assert isinstance(trainer_of(tiny(), tmp_path / "checkpoint.pt"), Trainer)
+
+
+def test_images_made_in_parts_are_those_of_the_plan(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "AT_ONCE", 7)
+    task = task_of(tiny())
+    steps = CapturedSteps(task)
+    plan = task.batches.plan(3)
+    steps._load(plan, 5)
+    images, labels = task.batches.augmented(plan, slice(None))
+    assert len(labels) > 7 and torch.equal(steps.images, images) and torch.equal(steps.labels, labels)
+    assert steps.place == 5

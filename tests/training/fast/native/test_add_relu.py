@@ -131,6 +131,20 @@ def test_only_some_networks_use_fused_sums() -> None:
     assert not use_fused_sums(densenet_bc(10, 4, 10), launcher)
 
 
+@needs_gpp
+def test_the_input_of_a_row_need_not_come_from_a_relu(emulated: Make) -> None:
+    """Its gradient is not masked; in a network it would be no difference."""
+    weights = [(torch.randn(8, 8, 3, 3) / 9).requires_grad_() for _ in range(4)]
+    found, expected = (torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(1)) for _ in range(2))
+    add_relu._Row.apply(Sums(emulated()), True, found.requires_grad_(), *weights).sum().backward()
+    x = expected.requires_grad_()
+    for a, b in zip(weights[::2], weights[1::2], strict=True):
+        x = F.relu(F.conv2d(F.relu(F.conv2d(x, a, padding=1)), b, padding=1) + x)
+    x.sum().backward()
+    assert found.grad is not None and expected.grad is not None
+    assert (expected < 0).any() and torch.equal(found.grad, expected.grad)
+
+
 def test_without_a_device_torch_is_used_and_one_line_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def refused(source: str, shared: dict[str, int]) -> add_relu.Launch:
         raise add_relu.DeviceError("no such\ndevice")
