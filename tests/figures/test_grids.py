@@ -134,9 +134,12 @@ def test_a_profile_with_one_cell_shows_its_curves_and_says_that_nothing_was_tune
     assert set(drawn) == {"without_bn", "without_bn_resnet20w8-nobn", "without_bn_resnet80w8-nobn"}
     for figure in drawn.values():
         said = caption(figure)
-        assert "black frame: the only cell tried" in said and "Nobody tuned step sizes and decays" in said
-        assert "chosen" not in said
-    assert "Curves: means" in caption(drawn["without_bn_resnet80w8-nobn"])
+        assert (
+            "black frame: the only cell tried" in said
+            and "Step sizes and decays were not tuned for each method" in said
+        )
+        assert "chosen" not in said and "best" not in said and "own cell" not in said
+    assert "2 seeds, all at the only cell" in caption(drawn["without_bn_resnet80w8-nobn"])
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
     if not evidence.frozen.cells:
         return nothing_chosen(evidence)
     if not evidence.tunes:
-        how = "are the only ones tried, and nobody tuned them"
+        how = "are the only ones tried; tuning them for each method may change every comparison"
     elif evidence.frozen.records:
         seeds = "these same seeds" if evidence.selects_itself else "other seeds, and frozen"
         how = f"were chosen by validation error on {seeds}"

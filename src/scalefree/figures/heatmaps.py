@@ -92,7 +92,7 @@ def _seeds_note(evidence: Evidence) -> str:
     if evidence.results.get(SELECTION):
         return "The grids' seeds choose the cells and confirm nothing"
     if not evidence.tunes:
-        return "Nobody tuned step sizes and decays"
+        return "Step sizes and decays were not tuned for each method, which may change every comparison"
     return "These seeds both choose the cells and are compared at them" if evidence.selects_itself else ""
 
 
@@ -160,6 +160,7 @@ def _sheet(evidence: Evidence, entry: Entry, network: Network, grids: Methods) -
         seeds = sorted({seed for point in points.values() for seed in point.records})
         where = "all at AdamW's best cell with a decay" if network.batch_norm else "each method at its own cell"
         where = "each method where its test error is lowest" if _only_test_errors(evidence, network) else where
+        where = where if evidence.tunes else "all at the only cell"
         kind = "" if evidence.selects_itself else "confirmation "
         named = f"{len(seeds)} {kind}seed{'s' * (len(seeds) > 1)}, {where}"
         notes += [
