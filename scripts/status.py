@@ -8,6 +8,7 @@ import sys
 from scalefree.command_line import given, parse, refused, whole_number
 from scalefree.experiments import experiment_names, load_experiment
 from scalefree.experiments.choosing import waited_for
+from scalefree.experiments.cost import Pace
 from scalefree.experiments.coverage import Coverage, coverage, coverage_together
 from scalefree.records import Store
 from scalefree.streams import begin
@@ -36,12 +37,13 @@ def main() -> int:
         return refused(error)
     store = Store(options["results_dir"])
     records = store.records()
+    pace = Pace.of_records(records)
     print(f"profile {options['profile']}, {shown(store.root)}: runs (shared runs count in each experiment)")
     heads = ("runs", "completed", "diverged", "partial", "failed", "missing")
     print(f"{'experiment':<18}" + "".join(f"{head:>10}" for head in heads) + f"{'time left':>14}")
-    for of in coverage([experiment for experiment in experiments if experiment.cells], store, records):
+    for of in coverage([experiment for experiment in experiments if experiment.cells], store, records, pace):
         print(row(of, jobs))
-    together = coverage_together(experiments, store, records)
+    together = coverage_together(experiments, store, records, pace)
     done = together.completed + together.diverged
     more = "" if done == together.total else f", time left {time_left(together, jobs)}"
     print(f"{together.total} different runs in total, {done} done{more}")
@@ -53,8 +55,9 @@ def main() -> int:
         print("time left: unknown until this store has a completed run to estimate it from")
         return 0
     print(
-        f"time left: {jobs} at a time, at the pace of this store's records; for a run unlike them, from its FLOPs and "
-        "the pace of the most similar ones; an upper bound, since partial runs count as not started"
+        f"time left: {jobs} at a time on {pace.device}, at the pace of this store's records from {pace.device}; for a "
+        "run unlike them, from its FLOPs and the pace of the most similar ones; an upper bound, since partial runs "
+        "count as not started"
     )
     return 0
 

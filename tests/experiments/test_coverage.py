@@ -9,8 +9,8 @@ from report.hand_made import put
 from report.hand_made import record as hand_made
 from scalefree.compose import run_config
 from scalefree.config import RunConfig
-from scalefree.experiments import load_experiment, runs_of
-from scalefree.experiments.cost import Pace, kind, load
+from scalefree.experiments import cost, load_experiment, runs_of
+from scalefree.experiments.cost import Pace, kind, load, work
 from scalefree.experiments.coverage import coverage, coverage_together
 from scalefree.records import Outcome, Record, Store, run_name
 
@@ -18,6 +18,10 @@ from scalefree.records import Outcome, Record, Store, run_name
 def record(config: RunConfig, status: str, seconds: float) -> Record:
     made = hand_made(config, 0.5 if status == "completed" else None, timing={"wall_seconds": seconds})
     return dataclasses.replace(made, outcome=Outcome("failed", 0, "full")) if status == "failed" else made
+
+
+def on(made: Record, device: str) -> Record:
+    return dataclasses.replace(made, environment={**made.environment, "device": device})
 
 
 def test_counts_runs_by_state_and_estimates_the_time_left(tmp_path: Path) -> None:
@@ -33,7 +37,7 @@ def test_counts_runs_by_state_and_estimates_the_time_left(tmp_path: Path) -> Non
     partial = store.directory(run_name(shallow[1])) / "checkpoint.pt"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"")
-    (found,) = coverage([experiment], store, store.records())
+    (found,) = coverage([experiment], store, store.records(), Pace.of_records(store.records()))
     counts = (found.total, found.completed, found.diverged, found.partial, found.failed, found.missing)
     assert counts == (10, 2, 1, 1, 1, 5)
     # Four shallow runs at ten seconds and three deep ones at thirty, including the one that failed.
@@ -42,7 +46,7 @@ def test_counts_runs_by_state_and_estimates_the_time_left(tmp_path: Path) -> Non
 
 def test_time_left_is_unknown_without_any_record(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    (found,) = coverage([load_experiment("corners", "smoke")], store, store.records())
+    (found,) = coverage([load_experiment("corners", "smoke")], store, store.records(), Pace())
     assert found.seconds_left is None and found.missing == found.total == 10
 
 
@@ -61,12 +65,32 @@ def test_the_pace_depends_on_images_model_and_batch_but_not_on_the_optimizer(cha
     assert kind(run_config({**SHARED, **change})) != kind(trained)
 
 
+@pytest.mark.parametrize("here", ["a CPU", "a GPU"])
+def test_the_time_left_is_that_of_such_a_device_as_is_here(monkeypatch: pytest.MonkeyPatch, here: str) -> None:
+    monkeypatch.setattr(cost, "this_device", lambda: here)
+    deep = run_config(SHARED | {"model.depth": 56})
+    slow = record(run_config(SHARED), "completed", 1000.0)
+    quick = record(run_config(SHARED | {"seed": 1}), "completed", 10.0)
+    quicker = record(deep, "completed", 20.0)
+    records = {"slow": slow, "quick": on(quick, "NVIDIA H200"), "quicker": on(quicker, "NVIDIA H200")}
+    pace = Pace.of_records(records)
+    assert pace.device == here
+    expected = {"a CPU": (1000.0, 1000.0 * work(deep) / work(run_config(SHARED))), "a GPU": (10.0, 20.0)}[here]
+    assert [pace.seconds(load(config)) for config in (run_config(SHARED), deep)] == pytest.approx(expected)
+
+
+def test_the_time_left_is_that_of_another_device_if_there_is_no_other_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "this_device", lambda: "a CPU")
+    pace = Pace.of_records({"quick": on(record(run_config(SHARED), "completed", 10.0), "NVIDIA H200")})
+    assert pace.device == "a GPU" and pace.seconds(load(run_config(SHARED))) == pytest.approx(10.0)
+
+
 def test_a_run_that_two_experiments_need_counts_once(tmp_path: Path) -> None:
     experiment = load_experiment("corners", "smoke")
     again = dataclasses.replace(experiment, name="again")
     (config, _), *_ = runs_of([experiment]).values()
     store = Store(tmp_path)
     put(store, record(config, "completed", 10.0))
-    together = coverage_together([experiment, again], store, store.records())
-    (alone,) = coverage([experiment], store, store.records())
+    together = coverage_together([experiment, again], store, store.records(), Pace.of_records(store.records()))
+    (alone,) = coverage([experiment], store, store.records(), Pace.of_records(store.records()))
     assert dataclasses.replace(together, experiment="corners") == alone and alone.seconds_left is not None

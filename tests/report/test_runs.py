@@ -8,6 +8,7 @@ import pytest
 from report.hand_made import EXPERIMENT, STATES, fill, smoke_runs
 from report.reading import Node, read
 from scalefree.experiments import Experiment, load_experiment
+from scalefree.experiments.cost import Pace
 from scalefree.experiments.coverage import coverage
 from scalefree.experiments.grid import Waiting
 from scalefree.records import Store
@@ -51,7 +52,7 @@ def test_every_run_has_its_state_from_the_store(runs: list[Run], states: Mapping
 
 
 def test_states_agree_with_coverage(runs: list[Run], store: Store, experiments: list[Experiment]) -> None:
-    for experiment, of in zip(experiments, coverage(experiments, store, store.records()), strict=True):
+    for experiment, of in zip(experiments, coverage(experiments, store, store.records(), Pace()), strict=True):
         for state in ("completed", "diverged", "partial", "failed", "missing"):
             mine = sum(run.state == state for run in runs if experiment.name in run.experiments)
             assert mine == getattr(of, state), (experiment.name, state)

@@ -1,9 +1,10 @@
 """How long runs take: as measured for similar runs, otherwise estimated from their FLOPs and the most similar one."""
 
 import math
+import shutil
 import statistics
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.datasets import DATASETS
@@ -17,6 +18,7 @@ _USUAL_IMAGES, _USUAL_SIDE, _USUAL_CLASSES = (50_000, 10_000), 32, 10
 _PASSES, _READINGS = 3, 2
 
 Kind = tuple[object, ...]
+Device = Literal["a CPU", "a GPU"]
 
 
 def _forward(config: RunConfig) -> float:
@@ -86,20 +88,41 @@ class _Rate(NamedTuple):
     operations: float
 
 
+def this_device() -> Device:
+    """What runs are trained on here, as far as can be known without torch."""
+    return "a CPU" if shutil.which("nvidia-smi") is None else "a GPU"
+
+
+def device_of(record: Record) -> Device:
+    """What trained a record, in its last session."""
+    return "a CPU" if str(record.environment.get("device", "cpu")).startswith("cpu") else "a GPU"
+
+
 class Pace:
-    """How long runs took, by kind."""
+    """How long runs took, by kind.
+
+    Attributes:
+        device: what they were trained on.
+    """
 
     def __init__(self) -> None:
+        self.device = this_device()
         self._measured: dict[Kind, list[_Rate]] = {}
         self._medians: dict[Kind, _Rate] = {}
 
     @classmethod
     def of_records(cls, records: Mapping[str, Record]) -> "Pace":
-        """The pace of the completed runs among a store's records."""
+        """The pace of a store's completed runs that were trained on such a device as is here; of all, if none was.
+
+        A GPU can be a hundred times as fast as a CPU, so the runs of one say nothing about the other.
+        """
         pace = cls()
-        for record in records.values():
-            if record.outcome.status == "completed":
-                pace.add(config_of_values(record.config), _seconds(record))
+        completed = [record for record in records.values() if record.outcome.status == "completed"]
+        alike = [record for record in completed if device_of(record) == pace.device]
+        if completed and not alike:
+            pace.device = device_of(completed[0])
+        for record in alike or completed:
+            pace.add(config_of_values(record.config), _seconds(record))
         return pace
 
     def add(self, config: RunConfig, seconds: float) -> None:

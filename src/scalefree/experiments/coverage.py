@@ -43,17 +43,20 @@ class Coverage:
     seconds_left: float | None
 
 
-def coverage(experiments: Iterable[Experiment], store: Store, records: Mapping[str, Record]) -> list[Coverage]:
+def coverage(
+    experiments: Iterable[Experiment], store: Store, records: Mapping[str, Record], pace: Pace
+) -> list[Coverage]:
     """Count the runs that each experiment needs by their state in the store."""
-    pace = Pace.of_records(records)
     by_name = {record.name: record for record in records.values()}
     return [_coverage(experiment.name, [experiment], store, by_name, pace) for experiment in experiments]
 
 
-def coverage_together(experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record]) -> Coverage:
+def coverage_together(
+    experiments: Sequence[Experiment], store: Store, records: Mapping[str, Record], pace: Pace
+) -> Coverage:
     """The coverage of all experiments together, in which shared runs count once."""
     by_name = {record.name: record for record in records.values()}
-    return _coverage("all together", experiments, store, by_name, Pace.of_records(records))
+    return _coverage("all together", experiments, store, by_name, pace)
 
 
 def _coverage(

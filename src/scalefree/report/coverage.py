@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from scalefree.experiments import Experiment
+from scalefree.experiments.cost import Pace
 from scalefree.experiments.coverage import Coverage, coverage
 from scalefree.records import Record, Store
 from scalefree.report.markup import Html, element, join, number_cell, row, table
@@ -38,18 +39,21 @@ def coverage_section(
         return element("p", "The profile has no cells.")
     left_out = [experiment.name for experiment in experiments if not experiment.cells and not experiment.waiting]
     waiting = {experiment.name: len(experiment.waiting) for experiment in experiments if experiment.waiting}
+    pace = Pace.of_records(records)
     needed = [run for run in runs if run.experiments]
     done = sum(run.is_evidence for run in needed)
     summary = (
         f"{count(len(needed), 'different run')}, {done:,} done; shared runs count in each row. "
-        "Time left assumes one run at a time, at the pace of this store's records."
+        f"Time left assumes one run at a time, at the pace of this store's records from {pace.device}."
     )
     if waiting:
         of_each = ", ".join(f"{name} ({number:,})" for name, number in waiting.items())
         summary += f" Runs waiting for their step sizes and decays to be chosen: {of_each}."
     if left_out:
         summary += f" The profile does not include {', '.join(left_out)}."
-    rows = [_row(experiment.title, of) for experiment, of in zip(asked, coverage(asked, store, records), strict=True)]
+    rows = [
+        _row(experiment.title, of) for experiment, of in zip(asked, coverage(asked, store, records, pace), strict=True)
+    ]
     return join([element("p", summary, class_="note"), table("Coverage by experiment", HEADS, rows)])
 
 
