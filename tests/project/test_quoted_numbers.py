@@ -15,15 +15,21 @@ README, SUMMARY = (ROOT / name for name in ("README.md", "docs/reproducibility.m
 PLACES = {
     "CIFAR-10, depth 56": ("cifar16", "resnet56w8-nobn"),
     "CIFAR-10, depth 20": ("cifar16", "resnet20w8-nobn"),
+    "digits, depth 20": ("digits", "resnet20w8-nobn"),
+    "digits, depth 38": ("digits", "resnet38w8-nobn"),
+    "digits, depth 38 with BatchNorm": ("digits", "resnet38w8-bn"),
     "digits, depth 80": ("digits", "resnet80w8-nobn"),
+    "digits, depth 80, last convolutions zero": ("digits", "resnet80w8-nobn-zero_last"),
 }
 # The README's sentences about claims.
 SENTENCES = {
     "AdamW is better than Adam-l2": "4b",
+    "the more so the deeper (80 against 20)": "4c",
     "scale-freeness lowers the error": "11a",
     "decoupling lowers the error": "11b",
     "the two interact": "11c",
     "scale-freeness without decoupling beats decoupling without scale-freeness": "11d",
+    "scaling by layer is worse than by coordinate": "12a",
 }
 # 9.9 [6.7, 13.1], with or without signs.
 ESTIMATE = re.compile(r"([+-]?[\d.]+) \[([+-]?[\d.]+), ([+-]?[\d.]+)\]")
