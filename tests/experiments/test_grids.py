@@ -53,7 +53,7 @@ def test_every_grid_is_valid_and_only_the_expected_ones_are_empty(profile: str, 
         assert bool(experiment.cells or experiment.waiting) == (experiment.name in ASKED[profile])
     for config, _ in runs_of(experiments).values():
         # YAML has many ways to read 5e-5 as a string.
-        assert type(config.optimizer.lr) is float and 0 < config.optimizer.lr <= 8e-3
+        assert type(config.optimizer.lr) is float and 0 < config.optimizer.lr <= 1.6e-2
         assert type(config.optimizer.weight_decay) is float and 0 <= config.optimizer.weight_decay <= 0.1
         validate(config)
 
