@@ -27,6 +27,7 @@ from scalefree.interruption import Interrupted
 from scalefree.launching import SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
 from scalefree.records import Record, RecordError, Store
+from scalefree.records.environment import on_cpu
 from scalefree.records.printable import printable
 from scalefree.records.verification import Verified, counted, verify
 from scalefree.streams import begin
@@ -42,9 +43,8 @@ WORDS = {
 def as_recorded(config: RunConfig, record: Record, root: str, results_dir: str) -> RunConfig:
     """The run with the kind of device and the loop that its record names, reading `root` and writing `results_dir`."""
     environment = record.environment
-    on_cpu = str(environment.get("device", "")).startswith("cpu")
     values = {
-        "device": "cpu" if on_cpu else "auto",
+        "device": "cpu" if on_cpu(environment) else "auto",
         "runner": "plain" if environment.get("runner") == "plain" else "auto",
         "tracking.mode": "none",
         "results_dir": results_dir,

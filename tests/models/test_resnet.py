@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.reference import option_a, randomize_batch_norms, resnet_logits, weights_of
@@ -171,6 +172,26 @@ def test_zero_last_zeroes_only_the_last_layer_of_each_block(batch_norm: bool, si
             assert not tensor.any() and usual[name].any(), name
         else:
             assert torch.equal(tensor, usual[name]), name
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_under_zero_last_only_the_first_stages_channels_ever_live(batch_norm: bool) -> None:
+    """The others are padded with zeros, to which branches of zeros add nothing, and ReLU passes no gradient at 0."""
+    model = resnet(14, 10, batch_norm, 4, initialization="zero_last", generator=seeded())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    x, labels = images(16, 3, 8, 8), torch.arange(16) % 10
+    for _ in range(5):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), labels).backward()
+        optimizer.step()
+    for block in model.stage1:
+        assert block.conv2.weight.any()
+    out = model.stage3(model.stage2(model.stage1(images(2, 4, 8, 8).relu())))
+    padded = out.new_ones(1, 4, 1, 1)
+    for stage in (model.stage2, model.stage3):
+        padded = stage[0].shortcut(padded)
+    live = padded[0, :, 0, 0] > 0
+    assert live.sum() == 4 and out[:, live].any() and not out[:, ~live].any()
 
 
 def test_fixup_initialises_as_in_its_paper() -> None:

@@ -138,6 +138,18 @@ def test_the_readmes_opening(claims: Claims) -> None:
         assert_same((float(low), float(middle), float(high)), measured(claims[place]), str(place))
 
 
+def test_the_readmes_sentences_quote_claims(claims: Claims) -> None:
+    """Each estimate with an interval is that of a claim in one of the places, or of AdamW's replica."""
+    known = [measured(claim) for claim in claims.values() if isinstance(claim.interval, Interval)]
+    known.append(noted(claims["1", "CIFAR-10, depth 56"], "AdamW's replica minus AdamW"))
+    prose = " ".join(line for line in README.read_text().splitlines() if not line.startswith("|"))
+    prose = prose.replace(" points worse [", " [")
+    found = [match.group() for match in ESTIMATE.finditer(prose)]
+    assert len(found) >= 5
+    for quoted in found:
+        assert any(numbers(quoted) == pytest.approx(of, abs=0.0551) for of in known), quoted
+
+
 def test_the_readmes_four_corners(claims: Claims) -> None:
     """A method's mean error is in the notes of the claims that compare it."""
     table = [row for row in rows(README, 5) if row[0].startswith("decay ")]

@@ -46,7 +46,7 @@ def test_only_the_profiles_results_are_moved(
     other = add(store, with_values(next(iter(needed.values())), {"seed": 77}))
     before = store.records()
     experiment = load_experiment("corners", "smoke")
-    counted = coverage([experiment], store, before, Pace())
+    counted = coverage([experiment], store, before, Pace.of_records(before))
     evidence = gather("smoke", store)
     assert call("archive.py", ["profile=smoke"], monkeypatch) == 0
     out, err = capfd.readouterr()
@@ -55,7 +55,7 @@ def test_only_the_profiles_results_are_moved(
     assert lines[1].startswith(f"it holds 3 records, 3 of the profile's {len(needed)} runs, in 0.0 MB")
     assert [path.name for path in Path("results/runs").iterdir()] == [other]
     assert store.records() == before and store.place(names[0]).parent == Path("results/archives/smoke.zip")
-    assert coverage([experiment], store, store.records(), Pace()) == counted
+    assert coverage([experiment], store, store.records(), Pace.of_records(store.records())) == counted
     assert gather("smoke", store).results == evidence.results
 
     whole = Path("results/archives/smoke.zip").read_bytes()

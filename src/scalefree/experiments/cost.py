@@ -10,6 +10,7 @@ from scalefree.config import DenseNetConfig, ResNetConfig, RunConfig
 from scalefree.datasets import DATASETS
 from scalefree.records import Record, scientific_config
 from scalefree.records.configuration import config_of_values
+from scalefree.records.environment import on_cpu
 
 # CIFAR's, which stand for what is not known before the images are read; the pace of the first run corrects that.
 _USUAL_IMAGES, _USUAL_SIDE, _USUAL_CLASSES = (50_000, 10_000), 32, 10
@@ -95,7 +96,7 @@ def this_device() -> Device:
 
 def device_of(record: Record) -> Device:
     """What trained a record, in its last session."""
-    return "a CPU" if str(record.environment.get("device", "cpu")).startswith("cpu") else "a GPU"
+    return "a CPU" if on_cpu(record.environment) else "a GPU"
 
 
 class Pace:

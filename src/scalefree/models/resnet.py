@@ -157,7 +157,8 @@ def resnet(
         width: number of channels in the first stage.
         in_channels: number of image channels.
         initialization: `kaiming`, the paper's; `zero_last`, which zeroes every residual branch's last convolution (or
-            its last BatchNorm's weight, if there is one); `fixup`, only without BatchNorm.
+            its last BatchNorm's weight, if there is one); `fixup`, only without BatchNorm. Under `zero_last` channels
+            that a shortcut pads with zeros stay zero: nothing is added to them, and ReLU passes no gradient at 0.
         generator: source of the initial weights; None is torch's global stream.
 
     Raises:

@@ -157,6 +157,11 @@ def versions() -> dict[str, Any]:
     }
 
 
+def on_cpu(environment: Mapping[str, Any]) -> bool:
+    """Whether a record's environment names a CPU as its device."""
+    return str(environment.get("device", "")).startswith("cpu")
+
+
 def build_of(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a record's environment that determines its exact bits, by name."""
     packages = environment.get("packages", {})
