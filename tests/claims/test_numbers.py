@@ -4,6 +4,7 @@ None of the judging code is used: runs are found by the raw values of their conf
 out again, intervals and p values are SciPy's.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
         f"6b-adamw-{probe}": minus(of(w, probe, training__loss_multiplier=100), of(w, probe)),
         f"6b-adaml2-{probe}": minus(of(l2, probe, times=100, training__loss_multiplier=100), of(l2, probe)),
         f"7-{ladder}": minus(of(w, ladder, optimizer__eps=1e-3), of(w, ladder)),
-        f"8-{deepest}": minus(of(l2, deepest, init="zero_last"), of(w, deepest, init="zero_last")),
+        f"8-{deepest}-fixup": minus(of(l2, deepest, init="fixup"), of(w, deepest, init="fixup")),
         f"9-{deepest}": minus(of(metric, deepest), of(w, deepest)),
         f"12a-{ladder}": minus(of(layer, ladder), of(scaled, ladder)),
         f"12c-{ladder}": minus(of(l2, ladder), of(layer, ladder)),
@@ -125,6 +126,7 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
             f"6c-adamw-{shallow}": minus(of(w, shallow, training__gradient_unbalance=1.5), of(w, shallow)),
             f"6c-scaled-{shallow}": minus(of(scaled, shallow, training__gradient_unbalance=1.5), of(scaled, shallow)),
             f"6d-{deepest}": minus(of(l2, deepest, training__gradient_unbalance=1.5), of(l2, deepest)),
+            f"8-{deepest}-zero_last": minus(of(l2, deepest, init="zero_last"), of(w, deepest, init="zero_last")),
             f"12b-{deepest}": minus(of(network, deepest), of(scaled, deepest)),
             f"13-1-{deepest}": minus(of(w, deepest, optimizer__decay_unbalance=1), of(w, deepest)),
         }
@@ -166,7 +168,7 @@ def test_every_claim_about_errors_matches_scipy(profile: str, profiles: dict[str
     found = evidence(profiles[profile], varied)
     records = {r.record.identity: r.record for results in found.results.values() for r in results if r.record}
     verdicts = {
-        f"{verdict.question.number}-{verdict.where.partition('resnet')[2].partition('w8')[0]}": verdict
+        f"{verdict.question.number}-{re.sub('resnet|w8-(no)?bn', '', verdict.where)}": verdict
         for verdict in judged(profiles[profile], varied).values()
     }
     known = statistics(Records(list(records.values())), profile)

@@ -23,7 +23,7 @@ def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
         ("4c", f"{deepest}"): (Runs(shallow, "adaml2"), -1.0),
         ("6b-adamw", f"{probe}"): (Runs(probe, "adamw", loss_multiplier=100.0), 1.0),
         ("6b-adaml2", f"{probe}"): (Runs(probe, "adaml2", ADAML2_TIMES_100, loss_multiplier=100.0), 1.0),
-        ("8", f"{deepest}-zero_last"): (Runs(f"{deepest}-zero_last", "adamw"), -1.0),
+        ("8", f"{deepest}-fixup"): (Runs(f"{deepest}-fixup", "adamw"), -1.0),
         ("9", f"{deepest}"): (Runs(deepest, "adam_metric_prox"), 1.0),
         ("13-2", f"{deepest if profile == 'digits' else middle}"): (
             Runs(deepest if profile == "digits" else middle, "adamw", decay_unbalance=2.0),
@@ -48,6 +48,7 @@ def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
             ("6c-adamw", f"{shallow}"): (Runs(shallow, "adamw", gradient_unbalance=1.5), 1.0),
             ("6c-scaled", f"{shallow}"): (Runs(shallow, "adam_scaled_l2", gradient_unbalance=1.5), 1.0),
             ("6d", f"{deepest}"): (Runs(deepest, "adaml2", gradient_unbalance=1.5), 1.0),
+            ("8", f"{deepest}-zero_last"): (Runs(f"{deepest}-zero_last", "adamw"), -1.0),
             ("12b", f"{deepest}"): (Runs(deepest, "adam_scaled_l2_by_network"), 1.0),
             ("13-1", f"{deepest}"): (Runs(deepest, "adamw", decay_unbalance=1.0), 1.0),
         }

@@ -26,8 +26,8 @@ CELLS = {
     "adaml2": (1e-3, 3e-4),
 }
 NETWORKS = {
-    "digits": ("20w8-nobn", "38w8-nobn", "80w8-nobn", "38w8-bn", "80w8-nobn-zero_last"),
-    "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "110w8-nobn-zero_last"),
+    "digits": ("20w8-nobn", "38w8-nobn", "80w8-nobn", "38w8-bn", "80w8-nobn-zero_last", "80w8-nobn-fixup"),
+    "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "110w8-nobn-fixup"),
 }
 # The other parts of a record's name do not matter here.
 CHOSEN_BY = "made-lr{lr:g}-wd{decay:g}-seed100-0123456789ab"

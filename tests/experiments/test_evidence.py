@@ -51,6 +51,7 @@ def test_a_point_is_one_arm_at_one_cell_over_all_seeds(tmp_path: Path) -> None:
         "resnet38w8-bn",
         "resnet38w8-nobn",
         "resnet80w8-nobn",
+        "resnet80w8-nobn-fixup",
         "resnet80w8-nobn-zero_last",
     ]
     assert [network.depth for network in found.networks_of(["ladder", "layer_loss"])] == [20, 80]
@@ -136,7 +137,7 @@ def test_grids_of_the_selection_by_network_and_method(tmp_path: Path) -> None:
         "resnet56w8-bn",
         "resnet56w8-nobn",
         "resnet110w8-nobn",
-        "resnet110w8-nobn-zero_last",
+        "resnet110w8-nobn-fixup",
     ]
     corners = {"adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"}
     for network, methods in grids.items():

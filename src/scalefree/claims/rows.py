@@ -20,7 +20,7 @@ LEARNT = 5.0
 # The significance level of a test that accompanies an interval.
 SIGNIFICANT = 0.05
 # Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest; those with BatchNorm; those
-# with an initialisation that does not explode. In each case only networks where the profile plans the claim's runs.
+# with initialisations that do not explode. In each case only networks where the profile plans the claim's runs.
 Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "tame"]
 
 
@@ -59,7 +59,7 @@ def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
         "deepest": usual[-1:],
         "deeper": usual[1:],
         "batch_norm": [n for n in evidence.networks if n.batch_norm],
-        "tame": [n for n in evidence.networks if not n.batch_norm and n.initialization == "zero_last"],
+        "tame": [n for n in evidence.networks if not n.batch_norm and n.initialization != "kaiming"],
     }
     asked = [network for network in among[where] if is_asked(claim.measure, evidence, network)]
     return asked[:1] if where == "first" else asked
