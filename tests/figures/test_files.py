@@ -1,18 +1,22 @@
 """Figure files: where they go, and that the same records give the same bytes."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from experiments.made import Loaded
 from figures.hand_made import Made, evidence, fill, world
 from scalefree.config import ConfigError, RunConfig
 from scalefree.experiments.evidence import Evidence, gather
-from scalefree.figures import FIGURES, draw, draw_all, files
+from scalefree.figures import FIGURES, draw, draw_all, files, pages, png, styled
 from scalefree.records import Store
 
 REDRAW = """import sys
@@ -58,6 +62,17 @@ def test_a_figure_is_a_png_and_a_pdf_in_its_profiles_folder(found: Evidence) -> 
     folder = found.store.root / "figures" / "smoke"
     assert paths == [folder / "corners.png", folder / "corners.pdf"]
     assert paths[0].read_bytes().startswith(b"\x89PNG") and paths[1].read_bytes().startswith(b"%PDF")
+
+
+def test_a_png_holds_what_matplotlib_draws_and_no_opacity(found: Evidence) -> None:
+    with styled():
+        figure = pages("corners", found)["corners"]
+        file = io.BytesIO()
+        FigureCanvasAgg(figure).print_png(file)
+        ours, theirs = Image.open(io.BytesIO(png(figure))), Image.open(file)
+    assert ours.mode == "RGB" and ours.info["dpi"] == theirs.info["dpi"]
+    assert np.asarray(theirs)[..., 3].min() == 255
+    assert np.array_equal(np.asarray(ours), np.asarray(theirs)[..., :3])
 
 
 def test_redrawing_gives_the_same_bytes_in_any_process(found: Evidence) -> None:

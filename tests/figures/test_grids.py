@@ -50,10 +50,10 @@ def framed(axes: Axes, gid: str) -> set[tuple[str, str]]:
 def test_the_selection_shows_each_grid_and_the_frozen_cell(selection: Figure) -> None:
     assert title(selection) == "Selection of step sizes and decays"
     titles = [axes.get_title() for axes in panels(selection)]
-    assert len(titles) == 3 * 4 + 2 + 2 + 2 and titles.count("AdamW") == 5
+    assert len(titles) == 3 * 4 + 2 + 2 + 2 + 2 and titles.count("AdamW") == 6
     assert [framed(axes, "chosen") for axes in panels(selection) if axes.get_title() == "AdamW"] == [
         {("2e-3", "1e-3")}
-    ] * 5
+    ] * 6
     assert {str(framed(axes, "chosen")) for axes in panels(selection) if axes.get_title() == L2} == {
         str({("1e-3", "3e-4")})
     }

@@ -1,6 +1,7 @@
 """Write figures to files: a pure function of the store's records that gives the same bytes every time."""
 
 import importlib
+import io
 import logging
 import multiprocessing
 import os
@@ -10,9 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from PIL import Image
 
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.survey_table import table
@@ -28,15 +31,24 @@ if TYPE_CHECKING:
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 # No dates and no versions: the same records give the same bytes.
-_PNG_METADATA = {"Software": None}
 _PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG of its own resolution, without the opacity that Matplotlib would store for each pixel."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png", dpi=(figure.dpi, figure.dpi), optimize=True)
+    return file.getvalue()
 
 
 def _write(figure: Figure, directory: Path, stem: str) -> list[Path]:
     """Write PNG and PDF with each backend directly: `savefig` would draw every page twice to find its layout."""
     paths = [directory / f"{stem}.png", directory / f"{stem}.pdf"]
     with atomic_write(paths[0]) as file:
-        FigureCanvasAgg(figure).print_png(file, metadata=_PNG_METADATA)  # type: ignore[no-untyped-call]
+        file.write(png(figure))
     # The page has been laid out; the second file uses the same layout.
     figure.set_layout_engine("none")
     with atomic_write(paths[1]) as file:

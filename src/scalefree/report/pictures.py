@@ -1,15 +1,13 @@
 """The figures embedded in the page, drawn in memory from the records."""
 
 import base64
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from scalefree.experiments.evidence import Evidence
-from scalefree.figures import styled
+from scalefree.figures import png, styled
 from scalefree.figures.entry import Entry
 from scalefree.report.markup import Html, element, join
 
@@ -38,12 +36,10 @@ class Picture:
 
 
 def _picture(stem: str, figure: Figure) -> Picture:
-    file = io.BytesIO()
     figure.set_dpi(DPI)
-    # Without Matplotlib's version: the same records give the same bytes.
-    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    drawn = png(figure)
     title, *below = (" ".join(text.get_text().split()) for text in figure.texts)
-    return Picture(stem, title, " ".join(below), file.getvalue())
+    return Picture(stem, title, " ".join(below), drawn)
 
 
 def draw_theory(figures: Mapping[str, Callable[[], Figure]]) -> list[Picture]:
