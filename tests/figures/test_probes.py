@@ -79,4 +79,4 @@ def test_a_network_without_comparisons_has_no_row(quick: Loaded) -> None:
     with styled():
         figure = pages("initialization", evidence(quick, world))["initialization"]
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["ResNet-38, zero last conv.: errors", "paired differences"]
+    assert titles == ["ResNet-38, Fixup: errors", "paired differences"]
