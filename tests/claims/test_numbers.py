@@ -106,7 +106,7 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
         f"6b-adamw-{probe}": minus(of(w, probe, training__loss_multiplier=100), of(w, probe)),
         f"6b-adaml2-{probe}": minus(of(l2, probe, times=100, training__loss_multiplier=100), of(l2, probe)),
         f"7-{ladder}": minus(of(w, ladder, optimizer__eps=1e-3), of(w, ladder)),
-        f"8-{deepest}-fixup": minus(of(l2, deepest, init="fixup"), of(w, deepest, init="fixup")),
+        f"8-{ladder}-fixup": minus(of(l2, ladder, init="fixup"), of(w, ladder, init="fixup")),
         f"9-{deepest}": minus(of(metric, deepest), of(w, deepest)),
         f"12a-{ladder}": minus(of(layer, ladder), of(scaled, ladder)),
         f"12c-{ladder}": minus(of(l2, ladder), of(layer, ladder)),

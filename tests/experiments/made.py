@@ -27,7 +27,7 @@ CELLS = {
 }
 NETWORKS = {
     "digits": ("20w8-nobn", "38w8-nobn", "80w8-nobn", "38w8-bn", "80w8-nobn-zero_last", "80w8-nobn-fixup"),
-    "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "110w8-nobn-fixup"),
+    "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "56w8-nobn-fixup"),
 }
 # The other parts of a record's name do not matter here.
 CHOSEN_BY = "made-lr{lr:g}-wd{decay:g}-seed100-0123456789ab"

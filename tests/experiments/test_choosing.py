@@ -247,7 +247,7 @@ def test_on_cifar16_every_grid_chooses(tmp_path: Path) -> None:
     with frozen(None, tmp_path):
         added = fill_in("cifar16", records_of("cifar16", wins))
         usual = {f"resnet{depth}w8-nobn" for depth in (20, 56, 110)}
-        assert added.keys() == usual | {"resnet110w8-nobn-fixup", "resnet56w8-bn"}
+        assert added.keys() == usual | {"resnet56w8-nobn-fixup", "resnet56w8-bn"}
         cells = added["resnet56w8-nobn"]
         assert at(cells, "adamw") == at(cells, "adamw_decayed") == (1e-3, 3e-4)
         assert at(cells, "adaml2") == (1e-3, 1e-3)

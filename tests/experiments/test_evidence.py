@@ -136,8 +136,8 @@ def test_grids_of_the_selection_by_network_and_method(tmp_path: Path) -> None:
         "resnet20w8-nobn",
         "resnet56w8-bn",
         "resnet56w8-nobn",
+        "resnet56w8-nobn-fixup",
         "resnet110w8-nobn",
-        "resnet110w8-nobn-fixup",
     ]
     corners = {"adamw", "adaml2", "adam_scaled_l2", "adam_metric_prox"}
     for network, methods in grids.items():
