@@ -107,6 +107,12 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
         f"6b-adaml2-{probe}": minus(of(l2, probe, times=100, training__loss_multiplier=100), of(l2, probe)),
         f"7-{ladder}": minus(of(w, ladder, optimizer__eps=1e-3), of(w, ladder)),
         f"8-{ladder}-fixup": minus(of(l2, ladder, init="fixup"), of(w, ladder, init="fixup")),
+        f"16-{ladder}-fixup": contrast(
+            (1, of(l2, ladder)),
+            (-1, of(w, ladder)),
+            (-1, of(l2, ladder, init="fixup")),
+            (1, of(w, ladder, init="fixup")),
+        ),
         f"9-{deepest}": minus(of(metric, deepest), of(w, deepest)),
         f"12a-{ladder}": minus(of(layer, ladder), of(scaled, ladder)),
         f"12c-{ladder}": minus(of(l2, ladder), of(layer, ladder)),
@@ -135,7 +141,7 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
 
 WITHIN, ABOVE, BELOW, BEYOND = (
     {"1", "4a", "6b-adamw", "6b-adaml2", "6c-adamw", "6c-scaled", "8"},
-    {"4b", "4c", "7", "9", "11a", "11b", "11d", "12a", "12b", "12c"},
+    {"4b", "4c", "7", "9", "11a", "11b", "11d", "12a", "12b", "12c", "16"},
     {"13-1", "13-2"},
     {"6d", "11c"},
 )

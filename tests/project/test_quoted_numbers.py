@@ -19,6 +19,7 @@ PLACES = {
     "digits, depth 38": ("digits", "resnet38w8-nobn"),
     "digits, depth 38 with BatchNorm": ("digits", "resnet38w8-bn"),
     "digits, depth 80": ("digits", "resnet80w8-nobn"),
+    "digits, depth 80, Fixup": ("digits", "resnet80w8-nobn-fixup"),
     "digits, depth 80, last convolutions zero": ("digits", "resnet80w8-nobn-zero_last"),
 }
 # The README's sentences about claims.
@@ -30,6 +31,7 @@ SENTENCES = {
     "the two interact": "11c",
     "scale-freeness without decoupling beats decoupling without scale-freeness": "11d",
     "scaling by layer is worse than by coordinate": "12a",
+    "from a start that does not explode, Adam-l2 and AdamW are on par": "8",
 }
 # 9.9 [6.7, 13.1], with or without signs.
 ESTIMATE = re.compile(r"([+-]?[\d.]+) \[([+-]?[\d.]+), ([+-]?[\d.]+)\]")

@@ -38,6 +38,14 @@ def _growth(at: At) -> SeedValues:
     return _advantage(at) - _advantage(at.elsewhere(shallow))
 
 
+def _lost_advantage(at: At) -> SeedValues:
+    usual = [network for network in at.evidence.networks if network.is_usual and network.depth == at.network.depth]
+    if not usual:
+        raise Missing(f"no network of depth {at.network.depth} has the usual initialisation", asked=False)
+    remaining = _advantage(at)
+    return _advantage(at.elsewhere(usual[0])) - remaining
+
+
 def _scale_free(at: At) -> SeedValues:
     return ((at("adam_metric_prox") - at("adamw")) + (at("adaml2") - at("adam_scaled_l2"))) / 2
 
@@ -323,7 +331,16 @@ CLAIMS: tuple[Claim, ...] = (
             f"the same for {look(method).label}": partial(weights.room, method)
             for method in ("adam_scaled_l2", "adam_metric_prox", "adaml2")
         },
-        exploratory=True,
+        planned_by=(),
+    ),
+    Claim(
+        _points(
+            "16", "exploding_start", "AdamW's advantage goes with a start that explodes: Fixup takes it away.",
+            "test error of Adam-l2 minus AdamW's, minus the same difference from Fixup", "above", LEAST_EFFECT,
+        ),
+        _lost_advantage,
+        where="fixup",
+        planned_by=("cifar16",),
     ),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """A row of the table of claims and how it is judged: in which networks, and with which notes."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,8 +20,9 @@ LEARNT = 5.0
 # The significance level of a test that accompanies an interval.
 SIGNIFICANT = 0.05
 # Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest; those with BatchNorm; those
-# with initialisations that do not explode. In each case only networks where the profile plans the claim's runs.
-Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "tame"]
+# with initialisations that do not explode, and of these only Fixup. In each case only networks where the profile plans
+# the claim's runs.
+Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "tame", "fixup"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Claim:
         objection: why the profile cannot test it although the runs exist.
         over_methods: a second p, which must also be at most 0.05, if the comparison is not only over seeds.
         beside: other values to show with the statistic if they were trained, by name.
-        exploratory: whether it was thought of after the records were seen, so that no profile plans it.
+        planned_by: the profiles whose records nobody had seen when it was thought of; None means all. In the others it
+            is exploratory.
     """
 
     question: Question
@@ -46,7 +48,7 @@ class Claim:
     objection: Callable[[At], str] | None = None
     over_methods: Callable[[At], float] | None = None
     beside: Mapping[str, Callable[[At], SeedValues]] = field(default_factory=dict)
-    exploratory: bool = False
+    planned_by: Collection[str] | None = None
 
 
 def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
@@ -60,6 +62,7 @@ def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
         "deeper": usual[1:],
         "batch_norm": [n for n in evidence.networks if n.batch_norm],
         "tame": [n for n in evidence.networks if not n.batch_norm and n.initialization != "kaiming"],
+        "fixup": [n for n in evidence.networks if n.initialization == "fixup"],
     }
     asked = [network for network in among[where] if is_asked(claim.measure, evidence, network)]
     return asked[:1] if where == "first" else asked
@@ -148,7 +151,7 @@ def _judge_at(claim: Claim, at: At) -> Verdict:
     return Verdict(
         question=claim.question,
         where=at.network.label,
-        planned=at.evidence.confirms and not claim.exploratory,
+        planned=at.evidence.confirms and (claim.planned_by is None or at.evidence.profile in claim.planned_by),
         verdict=decision,
         reason=reason,
         measured=measured,
