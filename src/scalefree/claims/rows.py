@@ -1,7 +1,7 @@
 """A row of the table of claims and how it is judged: in which networks, and with which notes."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,8 +36,7 @@ class Claim:
         objection: why the profile cannot test it although the runs exist.
         over_methods: a second p, which must also be at most 0.05, if the comparison is not only over seeds.
         beside: other values to show with the statistic if they were trained, by name.
-        planned_by: the profiles whose records nobody had seen when it was thought of; None means all. In the others it
-            is exploratory.
+        exploratory: whether it was thought of after records were seen that it is judged by, so that no profile plans it.
     """
 
     question: Question
@@ -48,7 +47,7 @@ class Claim:
     objection: Callable[[At], str] | None = None
     over_methods: Callable[[At], float] | None = None
     beside: Mapping[str, Callable[[At], SeedValues]] = field(default_factory=dict)
-    planned_by: Collection[str] | None = None
+    exploratory: bool = False
 
 
 def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
@@ -151,7 +150,7 @@ def _judge_at(claim: Claim, at: At) -> Verdict:
     return Verdict(
         question=claim.question,
         where=at.network.label,
-        planned=at.evidence.confirms and (claim.planned_by is None or at.evidence.profile in claim.planned_by),
+        planned=at.evidence.confirms and not claim.exploratory,
         verdict=decision,
         reason=reason,
         measured=measured,
