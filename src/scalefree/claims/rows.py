@@ -36,7 +36,7 @@ class Claim:
         objection: why the profile cannot test it although the runs exist.
         over_methods: a second p, which must also be at most 0.05, if the comparison is not only over seeds.
         beside: other values to show with the statistic if they were trained, by name.
-        exploratory: whether it was thought of after records were seen that it is judged by, so that no profile plans it.
+        exploratory: whether it was thought of after records that judge it had been seen, so that no profile plans it.
     """
 
     question: Question
