@@ -15,7 +15,7 @@ DEPTHS = {"digits": (20, 38, 80), "cifar16": (20, 56, 110)}
 def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
     """By claim and network: the runs that move its statistic, and how far it moves per point of theirs."""
     shallow, middle, deepest = (f"{depth}w8-nobn" for depth in DEPTHS[profile])
-    probe, tame = (shallow, deepest) if profile == "digits" else (middle, middle)
+    probe, ladder = (shallow, deepest) if profile == "digits" else (middle, middle)
     found = {
         ("1", f"{probe}"): (Runs(probe, "adamprox"), 1.0),
         ("4a", f"{middle.replace('nobn', 'bn')}"): (Runs(middle.replace("nobn", "bn"), "adaml2"), 1.0),
@@ -23,13 +23,10 @@ def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
         ("4c", f"{deepest}"): (Runs(shallow, "adaml2"), -1.0),
         ("6b-adamw", f"{probe}"): (Runs(probe, "adamw", loss_multiplier=100.0), 1.0),
         ("6b-adaml2", f"{probe}"): (Runs(probe, "adaml2", ADAML2_TIMES_100, loss_multiplier=100.0), 1.0),
-        ("8", f"{tame}-fixup"): (Runs(f"{tame}-fixup", "adamw"), -1.0),
-        ("16", f"{tame}-fixup"): (Runs(f"{tame}-fixup", "adaml2"), -1.0),
+        ("8", f"{ladder}-fixup"): (Runs(f"{ladder}-fixup", "adamw"), -1.0),
+        ("16", f"{ladder}-fixup"): (Runs(f"{ladder}-fixup", "adaml2"), -1.0),
         ("9", f"{deepest}"): (Runs(deepest, "adam_metric_prox"), 1.0),
-        ("13-2", f"{deepest if profile == 'digits' else middle}"): (
-            Runs(deepest if profile == "digits" else middle, "adamw", decay_unbalance=2.0),
-            1.0,
-        ),
+        ("13-2", f"{ladder}"): (Runs(ladder, "adamw", decay_unbalance=2.0), 1.0),
     }
     for network in (middle, deepest):
         found |= {
@@ -38,7 +35,6 @@ def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
             ("11c", f"{network}"): (Runs(network, "adamw"), 1.0),
             ("11d", f"{network}"): (Runs(network, "adam_scaled_l2"), -1.0),
         }
-    ladder = deepest if profile == "digits" else middle
     found |= {
         ("7", f"{ladder}"): (Runs(ladder, "adamw", eps=1e-3), 1.0),
         ("12a", f"{ladder}"): (Runs(ladder, "adam_scaled_l2_by_layer"), 1.0),

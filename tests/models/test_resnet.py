@@ -174,6 +174,25 @@ def test_zero_last_zeroes_only_the_last_layer_of_each_block(batch_norm: bool, si
             assert torch.equal(tensor, usual[name]), name
 
 
+@pytest.mark.parametrize(("initialization", "least", "most"), [("fixup", 0.95, 1.0), ("zero_last", 0.3, 0.45)])
+def test_how_many_weights_are_trained(initialization: str, least: float, most: float) -> None:
+    """Fixup's scalar biases bring the padded channels to life; under zero_last nothing does."""
+    model = resnet(14, 10, False, 4, initialization=initialization, generator=seeded())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    x, labels = images(16, 3, 8, 8), torch.arange(16) % 10
+    weights = list(model.parameters())
+    trained = [torch.zeros_like(weight, dtype=torch.bool) for weight in weights]
+    for _ in range(20):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), labels).backward()
+        for weight, so_far in zip(weights, trained, strict=True):
+            assert weight.grad is not None
+            so_far |= weight.grad != 0
+        optimizer.step()
+    share = sum(int(of.sum()) for of in trained) / sum(of.numel() for of in trained)
+    assert least <= share <= most
+
+
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_under_zero_last_only_the_first_stages_channels_ever_live(batch_norm: bool) -> None:
     """The others are padded with zeros, to which branches of zeros add nothing, and ReLU passes no gradient at 0."""

@@ -1,13 +1,16 @@
-"""The numbers that README.md and docs/reproducibility.md quote are those of the committed claims."""
+"""The numbers that README.md and docs/reproducibility.md quote are those of the committed claims and records."""
 
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scalefree.claims import from_json
 from scalefree.claims.verdict import Verdict
 from scalefree.experiments.intervals import Interval
+from scalefree.records import Store
 
 ROOT = Path(__file__).parents[2]
 README, SUMMARY = (ROOT / name for name in ("README.md", "docs/reproducibility.md"))
@@ -161,3 +164,28 @@ def test_the_readmes_four_corners(claims: Claims) -> None:
         shown = " ".join(cell for row in table for cell in row[first : first + 2])
         quoted = dict(re.findall(r"((?:scaled )?Adam\S*|metric prox) \**([\d.]+) %", shown))
         assert len(quoted) == 4 and quoted == known
+
+
+def test_the_quoted_gradients_of_the_first_step() -> None:
+    """Median over AdamW's seeds of the lower edge of the bin that has the median coordinate."""
+    store = Store(ROOT / "results")
+    edges: dict[str, list[float]] = {}
+    for record in store.records().values():
+        # A confirmation seed of the usual protocol, which has nothing after the seed but the identity.
+        network, _, rest = record.name.partition("-adamw-")
+        if re.fullmatch(r"lr[\d.e-]+-wd[\d.e-]+-seed\d{1,2}-[0-9a-f]{12}", rest):
+            arrays = store.histograms(record)
+            # Columns: zeros, below the first edge, the bins, above the last edge, not finite.
+            counts, lower = arrays["gradient_counts/network"][0], arrays["gradient_log2_lower_edge"]
+            column = int((counts.cumsum() < counts.sum() / 2).sum())
+            edges.setdefault(network, []).append(-math.inf if column == 0 else float(lower[column - 2]))
+    first = {network: float(np.median(found)) for network, found in edges.items()}
+    digits = {depth: first[f"digits-resnet{depth}w8-nobn"] for depth in (20, 38, 80)}
+    cifar = {depth: first[f"cifar10x16-resnet{depth}w8-nobn"] for depth in (20, 56)}
+    assert first["digits-resnet80w8-nobn-fixup"] == -math.inf
+    summary, readme = (" ".join(path.read_text().split()) for path in (SUMMARY, README))
+    assert (
+        f"is 2^{digits[20]:g} at depth 20, 2^{digits[38]:g} at 38 and 2^{digits[80]:g} at 80; "
+        f"on CIFAR-10 2^{cifar[20]:g} at depth 20 and 2^{cifar[56]:g} at 56."
+    ) in summary
+    assert f"grows from 2^{digits[20]:g} at depth 20 to 2^{digits[80]:g} at depth 80. From Fixup it is 0" in readme
