@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import to_hex
+from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 
 from experiments.made import Loaded, load
@@ -18,10 +18,21 @@ from scalefree.experiments.frozen import Cell, Frozen
 from scalefree.experiments.names import number
 from scalefree.figures import pages, styled
 from scalefree.figures.caption import beyond
+from scalefree.figures.heatmap import error_colorbar
 from scalefree.figures.published import is_published, mark_published_shares, published_grid
 from scalefree.figures.style import ALPHA, LAMBDA, ordered
 
 L2 = "Adam-\u2113\u2082"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [(7.9, 91, ["7.9", "18", "40", "91"]), (36.8, 38.6, ["36.8", "37.4", "38", "38.6"])],
+)
+def test_labels_of_the_colour_scale_differ(low: float, high: float, labels: list[str]) -> None:
+    figure = Figure()
+    error_colorbar(figure, LogNorm(low, high), [figure.subplots()])
+    assert [tick.get_text() for tick in figure.axes[1].get_yticklabels()] == labels
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,10 @@ def _frame(axes: Axes, row: int, column: int, preliminary: bool) -> None:
 def error_colorbar(
     figure: Figure, norm: LogNorm, beside: Sequence[Axes], below: bool = False, label: str = "test error (%)"
 ) -> None:
-    """Draw the colour scale to the right of the panels, or below them, with four plain ticks."""
+    """Draw the colour scale to the right of the panels, or below them, with four plain ticks.
+
+    Their labels have two digits, or three where a narrow scale would repeat one.
+    """
     bar = figure.colorbar(
         ScalarMappable(norm, COLORMAP),
         ax=list(beside),
@@ -177,7 +180,9 @@ def error_colorbar(
     )
     assert norm.vmin is not None and norm.vmax is not None
     ticks = np.geomspace(norm.vmin, norm.vmax, 4)
-    bar.set_ticks(ticks.tolist(), labels=[f"{tick:.2g}" for tick in ticks])
+    # Three are enough: `error_norm` spans at least 5 %.
+    written = ([f"{tick:.{digits}g}" for tick in ticks] for digits in (2, 3))
+    bar.set_ticks(ticks.tolist(), labels=next(labels for labels in written if len(set(labels)) == len(ticks)))
     bar.minorticks_off()
     bar.set_label(label)
     bar.ax.grid(False)
