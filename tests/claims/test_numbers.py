@@ -117,6 +117,7 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
         f"12a-{ladder}": minus(of(layer, ladder), of(scaled, ladder)),
         f"12c-{ladder}": minus(of(l2, ladder), of(layer, ladder)),
         f"13-2-{ladder}": minus(of(w, ladder, optimizer__decay_unbalance=2), of(w, ladder)),
+        **{f"17-{rule}-{ladder}": minus(of(w, ladder, times=0), of(rule, ladder)) for rule in (l2, w, scaled, metric)},
     }
     for depth in (middle, deepest):
         four = of(metric, depth), of(w, depth), of(l2, depth), of(scaled, depth)
@@ -135,13 +136,20 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
             f"8-{deepest}-zero_last": minus(of(l2, deepest, init="zero_last"), of(w, deepest, init="zero_last")),
             f"12b-{deepest}": minus(of(network, deepest), of(scaled, deepest)),
             f"13-1-{deepest}": minus(of(w, deepest, optimizer__decay_unbalance=1), of(w, deepest)),
+            **{
+                f"17-{rule}-{deepest}-fixup": minus(
+                    of(w, deepest, times=0, init="fixup"), of(rule, deepest, init="fixup")
+                )
+                for rule in (l2, w)
+            },
         }
     return found
 
 
+DECAYS = {"17-adamw", "17-adaml2", "17-adam_scaled_l2", "17-adam_metric_prox"}
 WITHIN, ABOVE, BELOW, BEYOND = (
     {"1", "4a", "6b-adamw", "6b-adaml2", "6c-adamw", "6c-scaled", "8"},
-    {"4b", "4c", "7", "9", "11a", "11b", "11d", "12a", "12b", "12c", "16"},
+    {"4b", "4c", "7", "9", "11a", "11b", "11d", "12a", "12b", "12c", "16", *DECAYS},
     {"13-1", "13-2"},
     {"6d", "11c"},
 )

@@ -27,6 +27,10 @@ def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
         ("16", f"{ladder}-fixup"): (Runs(f"{ladder}-fixup", "adaml2"), -1.0),
         ("9", f"{deepest}"): (Runs(deepest, "adam_metric_prox"), 1.0),
         ("13-2", f"{ladder}"): (Runs(ladder, "adamw", decay_unbalance=2.0), 1.0),
+        ("17-adamw", f"{ladder}"): (Runs(ladder, "adamw", 0.0), 1.0),
+        ("17-adam_scaled_l2", f"{ladder}"): (Runs(ladder, "adam_scaled_l2"), -1.0),
+        ("17-adam_metric_prox", f"{ladder}"): (Runs(ladder, "adam_metric_prox"), -1.0),
+        ("17-adaml2", f"{ladder}"): (Runs(ladder, "adaml2"), -1.0),
     }
     for network in (middle, deepest):
         found |= {
@@ -48,6 +52,8 @@ def levers(profile: str) -> dict[tuple[str, str], tuple[Runs, float]]:
             ("8", f"{deepest}-zero_last"): (Runs(f"{deepest}-zero_last", "adamw"), -1.0),
             ("12b", f"{deepest}"): (Runs(deepest, "adam_scaled_l2_by_network"), 1.0),
             ("13-1", f"{deepest}"): (Runs(deepest, "adamw", decay_unbalance=1.0), 1.0),
+            ("17-adamw", f"{deepest}-fixup"): (Runs(f"{deepest}-fixup", "adamw", 0.0), 1.0),
+            ("17-adaml2", f"{deepest}-fixup"): (Runs(f"{deepest}-fixup", "adaml2"), -1.0),
         }
     return found
 
@@ -103,7 +109,7 @@ def test_every_claim_reaches_every_outcome(
         assert verdict.verdict == expected, (mean, size, verdict.reason)
         assert verdict.effect == pytest.approx(mean, abs=0.05)
         assert verdict.interval is not None and verdict.interval.n == seeds
-        assert verdict.planned == (number != "16")
+        assert verdict.planned == (number.partition("-")[0] not in ("16", "17"))
 
 
 def test_every_claim_about_errors_has_a_lever(profiles: dict[str, Loaded]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from scalefree.config import RunConfig
 from scalefree.experiments import Cell as Place
 from scalefree.experiments import Experiment, experiment_names, load_experiment
-from scalefree.experiments.frozen import DECAYED, Cell, Frozen, as_yaml
+from scalefree.experiments.frozen import DECAYED, UNDECAYED, Cell, Frozen, as_yaml
 from scalefree.records import Outcome, Record, run_identity, run_name, scientific_config
 
 # Step size and decay by method, all different, so that no cell can be mistaken for another method's.
@@ -41,7 +41,9 @@ def made_cells(profile: str, **others: tuple[float, float]) -> Frozen:
     """A cell for every method in every network of a profile; `others` replace those of `CELLS`."""
     chosen = {method: cell(*at) for method, at in {**CELLS, **others}.items()}
     decayed = {method + DECAYED: cell(at.lr, at.weight_decay or 1e-4) for method, at in chosen.items()}
-    return Frozen({f"resnet{network}": {**chosen, **decayed} for network in NETWORKS[profile]}, 7, "ab" * 32)
+    undecayed = {method + UNDECAYED: cell(at.lr, 0.0) for method, at in chosen.items()}
+    every = {**chosen, **decayed, **undecayed}
+    return Frozen({f"resnet{network}": every for network in NETWORKS[profile]}, 7, "ab" * 32)
 
 
 @contextlib.contextmanager

@@ -167,6 +167,7 @@ def test_the_best_cell_with_a_decay_is_chosen_as_well() -> None:
     }
     cells = chosen(outcomes)
     assert at(cells, "adamw") == (1e-3, 0.0) and at(cells, "adamw_decayed") == (1e-3, 1e-3)
+    assert at(cells, "adamw_undecayed") == (1e-3, 0.0)
     assert "adamw_decayed" not in chosen({key: value for key, value in outcomes.items() if key[2] == 0})
 
 
@@ -275,7 +276,7 @@ def test_filling_in_keeps_chosen_cells_and_choosing_again_replaces_them(tmp_path
     with frozen(None, tmp_path):
         records = records_of("cifar16", first)
         half = {key: of for key, of in records.items() if of.config["optimizer"]["name"] == "adamw"}
-        assert fill_in("cifar16", half)["resnet56w8-nobn"].keys() == {"adamw", "adamw_decayed"}
+        assert fill_in("cifar16", half)["resnet56w8-nobn"].keys() == {"adamw", "adamw_decayed", "adamw_undecayed"}
         later = records_of("cifar16", second)
         assert "adamw" not in fill_in("cifar16", later)["resnet56w8-nobn"]
         assert at(read_frozen("cifar16").cells["resnet56w8-nobn"], "adamw") == (1e-3, 3e-4)

@@ -22,7 +22,7 @@ PAPER_LRS = {5e-5, 1e-4, 5e-4, 1e-3, 5e-3}
 PAPER_DECAYS = {0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2}
 # The experiments of each profile.
 MAIN = {"epsilon", "initialization", "loss_scale", "prox_equivalence", "with_bn"}
-OURS = {"balance", "corners", "ladder"}
+OURS = {"balance", "corners", "ladder", "no_decay"}
 ASKED = {
     "smoke": MAIN | OURS | {"layer_loss"},
     "quick": MAIN | {"corners"},
@@ -139,6 +139,8 @@ def test_confirmation_runs_use_frozen_cells_and_seeds_that_chose_nothing(profile
                 assert (lr, decay) == CELLS["adamw"]
             elif arm.loss_multiplier == 100 and arm.method == "adaml2":
                 assert (lr, decay) in (CELLS["adaml2"], (CELLS["adaml2"][0], 3e-2))
+            elif name == "no_decay" and arm.method == "adamw":
+                assert (lr, decay) in (CELLS["adamw"], (CELLS["adamw"][0], 0.0))
             else:
                 assert (lr, decay) == CELLS[arm.method]
 
@@ -156,6 +158,7 @@ def test_without_frozen_cells_the_same_runs_wait(profile: str, tmp_path: Path) -
                 arm_of(cell.config).method,
                 "adamw",
                 "adamw_decayed",
+                "adamw_undecayed",
             )
     times = {run.decay_times for run in waiting.experiments["loss_scale"].waiting}
     assert times == {1, 100}
@@ -178,6 +181,7 @@ def test_the_arms_of_each_question_on_digits(tmp_path: Path) -> None:
         },
         "epsilon": two | {Arm(of.method, eps=1e-3) for of in two},
         "initialization": two,
+        "no_decay": four,
         "ladder": {Arm("adam_scaled_l2"), Arm("adaml2")} | layers,
         "balance": {Arm("adamw", decay_unbalance=by) for by in (0, 1, 2)},
     }
@@ -231,6 +235,7 @@ def test_a_custom_experiment_can_be_added(written: Callable[[object], Experiment
         ("own", 100, {"adamw": (2e-3, 0.1), "adaml2": (1e-3, 3e-2)}),
         ("adamw", 1, {"adamw": (2e-3, 1e-3), "adaml2": (2e-3, 1e-3)}),
         ("adamw_decayed", 10, {"adamw": (2e-3, 1e-2), "adaml2": (2e-3, 1e-2)}),
+        ("adamw_undecayed", 1, {"adamw": (2e-3, 0.0), "adaml2": (2e-3, 0.0)}),
     ],
 )
 def test_a_grid_can_refer_to_frozen_cells(

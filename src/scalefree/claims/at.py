@@ -35,7 +35,7 @@ class At:
         arm = Arm(method, **unusual)  # type: ignore[arg-type]
         find = self.evidence.complete if self.whole else self.evidence.point
         found = find(self.network.label, arm, cell, decay_times)
-        self.used[f"{self.network.label}: {describe(arm)}"] = found
+        self.used[f"{self.network.label}: {describe(arm, cell)}"] = found
         wanted = method if cell == "own" else cell
         self.chosen[self.network.label, wanted] = self.evidence.frozen.cells[self.network.label][wanted]
         return found
@@ -53,7 +53,7 @@ class _AsPlanned(At):
     """Contains every run that the profile plans, without results."""
 
     def point(self, method: str, cell: str = "own", decay_times: float = 1.0, **unusual: float | str) -> Point:
-        return self.evidence.planned(self.network.label, Arm(method, **unusual))  # type: ignore[arg-type]
+        return self.evidence.planned(self.network.label, Arm(method, **unusual), cell)  # type: ignore[arg-type]
 
 
 def is_asked(measure: Callable[[At], object], evidence: Evidence, network: Network) -> bool:

@@ -62,6 +62,11 @@ def _unbalanced(decades: float, at: At) -> SeedValues:
     return at("adamw", decay_unbalance=decades) - at("adamw")
 
 
+def _worth_of_decay(method: str, at: At) -> SeedValues:
+    # Without a decay all these rules are Adam.
+    return at("adamw", cell="adamw_undecayed") - at(method)
+
+
 def _undecayed(*methods: str) -> Callable[[At], str]:
     """Objects if all the methods' cells have lambda = 0: without a decay the methods do not differ."""
 
@@ -341,6 +346,24 @@ CLAIMS: tuple[Claim, ...] = (
         _lost_advantage,
         where="fixup",
         exploratory=True,
+    ),
+    *(
+        Claim(
+            _points(
+                f"17-{method}", f"decay_{method}", f"The weight decay of {name} lowers the error.",
+                "test error without a decay, at the best step size for that, minus the rule's", "above", LEAST_EFFECT,
+            ),
+            partial(_worth_of_decay, method),
+            where="without_batch_norm",
+            objection=_undecayed(method),
+            exploratory=True,
+        )
+        for method, name in (
+            ("adamw", "AdamW"),
+            ("adam_scaled_l2", "scaled Adam-l2"),
+            ("adam_metric_prox", "the metric prox"),
+            ("adaml2", "Adam-l2"),
+        )
     ),
 )  # fmt: skip
 

@@ -19,10 +19,10 @@ LEAST_SPREAD, LEAST_SCALAR_SPREAD = 0.1, 0.01
 LEARNT = 5.0
 # The significance level of a test that accompanies an interval.
 SIGNIFICANT = 0.05
-# Networks without BatchNorm: each, the shallowest, the deepest, all but the shallowest; those with BatchNorm; those
-# with initialisations that do not explode, and of these only Fixup. In each case only networks where the profile plans
-# the claim's runs.
-Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "tame", "fixup"]
+# Networks without BatchNorm from the usual initialisation: each, the shallowest, the deepest, all but the shallowest;
+# those with BatchNorm; those without from any initialisation, from those that do not explode, and of these only Fixup.
+# In each case only networks where the profile plans the claim's runs.
+Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "without_batch_norm", "tame", "fixup"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def _networks(claim: Claim, evidence: Evidence) -> list[Network]:
         "deepest": usual[-1:],
         "deeper": usual[1:],
         "batch_norm": [n for n in evidence.networks if n.batch_norm],
+        "without_batch_norm": [n for n in evidence.networks if not n.batch_norm],
         "tame": [n for n in evidence.networks if not n.batch_norm and n.initialization != "kaiming"],
         "fixup": [n for n in evidence.networks if n.initialization == "fixup"],
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scalefree.experiments.arms import arm_of
-from scalefree.experiments.frozen import DECAYED, Cell, Frozen, read_frozen, write_frozen
+from scalefree.experiments.frozen import DECAYED, UNDECAYED, Cell, Frozen, method_of, read_frozen, write_frozen
 from scalefree.experiments.grid import SELECTION, Experiment, load_experiment
 from scalefree.experiments.results import Point, Setting, best, settings, with_records
 from scalefree.records import Record, model_label, run_identity
@@ -78,6 +78,15 @@ def choose(of: Iterable[Setting]) -> Frozen:
     return _choose_in(grids(of))
 
 
+def _among(grid: Grid) -> dict[str, list[Point]]:
+    """The points that each of a method's entries is chosen from, by the entry's suffix."""
+    return {
+        "": list(grid.points),
+        DECAYED: [point for point in grid.points if point.weight_decay > 0],
+        UNDECAYED: [point for point in grid.points if point.weight_decay == 0],
+    }
+
+
 def _choose_in(among: Iterable[Grid]) -> Frozen:
     cells: dict[str, dict[str, Cell]] = {}
     identities: set[str] = set()
@@ -85,8 +94,7 @@ def _choose_in(among: Iterable[Grid]) -> Frozen:
         identities |= {record.identity for point in grid.points for record in point.records.values()}
         if grid.done < grid.runs:
             continue
-        decayed = [point for point in grid.points if point.weight_decay > 0]
-        for suffix, points in (("", grid.points), (DECAYED, decayed)):
+        for suffix, points in _among(grid).items():
             if (cell := _choose(points, grid.points)) is not None:
                 cells.setdefault(grid.network, {})[grid.method + suffix] = cell
     digest = hashlib.sha256("\n".join(sorted(identities)).encode()).hexdigest() if identities else ""
@@ -145,8 +153,8 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
         return before, Frozen({}, 0, "")
     cells: dict[str, dict[str, Cell]] = {network: dict(methods) for network, methods in chosen.cells.items()}
     for grid in asked:
-        for method in (grid.method, grid.method + DECAYED) if grid.done < grid.runs else ():
-            if (kept := before.cells.get(grid.network, {}).get(method)) is not None:
+        for method, kept in before.cells.get(grid.network, {}).items() if grid.done < grid.runs else ():
+            if method_of(method) == grid.method:
                 cells.setdefault(grid.network, {})[method] = kept
     now = Frozen(cells, chosen.records, chosen.digest)
     write_frozen(profile, now)
@@ -163,7 +171,7 @@ def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping
     asked = {(grid.network, grid.method): grid for grid in selection_grids(profile, records)} if waiting else {}
     lines = []
     for (network, method), runs in sorted(waiting.items()):
-        grid = asked.get((network, method.removesuffix(DECAYED)))
+        grid = asked.get((network, method_of(method)))
         if grid is None:
             why = f"configs/experiment/{SELECTION}.yaml has no grid for it"
         elif grid.done < grid.runs:
@@ -171,6 +179,6 @@ def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping
         elif method in _choose_in([grid]).cells.get(network, {}):
             why = f"its grid is done; `python scripts/freeze.py profile={profile}` chooses its cell"
         else:
-            why = "no cell of its grid can be chosen: runs diverged, or none has a decay"
+            why = "no cell of its grid can be chosen: runs diverged, or it has none of the kind that is asked for"
         lines.append(f"waiting: {network} {method}, {len(runs)} run{'s' * (len(runs) > 1)}; {why}")
     return lines

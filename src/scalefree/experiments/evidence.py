@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
-from scalefree.experiments.frozen import DECAYED, Frozen, read_frozen
+from scalefree.experiments.frozen import DECAYED, UNDECAYED, Frozen, method_of, read_frozen
 from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
 from scalefree.experiments.names import number
 from scalefree.experiments.pairs import SeedValues
@@ -56,6 +56,7 @@ class Evidence:
     waiting: Mapping[str, Sequence[Waiting]] = field(default_factory=dict)
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
     _planned: dict[tuple[str, Arm], tuple[Network, RunConfig]] = field(default_factory=dict)
+    _planned_undecayed: set[tuple[str, Arm]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         found: dict[tuple[str, Arm, float, float], dict[int, Result]] = {}
@@ -68,11 +69,14 @@ class Evidence:
                 found.setdefault(key, {})[result.config.seed] = result
         for key, by_seed in found.items():
             self._points[key] = Point(tuple(by_seed[seed] for seed in sorted(by_seed)))
-        waiting = [run.config for name, runs in self.waiting.items() if name != SELECTION for run in runs]
-        configs = [*(point.results[0].config for point in self._points.values()), *waiting]
+        waiting = [run for name, runs in self.waiting.items() if name != SELECTION for run in runs]
+        configs = [*(point.results[0].config for point in self._points.values()), *(run.config for run in waiting)]
         for config in configs:
             network = network_of(config)
             self._planned.setdefault((network.label, arm_of(config)), (network, config))
+        self._planned_undecayed.update((network, arm) for network, arm, _, decay in self._points if decay == 0)
+        undecayed = [run for run in waiting if run.method.endswith(UNDECAYED)]
+        self._planned_undecayed.update((run.network, arm_of(run.config)) for run in undecayed)
 
     @property
     def networks(self) -> list[Network]:
@@ -109,14 +113,15 @@ class Evidence:
             for network, methods in sorted(found.items(), key=lambda item: (item[0].depth, item[0].label))
         }
 
-    def planned(self, network: str, arm: Arm) -> Point:
+    def planned(self, network: str, arm: Arm, cell: str = "own") -> Point:
         """An arm's planned run, at any cell and seed, without a record.
 
         Raises:
-            Missing: the profile does not train it.
+            Missing: the profile does not train it, or only with a decay although `cell` is one without.
         """
-        if (network, arm) not in self._planned:
-            raise Missing(f"{network}: {describe(arm)} is not trained under this profile", asked=False)
+        kind = self._planned_undecayed if cell.endswith(UNDECAYED) else self._planned
+        if (network, arm) not in kind:
+            raise Missing(f"{network}: {describe(arm, cell)} is not trained under this profile", asked=False)
         _, config = self._planned[network, arm]
         return Point((Result(Cell(config, config, ""), None),))
 
@@ -126,14 +131,14 @@ class Evidence:
         Raises:
             Missing: the profile does not train it, or nothing has been chosen yet.
         """
-        self.planned(network, arm)
+        self.planned(network, arm, cell)
         wanted = arm.method if cell == "own" else cell
         chosen = self.frozen.cells.get(network, {}).get(wanted)
         if chosen is None:
             raise Missing(f"{network}: no cell has been chosen for {cell_owner(wanted)} yet")
         point = self._points.get((network, arm, chosen.lr, chosen.decay(decay_times)))
         if point is None:
-            raise Missing(f"{network}: {describe(arm)} is not trained at the cell of {wanted}", asked=False)
+            raise Missing(f"{network}: {describe(arm, cell)} is not trained at the cell of {wanted}", asked=False)
         return point
 
     def complete(self, network: str, arm: Arm, cell: str = "own", decay_times: float = 1.0) -> Point:
@@ -145,7 +150,7 @@ class Evidence:
         point = self.point(network, arm, cell, decay_times)
         if point.status in ("missing", "partial"):
             there = f"{len(point.records)} of {len(point.results)} seeds"
-            raise Missing(f"{network}: {describe(arm)} has {there}")
+            raise Missing(f"{network}: {describe(arm, cell)} has {there}")
         return point
 
 
@@ -159,15 +164,19 @@ def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histo
 
 
 def cell_owner(cell: str) -> str:
-    """`AdamW`, or `AdamW with a decay`: the method whose best cell it is."""
-    method = cell.removesuffix(DECAYED)
-    return look(method).label + (" with a decay" if method != cell else "")
+    """`AdamW`, `AdamW with a decay` or `AdamW without a decay`: the method whose best cell it is, and of which kind."""
+    kind = " with a decay" if cell.endswith(DECAYED) else _kind(cell)
+    return look(method_of(cell)).label + kind
 
 
-def describe(arm: Arm) -> str:
-    """`AdamW, eps 1e-3, loss x100`: the arm in a few words."""
+def _kind(cell: str) -> str:
+    return " without a decay" if cell.endswith(UNDECAYED) else ""
+
+
+def describe(arm: Arm, cell: str = "own") -> str:
+    """`AdamW, eps 1e-3, loss x100`, or `AdamW without a decay`: the arm, at the kind of cell it has, in a few words."""
     parts = [
-        look(arm.method).label,
+        look(arm.method).label + _kind(cell),
         "" if arm.eps == 1e-8 else f"eps {number(arm.eps)}",
         "" if arm.loss_multiplier == 1 else f"loss x{arm.loss_multiplier:g}",
         f"layer gradients x10^±{arm.gradient_unbalance:g}" if arm.gradient_unbalance else "",

@@ -33,6 +33,7 @@ FIGURES = {
         Entry("loss_scale", "The loss multiplied by 100", ("loss_scale",), probes.draw),
         Entry("epsilon", "Growing eps, which breaks scale-freeness", ("epsilon",), probes.draw),
         Entry("initialization", "Initialisations that do not explode", ("initialization",), probes.draw),
+        Entry("no_decay", "What each rule's weight decay is worth", ("no_decay",), probes.draw),
         Entry("prox_equivalence", "AdamProx and AdamW in training", ("prox_equivalence",), probes.draw),
     )
 }

@@ -1,10 +1,11 @@
 """Write figures to files: a pure function of the store's records that gives the same bytes every time."""
 
 import importlib
-import io
 import logging
 import multiprocessing
 import os
+import struct
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -15,7 +16,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
-from PIL import Image
 
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.survey_table import table
@@ -35,13 +35,28 @@ _PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG of its own resolution, without the opacity that Matplotlib would store for each pixel."""
+    """The figure as a PNG of its own resolution.
+
+    It is a third smaller than Matplotlib's: without an opacity for each pixel, and with rows stored as they are, which
+    suits drawings better than the filters that Matplotlib and Pillow insist on.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png", dpi=(figure.dpi, figure.dpi), optimize=True)
-    return file.getvalue()
+    height, width, _ = pixels.shape
+    # Each row begins with the number of its filter, 0 for none.
+    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))
+    per_metre = round(figure.dpi / 0.0254)
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),  # 8 bits of red, green and blue
+        b"pHYs": struct.pack(">IIB", per_metre, per_metre, 1),
+        b"IDAT": zlib.compress(rows.tobytes(), 9),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    )
 
 
 def _write(figure: Figure, directory: Path, stem: str) -> list[Path]:

@@ -17,6 +17,7 @@ from scalefree.experiments.evidence import Evidence, describe
 from scalefree.experiments.names import cell_name, network_name, number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
+from scalefree.figures.by_depth import CORNERS
 from scalefree.figures.caption import caption, chosen_how, sentences
 from scalefree.figures.contrasts import Contrast
 from scalefree.figures.entry import Entry, Pages
@@ -89,6 +90,10 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
         for eps in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
     ),
     "initialization": (Contrast(f"Adam-l2 {MINUS} AdamW", "adaml2", ("4b", "8")),),
+    "no_decay": tuple(
+        Contrast(f"no decay {MINUS} {look(method).label}", method, (f"17-{method}",))
+        for method in CORNERS
+    ),
     "ladder": (
         Contrast(f"by layer {MINUS} by coordinate", "adam_scaled_l2_by_layer", ("12a",)),
         Contrast(f"by network {MINUS} by coordinate", "adam_scaled_l2_by_network", ("12b",)),
@@ -122,7 +127,8 @@ def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
     for index, ((text, cell), point) in enumerate(arms.items()):
         of = look(arm_of(point.results[0].config).method)
         unusual = text.partition(", ")[2]
-        labels.append("\n".join(filter(None, [of.label, unusual, cell])))
+        without = "" if point.weight_decay else "no decay"
+        labels.append("\n".join(filter(None, [of.label, unusual, without, cell])))
         draw_estimate(axes, -index, error_of(point), of, 0.3, horizontal=True)
     axes.set_yticks([-index for index in range(len(labels))], labels)
     axes.set_ylim(-len(labels) + 0.4, 0.6)
