@@ -51,6 +51,8 @@ def main() -> int:
         print(f"the profile does not include {', '.join(left_out)}")
     for line in waited_for(experiments, options["profile"], records):
         print(line)
+    if done == together.total:
+        return 0
     if together.seconds_left is None:
         print("time left: unknown until this store has a completed run to estimate it from")
         return 0

@@ -47,6 +47,11 @@ class Made:
 Model = Callable[[RunConfig], Made | None]
 
 
+def is_exploratory(number: str) -> bool:
+    """Whether docs/analysis_plan.md lists the claim as thought of after records had been seen."""
+    return number.partition("-")[0] in ("15", "16", "17")
+
+
 def chance(*of: object) -> float:
     """A number in (-0.5, 0.5) that looks random and depends only on the arguments."""
     digest = hashlib.sha256(repr(of).encode()).digest()

@@ -1,11 +1,12 @@
 """Which claims a profile asks of which networks, and which are not judged where lambda = 0 was chosen."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from claims.made import Made, alike, evidence, judged
-from experiments.made import Loaded, load, made_cells
+from claims.made import Made, alike, evidence, is_exploratory, judged
+from experiments.made import Loaded, cell, load, made_cells
 from scalefree.claims import planned
 from scalefree.config import RunConfig
 
@@ -17,6 +18,8 @@ ASKED = {
         "8": ["80w8-nobn-fixup", "80w8-nobn-zero_last"], "9": [80],
         "11a": [38, 80], "11b": [38, 80], "11c": [38, 80], "11d": [38, 80], "12a": [80], "12b": [80], "12c": [80],
         "13-1": [80], "13-2": [80], "14": [80], "15": [20, 38, 80], "16": ["80w8-nobn-fixup"],
+        "17-adamw": [80, "80w8-nobn-fixup"], "17-adam_scaled_l2": [80], "17-adam_metric_prox": [80],
+        "17-adaml2": [80, "80w8-nobn-fixup"],
     },
     "cifar16": {
         "1": [56], "4a": [56], "4b": [20, 56, 110], "4c": [110], "5a": [56, 110], "5b": [110], "6a": [56],
@@ -24,6 +27,7 @@ ASKED = {
         "11a": [56, 110], "11b": [56, 110],
         "11c": [56, 110], "11d": [56, 110], "12a": [56], "12c": [56], "13-2": [56], "14": [110],
         "15": [20, 56, 110], "16": ["56w8-nobn-fixup"],
+        "17-adamw": [56], "17-adam_scaled_l2": [56], "17-adam_metric_prox": [56], "17-adaml2": [56],
     },
 }  # fmt: skip
 
@@ -74,6 +78,8 @@ NEEDS_DECAY = {
     "8": ("adaml2", "adamw"),
     "13-1": ("adamw",),
     "13-2": ("adamw",),
+    "17-adamw": ("adamw",),
+    "17-adaml2": ("adaml2",),
 }
 
 
@@ -104,6 +110,23 @@ def test_the_equal_decay_claim_with_batch_norm_uses_a_decay_above_0(tmp_path: Pa
     assert verdict.verdict == "supported" and all("(2e-3, 1e-4)" in note for note in verdict.notes)
 
 
+def test_what_a_decay_is_worth_is_measured_from_the_best_step_size_without_one(tmp_path: Path) -> None:
+    """Which may be another than the rule's own, and which another experiment need not train."""
+    cells = made_cells("digits")
+    at = dict(cells.cells["resnet80w8-nobn"])
+    at["adamw_undecayed"] = dataclasses.replace(cell(4e-3, 0.0), edges=("smaller lr",))
+    loaded = load("digits", dataclasses.replace(cells, cells={**cells.cells, "resnet80w8-nobn": at}), tmp_path)
+
+    def model(config: RunConfig) -> Made:
+        return Made(40 + 0.1 * (config.seed % 3) + 9 * (config.optimizer.weight_decay == 0))
+
+    verdict = judged(loaded, model, "17-adaml2")["17-adaml2-resnet80w8-nobn"]
+    assert verdict.effect == pytest.approx(9) and verdict.verdict == "supported"
+    notes = "; ".join(verdict.notes)
+    assert "AdamW without a decay 49.1 % at (4e-3, 0)" in notes and "Adam-l2 40.1 % at (1e-3, 3e-4)" in notes
+    assert "the cell of AdamW without a decay is at an edge of its grid" in notes and verdict.provisional
+
+
 def test_an_order_of_four_methods_is_shown_but_not_judged(cifar16: Loaded) -> None:
     """At depth 110 the profile trains only the four corners."""
     spreads = {"adamw": 0.0, "adam_scaled_l2": 1.0, "adam_metric_prox": 5.0, "adaml2": 6.0}
@@ -120,9 +143,7 @@ def test_an_order_of_four_methods_is_shown_but_not_judged(cifar16: Loaded) -> No
 def test_only_profiles_with_selection_seeds_have_planned_claims(profiles: dict[str, Loaded], quick: Loaded) -> None:
     for loaded in profiles.values():
         for verdict in judged(loaded, alike).values():
-            assert verdict.planned == (verdict.question.number not in ("15", "16")), (
-                "added after the records had been seen"
-            )
+            assert verdict.planned == (not is_exploratory(verdict.question.number))
     assert not any(verdict.planned for verdict in judged(quick, alike).values())
     assert evidence(quick, alike).selects_itself
 

@@ -50,6 +50,14 @@ def test_a_probe_draws_the_intervals_and_verdicts_of_its_claims(name: str, full:
     assert len(bands) == sum(verdict.question.sense == "within" for verdict in verdicts)
 
 
+def test_the_arm_without_a_decay_is_called_so(full: Evidence) -> None:
+    with styled():
+        figure = pages("no_decay", full)["no_decay"]
+    labels = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
+    assert sum("no decay" in label for label in labels) == 2, "from either start"
+    assert "AdamW\nno decay\n(2e-3, 0)" in labels and "AdamW\n(2e-3, 1e-3)" in labels
+
+
 def test_a_comparison_without_a_claim_has_the_same_kind_of_interval(full: Evidence) -> None:
     cell = {"cell": "adamw"}
     usual, again = (errors(full.point("resnet80w8-nobn", Arm("adamw", replica=replica), **cell)) for replica in (0, 1))
