@@ -1,5 +1,7 @@
 """Probes draw the differences that the claims judge, and mark those that no claim is about."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -56,6 +58,34 @@ def test_the_arm_without_a_decay_is_called_so(full: Evidence) -> None:
     labels = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
     assert sum("no decay" in label for label in labels) == 2, "from either start"
     assert "AdamW\nno decay\n(2e-3, 0)" in labels and "AdamW\n(2e-3, 1e-3)" in labels
+
+
+def test_captions_say_which_comparisons_were_planned(full: Evidence) -> None:
+    with styled():
+        said = {name: caption(pages(name, full)[name]) for name in ("no_decay", "ladder")}
+    assert "Every comparison here is exploratory" in said["no_decay"] and "were planned" not in said["no_decay"]
+    assert "Numbered claims were planned before these runs" in said["ladder"]
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "network", "told"),
+    [
+        ("batch_norm", "adamw_decayed", "resnet38w8-bn", "AdamW in ResNet-38 with BN"),
+        ("no_decay", "adamw_undecayed", "resnet80w8-nobn-fixup", "AdamW without a decay in ResNet-80, Fixup"),
+        ("ladder", "adaml2", "resnet80w8-nobn", "Adam-\u2113\u2082 in ResNet-80"),
+    ],
+)
+def test_captions_name_every_kind_of_cell_that_is_at_an_edge(
+    name: str, entry: str, network: str, told: str, full: Evidence
+) -> None:
+    cells = {**full.frozen.cells[network]}
+    cells[entry] = dataclasses.replace(cells[entry], edges=("larger lr",))
+    frozen = dataclasses.replace(full.frozen, cells={**full.frozen.cells, network: cells})
+    with styled():
+        before = caption(pages(name, full)[name])
+        after = caption(pages(name, dataclasses.replace(full, frozen=frozen))[name])
+    assert f"so its results are provisional: {told} (larger \N{GREEK SMALL LETTER ALPHA})" in after
+    assert "provisional" not in before
 
 
 def test_a_comparison_without_a_claim_has_the_same_kind_of_interval(full: Evidence) -> None:

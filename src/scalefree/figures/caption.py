@@ -7,6 +7,7 @@ from scalefree.claims.page import effect, ends
 from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import arm_of, network_of
 from scalefree.experiments.evidence import Evidence
+from scalefree.experiments.frozen import method_of
 from scalefree.experiments.names import network_name, scope, width_name
 from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import ALPHA, LAMBDA, MINUS, look
@@ -67,16 +68,24 @@ def _at_edges(evidence: Evidence, points: Sequence[Point]) -> str:
     for point in points:
         config = point.results[0].config
         network, method = network_of(config), arm_of(config).method
-        cell = evidence.frozen.cells.get(network.label, {}).get(method)
-        if cell is not None and cell.edges and (cell.lr, cell.weight_decay) == (point.lr, point.weight_decay):
-            told.append(f"{look(method).label} in {network_name(network)} ({beyond(cell.edges)})")
+        without = "" if point.weight_decay else " without a decay"
+        told += [
+            f"{look(method).label}{without} in {network_name(network)} ({beyond(cell.edges)})"
+            for name, cell in evidence.frozen.cells.get(network.label, {}).items()
+            if method_of(name) == method
+            and cell.edges
+            and (cell.lr, cell.weight_decay) == (point.lr, point.weight_decay)
+        ]
     if not told:
         return ""
     return f"At an edge of its grid, so its results are provisional: {', '.join(dict.fromkeys(told))}"
 
 
-def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
-    """How step sizes and decays were chosen, whether choices are still open, and whether claims were planned."""
+def chosen_how(evidence: Evidence, points: Sequence[Point], planned: bool = True) -> str:
+    """How step sizes and decays were chosen, whether choices are still open, and whether claims were planned.
+
+    `planned`: whether the plan has any of the figure's claims, if the profile follows it.
+    """
     if not evidence.frozen.cells:
         return nothing_chosen(evidence)
     if not evidence.tunes:
@@ -98,7 +107,9 @@ def chosen_how(evidence: Evidence, points: Sequence[Point]) -> str:
     if waiting:
         wait = "waits" if len(waiting) == 1 else "wait"
         sentences.append(f"{_count(len(waiting), 'run')} of the profile {wait} for theirs to be chosen")
-    if evidence.confirms:
+    if evidence.confirms and not planned:
+        sentences.append("Every comparison here is exploratory")
+    elif evidence.confirms:
         sentences.append("Numbered claims were planned before these runs; all other comparisons are exploratory")
     else:
         sentences.append("Nothing here was planned: every claim is exploratory")

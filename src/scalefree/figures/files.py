@@ -37,8 +37,8 @@ _PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of its own resolution.
 
-    It is a quarter smaller than Matplotlib's: without an opacity for each pixel, and with rows stored as they are, which
-    suits drawings better than the filters that Matplotlib and Pillow apply.
+    It is a quarter smaller than Matplotlib's: without an opacity for each pixel, and with rows stored as they are,
+    which suits drawings better than the filters that Matplotlib and Pillow apply.
     """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]

@@ -164,7 +164,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     # The caption, which is needed to make the page, describes the axis.
     logarithmic = rows_axis(Figure().subplots(), every)
     marks = estimates_note([*map(error_of, shown), *(row.estimate for row in every)])
-    notes = [marks, rows_note(every, logarithmic), chosen_how(evidence, shown), *also]
+    notes = [marks, rows_note(every, logarithmic), chosen_how(evidence, shown, any(v.planned for v in verdicts)), *also]
     figure = new_figure(sum(heights) + 0.3, entry.title, caption(evidence, shown, notes))
     panels = figure.subplots(len(found), 2, squeeze=False, sharex="col", height_ratios=heights, width_ratios=(1, 1.25))
     rows_axis(panels[0, 1], every)
