@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from claims.made import Made, chance, evidence, judged, seed_shift
-from experiments.made import CELLS, Loaded
+from experiments.made import CELLS, WITHOUT, Loaded
 from scalefree.claims.verdict import adjusted
 from scalefree.config import RunConfig
 from scalefree.records import Record
@@ -50,7 +50,7 @@ class Records:
     ) -> Errors:
         """`at` names the method whose cell is used; `key` says what is unusual: `training__loss_multiplier=100`."""
         name, _, granularity = method.partition("_by_")
-        lr, decay = CELLS[at or method]
+        lr, decay = {**CELLS, "no_decay": WITHOUT}[at or method]
         wanted = {
             "model.depth": depth,
             "model.batch_norm": bn,
@@ -117,7 +117,10 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
         f"12a-{ladder}": minus(of(layer, ladder), of(scaled, ladder)),
         f"12c-{ladder}": minus(of(l2, ladder), of(layer, ladder)),
         f"13-2-{ladder}": minus(of(w, ladder, optimizer__decay_unbalance=2), of(w, ladder)),
-        **{f"17-{rule}-{ladder}": minus(of(w, ladder, times=0), of(rule, ladder)) for rule in (l2, w, scaled, metric)},
+        **{
+            f"17-{rule}-{ladder}": minus(of(w, ladder, at="no_decay"), of(rule, ladder))
+            for rule in (l2, w, scaled, metric)
+        },
     }
     for depth in (middle, deepest):
         four = of(metric, depth), of(w, depth), of(l2, depth), of(scaled, depth)
@@ -138,7 +141,7 @@ def statistics(of: Records, profile: str) -> dict[str, Errors]:
             f"13-1-{deepest}": minus(of(w, deepest, optimizer__decay_unbalance=1), of(w, deepest)),
             **{
                 f"17-{rule}-{deepest}-fixup": minus(
-                    of(w, deepest, times=0, init="fixup"), of(rule, deepest, init="fixup")
+                    of(w, deepest, at="no_decay", init="fixup"), of(rule, deepest, init="fixup")
                 )
                 for rule in (l2, w)
             },

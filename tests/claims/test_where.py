@@ -113,8 +113,7 @@ def test_the_equal_decay_claim_with_batch_norm_uses_a_decay_above_0(tmp_path: Pa
 def test_what_a_decay_is_worth_is_measured_from_the_best_step_size_without_one(tmp_path: Path) -> None:
     """Which may be another than the rule's own, and which another experiment need not train."""
     cells = made_cells("digits")
-    at = dict(cells.cells["resnet80w8-nobn"])
-    at["adamw_undecayed"] = dataclasses.replace(cell(4e-3, 0.0), edges=("smaller lr",))
+    at = {**cells.cells["resnet80w8-nobn"], "no_decay": dataclasses.replace(cell(8e-3, 0.0), edges=("larger lr",))}
     loaded = load("digits", dataclasses.replace(cells, cells={**cells.cells, "resnet80w8-nobn": at}), tmp_path)
 
     def model(config: RunConfig) -> Made:
@@ -123,8 +122,22 @@ def test_what_a_decay_is_worth_is_measured_from_the_best_step_size_without_one(t
     verdict = judged(loaded, model, "17-adaml2")["17-adaml2-resnet80w8-nobn"]
     assert verdict.effect == pytest.approx(9) and verdict.verdict == "supported"
     notes = "; ".join(verdict.notes)
-    assert "AdamW without a decay 49.1 % at (4e-3, 0)" in notes and "Adam-l2 40.1 % at (1e-3, 3e-4)" in notes
-    assert "the cell of AdamW without a decay is at an edge of its grid" in notes and verdict.provisional
+    assert "Adam without a decay 49.1 % at (8e-3, 0)" in notes and "Adam-l2 40.1 % at (1e-3, 3e-4)" in notes
+    assert "the cell of Adam without a decay is at an edge of its grid" in notes and verdict.provisional
+
+
+def test_scale_freeness_is_also_compared_with_no_decay_at_all(digits: Loaded, cifar16: Loaded) -> None:
+    """Only where a run without a decay is planned."""
+    levels = {"adamw": 20, "adam_scaled_l2": 22, "adam_metric_prox": 50, "adaml2": 60}
+
+    def model(config: RunConfig) -> Made:
+        return Made(levels.get(config.optimizer.name, 30) if config.optimizer.weight_decay else 40)
+
+    verdicts = judged(digits, model, "11a")
+    note = "against Adam without a decay (exploratory): +19.00 points"
+    assert sum(note in " ".join(verdict.notes) for verdict in verdicts.values()) == 1
+    assert note in " ".join(verdicts["11a-resnet80w8-nobn"].notes)
+    assert verdicts["11a-resnet80w8-nobn"].effect == pytest.approx(34)
 
 
 def test_an_order_of_four_methods_is_shown_but_not_judged(cifar16: Loaded) -> None:

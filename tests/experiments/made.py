@@ -12,7 +12,7 @@ import pytest
 from scalefree.config import RunConfig
 from scalefree.experiments import Cell as Place
 from scalefree.experiments import Experiment, experiment_names, load_experiment
-from scalefree.experiments.frozen import DECAYED, UNDECAYED, Cell, Frozen, as_yaml
+from scalefree.experiments.frozen import DECAYED, NO_DECAY, Cell, Frozen, as_yaml
 from scalefree.records import Outcome, Record, run_identity, run_name, scientific_config
 
 # Step size and decay by method, all different, so that no cell can be mistaken for another method's.
@@ -25,6 +25,8 @@ CELLS = {
     "adam_metric_prox": (2e-3, 3e-4),
     "adaml2": (1e-3, 3e-4),
 }
+# And the cell without a decay, which they share.
+WITHOUT = (4e-3, 0.0)
 NETWORKS = {
     "digits": ("20w8-nobn", "38w8-nobn", "80w8-nobn", "38w8-bn", "80w8-nobn-zero_last", "80w8-nobn-fixup"),
     "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "56w8-nobn-fixup"),
@@ -41,8 +43,7 @@ def made_cells(profile: str, **others: tuple[float, float]) -> Frozen:
     """A cell for every method in every network of a profile; `others` replace those of `CELLS`."""
     chosen = {method: cell(*at) for method, at in {**CELLS, **others}.items()}
     decayed = {method + DECAYED: cell(at.lr, at.weight_decay or 1e-4) for method, at in chosen.items()}
-    undecayed = {method + UNDECAYED: cell(at.lr, 0.0) for method, at in chosen.items()}
-    every = {**chosen, **decayed, **undecayed}
+    every = {**chosen, **decayed, NO_DECAY: cell(*WITHOUT)}
     return Frozen({f"resnet{network}": every for network in NETWORKS[profile]}, 7, "ab" * 32)
 
 

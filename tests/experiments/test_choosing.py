@@ -167,7 +167,7 @@ def test_the_best_cell_with_a_decay_is_chosen_as_well() -> None:
     }
     cells = chosen(outcomes)
     assert at(cells, "adamw") == (1e-3, 0.0) and at(cells, "adamw_decayed") == (1e-3, 1e-3)
-    assert at(cells, "adamw_undecayed") == (1e-3, 0.0)
+    assert at(cells, "no_decay") == (1e-3, 0.0)
     assert "adamw_decayed" not in chosen({key: value for key, value in outcomes.items() if key[2] == 0})
 
 
@@ -271,12 +271,43 @@ def test_at_lambda_0_every_method_shares_adamws_run(tmp_path: Path) -> None:
         assert read_frozen("cifar16").cells == added, "as the file is read"
 
 
+def test_adams_cell_without_a_decay_is_chosen_from_all_methods_runs_there() -> None:
+    """A step size that only one method tried counts, and edges are those of the step sizes without a decay."""
+    outcomes: Outcomes = {
+        ("adamw", 1e-3, 0.0, 100): (0.5, 0.3),
+        ("adamw", 2e-3, 0.0, 100): (0.5, 0.2),
+        ("adamw", 2e-3, 1e-4, 100): (0.5, 0.1),
+        ("adamw", 1e-3, 1e-4, 100): (0.5, 0.4),
+        ("adamw", 4e-3, 1e-4, 100): (0.5, 0.4),
+        ("adaml2", 2e-3, 1e-4, 100): (0.5, 0.25),
+        ("adaml2", 1e-3, 1e-4, 100): (0.5, 0.35),
+    }
+    cells = chosen(outcomes)
+    assert at(cells, "no_decay") == (2e-3, 0.0) and cells["no_decay"].edges == ("larger lr",)
+    assert at(cells, "adamw") == (2e-3, 1e-4) and cells["adamw"].edges == ("larger weight_decay",)
+    fewer = {key: of for key, of in outcomes.items() if key != ("adamw", 2e-3, 0.0, 100)}
+    assert at(chosen(fewer), "no_decay") == (1e-3, 0.0)
+    assert "no_decay" not in chosen({**outcomes, ("adamw", 1e-3, 0.0, 100): MISSING})
+    assert "no_decay" not in chosen({key: of for key, of in outcomes.items() if key[2] > 0})
+
+
+def test_a_step_size_tried_only_without_a_decay_hides_no_edge() -> None:
+    outcomes: Outcomes = {
+        ("adamw", 5e-4, 0.0, 100): (0.5, 0.3),
+        ("adamw", 1e-3, 0.0, 100): (0.5, 0.3),
+        ("adamw", 1e-3, 1e-4, 100): (0.5, 0.1),
+        ("adamw", 2e-3, 1e-4, 100): (0.5, 0.2),
+        ("adamw", 2e-3, 1e-3, 100): (0.5, 0.2),
+    }
+    assert chosen(outcomes)["adamw"].edges == ("smaller lr",)
+
+
 def test_filling_in_keeps_chosen_cells_and_choosing_again_replaces_them(tmp_path: Path) -> None:
     first, second = {"adamw": (1e-3, 3e-4)}, {"adamw": (1e-3, 1e-4)}
     with frozen(None, tmp_path):
         records = records_of("cifar16", first)
         half = {key: of for key, of in records.items() if of.config["optimizer"]["name"] == "adamw"}
-        assert fill_in("cifar16", half)["resnet56w8-nobn"].keys() == {"adamw", "adamw_decayed", "adamw_undecayed"}
+        assert fill_in("cifar16", half)["resnet56w8-nobn"].keys() == {"adamw", "adamw_decayed", "no_decay"}
         later = records_of("cifar16", second)
         assert "adamw" not in fill_in("cifar16", later)["resnet56w8-nobn"]
         assert at(read_frozen("cifar16").cells["resnet56w8-nobn"], "adamw") == (1e-3, 3e-4)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.made import CELLS, NETWORKS, frozen, load, made_cells
+from experiments.made import CELLS, NETWORKS, WITHOUT, frozen, load, made_cells
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError, validate
 from scalefree.experiments import Experiment, experiment_names, load_experiment, profile_names, runs_of
@@ -140,7 +140,7 @@ def test_confirmation_runs_use_frozen_cells_and_seeds_that_chose_nothing(profile
             elif arm.loss_multiplier == 100 and arm.method == "adaml2":
                 assert (lr, decay) in (CELLS["adaml2"], (CELLS["adaml2"][0], 3e-2))
             elif name == "no_decay" and arm.method == "adamw":
-                assert (lr, decay) in (CELLS["adamw"], (CELLS["adamw"][0], 0.0))
+                assert (lr, decay) in (CELLS["adamw"], WITHOUT)
             else:
                 assert (lr, decay) == CELLS[arm.method]
 
@@ -158,7 +158,7 @@ def test_without_frozen_cells_the_same_runs_wait(profile: str, tmp_path: Path) -
                 arm_of(cell.config).method,
                 "adamw",
                 "adamw_decayed",
-                "adamw_undecayed",
+                "no_decay",
             )
     times = {run.decay_times for run in waiting.experiments["loss_scale"].waiting}
     assert times == {1, 100}
@@ -235,7 +235,7 @@ def test_a_custom_experiment_can_be_added(written: Callable[[object], Experiment
         ("own", 100, {"adamw": (2e-3, 0.1), "adaml2": (1e-3, 3e-2)}),
         ("adamw", 1, {"adamw": (2e-3, 1e-3), "adaml2": (2e-3, 1e-3)}),
         ("adamw_decayed", 10, {"adamw": (2e-3, 1e-2), "adaml2": (2e-3, 1e-2)}),
-        ("adamw_undecayed", 1, {"adamw": (2e-3, 0.0), "adaml2": (2e-3, 0.0)}),
+        ("no_decay", 1, {"adamw": WITHOUT, "adaml2": WITHOUT}),
     ],
 )
 def test_a_grid_can_refer_to_frozen_cells(
@@ -300,7 +300,7 @@ def test_torch_optimizers_share_no_runs(written: Callable[[object], Experiment])
             {"smoke": [{**OWN, "optimizer.lr": 1e-3, "cell": "own"}]},
             "cell=own takes its step size and decay from that cell",
         ),
-        ({"smoke": [{**OWN, "cell": "best"}]}, "cell=best is unknown; choose own, or a method such as adamw"),
+        ({"smoke": [{**OWN, "cell": "best"}]}, "cell=best is unknown; choose own, no_decay, or a method such as adamw"),
         ({"smoke": [{**OWN, "cell": "own", "decay_times": 0}]}, "decay_times=0 is impossible"),
         ({"smoke": [{**OWN, "cell": "own", "decay_times": "many"}]}, "decay_times=many is impossible"),
         ({"huge": [GRID]}, "huge"),

@@ -57,7 +57,7 @@ def test_the_arm_without_a_decay_is_called_so(full: Evidence) -> None:
         figure = pages("no_decay", full)["no_decay"]
     labels = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
     assert sum("no decay" in label for label in labels) == 2, "from either start"
-    assert "AdamW\nno decay\n(2e-3, 0)" in labels and "AdamW\n(2e-3, 1e-3)" in labels
+    assert labels[0] == "Adam\nno decay\n(4e-3, 0)" and labels[1] == "AdamW\n(2e-3, 1e-3)"
 
 
 def test_captions_say_which_comparisons_were_planned(full: Evidence) -> None:
@@ -71,7 +71,7 @@ def test_captions_say_which_comparisons_were_planned(full: Evidence) -> None:
     ("name", "entry", "network", "told"),
     [
         ("batch_norm", "adamw_decayed", "resnet38w8-bn", "AdamW in ResNet-38 with BN"),
-        ("no_decay", "adamw_undecayed", "resnet80w8-nobn-fixup", "AdamW without a decay in ResNet-80, Fixup"),
+        ("no_decay", "no_decay", "resnet80w8-nobn-fixup", "Adam without a decay in ResNet-80, Fixup"),
         ("ladder", "adaml2", "resnet80w8-nobn", "Adam-\u2113\u2082 in ResNet-80"),
     ],
 )

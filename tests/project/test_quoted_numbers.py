@@ -9,6 +9,8 @@ import pytest
 
 from scalefree.claims import from_json
 from scalefree.claims.verdict import Verdict
+from scalefree.experiments.arms import Arm
+from scalefree.experiments.evidence import gather
 from scalefree.experiments.intervals import Interval
 from scalefree.records import Store
 
@@ -63,6 +65,9 @@ def planned() -> dict[str, list[Verdict]]:
         verdicts = from_json((ROOT / f"results/claims/{profile}.json").read_text())
         found[profile] = [verdict for verdict in verdicts if verdict.planned and verdict.where]
     return found
+
+
+AGAINST_NO_DECAY = "against Adam without a decay (exploratory)"
 
 
 def rows(path: Path, columns: int) -> list[list[str]]:
@@ -125,10 +130,12 @@ def test_the_summarys_other_numbers(claims: Claims, planned: dict[str, list[Verd
 def test_the_readmes_claims(claims: Claims) -> None:
     found = [row for row in rows(README, 4) if ESTIMATE.search(row[3])]
     assert len(found) >= 8
-    sentence = ""
+    number = sentence = ""
     for first, place, verdict, estimate in found:
-        sentence = first or sentence  # said once for several places
-        known = claims[SENTENCES[sentence], place]
+        if first:  # said once for several places
+            number, _, sentence = first.partition(": ")
+        assert SENTENCES[sentence] == number
+        known = claims[number, place]
         assert verdict == known.verdict + ", provisional" * known.provisional, sentence
         assert_same(numbers(estimate), measured(known), sentence)
 
@@ -138,17 +145,21 @@ def test_the_readmes_opening(claims: Claims) -> None:
     text = " ".join(README.read_text().partition("![")[0].split())
     quoted = re.findall(r"(-?[\d.]+)(?: points of test error)? \((?:95 % interval )?(-?[\d.]+) to (-?[\d.]+)\)", text)
     places = [(number, place) for place in ("CIFAR-10, depth 56", "digits, depth 80") for number in ("11a", "11b")]
-    assert len(quoted) == len(places)
-    for (middle, low, high), place in zip(quoted, places, strict=True):
-        assert_same((float(low), float(middle), float(high)), measured(claims[place]), str(place))
+    known = [*(measured(claims[place]) for place in places), noted(claims["11a", places[-1][1]], AGAINST_NO_DECAY)]
+    for (middle, low, high), of in zip(quoted, known, strict=True):
+        assert_same((float(low), float(middle), float(high)), of, middle)
 
 
-def test_the_readmes_sentences_quote_claims(claims: Claims) -> None:
-    """Each estimate with an interval is that of a claim in one of the places, or of AdamW's replica."""
+@pytest.mark.parametrize("page", [README, SUMMARY], ids=lambda path: path.stem)
+def test_sentences_quote_claims(page: Path, claims: Claims) -> None:
+    """Each estimate with an interval is that of a claim in one of the places, or stands beside one."""
     known = [measured(claim) for claim in claims.values() if isinstance(claim.interval, Interval)]
-    known.append(noted(claims["1", "CIFAR-10, depth 56"], "AdamW's replica minus AdamW"))
-    prose = " ".join(line for line in README.read_text().splitlines() if not line.startswith("|"))
-    prose = prose.replace(" points worse [", " [")
+    places = ("CIFAR-10, depth 56", "digits, depth 80")
+    known.append(noted(claims["1", places[0]], "AdamW's replica minus AdamW"))
+    known += [noted(claims[number, places[0]], REPLICA) for number in ("4b", "11a", "11b", "11c")]
+    known.append(noted(claims["11a", places[1]], AGAINST_NO_DECAY))
+    prose = " ".join(line for line in page.read_text().splitlines() if not line.startswith("|"))
+    prose = prose.replace(" points worse [", " [").replace(" points [", " [")
     found = [match.group() for match in ESTIMATE.finditer(prose)]
     assert len(found) >= 5
     for quoted in found:
@@ -173,7 +184,7 @@ def test_the_quoted_gradients_of_the_first_step() -> None:
     for record in store.records().values():
         # A confirmation seed of the usual protocol, which has nothing after the seed but the identity.
         network, _, rest = record.name.partition("-adamw-")
-        if re.fullmatch(r"lr[\d.e-]+-wd[\d.e-]+-seed\d{1,2}-[0-9a-f]{12}", rest):
+        if re.fullmatch(r"lr[\d.e-]+-wd[\d.e-]+-seed\d{1,2}-[0-9a-f]{12}", rest) and "-wd0-" not in rest:
             arrays = store.histograms(record)
             # Columns: zeros, below the first edge, the bins, above the last edge, not finite.
             counts, lower = arrays["gradient_counts/network"][0], arrays["gradient_log2_lower_edge"]
@@ -189,3 +200,28 @@ def test_the_quoted_gradients_of_the_first_step() -> None:
         f"on CIFAR-10 2^{cifar[20]:g} at depth 20 and 2^{cifar[56]:g} at 56."
     ) in summary
     assert f"grows from 2^{digits[20]:g} at depth 20 to 2^{digits[80]:g} at depth 80. From Fixup it is 0" in readme
+
+
+def test_the_quoted_training_errors_and_those_without_a_decay(claims: Claims) -> None:
+    store = Store(ROOT / "results")
+
+    def mean(profile: str, network: str, method: str, cell: str = "own") -> float:
+        point = gather(profile, store).complete(network, Arm(method), cell)
+        return 100 * float(np.mean([record.final_metrics["final_train_error"] for record in point.records.values()]))
+
+    cifar = [mean("cifar16", "resnet56w8-nobn", method) for method in ("adamw", "adaml2")]
+    digits = [mean("digits", "resnet80w8-nobn", method) for method in ("adamw", "adaml2")]
+    without = mean("digits", "resnet80w8-nobn", "adamw", "no_decay")
+    summary, readme = (" ".join(path.read_text().split()) for path in (SUMMARY, README))
+    assert (
+        f"(CIFAR-10 at depth 56: AdamW {cifar[0]:.1f}, Adam-l2 {cifar[1]:.1f} %; digits at depth 80: {digits[0]:.1f}, "
+        f"{digits[1]:.1f}, and {without:.1f} % without a decay)"
+    ) in summary
+    assert (
+        f"(AdamW and Adam-l2: {cifar[0]:.1f} and {cifar[1]:.1f} % on CIFAR-10 at depth 56, {digits[0]:.1f} and "
+        f"{digits[1]:.1f} % on digits at depth 80)"
+    ) in readme
+    notes = " ".join(claims["17-adamw", "digits, depth 80"].notes + claims["17-adamw", "digits, depth 80, Fixup"].notes)
+    starts = re.findall(r"Adam without a decay ([\d.]+) %", notes)
+    assert f"then ends at {starts[0]} % on digits" in summary and f"From Fixup it ends at {starts[1]} %" in summary
+    assert f"Without any decay, ResNet-80 from the paper's initialisation ends at {float(starts[0]):.0f} %" in readme

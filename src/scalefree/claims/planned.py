@@ -13,6 +13,7 @@ from scalefree.claims.at import At
 from scalefree.claims.rows import LEAST_SCALAR_SPREAD, Claim, judge_row
 from scalefree.claims.verdict import Question, Sense, Verdict
 from scalefree.experiments.evidence import Evidence, Missing
+from scalefree.experiments.frozen import NO_DECAY
 from scalefree.experiments.pairs import SeedValues
 from scalefree.optimizers import look
 
@@ -64,10 +65,10 @@ def _unbalanced(decades: float, at: At) -> SeedValues:
 
 def _worth_of_decay(method: str, at: At) -> SeedValues:
     # Without a decay all these rules are Adam.
-    return at("adamw", cell="adamw_undecayed") - at(method)
+    return at("adamw", cell=NO_DECAY) - at(method)
 
 
-def _undecayed(*methods: str) -> Callable[[At], str]:
+def _needs_decay(*methods: str) -> Callable[[At], str]:
     """Objects if all the methods' cells have lambda = 0: without a decay the methods do not differ."""
 
     def objection(at: At) -> str:
@@ -89,6 +90,14 @@ def _replaced(measure: Callable[[At], SeedValues]) -> Mapping[str, Callable[[At]
     return {"the same with AdamW's replica (exploratory)": lambda at: measure(_WithReplica(at.evidence, at.network))}
 
 
+# What 11a would be if the other two rules had chosen lambda = 0, which their grids contain: there they are Adam.
+AGAINST_NO_DECAY = {
+    "against Adam without a decay (exploratory)": lambda at: (
+        (_worth_of_decay("adamw", at) + _worth_of_decay("adam_scaled_l2", at)) / 2
+    )
+}
+
+
 class _WithReplica(At):
     """Uses AdamW's replica in place of AdamW."""
 
@@ -105,7 +114,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         lambda at: at("adamprox", cell="adamw") - at("adamw"),
         where="first",
-        objection=_undecayed("adamw"),
+        objection=_needs_decay("adamw"),
         beside=REPLICA,
     ),
     Claim(
@@ -164,7 +173,7 @@ CLAIMS: tuple[Claim, ...] = (
         update_scales.moved_spreads,
         where="first",
         least_spread=LEAST_SCALAR_SPREAD,
-        objection=_undecayed("adaml2"),
+        objection=_needs_decay("adaml2"),
     ),
     Claim(
         _points(
@@ -183,7 +192,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         lambda at: at("adaml2", decay_times=100.0, loss_multiplier=100.0) - at("adaml2"),
         where="first",
-        objection=_undecayed("adaml2"),
+        objection=_needs_decay("adaml2"),
         beside=REPLICA,
     ),
     Claim(
@@ -214,7 +223,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         lambda at: at("adaml2", gradient_unbalance=1.5) - at("adaml2"),
         where="deepest",
-        objection=_undecayed("adaml2"),
+        objection=_needs_decay("adaml2"),
     ),
     Claim(
         _points(
@@ -232,7 +241,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         _advantage,
         where="tame",
-        objection=_undecayed("adamw", "adaml2"),
+        objection=_needs_decay("adamw", "adaml2"),
     ),
     Claim(
         _points(
@@ -249,7 +258,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         _scale_free,
         where="deeper",
-        beside=_replaced(_scale_free),
+        beside={**_replaced(_scale_free), **AGAINST_NO_DECAY},
     ),
     Claim(
         _points(
@@ -307,7 +316,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "test error of AdamW with unbalanced decays minus AdamW's", "below", LEAST_EFFECT,
             ),
             partial(_unbalanced, decades),
-            objection=_undecayed("adamw"),
+            objection=_needs_decay("adamw"),
         )
         for decades in (1.0, 2.0)
     ),
@@ -351,11 +360,12 @@ CLAIMS: tuple[Claim, ...] = (
         Claim(
             _points(
                 f"17-{method}", f"decay_{method}", f"The weight decay of {name} lowers the error.",
-                "test error without a decay, at the best step size for that, minus the rule's", "above", LEAST_EFFECT,
+                "test error of Adam without a decay, at its own best step size, minus the rule's",
+                "above", LEAST_EFFECT,
             ),
             partial(_worth_of_decay, method),
             where="without_batch_norm",
-            objection=_undecayed(method),
+            objection=_needs_decay(method),
             exploratory=True,
         )
         for method, name in (

@@ -20,8 +20,8 @@ LEARNT = 5.0
 # The significance level of a test that accompanies an interval.
 SIGNIFICANT = 0.05
 # Networks without BatchNorm from the usual initialisation: each, the shallowest, the deepest, all but the shallowest;
-# those with BatchNorm; those without from any initialisation, from those that do not explode, and of these only Fixup.
-# In each case only networks where the profile plans the claim's runs.
+# those with BatchNorm; networks without BatchNorm from any initialisation, from those that do not explode, and of these
+# only from Fixup. In each case only networks where the profile plans the claim's runs.
 Where = Literal["each", "first", "deepest", "deeper", "batch_norm", "without_batch_norm", "tame", "fixup"]
 
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scalefree.experiments.arms import arm_of
-from scalefree.experiments.frozen import DECAYED, UNDECAYED, Cell, Frozen, method_of, read_frozen, write_frozen
+from scalefree.experiments.frozen import DECAYED, NO_DECAY, Cell, Frozen, read_frozen, write_frozen
 from scalefree.experiments.grid import SELECTION, Experiment, load_experiment
 from scalefree.experiments.results import Point, Setting, best, settings, with_records
+from scalefree.optimizers import TRAINS_ADAM
 from scalefree.records import Record, model_label, run_identity
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The points tried for one method in one network under the usual protocol."""
+    """The points tried for one method in one network under the usual protocol, or for all of them without a decay."""
 
     network: str
     method: str
@@ -37,9 +38,11 @@ def _edges(best: Point, tried: Sequence[Point]) -> tuple[str, ...]:
     """
     if len(tried) == 1:
         return ()
-    lrs, decays = {p.lr for p in tried}, {p.weight_decay for p in tried}
+    # Some step sizes may have been tried only with a decay, or only without.
+    lrs = {p.lr for p in tried if (p.weight_decay > 0) == (best.weight_decay > 0)}
+    decays = {p.weight_decay for p in tried}
     found = []
-    if best.weight_decay == max(decays):
+    if best.weight_decay == max(decays) > 0:
         found.append("larger weight_decay")
     if best.weight_decay == min(decays) > 0:
         found.append("smaller weight_decay")
@@ -62,29 +65,29 @@ def _choose(among: Sequence[Point], tried: Sequence[Point]) -> Cell | None:
 
 
 def grids(of: Iterable[Setting]) -> list[Grid]:
-    """Every method's grid in every network under the usual protocol."""
+    """Every method's grid in every network under the usual protocol, and then Adam's without a decay in each."""
     found = []
+    without: dict[str, dict[float, Point]] = {}
     for setting in of:
         for optimizer in setting.optimizers:
             points = setting.of(optimizer)
             config = points[0].results[0].config
             if arm_of(config).is_usual:
-                found.append(Grid(model_label(config), optimizer, points))
-    return found
+                network = model_label(config)
+                found.append(Grid(network, optimizer, points))
+                without.setdefault(network, {}).update({point.lr: point for point in points if _is_adam(point)})
+    return [*found, *(Grid(network, NO_DECAY, tuple(shared.values())) for network, shared in without.items() if shared)]
+
+
+def _is_adam(point: Point) -> bool:
+    """Whether the point has no decay, and its run is the one that all methods share there."""
+    run = point.results[0].cell.run
+    return run.optimizer.weight_decay == 0 and run.optimizer.name == TRAINS_ADAM
 
 
 def choose(of: Iterable[Setting]) -> Frozen:
     """Each method's cell in each network whose grid is complete; an incomplete grid chooses nothing."""
     return _choose_in(grids(of))
-
-
-def _among(grid: Grid) -> dict[str, list[Point]]:
-    """The points that each of a method's entries is chosen from, by the entry's suffix."""
-    return {
-        "": list(grid.points),
-        DECAYED: [point for point in grid.points if point.weight_decay > 0],
-        UNDECAYED: [point for point in grid.points if point.weight_decay == 0],
-    }
 
 
 def _choose_in(among: Iterable[Grid]) -> Frozen:
@@ -94,7 +97,8 @@ def _choose_in(among: Iterable[Grid]) -> Frozen:
         identities |= {record.identity for point in grid.points for record in point.records.values()}
         if grid.done < grid.runs:
             continue
-        for suffix, points in _among(grid).items():
+        decayed = [point for point in grid.points if point.weight_decay > 0]
+        for suffix, points in (("", grid.points), (DECAYED, decayed)):
             if (cell := _choose(points, grid.points)) is not None:
                 cells.setdefault(grid.network, {})[grid.method + suffix] = cell
     digest = hashlib.sha256("\n".join(sorted(identities)).encode()).hexdigest() if identities else ""
@@ -153,8 +157,8 @@ def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, F
         return before, Frozen({}, 0, "")
     cells: dict[str, dict[str, Cell]] = {network: dict(methods) for network, methods in chosen.cells.items()}
     for grid in asked:
-        for method, kept in before.cells.get(grid.network, {}).items() if grid.done < grid.runs else ():
-            if method_of(method) == grid.method:
+        for method in (grid.method, grid.method + DECAYED) if grid.done < grid.runs else ():
+            if (kept := before.cells.get(grid.network, {}).get(method)) is not None:
                 cells.setdefault(grid.network, {})[method] = kept
     now = Frozen(cells, chosen.records, chosen.digest)
     write_frozen(profile, now)
@@ -171,7 +175,7 @@ def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping
     asked = {(grid.network, grid.method): grid for grid in selection_grids(profile, records)} if waiting else {}
     lines = []
     for (network, method), runs in sorted(waiting.items()):
-        grid = asked.get((network, method_of(method)))
+        grid = asked.get((network, method.removesuffix(DECAYED)))
         if grid is None:
             why = f"configs/experiment/{SELECTION}.yaml has no grid for it"
         elif grid.done < grid.runs:
@@ -179,6 +183,6 @@ def waited_for(experiments: Iterable[Experiment], profile: str, records: Mapping
         elif method in _choose_in([grid]).cells.get(network, {}):
             why = f"its grid is done; `python scripts/freeze.py profile={profile}` chooses its cell"
         else:
-            why = "no cell of its grid can be chosen: runs diverged, or it has none of the kind that is asked for"
+            why = "no cell of its grid can be chosen: runs diverged, or none has a decay"
         lines.append(f"waiting: {network} {method}, {len(runs)} run{'s' * (len(runs) > 1)}; {why}")
     return lines

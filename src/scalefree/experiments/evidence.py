@@ -15,12 +15,12 @@ import numpy.typing as npt
 from scalefree.config import RunConfig
 from scalefree.experiments.arms import Arm, Network, arm_of, network_of
 from scalefree.experiments.choosing import choose
-from scalefree.experiments.frozen import DECAYED, UNDECAYED, Frozen, method_of, read_frozen
+from scalefree.experiments.frozen import DECAYED, NO_DECAY, Frozen, read_frozen
 from scalefree.experiments.grid import SELECTION, Cell, Waiting, experiment_names, load_experiment
 from scalefree.experiments.names import number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point, Result, settings, with_records
-from scalefree.optimizers import look
+from scalefree.optimizers import ADAM, look
 from scalefree.records import Record, RecordError, Store, run_identity
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Evidence:
     waiting: Mapping[str, Sequence[Waiting]] = field(default_factory=dict)
     _points: dict[tuple[str, Arm, float, float], Point] = field(default_factory=dict)
     _planned: dict[tuple[str, Arm], tuple[Network, RunConfig]] = field(default_factory=dict)
-    _planned_undecayed: set[tuple[str, Arm]] = field(default_factory=set)
+    _planned_without_decay: set[tuple[str, Arm]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         found: dict[tuple[str, Arm, float, float], dict[int, Result]] = {}
@@ -74,9 +74,12 @@ class Evidence:
         for config in configs:
             network = network_of(config)
             self._planned.setdefault((network.label, arm_of(config)), (network, config))
-        self._planned_undecayed.update((network, arm) for network, arm, _, decay in self._points if decay == 0)
-        undecayed = [run for run in waiting if run.method.endswith(UNDECAYED)]
-        self._planned_undecayed.update((run.network, arm_of(run.config)) for run in undecayed)
+        without = {network: (of[NO_DECAY].lr, 0.0) for network, of in self.frozen.cells.items() if NO_DECAY in of}
+        self._planned_without_decay.update(
+            (network, arm) for network, arm, *cell in self._points if without.get(network) == tuple(cell)
+        )
+        waits = [run for run in waiting if run.method == NO_DECAY]
+        self._planned_without_decay.update((run.network, arm_of(run.config)) for run in waits)
 
     @property
     def networks(self) -> list[Network]:
@@ -114,13 +117,13 @@ class Evidence:
         }
 
     def planned(self, network: str, arm: Arm, cell: str = "own") -> Point:
-        """An arm's planned run, at any cell and seed, without a record.
+        """An arm's planned run, without a record: at `no_decay`, if that is the cell, or else at any cell.
 
         Raises:
-            Missing: the profile does not train it, or only with a decay although `cell` is one without.
+            Missing: the profile does not train it.
         """
-        kind = self._planned_undecayed if cell.endswith(UNDECAYED) else self._planned
-        if (network, arm) not in kind:
+        planned = self._planned_without_decay if cell == NO_DECAY else self._planned
+        if (network, arm) not in planned:
             raise Missing(f"{network}: {describe(arm, cell)} is not trained under this profile", asked=False)
         _, config = self._planned[network, arm]
         return Point((Result(Cell(config, config, ""), None),))
@@ -164,19 +167,17 @@ def readable_arrays(store: Store, record: Record, kind: Literal["curves", "histo
 
 
 def cell_owner(cell: str) -> str:
-    """`AdamW`, `AdamW with a decay` or `AdamW without a decay`: the method whose best cell it is, and of which kind."""
-    kind = " with a decay" if cell.endswith(DECAYED) else _kind(cell)
-    return look(method_of(cell)).label + kind
-
-
-def _kind(cell: str) -> str:
-    return " without a decay" if cell.endswith(UNDECAYED) else ""
+    """`AdamW`, `AdamW with a decay` or `Adam without a decay`: what the cell is the best one of."""
+    if cell == NO_DECAY:
+        return f"{ADAM} without a decay"
+    method = cell.removesuffix(DECAYED)
+    return look(method).label + (" with a decay" if method != cell else "")
 
 
 def describe(arm: Arm, cell: str = "own") -> str:
-    """`AdamW, eps 1e-3, loss x100`, or `AdamW without a decay`: the arm, at the kind of cell it has, in a few words."""
+    """`AdamW, eps 1e-3, loss x100` or, at the cell `no_decay`, `Adam without a decay`: the arm in a few words."""
     parts = [
-        look(arm.method).label + _kind(cell),
+        cell_owner(cell) if cell == NO_DECAY else look(arm.method).label,
         "" if arm.eps == 1e-8 else f"eps {number(arm.eps)}",
         "" if arm.loss_multiplier == 1 else f"loss x{arm.loss_multiplier:g}",
         f"layer gradients x10^±{arm.gradient_unbalance:g}" if arm.gradient_unbalance else "",

@@ -2,8 +2,8 @@
 
 Confirmation runs take their step size and decay from here, so that the seeds that judge a method never chose its cell.
 Entries are keyed by the label of the network (`resnet80w8-nobn`) and the name of the method
-(`adam_scaled_l2_by_layer`); `<method>_decayed` is the method's best cell with a decay above 0, `<method>_undecayed` its
-best one without.
+(`adam_scaled_l2_by_layer`); `<method>_decayed` is the method's best cell with a decay above 0, and `no_decay` the
+network's best one without, which the methods share because all of them are Adam there.
 """
 
 import json
@@ -20,8 +20,10 @@ from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError
 from scalefree.files import atomic_write
 
-# Suffixes for a method's best cell with a decay above 0, and for its best one at lambda = 0.
-DECAYED, UNDECAYED = "_decayed", "_undecayed"
+# Suffix for a method's best cell with a decay above 0.
+DECAYED = "_decayed"
+# The best cell of Adam without a decay.
+NO_DECAY = "no_decay"
 # Step size and decay in the name of a record.
 NAMED_CELL = re.compile(r"-lr([0-9.e-]+)-wd([0-9.e-]+)-seed\d")
 
@@ -60,11 +62,6 @@ class Frozen:
     cells: Mapping[str, Mapping[str, Cell]]
     records: int
     digest: str
-
-
-def method_of(cell: str) -> str:
-    """The method that an entry belongs to: `adamw` for `adamw`, `adamw_decayed` and `adamw_undecayed`."""
-    return cell.removesuffix(UNDECAYED).removesuffix(DECAYED)
 
 
 def frozen_path(profile: str) -> Path:

@@ -3,8 +3,8 @@
 `configs/experiment/<name>.yaml` lists, for every profile, products of Hydra overrides; `configs/profile/<name>.yaml`
 contains what all runs of a profile share. With `cell: own`, each method gets the step size and decay that the selection
 seeds chose for it in that network (`configs/frozen/<profile>.yaml`); `cell: adamw` takes another method's cell, `cell:
-adamw_decayed` its best one with a decay, `cell: adamw_undecayed` its best one without any, and `decay_times: 100`
-multiplies the decay.
+adamw_decayed` its best one with a decay, `cell: no_decay` the best one without any, and `decay_times: 100` multiplies
+the decay.
 
 The optimizers that are Adam at lambda = 0 (`optimizers.py` says which) are the same algorithm there, bit for bit (a
 test checks this), so cells that differ only in the optimizer share one run.
@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from scalefree.compose import CONFIG_DIR, compose_tree, run_config
 from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
 from scalefree.datasets import DATASETS
-from scalefree.experiments.frozen import DECAYED, UNDECAYED, Frozen, method_of, read_frozen
+from scalefree.experiments.frozen import DECAYED, NO_DECAY, Frozen, read_frozen
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
 
@@ -106,11 +106,11 @@ def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfi
         raise ConfigError(
             f"a grid with cell={of} takes its step size and decay from that cell; remove optimizer.lr and weight_decay"
         )
-    if of != "own" and row_of(method_of(str(of))) is None:
+    if of not in ("own", NO_DECAY) and row_of(str(of).removesuffix(DECAYED)) is None:
         methods = ", ".join(OPTIMIZERS)
         raise ConfigError(
-            f"cell={of} is unknown; choose own, or a method such as {methods}, "
-            f"optionally followed by {DECAYED} or {UNDECAYED}"
+            f"cell={of} is unknown; choose own, {NO_DECAY}, or a method such as {methods}, optionally followed by "
+            f"{DECAYED}"
         )
     if times is not None and not (type(times) in (int, float) and 0 < times < math.inf):
         raise ConfigError(f"decay_times={times} is impossible; it must be a finite number above 0")

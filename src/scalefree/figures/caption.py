@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from scalefree.claims.page import effect, ends
 from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import arm_of, network_of
-from scalefree.experiments.evidence import Evidence
-from scalefree.experiments.frozen import method_of
+from scalefree.experiments.evidence import Evidence, cell_owner
+from scalefree.experiments.frozen import DECAYED, NO_DECAY
 from scalefree.experiments.names import network_name, scope, width_name
 from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import ALPHA, LAMBDA, MINUS, look
@@ -68,11 +68,11 @@ def _at_edges(evidence: Evidence, points: Sequence[Point]) -> str:
     for point in points:
         config = point.results[0].config
         network, method = network_of(config), arm_of(config).method
-        without = "" if point.weight_decay else " without a decay"
         told += [
-            f"{look(method).label}{without} in {network_name(network)} ({beyond(cell.edges)})"
+            f"{look(method).label if name != NO_DECAY else cell_owner(name)} in {network_name(network)} "
+            f"({beyond(cell.edges)})"
             for name, cell in evidence.frozen.cells.get(network.label, {}).items()
-            if method_of(name) == method
+            if name in (method, method + DECAYED, NO_DECAY)
             and cell.edges
             and (cell.lr, cell.weight_decay) == (point.lr, point.weight_decay)
         ]

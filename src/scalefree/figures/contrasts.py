@@ -37,8 +37,9 @@ class Contrast:
 
     def measured_in(
         self, evidence: Evidence, network: Network, verdicts: Sequence[Verdict]
-    ) -> tuple[Row, list[Point]] | None:
-        """The contrast as a row, with the runs that it compares; None if the profile does not train them.
+    ) -> tuple[Row, dict[str, Point]] | None:
+        """The contrast as a row, with the runs that it compares by what they are (`describe`); None if the profile does
+        not train them.
 
         While seeds are missing, the row has the values of the existing ones, no interval, and a note of what is
         missing.
@@ -69,4 +70,5 @@ class Contrast:
             interval = None if lack else mean_interval(list(values.values()), "seeds", LEAST_SPREAD)
             estimate = Estimate(values, interval, None, diverged, whole=not lack)
         of = look(self.method) if self.method else BLACK
-        return Row(label, of, estimate, verdict, lack), list(points.values())
+        named = {name.removeprefix(f"{network.label}: "): point for name, point in points.items()}
+        return Row(label, of, estimate, verdict, lack), named

@@ -4,7 +4,7 @@ A figure is a row of `PROBES`. A contrast is measured as in the claim of its num
 experiments; if the claim is tested there, its verdict is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from scalefree.claims.at import At
 from scalefree.claims.planned import judge
 from scalefree.experiments.arms import Network, arm_of
-from scalefree.experiments.evidence import Evidence, describe
+from scalefree.experiments.evidence import Evidence, cell_owner
+from scalefree.experiments.frozen import NO_DECAY
 from scalefree.experiments.names import cell_name, network_name, number
 from scalefree.experiments.pairs import SeedValues
 from scalefree.experiments.results import Point
@@ -31,11 +32,13 @@ from scalefree.figures.estimates import (
     rows_axis,
     rows_note,
 )
-from scalefree.figures.style import MINUS, look, new_figure
+from scalefree.figures.style import MINUS, NEUTRAL, Look, look, new_figure
 from scalefree.optimizers import ordered
 
 # Heights in inches of a comparison and of an arm.
 _ROW, _ARM = 0.66, 0.42
+# All methods at lambda = 0.
+_WITHOUT_DECAY, _ADAM = cell_owner(NO_DECAY), Look("Adam", NEUTRAL, "v", (0, ()))
 # Claims about other quantities of the same runs, reported in the caption.
 ALSO_SAID = {"loss_scale": ("6a",)}
 
@@ -109,14 +112,17 @@ PROBES: dict[str, tuple[Contrast, ...]] = {
 }  # fmt: skip
 
 
-def _arms(points: Sequence[Point]) -> dict[tuple[str, str], Point]:
-    """The runs compared, by method and unusual settings, with the usual arm of each method first."""
-    found = {(describe(arm_of(point.results[0].config)), cell_name(point)): point for point in points}
-    order = ordered(arm_of(point.results[0].config).method for point in points)
+def _arms(named: Iterable[tuple[str, Point]]) -> dict[tuple[str, str], Point]:
+    """The runs compared, by what they are and by cell: Adam without a decay, then each method with its usual arm
+    first.
+    """
+    found = {(name, cell_name(point)): point for name, point in named}
+    order = ordered(arm_of(point.results[0].config).method for point in found.values())
 
-    def place(item: tuple[tuple[str, str], Point]) -> tuple[int, bool, str]:
-        arm = arm_of(item[1].results[0].config)
-        return order.index(arm.method), not arm.is_usual, item[0][0]
+    def place(item: tuple[tuple[str, str], Point]) -> tuple[bool, int, bool, str]:
+        (name, _), point = item
+        arm = arm_of(point.results[0].config)
+        return name != _WITHOUT_DECAY, order.index(arm.method), not arm.is_usual, name
 
     return dict(sorted(found.items(), key=place))
 
@@ -124,11 +130,12 @@ def _arms(points: Sequence[Point]) -> dict[tuple[str, str], Point]:
 def _draw_arms(axes: Axes, arms: dict[tuple[str, str], Point]) -> None:
     """Draw a row per arm: seeds, mean and interval of its errors, with its cell."""
     labels = []
-    for index, ((text, cell), point) in enumerate(arms.items()):
+    for index, ((name, cell), point) in enumerate(arms.items()):
         of = look(arm_of(point.results[0].config).method)
-        unusual = text.partition(", ")[2]
-        without = "" if point.weight_decay else "no decay"
-        labels.append("\n".join(filter(None, [of.label, unusual, without, cell])))
+        unusual = name.partition(", ")[2]
+        if name == _WITHOUT_DECAY:
+            of, unusual = _ADAM, "no decay"
+        labels.append("\n".join(filter(None, [of.label, unusual, cell])))
         draw_estimate(axes, -index, error_of(point), of, 0.3, horizontal=True)
     axes.set_yticks([-index for index in range(len(labels))], labels)
     axes.set_ylim(-len(labels) + 0.4, 0.6)
@@ -152,7 +159,7 @@ def draw(evidence: Evidence, entry: Entry) -> Pages:
     for network in evidence.networks_of(entry.needs):
         measured = [contrast.measured_in(evidence, network, verdicts) for contrast in contrasts]
         rows = [one[0] for one in measured if one is not None]
-        arms = _arms([point for one in measured if one is not None for point in one[1]])
+        arms = _arms(named for one in measured if one is not None for named in one[1].items())
         if arms:
             found.append((network, rows, arms))
     shown = [point for _, _, arms in found for point in arms.values()]
