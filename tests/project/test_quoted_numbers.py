@@ -11,7 +11,7 @@ from scalefree.claims import from_json
 from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import Arm
 from scalefree.experiments.evidence import gather
-from scalefree.experiments.intervals import Interval
+from scalefree.experiments.intervals import Interval, mean_interval
 from scalefree.records import Store
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,7 @@ PLACES = {
     "CIFAR-10, depth 20": ("cifar16", "resnet20w8-nobn"),
     "digits, depth 20": ("digits", "resnet20w8-nobn"),
     "digits, depth 38": ("digits", "resnet38w8-nobn"),
+    "CIFAR-10, depth 56 with BatchNorm": ("cifar16", "resnet56w8-bn"),
     "digits, depth 38 with BatchNorm": ("digits", "resnet38w8-bn"),
     "digits, depth 80": ("digits", "resnet80w8-nobn"),
     "digits, depth 80, Fixup": ("digits", "resnet80w8-nobn-fixup"),
@@ -225,3 +226,20 @@ def test_the_quoted_training_errors_and_those_without_a_decay(claims: Claims) ->
     starts = re.findall(r"Adam without a decay ([\d.]+) %", notes)
     assert f"then ends at {starts[0]} % on digits" in summary and f"From Fixup it ends at {starts[1]} %" in summary
     assert f"Without any decay, ResNet-80 from the paper's initialisation ends at {float(starts[0]):.0f} %" in readme
+
+
+def test_the_quoted_annealed_errors_with_batch_norm() -> None:
+    ends: dict[str, dict[int, float]] = {"adamw": {}, "adaml2": {}}
+    for record in Store(ROOT / "results").records().values():
+        if record.name.startswith("cifar10x16-resnet56w8-bn-") and "-cosine-" in record.name:
+            of = ends[record.config["optimizer"]["name"]]
+            of[record.config["seed"]] = 100 * record.final_metrics["final_test_error"]
+    gaps = [ends["adaml2"][seed] - ends["adamw"][seed] for seed in sorted(ends["adamw"])]
+    interval = mean_interval(gaps, "seeds", 0.1)
+    assert interval is not None
+    summary, readme = (" ".join(path.read_text().split()) for path in (SUMMARY, README))
+    both = {f"{np.mean(list(of.values())):.1f}" for of in ends.values()}
+    assert both == {"29.6"} and "both end at 29.6 %" in readme and "both methods end at 29.6 %" in summary
+    told = f"{np.mean(gaps):.1f}", f"{interval.low:.1f}", f"{interval.high:.1f}"
+    assert f"differ by {told[0]} ({told[1]} to {told[2]}; exploratory)" in readme
+    assert f"(difference {told[0]}, {told[1]} to {told[2]})" in summary

@@ -70,15 +70,16 @@ def is_asked(entry: Entry, evidence: Evidence) -> bool:
 
 def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
     """A page that says in one line why it is empty."""
+    waiting = sum(len(evidence.waiting.get(name, ())) for name in entry.needs)
+    wait = "wait until their step sizes and decays have been chosen"
     if not is_asked(entry, evidence):
         reason = f"the profile {evidence.profile} does not include it"
     elif any(result.record is not None for name in entry.needs for result in evidence.results.get(name, ())):
-        lacking = not evidence.frozen.cells or any(evidence.waiting.get(name) for name in entry.needs)
-        reason = nothing_chosen(evidence) if lacking else "the profile has nothing to compare here"
+        reason = f"{waiting:,} of its runs {wait}" if waiting else "the profile has nothing to compare here"
+        if not evidence.frozen.cells:
+            reason = nothing_chosen(evidence)
     else:
         runs = len({result.cell.identity for name in entry.needs for result in evidence.results.get(name, ())})
-        waiting = sum(len(evidence.waiting.get(name, ())) for name in entry.needs)
-        wait = "wait until their step sizes and decays have been chosen"
         reason = f"no records yet of its {runs:,} runs" if runs else f"its {waiting:,} runs {wait}"
         reason += f"; {waiting:,} more {wait}" if runs and waiting else ""
     missing = any(result.record is None for name in entry.needs for result in evidence.results.get(name, ()))
