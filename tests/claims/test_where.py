@@ -9,6 +9,9 @@ from claims.made import Made, alike, evidence, is_exploratory, judged
 from experiments.made import Loaded, cell, load, made_cells
 from scalefree.claims import planned
 from scalefree.config import RunConfig
+from scalefree.experiments.evidence import gather
+from scalefree.experiments.frozen import read_frozen
+from scalefree.records import Store
 
 # By claim: the depths at which each profile asks it (4a with BatchNorm), or the networks if their start is another one.
 ASKED = {
@@ -124,6 +127,21 @@ def test_what_a_decay_is_worth_is_measured_from_the_best_step_size_without_one(t
     notes = "; ".join(verdict.notes)
     assert "Adam without a decay 49.1 % at (8e-3, 0)" in notes and "Adam-l2 40.1 % at (1e-3, 3e-4)" in notes
     assert "the cell of Adam without a decay is at an edge of its grid" in notes and verdict.provisional
+
+
+@pytest.mark.parametrize(("profile", "asked"), [("h200", False), ("quick", False), ("smoke", True)])
+def test_no_profile_asks_for_a_cell_without_a_decay_that_nothing_can_choose(
+    profile: str, asked: bool, tmp_path: Path
+) -> None:
+    """Published cells have none, although runs at lambda = 0 are planned; smoke chooses among its own runs."""
+    found = gather(profile, Store(tmp_path / "nothing"))
+    verdicts = planned.judge(
+        found, [claim.question.number for claim in planned.CLAIMS if claim.where == "without_batch_norm"]
+    )
+    assert not verdicts, "before anything has been trained"
+    loaded = load(profile, read_frozen(profile), tmp_path)
+    numbers = {verdict.question.number for verdict in judged(loaded, alike).values()}
+    assert ("17-adamw" in numbers) == asked
 
 
 def test_scale_freeness_is_also_compared_with_no_decay_at_all(digits: Loaded, cifar16: Loaded) -> None:
