@@ -204,10 +204,10 @@ def test_the_quoted_gradients_of_the_first_step() -> None:
 
 
 def test_the_quoted_training_errors_and_those_without_a_decay(claims: Claims) -> None:
-    store = Store(ROOT / "results")
+    found = {profile: gather(profile, Store(ROOT / "results")) for profile in ("cifar16", "digits")}
 
     def mean(profile: str, network: str, method: str, cell: str = "own") -> float:
-        point = gather(profile, store).complete(network, Arm(method), cell)
+        point = found[profile].complete(network, Arm(method), cell)
         return 100 * float(np.mean([record.final_metrics["final_train_error"] for record in point.records.values()]))
 
     cifar = [mean("cifar16", "resnet56w8-nobn", method) for method in ("adamw", "adaml2")]

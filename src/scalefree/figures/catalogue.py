@@ -75,9 +75,8 @@ def _why_empty(entry: Entry, evidence: Evidence) -> Figure:
     if not is_asked(entry, evidence):
         reason = f"the profile {evidence.profile} does not include it"
     elif any(result.record is not None for name in entry.needs for result in evidence.results.get(name, ())):
-        reason = f"{waiting:,} of its runs {wait}" if waiting else "the profile has nothing to compare here"
-        if not evidence.frozen.cells:
-            reason = nothing_chosen(evidence)
+        nothing = f"{waiting:,} of its runs {wait}" if waiting else "the profile has nothing to compare here"
+        reason = nothing if evidence.frozen.cells else nothing_chosen(evidence)
     else:
         runs = len({result.cell.identity for name in entry.needs for result in evidence.results.get(name, ())})
         reason = f"no records yet of its {runs:,} runs" if runs else f"its {waiting:,} runs {wait}"
