@@ -1,4 +1,4 @@
-"""Create or update a project's saved wandb workspaces, one per figure of the paper.
+"""Create or update a project's saved wandb workspaces, one per question.
 
 python scripts/dashboard.py entity=NAME project=scalefree
 

@@ -1,15 +1,16 @@
 """One session on a GPU machine that is rented or lent by the minute: check, test, train until time runs out, pack.
 
-    python scripts/gpu_session.py data=DIR out=DIR [seconds=540] [jobs=16] [back=DIR] [tests=yes] PLAN ...
+    python scripts/gpu_session.py data=DIR out=DIR [seconds=540] [jobs=16] [back=DIR] [tests=yes] [results=results]
+                                  PLAN ...
 
-Each PLAN holds the arguments of scripts/reproduce.py for one sweep, in quotes: "profile=cifar16
-experiment=selection,depth". Plans and their runs are trained in the order given until `seconds` after the start. Then
-the runs save checkpoints, and everything new is packed into OUT, in files of at most 16 MiB: first the records, then as
-many checkpoints as fit, newest first. BACK holds what earlier sessions packed; it is unpacked first, so that each
-session continues the last one. Results are written to results/, and runs that the repository already has are not
-trained again. SCALEFREE_REVISION must name the revision.json written by scripts/pack.py: the repository on such a
-machine, if it has one, may be at an older commit than its files, and nobody else has a commit made there. Newly chosen
-cells are packed too.
+Each PLAN holds the arguments of scripts/reproduce.py for one sweep, in quotes, and begins with its profile:
+"profile=cifar16 experiment=selection,corners". Plans and their runs are trained in the order given until `seconds`
+after the start. Then the runs save checkpoints, and everything new is packed into OUT, in files of at most 16 MiB:
+first the records, then as many checkpoints as fit, newest first. BACK holds what earlier sessions packed; it is
+unpacked first, so that each session continues the last one. Runs that RESULTS already has are not trained again.
+SCALEFREE_REVISION must name the revision.json written by scripts/pack.py: the repository on such a machine, if it has
+one, may be at an older commit than its files, and nobody else has a commit made there. Newly chosen cells are packed
+too.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from scalefree.command_line import given, parse, refused, whole_number
+from scalefree.command_line import choice, given, parse, refused, whole_number
 from scalefree.streams import begin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -216,15 +217,16 @@ def main() -> int:
     """Exit codes: 0 done or out of time, 2 refused before any work."""
     started = time.monotonic()
     try:
-        plans = [argument for argument in given() if " " in argument]
-        told = [argument for argument in given() if " " not in argument]
+        plans = [argument for argument in given() if argument.startswith("profile=")]
+        told = [argument for argument in given() if argument not in plans]
         options = parse(
             told, data="", out="", seconds="540", jobs="16", back="", tests="yes", results=str(ROOT / "results")
         )
         end = started + whole_number(options, "seconds")
         jobs = whole_number(options, "jobs")
+        tested = choice(options, "tests", "yes", "no") == "yes"
         if not (options["data"] and options["out"] and plans):
-            raise ValueError("data=DIR, out=DIR and at least one plan must be given")
+            raise ValueError('data=DIR, out=DIR and at least one plan, such as "profile=cifar16", must be given')
     except ValueError as error:
         return refused(error)
     data, out, results = Path(options["data"]).absolute(), Path(options["out"]), Path(options["results"]).absolute()
@@ -244,7 +246,7 @@ def main() -> int:
     if not mps:
         jobs = min(jobs, WITHOUT_MPS)
     say(f"{'MPS' if mps else 'no MPS'}, {jobs} runs at once, {end - time.monotonic():.0f} s left")
-    if options["tests"] == "yes":
+    if tested:
         tests = (sys.executable, "-m", "pytest", "-rfE", "--tb=short", "-p", "no:cacheprovider", "-k", "cuda")
         code = run_until((*tests, "tests/training"), min(end - SAVING, time.monotonic() + 90), out / "tests.txt")
         say(f"device tests: exit code {code}; see tests.txt")

@@ -123,7 +123,14 @@ def main() -> int:
         machine = (results_dir, options["tracking"], profile, options["dataset_root"])
         configs = to_train([load_experiment(name, profile) for name in chosen], *machine)
         jobs = whole_number(options, "jobs")
-        settings = launcher(arguments) or settings_of("local", {"jobs": jobs})
+        settings = launcher(arguments)
+        if settings is None:
+            settings = settings_of("local", {"jobs": jobs})
+        elif any(argument.startswith("jobs=") for argument in arguments):
+            raise ValueError(
+                f"jobs={jobs} does not set how many runs train at a time under {PRESET}; leave it out and give "
+                "hydra.launcher.jobs=, or under SLURM hydra.launcher.runs_at_once="
+            )
         check_machine(settings, configs)
         root = options["dataset_root"]
         if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):

@@ -26,10 +26,10 @@ from scalefree.experiments import experiment_names, load_experiment, runs_of, wi
 from scalefree.interruption import Interrupted
 from scalefree.launching import SweepUnfinished, check_machine, launch, settings_of
 from scalefree.launching.settings import cores
-from scalefree.records import Record, RecordError, Store
+from scalefree.records import Record, Store
 from scalefree.records.environment import on_cpu
 from scalefree.records.printable import printable
-from scalefree.records.verification import Verified, counted, verify
+from scalefree.records.verification import Verified, Whole, counted, verify
 from scalefree.streams import begin
 
 WORDS = {
@@ -52,14 +52,20 @@ def as_recorded(config: RunConfig, record: Record, root: str, results_dir: str) 
     return with_dataset_root(with_values(config, values), root)
 
 
-def compared(store: Store, anew: Store, chosen: Sequence[str], records: Mapping[str, Record]) -> list[Verified]:
-    """The verdicts on the chosen records, except those whose training failed.
+def committed_results(store: Store, names: Sequence[str]) -> dict[str, Whole]:
+    """The results of these names, each whole; read before any training, which one damaged file must not waste.
 
     Raises:
-        RecordError: a chosen record's histograms are damaged.
+        RecordError: one of them is damaged.
     """
-    pairs = [(store.whole(name), anew.whole(name)) for name in chosen]
-    return [verify(one, other, records.values()) for one, other in pairs if one is not None and other is not None]
+    found = {name: store.whole(name) for name in names}
+    return {name: whole for name, whole in found.items() if whole is not None}
+
+
+def compared(committed: Mapping[str, Whole], anew: Store, records: Mapping[str, Record]) -> list[Verified]:
+    """The verdicts on the committed results, except those whose training failed."""
+    pairs = [(whole, anew.whole(name)) for name, whole in committed.items()]
+    return [verify(one, other, records.values()) for one, other in pairs if other is not None]
 
 
 def main() -> int:
@@ -85,9 +91,10 @@ def main() -> int:
         known = sorted(needed.keys() & records.keys())
         if not known:
             raise ValueError(f"{store.root} has no results for profile={profile}; train some first")
+        chosen = random.Random(seed).sample(known, min(runs, len(known)))
+        committed = committed_results(store, chosen)
     except ValueError as error:
         return refused(one_line(error))
-    chosen = random.Random(seed).sample(known, min(runs, len(known)))
     with tempfile.TemporaryDirectory(prefix="scalefree-verify-") as temporary:
         try:
             settings = settings_of("local", {"jobs": jobs})
@@ -103,11 +110,7 @@ def main() -> int:
         except Interrupted:
             print("interrupted; nothing was compared")
             return 130
-        try:
-            verdicts = compared(store, Store(temporary), chosen, records)
-        except RecordError as error:
-            refused(error)
-            return 1
+        verdicts = compared(committed, Store(temporary), records)
     for each in verdicts:
         print(printable(f"  {each.name}: {WORDS[each.verdict]}" + (f": {each.detail}" if each.detail else ""), 3000))
     count = counted(verdicts)

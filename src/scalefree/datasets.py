@@ -35,6 +35,10 @@ class DatasetRow:
     mean_std: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     module: str = ""
 
+    def averages(self, resolution: int | None) -> bool:
+        """Whether images at this resolution are averaged, rather than as they are."""
+        return resolution not in (None, self.side)
+
 
 DATASETS = {
     row.key: row

@@ -1,5 +1,6 @@
 """Every panel of every dashboard, checked against what real runs log: none may be empty."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from conftest import TINY
 from scalefree.compose import run_config
-from scalefree.tracking.metrics import GROUP, METRICS, is_known
+from scalefree.tracking.metrics import GROUP, METRICS
 from scalefree.training import run
+from tracking.logged_names import is_known
 from tracking.wandb_files import rows, run_folders
 
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboards` is not installed")
@@ -158,3 +160,10 @@ def test_specifications_are_reproducible_with_unique_identifiers() -> None:
             identifiers += [section["__id__"], *(panel["__id__"] for panel in section["panels"])]
     assert len(names) == len(DASHBOARDS) and len(set(identifiers)) == len(identifiers)
     assert view_name(DASHBOARDS[0]) == "nw-4nz1x78xjvx-v", "another name would leave the old workspace behind"
+
+
+def test_the_page_on_wandb_names_every_dashboard() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs/wandb.md").read_text(encoding="utf-8").split())
+    (listed,) = re.findall(r"one saved workspace per question: (.*?)\. The seeds", page)
+    names = [dashboard.title.partition(": ")[2] for dashboard in DASHBOARDS]
+    assert [item for item in names if item not in listed] == [] and len(names) >= 10

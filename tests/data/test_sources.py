@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
@@ -235,3 +236,22 @@ def test_reads_the_real_cifar10_from_an_image_folder() -> None:
     dataset = load_dataset("cifar10", os.environ["SCALEFREE_CIFAR10"])
     assert dataset.fingerprints == cifar.FINGERPRINTS["cifar10"]
     assert dataset.class_names[0] == "airplane" and len(dataset.train) == 50000
+
+
+@pytest.mark.parametrize(("channels", "named"), [((0, 1, 2), "channel 0"), ((2,), "channel 2"), (None, "every pixel")])
+def test_a_channel_that_never_changes_is_refused_by_number(
+    channels: tuple[int, ...] | None, named: str, tmp_path: Path
+) -> None:
+    """None: grey images, which have one."""
+    pixels = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in ("ant", "bee"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for index in range(3):
+                image = pixels.integers(0, 256, (8, 8, 3), np.uint8)
+                image[..., 0 if channels is None else channels] = 7
+                Image.fromarray(image[..., 0] if channels is None else image).save(
+                    tmp_path / split / name / f"{index}.png"
+                )
+    with pytest.raises(DatasetError, match=f"{named} has the same value in all training images"):
+        load_dataset("image_folder", tmp_path)

@@ -209,7 +209,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object
     monkeypatch.setattr("scalefree.experiments.grid.CONFIG_DIR", folder)
 
     def load(grids: object) -> Experiment:
-        content = {"name": "own", "title": "One's own", "grids": grids}
+        content = {"title": "One's own", "grids": grids}
         (folder / "experiment" / "own.yaml").write_text(f"# @package experiment\n{json.dumps(content)}")
         load_experiment.cache_clear()
         return load_experiment("own", "smoke")
@@ -226,6 +226,27 @@ def test_a_custom_experiment_can_be_added(written: Callable[[object], Experiment
     assert {c.config.training.epochs for c in experiment.cells} == {2}, "the profile's overrides"
     assert len(runs_of([experiment])) == 6
     assert written({"quick": [GRID]}).cells == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("title: One\n", "title"),
+        ("title: One\ngrids: {}\ngrid: {}\n", "title, grids, grid"),
+        ("", "none"),
+    ],
+)
+def test_an_experiment_without_its_keys_or_with_others_is_refused(
+    text: str, has: str, written: Callable[[object], Experiment], tmp_path: Path
+) -> None:
+    written({})
+    (tmp_path / "configs" / "experiment" / "own.yaml").write_text(f"# @package experiment\n{text}")
+    load_experiment.cache_clear()
+    with pytest.raises(
+        ConfigError,
+        match=f"^the file of experiment own must have the keys title and grids, and no others; it has {has}$",
+    ):
+        load_experiment("own", "smoke")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,14 @@ def test_a_run_without_decay_counts_for_every_method() -> None:
     assert found["AdamW"][1:3] == found["Adam-l2"][1:3] == ["$0$", "$12.50$"]
 
 
+def test_a_methods_own_runs_without_decay_are_not_counted_twice() -> None:
+    """Adam-l2's own are the same trainings as AdamW's."""
+    decayed = [run(name, 1e-4, 0.25, seed) for name in ("adamw", "adaml2") for seed in range(2)]
+    without = [run(name, 0, 0.125, seed) for name in ("adamw", "adaml2") for seed in range(2)]
+    found = rows([*decayed, *without])
+    assert found["AdamW"][1:] == found["Adam-l2"][1:] == ["$0$", r"$12.50 \pm 0.00$", "2", "0"]
+
+
 def test_a_method_that_was_not_trained_has_no_row() -> None:
     other = run("adaml2", 1e-4, 0.5, **{"training.loss_multiplier": 100.0})
     found = rows([run("adamw", 0, 0.125), other])

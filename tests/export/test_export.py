@@ -145,7 +145,7 @@ def test_histograms_have_one_row_per_non_empty_bin(store: Store, tmp_path: Path)
 
 
 def test_bins_cover_the_axis_without_gaps_and_agree_with_the_counting() -> None:
-    from scalefree.measure import QUANTITIES
+    from scalefree.bins import QUANTITIES
     from scalefree.measure.distribution import bin_counts
 
     torch = pytest.importorskip("torch")

@@ -16,6 +16,7 @@ from conftest import TINY, Make
 from launching import dying
 from scalefree.compose import run_config
 from scalefree.config import RunConfig, with_values
+from scalefree.launching import sweep as sweep_module
 from scalefree.launching import worker as worker_module
 from scalefree.launching.reports import Report, Sweep
 from scalefree.launching.sweep import sweep
@@ -228,6 +229,20 @@ def test_workers_that_die_before_reading_their_task_cost_only_their_run(
     assert all(said in report.detail for report in done.reports)
     assert {report.label for report in done.reports} == {run_label(config) for config in configs}
     assert "[3/3]" in caplog.text and not Path(configs[0].results_dir).exists()
+
+
+def test_a_stopped_sweep_hands_out_no_run_that_it_had_put_aside(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, handlers_restored: None
+) -> None:
+    """Not even while a worker is still saving; the run put aside is reported as not waited for."""
+    monkeypatch.setattr(worker_module, "work", dying.slow_to_stop)
+    monkeypatch.setattr(sweep_module, "LOOK_AGAIN", 0.0)
+    done = sweep([tiny({"seed": seed}) for seed in range(2)], jobs=2)
+    assert done.interrupted == signal.SIGTERM
+    assert [(each.ending, each.detail) for each in done.reports] == [
+        ("interrupted", "0 more"),
+        ("busy elsewhere", "not waited for"),
+    ]
 
 
 def test_an_empty_sweep_has_nothing_to_do() -> None:

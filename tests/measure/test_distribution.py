@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scalefree.measure import SIZES, UNDERFLOW, measure, summarize
+from scalefree.bins import SIZES, UNDERFLOW
+from scalefree.measure import measure
+from scalefree.measure.distribution import summarize
 from scalefree.optim import AdamL2, AdamW
 
 FIRST, LAST = -27, 3  # the specified interior bins [2^k, 2^(k + 1))

@@ -169,13 +169,16 @@ def test_sentences_quote_claims(page: Path, claims: Claims) -> None:
 
 def test_the_readmes_four_corners(claims: Claims) -> None:
     """A method's mean error is in the notes of the claims that compare it."""
-    table = [row for row in rows(README, 5) if row[0].startswith("decay ")]
-    assert len(table) == 2
-    for first, place in ((1, "CIFAR-10, depth 56"), (3, "digits, depth 80")):
+    table = rows(README, 6)
+    methods = [cell.split(":")[0] for cell in table[0][1:5]]
+    places = {"CIFAR-10, ResNet-56": "CIFAR-10, depth 56", "digits, ResNet-80": "digits, depth 80"}
+    assert table[0][5] == "no decay" and [row[0] for row in table[1:]] == list(places)
+    for row in table[1:]:
+        place = places[row[0]]
         known = dict(re.findall(r"nobn: ([^,]+?) ([\d.]+) %", "\n".join(claims["11a", place].notes)))
-        shown = " ".join(cell for row in table for cell in row[first : first + 2])
-        quoted = dict(re.findall(r"((?:scaled )?Adam\S*|metric prox) \**([\d.]+) %", shown))
-        assert len(quoted) == 4 and quoted == known
+        assert dict(zip(methods, (cell.strip("*").removesuffix(" %") for cell in row[1:5]), strict=True)) == known
+        without = re.findall(r"Adam without a decay ([\d.]+) %", "\n".join(claims["17-adamw", place].notes))
+        assert row[5] == (f"{without[0]} %" if without else "not yet")
 
 
 def test_the_quoted_gradients_of_the_first_step() -> None:

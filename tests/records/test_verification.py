@@ -1,6 +1,7 @@
 """The verdict on a record that was trained again, on made-up pairs with known answers."""
 
 import copy
+import dataclasses
 import math
 from typing import Any
 
@@ -146,6 +147,18 @@ def test_a_run_that_was_resumed_on_another_build_is_not_judged() -> None:
     resumed = environment(earlier_sessions=[environment(device="cpu: B")])
     verdict = verify(whole(made(environment=resumed)), whole(made(test_error=0.25)), [])
     assert verdict.verdict == "not judged" and "build in earlier sessions" in verdict.detail
+
+
+def test_replicas_are_found_whatever_version_recorded_them() -> None:
+    """Records of earlier versions have their keys in another order, and lack those that are newer."""
+
+    def earlier(of: Record) -> Record:
+        values = {key: of.config[key] for key in reversed(of.config)}
+        del values["optimizer"]["decay_unbalance"]
+        return dataclasses.replace(of, config=values)
+
+    pairs = [each if index % 2 else earlier(copy.deepcopy(each)) for index, each in enumerate(replicas(0.01, -0.02))]
+    assert sorted(replica_differences(made(3), pairs)) == pytest.approx([0.01, 0.02])
 
 
 def test_replicas_are_paired_by_cell_and_seed() -> None:

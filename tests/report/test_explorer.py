@@ -14,12 +14,13 @@ import pytest
 
 from report.hand_made import fill, put, record, smoke_runs
 from report.reading import read
+from scalefree.bins import counts_name
 from scalefree.config import RunConfig, with_values
 from scalefree.experiments import load_experiment
 from scalefree.experiments.evidence import gather
 from scalefree.records import Record, Store, scientific_config
 from scalefree.report import explorer
-from scalefree.report.explorer import CURVES, HISTOGRAMS, explorer_section, packed
+from scalefree.report.explorer import CURVES, explorer_section, packed
 from scalefree.report.facets import facets
 from scalefree.report.packing import HISTOGRAM_STEPS, LOSS_STEPS, linear_codes, log_codes
 from scalefree.report.runs import list_runs
@@ -126,7 +127,7 @@ def test_every_value_of_the_store_is_in_the_packed_data(tmp_path: Path) -> None:
         own, offset = codes[offset : offset + length], offset + length
         seen.append((run, name, at if isinstance(at, tuple) else "curve"))
         if isinstance(at, tuple):
-            rows = histograms[f"{HISTOGRAMS[name][2]}/{at[0]}"][at[1]]
+            rows = histograms[counts_name(name, at[0])][at[1]]
             assert [decoded(code, HISTOGRAM_STEPS) for code in own] == pytest.approx(rows / rows.sum(), rel=1.5e-3)
         else:
             assert at == (1 + np.flatnonzero(np.isfinite(curves[name]))).tolist()

@@ -2,6 +2,7 @@
 
 from report.hand_made import verdict, verdicts
 from report.reading import cells, read
+from scalefree.claims.page import INTRODUCTION
 from scalefree.report.verdicts import HEADS, claims_table, headline
 
 DECISIONS = ["supported", "contradicted", "negligible", "inconclusive", "not judged"]
@@ -59,6 +60,20 @@ def test_the_table_shows_verdict_statistic_interval_holm_and_reason() -> None:
     assert third[3:6] == ["not measured", "none", "-"]
     assert last[0].endswith("resnet80w8-nobn, exploratory") and last[5] == "-"
     assert "90 % interval [-1.5, +1.7]" in last[6]
+
+
+def test_a_provisional_verdict_is_called_that_in_the_headline_and_in_the_table() -> None:
+    for provisional in (True, False):
+        one = [verdict(provisional=provisional)]
+        (item,) = [item for item in read(headline(one)).all("li") if item.all("a")]
+        (row,) = cells(read(claims_table(one)))
+        assert ("provisional" in item.text, "provisional" in row[1]) == (provisional, provisional)
+
+
+def test_the_table_follows_the_rule_of_the_committed_page() -> None:
+    (rule,) = [note.text for note in read(claims_table([verdict()])).all("p", class_="note")][:1]
+    assert " ".join(rule.split()) == " ".join(INTRODUCTION.replace("*", "").split())
+    assert "provisional" in rule and "signed rank" in rule
 
 
 def test_computed_claims_are_neither_planned_nor_exploratory() -> None:

@@ -98,6 +98,24 @@ def test_a_session_requires_the_manifest(tmp_path: Path) -> None:
     assert done.returncode == 2 and "SCALEFREE_REVISION is not set" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["profile=smoke"], 'data=DIR, out=DIR and at least one plan, such as "profile=cifar16", must be given'),
+        (["data=.", "out=o"], 'data=DIR, out=DIR and at least one plan, such as "profile=cifar16", must be given'),
+        (["data=a b", "out=o", "profile=smoke"], "SCALEFREE_REVISION is not set"),
+        (["data=.", "out=o", "tests=ye", "profile=smoke"], "tests=ye is impossible; choose one of yes, no"),
+        (["data=.", "out=o", "experiment=seeds profile=smoke"], "unknown argument 'experiment=seeds profile=smoke'"),
+        (["data=.", "out=o", "seconds=1.5", "profile=smoke"], "seconds=1.5 is impossible"),
+    ],
+)
+def test_arguments_are_told_from_plans(arguments: list[str], said: str, tmp_path: Path) -> None:
+    """A path may have spaces, and a plan may be a single word."""
+    (tmp_path / "a b").mkdir()
+    done = start(tmp_path, SCRIPT, *arguments, f"results={tmp_path / 'r'}")
+    assert done.returncode == 2 and f"error: {said}" in done.stderr
+
+
 @pytest.mark.parametrize(("obeys", "code"), [(True, 7), (False, -9)])
 def test_a_command_is_asked_to_stop_and_then_killed(
     obeys: bool, code: int, session: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -169,6 +169,7 @@ def test_launcher_settings_are_read_as_in_train(
         (["hydra/launcher=cloud"], "In 'hydra/config': Could not find 'hydra/launcher/cloud'"),
         (["hydra/launcher=basic"], "hydra/launcher=basic is unknown; choose one of local, gpu, slurm"),
         (["hydra/launcher=gpu", "hydra/launcher=local"], "hydra/launcher=gpu hydra/launcher=local: choose one"),
+        (["hydra/launcher=gpu", "jobs=2"], "jobs=2 does not set how many runs train at a time under hydra/launcher="),
         (["hydra.launcher.jobs=2"], "hydra.launcher.jobs=2 needs hydra/launcher="),
         (["profile=smoke", "experiment=without_bn"], "profile=smoke has no runs of without_bn"),
         (["experiment=corners,corners"], "experiment=corners,corners names corners twice"),

@@ -163,3 +163,17 @@ def test_wrong_arguments_are_refused_in_one_line_and_nothing_is_trained(
     out, err = capfd.readouterr()
     assert out == "" and err.startswith(f"error: {said}") and err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_histograms_are_refused_before_anything_is_trained(
+    results: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def trained(*_: Any) -> Sweep:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(jobs, "sweep", trained)
+    path = results.directory(min(RUNS)) / "histograms.npz"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert verify("runs=3", patch=monkeypatch) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1 and f"{path} is damaged" in err

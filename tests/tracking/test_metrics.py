@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scalefree.tracking.metrics import METRICS, is_known, table
+from scalefree.tracking.metrics import METRICS, table
+from tracking.logged_names import is_known
 
 PAGE = Path(__file__).parents[2] / "docs/wandb.md"
 

@@ -102,6 +102,22 @@ def test_a_broken_wandb_session_removes_no_earlier_one(tiny: Make, monkeypatch: 
     assert before in run_folders(Path(config.results_dir))
 
 
+def test_a_session_that_failed_removes_no_earlier_one(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(VALUES)
+    with monkeypatch.context() as patch:
+        at_steps(patch, {9: signal.SIGTERM})
+        with pytest.raises(Interrupted):
+            run(config)
+    (before,) = run_folders(Path(config.results_dir))
+    with monkeypatch.context() as patch:
+        at_steps(patch, {10: RuntimeError("broken")})
+        with pytest.raises(RuntimeError, match="broken"):
+            run(config)
+    assert before in run_folders(Path(config.results_dir))
+    run(config)
+    assert len(run_folders(Path(config.results_dir))) == 1
+
+
 def test_folders_of_other_runs_are_kept(tiny: Make) -> None:
     first, second = tiny(VALUES), tiny({**VALUES, "seed": 1})
     run(first)

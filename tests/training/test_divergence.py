@@ -2,6 +2,8 @@
 
 import json
 import math
+import signal
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 from conftest import Make
 from scalefree.models import resnet
 from scalefree.records import Store
-from scalefree.training import run
+from scalefree.training import Interrupted, run, trainer
+from scalefree.training.task import Task
 from training.reference import train_by_the_book
 
 STEPS_PER_EPOCH = 7
@@ -57,6 +60,32 @@ def test_a_non_finite_loss_is_recorded_at_its_step(
     monkeypatch.undo()
     again, trained = run(config)
     assert not trained and again == record
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_infinite_loss_is_counted_once_even_if_the_evaluation_after_it_is_repeated(
+    interrupted: bool, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny()
+    steps = trainer.steps
+
+    def infinite_in_step_3(task: Task, epoch: int, after: int) -> Iterator[Tensor]:
+        for step, loss in enumerate(steps(task, epoch, after), after + 1):
+            yield loss * math.inf if (epoch, step) == (0, 3) else loss
+
+    def stopped(task: Task, epoch: int, pause: Callable[[], None]) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)
+        pause()
+        raise AssertionError("not interrupted")
+
+    monkeypatch.setattr(trainer, "steps", infinite_in_step_3)
+    if interrupted:
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer, "evaluate_all", stopped)
+            with pytest.raises(Interrupted):
+                run(config)
+    outcome = run(config).record.outcome
+    assert (outcome.status, outcome.reason) == ("completed", "the training loss was inf at step 3")
 
 
 def test_a_run_diverges_at_the_same_step_as_the_reference(tiny: Make) -> None:

@@ -1,5 +1,7 @@
 """With the same seed every optimizer starts from the same weights and sees the same batches; seeds differ."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -8,7 +10,8 @@ from scalefree.compose import run_config
 from scalefree.config import RunConfig
 from scalefree.optim import RULES
 from scalefree.seeds import generator
-from scalefree.training.fast.speedups import memory_format
+from scalefree.training.environment import environment
+from scalefree.training.fast.speedups import Speedups, memory_format
 from scalefree.training.task import build_model, build_task, load_data
 
 CPU = torch.device("cpu")
@@ -113,3 +116,11 @@ def test_images_and_weights_have_the_same_memory_format(tiny: Make, monkeypatch:
         task = build_task(config, load_data(config.dataset), CPU)
         weight = next(p for p in task.model.parameters() if p.dim() == 4 and p.shape[1] > 1)
         assert task.batches.normalization.memory_format == chosen and weight.is_contiguous(memory_format=chosen)
+
+
+@pytest.mark.parametrize(("runner", "said"), [("plain", "plain"), ("fast", "fast"), ("auto", "fast")])
+def test_the_record_names_the_loop_that_was_used(runner: str, said: str, tiny: Make) -> None:
+    config = tiny({"runner": runner})
+    task = build_task(config, load_data(config.dataset), CPU)
+    assert environment(task)["runner"] == said
+    assert environment(dataclasses.replace(task, fast=Speedups()))["runner"] == "plain"

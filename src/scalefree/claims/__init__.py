@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scalefree.claims import planned
-from scalefree.claims.page import from_json, markdown, table, to_json, write_page
+from scalefree.claims.page import from_json, markdown, to_json, write_page
 from scalefree.claims.verdict import Question, Verdict, adjusted
 from scalefree.experiments.evidence import Evidence
 
@@ -13,7 +13,6 @@ __all__ = [
     "from_json",
     "judge_all",
     "markdown",
-    "table",
     "to_json",
     "write",
 ]

@@ -15,8 +15,9 @@ over seeds, *n* of them; errors are final test errors in points (hundredths), an
 effect is *supported* if its whole 95 % interval is on the claim's side of the threshold, *negligible* if it is between
 minus and plus the threshold, *contradicted* if it is beyond 0 on the other side, and otherwise *inconclusive*; an
 equivalence is supported if the 90 % interval is within its limits. *Holm* is the claim's p after correction for all
-planned claims on this page, including those not judged yet; *signed rank* is Wilcoxon's p for no effect. A cell is
-(step size, decay). A verdict is *provisional* while a cell that it compares is at an edge of its grid."""
+planned claims on this page, including those not judged yet; *signed rank* is Wilcoxon's p for no effect. A *planned*
+claim was fixed before the runs that judge it, at cells chosen by other seeds; every other one is *exploratory*. A cell
+is (step size, decay). A verdict is *provisional* while a cell that it compares is at an edge of its grid."""
 
 
 def ends(interval: Interval | None, verdict: Verdict) -> str:

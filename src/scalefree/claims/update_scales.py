@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scalefree.bins import counts_name
 from scalefree.claims.at import At
 from scalefree.claims.verdict import Measured
 from scalefree.experiments.evidence import readable_arrays, scalars
@@ -30,7 +31,7 @@ def _forgotten_after(at: At, method: str) -> tuple[float, bool, float] | None:
     found = []
     for record in at.point(method).records.values():
         arrays = readable_arrays(at.evidence.store, record, "histograms")
-        counts = arrays.get("gradient_counts/network")
+        counts = arrays.get(counts_name("gradient", "network"))
         if counts is not None and len(counts) > 1:
             # Without the last bin, which counts values that are not finite.
             first, last = (int(np.searchsorted(row.cumsum(), row.sum() / 2)) for row in counts[[0, -1], :-1])

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from scalefree.bins import counts_name, edges_of
 from scalefree.claims.at import At
 from scalefree.experiments.evidence import Missing, readable_arrays
 from scalefree.experiments.pairs import SeedValues
@@ -30,10 +31,10 @@ def room(method: str, at: At) -> SeedValues:
     found = {}
     for seed, record in point.records.items():
         arrays = readable_arrays(at.evidence.store, record, "histograms")
-        counts = arrays.get("parameter_counts/network")
+        counts = arrays.get(counts_name("parameter", "network"))
         if counts is None or not len(counts) or counts[-1, -2:].any():
             continue
         # Without underflow, which ends where the first bin starts.
         inside = np.flatnonzero(counts[-1, 1:-2])
-        found[seed] = bound - float(arrays["log2_lower_edge"][inside[-1] if len(inside) else 0] + bool(len(inside)))
+        found[seed] = bound - float(edges_of(arrays, "parameter")[inside[-1] if len(inside) else 0] + bool(len(inside)))
     return SeedValues(found)

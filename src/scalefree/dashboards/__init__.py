@@ -1,1 +1,1 @@
-"""Saved wandb workspaces as code, one per figure of the paper; needs the optional extra `dashboards`."""
+"""Saved wandb workspaces as code, one per question; needs the optional extra `dashboards`."""

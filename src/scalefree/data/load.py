@@ -34,8 +34,12 @@ def _statistics(name: str, train: RawSplit) -> tuple[tuple[float, ...], tuple[fl
     stds = [
         float(np.sqrt(count @ (levels - mean) ** 2 / count.sum())) for count, mean in zip(counts, means, strict=True)
     ]
-    if min(stds) == 0:
-        raise DatasetError(f"dataset={name}: all training images are a single colour; replace them")
+    if 0 in stds:
+        channel = f"channel {stds.index(0)}" if len(stds) > 1 else "every pixel"
+        raise DatasetError(
+            f"dataset={name}: {channel} has the same value in all training images, so that it cannot be normalised; "
+            "replace them"
+        )
     return tuple(means), tuple(stds)
 
 

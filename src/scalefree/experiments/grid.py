@@ -146,14 +146,20 @@ def load_experiment(name: str, profile: str) -> Experiment:
     """Load the cells of an experiment under a profile; there are none if the profile omits the experiment.
 
     Raises:
-        ConfigError: an unknown name, or a grid with an unknown key or an impossible value.
+        ConfigError: an unknown name, an experiment's file with a missing or another key, or a grid with an unknown key
+            or an impossible value.
     """
     if name not in experiment_names():
         raise ConfigError(f"experiment={name} is unknown; choose one of {', '.join(experiment_names())}")
     if profile not in profile_names():
         raise ConfigError(f"profile={profile} is unknown; choose one of {', '.join(profile_names())}")
     composed = compose_tree("experiments", [f"profile={profile}", f"+experiment={name}"])
-    experiment = composed["experiment"]
+    experiment = composed.get("experiment", {})
+    if set(experiment) != {"title", "grids"}:
+        raise ConfigError(
+            f"the file of experiment {name} must have the keys title and grids, and no others; it has "
+            f"{', '.join(map(str, experiment)) or 'none'}"
+        )
     if unknown := set(experiment["grids"]) - set(profile_names()):
         raise ConfigError(f"experiment {name} has grids for unknown profiles: {', '.join(sorted(unknown))}")
     # Only this profile's grids, because a grid may refer to things that other profiles lack.

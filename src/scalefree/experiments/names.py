@@ -1,4 +1,4 @@
-"""Readable names of data sets, networks, cells and numbers; `optimizers.look` has those of methods."""
+"""Readable names of data sets, networks, cells, numbers and counts; `optimizers.look` has those of methods."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +17,11 @@ def number(value: float) -> str:
     return identity.number(value, digits=6)
 
 
+def count(number: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def cell_name(point: Point) -> str:
     """`(2e-3, 1e-4)`: step size and decay."""
     return f"({number(point.lr)}, {number(point.weight_decay)})"
@@ -24,8 +29,9 @@ def cell_name(point: Point) -> str:
 
 def dataset_name(dataset: DatasetConfig) -> str:
     """`CIFAR-10`, `CIFAR-10 at 16x16 (500 images per class)`."""
-    name = DATASETS[dataset.name].label
-    if dataset.resolution not in (None, 32):
+    row = DATASETS[dataset.name]
+    name = row.label
+    if row.averages(dataset.resolution):
         name += f" at {dataset.resolution}x{dataset.resolution}"
     return name if dataset.per_class is None else f"{name} ({dataset.per_class} images per class)"
 
@@ -54,9 +60,9 @@ def chance_error(dataset: DatasetConfig) -> float | None:
 
 def width_name(model: ModelConfig) -> str:
     """`width 8`; empty for the usual width."""
-    if isinstance(model, ResNetConfig) and model.width != 16:
+    if isinstance(model, ResNetConfig) and model.width != ResNetConfig.width:
         return f"width {model.width}"
-    if isinstance(model, DenseNetConfig) and model.growth_rate != 12:
+    if isinstance(model, DenseNetConfig) and model.growth_rate != DenseNetConfig.growth_rate:
         return f"growth {model.growth_rate}"
     return ""
 
@@ -65,4 +71,4 @@ def network_name(network: Network) -> str:
     """`ResNet-80, zero last conv.`, `ResNet-38 with BN`."""
     kind = f"{MODELS[network.family]}-{network.depth}{' with BN' if network.batch_norm else ''}"
     initialization = INITIALIZATIONS[network.initialization]
-    return kind if network.initialization == "kaiming" else f"{kind}, {initialization}"
+    return kind if network.initialization == ResNetConfig.initialization else f"{kind}, {initialization}"

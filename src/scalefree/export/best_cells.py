@@ -1,19 +1,18 @@
 """Each method's best cell in each network as a LaTeX table, for the cells chosen for a profile or a whole store."""
 
-import dataclasses
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scalefree.config import RunConfig, with_values
-from scalefree.experiments import Point, Result, Setting, settings
+from scalefree.config import RunConfig
+from scalefree.experiments import Point, Setting, settings
 from scalefree.experiments.arms import Arm, arm_of, network_of
 from scalefree.experiments.evidence import Evidence, Missing, describe, errors
 from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import dataset_name, network_name, number, width_name
 from scalefree.experiments.results import best
-from scalefree.experiments.survey import results_of
-from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, place, row_of
+from scalefree.experiments.survey import for_every_method, results_of
+from scalefree.optimizers import ADAM, TRAINS_ADAM, place, row_of
 from scalefree.records import Record
 
 
@@ -66,25 +65,6 @@ def of_profile(evidence: Evidence) -> list[BestCell]:
     return sorted(found, key=lambda cell: cell.order)
 
 
-def _for_every_method(results: Sequence[Result]) -> list[Result]:
-    """The results, with those of Adam at lambda = 0 repeated for each method that is Adam there."""
-    methods = {
-        (result.config.optimizer.name, result.config.optimizer.granularity)
-        for result in results
-        if result.config.optimizer.weight_decay and OPTIMIZERS[result.config.optimizer.name].without_decay == ADAM
-    }
-    found = list(results)
-    for result in results:
-        chosen = result.config.optimizer
-        if chosen.weight_decay or chosen.name != TRAINS_ADAM:
-            continue
-        for name, granularity in sorted(methods - {(chosen.name, chosen.granularity)}):
-            values = {"optimizer.name": name, "optimizer.granularity": granularity}
-            cell = dataclasses.replace(result.cell, config=with_values(result.config, values))
-            found.append(Result(cell, result.record))
-    return found
-
-
 def _best(setting: Setting, optimizer: str) -> Point | None:
     """The best point among those with the most seeds, so that a single lucky run cannot win.
     None if the method has only the runs that it shares at lambda = 0.
@@ -109,7 +89,7 @@ def of_records(records: Iterable[Record]) -> list[BestCell]:
     """
     results = [result for result in results_of(records)[0] if result.record is not None]
     found = []
-    for setting in settings(_for_every_method(results)):
+    for setting in settings(for_every_method(results)):
         for optimizer in setting.optimizers:
             point = _best(setting, optimizer)
             if point is not None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.bins import QUANTITIES, counts_of, edges_of
 from scalefree.export.columns import CONFIG, ENVIRONMENT, EPOCHS, LAST, RUNS, Column
-from scalefree.measure import QUANTITIES
 from scalefree.records import Record, cell_identity, cell_slug
 from scalefree.records.configuration import config_of_values
 from scalefree.records.environment import PACKAGES
@@ -142,14 +142,8 @@ def histogram_rows(record: Record, histograms: Arrays) -> Iterator[Row]:
     steps = histograms["step"].tolist() if "step" in histograms else [None] * len(epochs)
     for place, (epoch, step) in enumerate(zip(epochs, steps, strict=True)):
         for quantity in QUANTITIES:
-            prefix = "counts/" if quantity == "update_scale" else f"{quantity}_counts/"
-            # In earlier versions, gradients had the same bins as update scales.
-            exponents = histograms.get(f"{quantity}_log2_lower_edge", histograms["log2_lower_edge"])
-            edges = bin_edges(quantity, exponents)
-            for name in histograms:
-                if not name.startswith(prefix):
-                    continue
-                counts = histograms[name][place]
+            edges = bin_edges(quantity, edges_of(histograms, quantity))
+            for group, measured in counts_of(histograms, quantity).items():
+                counts = measured[place]
                 for index in np.flatnonzero(counts).tolist():
-                    group = name.removeprefix(prefix)
                     yield (record.name, epoch, step, quantity, group, index, *edges[index], int(counts[index]))

@@ -8,14 +8,10 @@ from scalefree.claims.verdict import Verdict
 from scalefree.experiments.arms import arm_of, network_of
 from scalefree.experiments.evidence import Evidence, cell_owner
 from scalefree.experiments.frozen import DECAYED, NO_DECAY
-from scalefree.experiments.names import network_name, scope, width_name
+from scalefree.experiments.names import count, network_name, scope, width_name
 from scalefree.experiments.results import Point, Status
 from scalefree.figures.style import ALPHA, LAMBDA, MINUS, look
 from scalefree.records import run_identity
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def coverage(points: Sequence[Point]) -> str:
@@ -23,7 +19,7 @@ def coverage(points: Sequence[Point]) -> str:
     diverged.
     """
     statuses = Counter(point.status for point in points)
-    parts = [f"{len(points) - statuses['missing']} of {_count(len(points), 'cell')}"]
+    parts = [f"{len(points) - statuses['missing']} of {count(len(points), 'cell')}"]
     words: dict[Status, str] = {"diverged": "diverged", "partial": "with seeds missing", "missing": "missing"}
     for status, text in words.items():
         if statuses[status]:
@@ -106,7 +102,7 @@ def chosen_how(evidence: Evidence, points: Sequence[Point], planned: bool = True
     }
     if waiting:
         wait = "waits" if len(waiting) == 1 else "wait"
-        sentences.append(f"{_count(len(waiting), 'run')} of the profile {wait} for theirs to be chosen")
+        sentences.append(f"{count(len(waiting), 'run')} of the profile {wait} for theirs to be chosen")
     if evidence.confirms and not planned:
         sentences.append("Every comparison here is exploratory")
     elif evidence.confirms:

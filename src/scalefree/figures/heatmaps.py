@@ -15,7 +15,7 @@ from scalefree.experiments.arms import Arm, Network
 from scalefree.experiments.evidence import Evidence, Missing
 from scalefree.experiments.grid import SELECTION
 from scalefree.experiments.names import cell_name, network_name
-from scalefree.experiments.results import Point
+from scalefree.experiments.results import Point, best
 from scalefree.figures.caption import caption, holds_nothing_out, nothing_chosen
 from scalefree.figures.curves import CURVES_NOTE, line_dash, sharing
 from scalefree.figures.entry import Entry, Pages
@@ -53,12 +53,8 @@ def _grids(evidence: Evidence, batch_norm: bool) -> dict[Network, dict[str, list
 
 def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
     """(lr, weight_decay) of the lowest mean test error among the cells with all seeds."""
-    complete = [point for point in points if point.status in ("diverged", "completed")]
-    known = [(error, p.weight_decay, p.lr) for p in complete if (error := p.exact_error("test")) is not None]
-    if not known:
-        return None
-    _, weight_decay, lr = min(known)
-    return lr, weight_decay
+    lowest = best((point for point in points if point.status in ("diverged", "completed")), "test")
+    return None if lowest is None else (lowest.lr, lowest.weight_decay)
 
 
 def _chosen(evidence: Evidence, network: Network, method: str, points: Sequence[Point]) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from scalefree.bins import SIZES, counts_name, edges_of
 from scalefree.experiments.evidence import readable_arrays
 from scalefree.experiments.results import Point
 from scalefree.figures.style import ALPHA, ETA, LAMBDA, LOG2
@@ -14,15 +15,10 @@ from scalefree.optimizers import BY_CHANGE, Dash, look
 from scalefree.records import Store
 
 EFFECTIVE_DECAY_LABEL = f"{LOG2} (effective decay / {LAMBDA}{ETA})"
-# Names of a quantity's arrays in a record: counts, and lower edges of the bins.
-_ARRAYS = {
-    "update_scale": ("counts", "log2_lower_edge"),
-    "effective_decay": ("effective_decay_counts", "effective_decay_log2_lower_edge"),
-}
 # The underflow bin is drawn this many powers of two left of the first interior bin, and twice as wide as a bin.
 _GAP, _WIDTH = 3.0, 2.0
-# The underflow bin of update scales; their interior bins begin at 2^-27, just below the 1e-8 where underflow ends.
-UNDERFLOW_PLACE = -27 - _GAP - _WIDTH / 2
+# The underflow bin of update scales, whose interior bins begin just below the 1e-8 where underflow ends.
+UNDERFLOW_PLACE = SIZES.lowest - _GAP - _WIDTH / 2
 
 
 @dataclass(frozen=True)
@@ -42,16 +38,14 @@ class Histogram:
 
 def histogram_of(store: Store, point: Point, quantity: str = "update_scale") -> Histogram | None:
     """The histogram of the whole network; None if no completed run has one."""
-    counts_name, edges_name = _ARRAYS[quantity]
+    network = counts_name(quantity, "network")
     completed = [record for record in point.records.values() if record.outcome.status == "completed"]
     found = [
-        arrays
-        for record in completed
-        if len((arrays := readable_arrays(store, record, "histograms")).get(f"{counts_name}/network", ()))
+        arrays for record in completed if len((arrays := readable_arrays(store, record, "histograms")).get(network, ()))
     ]
     if not found:
         return None
-    counts = np.array([arrays[f"{counts_name}/network"][-1] for arrays in found], dtype=np.float64)
+    counts = np.array([arrays[network][-1] for arrays in found], dtype=np.float64)
     shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
     when = [
         f"in step {int(arrays['step'][-1]):,}, in epoch {int(arrays['epoch'][-1])}"
@@ -59,7 +53,7 @@ def histogram_of(store: Store, point: Point, quantity: str = "update_scale") -> 
         else f"after epoch {int(arrays['epoch'][-1])}'s last step"
         for arrays in found
     ]
-    return Histogram(found[0][edges_name], shares, tuple(dict.fromkeys(when)))
+    return Histogram(edges_of(found[0], quantity), shares, tuple(dict.fromkeys(when)))
 
 
 def histograms_of(store: Store, points: Mapping[str, Point]) -> dict[str, Histogram]:

@@ -8,7 +8,7 @@ from scalefree.experiments.arms import Network
 from scalefree.experiments.evidence import Evidence
 from scalefree.experiments.frozen import Cell
 from scalefree.experiments.grid import SELECTION
-from scalefree.experiments.results import Point
+from scalefree.experiments.results import Point, best
 from scalefree.figures.caption import beyond, caption
 from scalefree.figures.entry import Entry, Pages
 from scalefree.figures.grids import draw_overview, network_in_lines
@@ -32,15 +32,8 @@ def _grid(points: Sequence[Point]) -> ErrorGrid:
 
 def _lowest(points: Sequence[Point]) -> tuple[float, float] | None:
     """(lr, weight_decay) that would be chosen among the cells complete now."""
-    known = [
-        (error, point.weight_decay, point.lr)
-        for point in points
-        if point.status == "completed" and (error := point.exact_error("validation")) is not None
-    ]
-    if not known:
-        return None
-    _, weight_decay, lr = min(known)
-    return lr, weight_decay
+    lowest = best((point for point in points if point.status == "completed"), "validation")
+    return None if lowest is None else (lowest.lr, lowest.weight_decay)
 
 
 def _told(points: Sequence[Point], cell: Cell | None) -> str:

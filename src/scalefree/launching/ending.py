@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scalefree.config import RunConfig
@@ -28,11 +28,11 @@ def _record(store: Store, config: RunConfig) -> Record | None:
         return None
 
 
-def _of_unread_images(store: Store, config: RunConfig) -> list[Record]:
-    """The records of a configuration without a fingerprint: those of every image folder in the store."""
+def _of_unread_images(known: Iterable[Record], config: RunConfig) -> list[Record]:
+    """The records of a configuration without a fingerprint: those of every image folder among the known ones."""
     wanted = values_of(config)
     found = []
-    for record in store.records().values():
+    for record in known:
         (result,), _ = results_of([record])
         if result.config.seed == config.seed and {**values_of(result.config), _FINGERPRINT: None} == wanted:
             found.append(record)
@@ -43,10 +43,15 @@ def results_for(configs: Iterable[RunConfig], store: Store) -> tuple[list[Result
     """A result for each run, without a record if it is missing, and the reasons of failed runs by identity."""
     results: list[Result] = []
     failures: dict[str, str] = {}
+    known: Mapping[str, Record] | None = None
     for config in {run_name(config): config for config in configs}.values():
         unread = config.dataset.name == "image_folder" and config.dataset.fingerprint is None
-        record = None if unread else _record(store, config)
-        records = _of_unread_images(store, config) if unread else [] if record is None else [record]
+        if unread:
+            known = store.records() if known is None else known
+            records = _of_unread_images(known.values(), config)
+        else:
+            record = _record(store, config)
+            records = [] if record is None else [record]
         found, failed = results_of(records)
         results += found or [Result(Cell(config, config, run_identity(config)), None)]
         failures |= failed

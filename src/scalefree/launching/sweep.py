@@ -101,7 +101,11 @@ class _Crew:
         self.look_again = time.monotonic() + LOOK_AGAIN
 
     def hand_out(self) -> None:
-        """Give every idle worker the next pending run, and start more workers while they are useful."""
+        """Give every idle worker the next pending run, and start more workers while they are useful; after a signal,
+        neither.
+        """
+        if self.stopped_by is not None:
+            return
         if not self.pending and time.monotonic() >= self.look_again:
             self.pending, self.elsewhere = self.elsewhere, []
         self.workers = [worker for worker in self.workers if worker.config is not None or worker.process.is_alive()]

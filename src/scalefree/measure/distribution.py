@@ -27,39 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Bins:
-    """Bins for underflow, [2^k, 2^(k+1)) for every k from `lowest` to `highest`, everything larger, and not finite.
-
-    Attributes:
-        underflow: the upper edge of the first bin, inclusive; at least 2^lowest.
-    """
-
-    lowest: int
-    highest: int
-    underflow: float
-
-    @property
-    def exponents(self) -> npt.NDArray[np.int64]:
-        """k of each interior bin."""
-        return np.arange(self.lowest, self.highest + 1)
-
-    def __len__(self) -> int:
-        return self.highest - self.lowest + 4
-
-
-# At or below this a coordinate counts as not moving (authors' histograms).
-UNDERFLOW = 1e-8
-SIZES = Bins(-27, 3, UNDERFLOW)
-# After an exploding start gradients can have any size.
-GRADIENTS = Bins(-27, 100, UNDERFLOW)
-# Decays have the range of D: from eps to the squares of an exploding start.
-RATES = Bins(-80, 40, 2.0**-80)
-QUANTITIES = {"update_scale": SIZES, "gradient": GRADIENTS, "parameter": SIZES, "effective_decay": RATES}
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
-# Number of bins whose share distinguishes a peak from a plateau: the paper's AdamW has .52 in its four fullest.
-PEAK = 4
+from scalefree.bins import PEAK, QUANTILES, SIZES, Bins
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.bins import (
+    OTHER_BINS,
+    PEAK,
+    QUANTILES,
+    QUANTITIES,
+    counts_name,
+    counts_of,
+    edges_name,
+    edges_of,
+)
 from scalefree.records.printable import printable
 from scalefree.records.reading import Arrays, Shape
 from scalefree.records.record import Record
 from scalefree.records.schema import CURVES, GROUP, HISTOGRAMS, Axes
 
-# Besides the interior bins: underflow, overflow, not finite.
-OTHER_BINS = 3
 MOST_EDGES = 1000
 # In each of these, every coordinate of the network is in one bin.
-OF_ALL = ("counts/network", "gradient_counts/network", "parameter_counts/network", "effective_decay_counts/network")
+OF_ALL = tuple(counts_name(quantity, "network") for quantity in QUANTITIES)
 
-# As `measure.distribution` defines them, which needs torch.
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
-PEAK = 4
 # Of scalars that were computed from the very counts or on the same values; some in float32.
 ROUNDING = 1e-4
 
@@ -103,14 +108,14 @@ def check_histograms(record: Record, histograms: Arrays) -> None:
     completed = record.outcome.status == "completed"
     if not histograms and not record.outcome.is_result:
         return  # The run failed before it measured anything.
-    for name in ("epoch", "log2_lower_edge", *["counts/network"] * completed):
+    usual, network = edges_name("update_scale"), counts_name("update_scale", "network")
+    for name in ("epoch", usual, *[network] * completed):
         if name not in histograms:
             raise ValueError(f"it has no array `{name}`")
-    epochs, edges = histograms["epoch"], histograms["log2_lower_edge"]
+    epochs, edges = histograms["epoch"], histograms[usual]
     lengths = {"measured": len(epochs), "edges": len(edges), "bins": len(edges) + OTHER_BINS}
-    # In earlier versions, gradients had the same bins as update scales.
-    gradients = len(histograms.get("gradient_log2_lower_edge", edges))
-    decays = len(histograms.get("effective_decay_log2_lower_edge", ()))
+    gradients = len(edges_of(histograms, "gradient"))
+    decays = len(histograms.get(edges_name("effective_decay"), ()))
     lengths |= {"gradient edges": gradients, "gradient bins": gradients + OTHER_BINS}
     lengths |= {"decay edges": decays, "decay bins": decays + OTHER_BINS}
     for name, array in histograms.items():
@@ -148,14 +153,12 @@ def _check_groups(record: Record, histograms: Arrays) -> None:
 
 def _check_last(record: Record, histograms: Arrays) -> None:
     """What the record says of the last measurement, by layer group, is what the counts say."""
-    for entry, quantity in (("update_scale", "counts"), ("effective_decay", "effective_decay_counts")):
+    for entry in ("update_scale", "effective_decay"):
         scalars: dict[str, dict[str, float]] = getattr(record, entry)
-        prefix = f"{quantity}/"
-        rows = {name.removeprefix(prefix): array for name, array in histograms.items() if name.startswith(prefix)}
-        measured = {group: array[-1] for group, array in rows.items() if len(array)}
+        measured = {group: array[-1] for group, array in counts_of(histograms, entry).items() if len(array)}
         if measured.keys() != scalars.keys() and (entry == "update_scale" or (measured and scalars)):
             raise ValueError(f"its layer groups are not those of the record's {entry}")
-        edges = histograms.get(f"{quantity.removesuffix('counts')}log2_lower_edge", np.array([]))
+        edges = histograms.get(edges_name(entry), np.array([]))
         for group, last in measured.items() if scalars else ():
             for scalar, bounds in _bounds(last, edges).items():
                 value = scalars[group].get(scalar)

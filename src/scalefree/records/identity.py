@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from scalefree.config import MACHINE_KEYS, DenseNetConfig, ResNetConfig, RunConfig
+from scalefree.datasets import DATASETS
 
 # Increase an architecture's format when the meaning of its configurations changes, so that old records are never taken
 # for new ones; the default is 1. DenseNet's linear layer was Kaiming-normal in format 1.
@@ -142,12 +143,12 @@ def model_label(config: RunConfig) -> str:
     """`resnet56-nobn`, `densenet100-bn`, `resnet20w8-nobn-fixup`: architecture in one word."""
     model = config.model
     label = f"{model.name}{model.depth}"
-    if isinstance(model, ResNetConfig) and model.width != 16:
+    if isinstance(model, ResNetConfig) and model.width != ResNetConfig.width:
         label += f"w{model.width}"
-    if isinstance(model, DenseNetConfig) and model.growth_rate != 12:
+    if isinstance(model, DenseNetConfig) and model.growth_rate != DenseNetConfig.growth_rate:
         label += f"k{model.growth_rate}"
     label += "-bn" if model.batch_norm else "-nobn"
-    if isinstance(model, ResNetConfig) and model.initialization != "kaiming":
+    if isinstance(model, ResNetConfig) and model.initialization != ResNetConfig.initialization:
         label += f"-{model.initialization}"
     return label
 
@@ -178,7 +179,7 @@ def _argument(name: str, value: Any) -> str:
 def _label(config: RunConfig, *seed: str) -> str:
     dataset = config.dataset
     parts = [
-        dataset.name if dataset.resolution in (None, 32) else f"{dataset.name}x{dataset.resolution}",
+        dataset.name + (f"x{dataset.resolution}" if DATASETS[dataset.name].averages(dataset.resolution) else ""),
         model_label(config),
         optimizer_label(config),
         f"lr{number(config.optimizer.lr)}",

@@ -6,7 +6,6 @@ rounded differently, and a deep network without BatchNorm may end up far away. H
 runs of the same cell and seed that differ only in rounding.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from scalefree.records.comparison import content
 from scalefree.records.environment import build_of
+from scalefree.records.identity import identity_of_values
 from scalefree.records.reading import Arrays
 from scalefree.records.record import Record, describe_outcome
 
@@ -65,7 +65,7 @@ def _other_machine(committed: Record, anew: Record) -> list[str]:
 
 
 def _cell(record: Record) -> str:
-    return json.dumps({key: value for key, value in record.config.items() if key not in ("seed", "replica")})
+    return identity_of_values({key: value for key, value in record.config.items() if key not in ("seed", "replica")})
 
 
 def _error(record: Record) -> float:

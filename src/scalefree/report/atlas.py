@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from scalefree.experiments.names import count
 from scalefree.report.markup import Html, element, join, number_cell, row, table
-from scalefree.report.words import count
 from scalefree.theory import atlas
 from scalefree.theory.atlas_page import MEANINGS
 

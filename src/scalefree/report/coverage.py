@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from scalefree.experiments import Experiment
 from scalefree.experiments.cost import Pace
 from scalefree.experiments.coverage import Coverage, coverage
+from scalefree.experiments.names import count
 from scalefree.records import Record, Store
 from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
-from scalefree.report.words import count
 from scalefree.terminal import duration
 
 HEADS = ("Experiment", "Runs", "Done", "Completed", "Diverged", "Partial", "Failed", "Missing", "Time left")

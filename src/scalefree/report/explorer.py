@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.bins import counts_of, edges_of
 from scalefree.experiments.evidence import Evidence, readable_arrays
 from scalefree.figures.style import ALPHA, ETA, LAMBDA
 from scalefree.report.facets import Facet, facets
@@ -35,17 +36,12 @@ CURVES = {
     "validation_loss": "Validation loss",
     "test_loss": "Test loss",
 }
-# A quantity's label, the label of its logarithmic axis, and the names of its counts and edges in a record.
+# A quantity's label and the label of its logarithmic axis.
 HISTOGRAMS = {
-    "update_scale": ("Update scales", f"|update| / {ALPHA}", "counts", "log2_lower_edge"),
-    "gradient": ("Gradients", "|gradient|", "gradient_counts", "gradient_log2_lower_edge"),
-    "parameter": ("Parameters", "|parameter|", "parameter_counts", "log2_lower_edge"),
-    "effective_decay": (
-        "Effective decays",
-        f"effective decay / ({LAMBDA}{ETA})",
-        "effective_decay_counts",
-        "effective_decay_log2_lower_edge",
-    ),
+    "update_scale": ("Update scales", f"|update| / {ALPHA}"),
+    "gradient": ("Gradients", "|gradient|"),
+    "parameter": ("Parameters", "|parameter|"),
+    "effective_decay": ("Effective decays", f"effective decay / ({LAMBDA}{ETA})"),
 }
 # The value of the facet of experiments for runs that no experiment of this profile needs.
 OTHERS = "none of this profile"
@@ -95,16 +91,13 @@ def _histograms(
     """
     places: list[int] = []
     codes: list[Codes] = []
-    for place, (_, _, counts, edges_name) in enumerate(HISTOGRAMS.values()):
-        network = arrays.get(f"{counts}/network", np.zeros((0, 0)))
+    for place, quantity in enumerate(HISTOGRAMS):
+        counts = counts_of(arrays, quantity)
+        network = counts.get("network", np.zeros((0, 0)))
         if not len(network):
             continue
-        edges = arrays.get(edges_name, arrays["log2_lower_edge"])
-        own = {
-            name.removeprefix(f"{counts}/"): rows
-            for name, rows in arrays.items()
-            if name.startswith(f"{counts}/") and not name.endswith("/network") and len(rows)
-        }
+        edges = edges_of(arrays, quantity)
+        own = {group: rows for group, rows in counts.items() if group != "network" and len(rows)}
         places += [
             place,
             layouts.place((int(edges[0]), network.shape[1])),
@@ -157,7 +150,7 @@ def packed(runs: Sequence[Run], evidence: Evidence) -> str:
         "same": same,
         "experiments": names,
         "curves": [[name, label] for name, label in CURVES.items()],
-        "histograms": [[name, label, axis] for name, (label, axis, _, _) in HISTOGRAMS.items()],
+        "histograms": [[name, label, axis] for name, (label, axis) in HISTOGRAMS.items()],
         "grids": grids.values,
         "layouts": layouts.values,
         "when": when.values,

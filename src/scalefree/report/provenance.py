@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scalefree.experiments.names import count
 from scalefree.records import Record
 from scalefree.report.markup import Html, element, join, row, table
-from scalefree.report.words import count
 
 UNKNOWN = "unknown"
 

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scalefree.experiments.names import number
+from scalefree.experiments.names import count, number
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, look, method, ordered
 from scalefree.records.record import last_line
 from scalefree.report.markup import Html, element, join, number_cell, row, table
 from scalefree.report.runs import Run
-from scalefree.report.words import count
 
 # Keyed by the name used for sorting in the page's fragment: `#sort=error`, `#sort=-error`.
 COLUMNS = {

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from scalefree.claims.page import criterion, effect, ends, p_value
+from scalefree.claims.page import INTRODUCTION, criterion, effect, ends, p_value
 from scalefree.claims.verdict import Decision, Verdict
+from scalefree.experiments.names import count
 from scalefree.report.markup import Html, element, join, row, table
-from scalefree.report.words import count
 
 # In the order of the headline, each with its CSS class.
 DECISIONS: dict[Decision, str] = {
@@ -16,18 +16,13 @@ DECISIONS: dict[Decision, str] = {
     "not judged": "unjudged",
 }
 HEADS = ("Claim", "Verdict", "Statistic", "Measured", "95 % interval", "Holm", "Reason")
-RULE = (
-    "Statistics and thresholds are those of docs/analysis_plan.md. An effect is supported if its whole 95 % "
-    "interval is on the claim's side of the threshold, negligible if it is between minus and plus the threshold, "
-    "contradicted if it is beyond 0 on the other side, and otherwise inconclusive; an equivalence is supported if the "
-    "90 % interval is within its limits. Errors are test errors in points (hundredths), paired by seed; a diverged run "
-    "counts as 100. Planned: fixed before the runs that judge it, at cells chosen by other seeds; everything else is "
-    "exploratory. Holm: p after correction for all planned claims on the page."
-)
+# That of the committed page, whose emphasis is Markdown.
+RULE = " ".join(INTRODUCTION.replace("*", "").split())
 
 
-def _badge(decision: Decision) -> Html:
-    return element("span", decision, class_=f"badge {DECISIONS[decision]}")
+def _badge(verdict: Verdict) -> Html:
+    badge = element("span", verdict.verdict, class_=f"badge {DECISIONS[verdict.verdict]}")
+    return join([badge, element("span", "provisional", class_="note")]) if verdict.provisional else badge
 
 
 def _measured(verdict: Verdict) -> str:
@@ -39,7 +34,7 @@ def _item(verdict: Verdict) -> Html:
     if verdict.interval is not None:
         found += f" (95 % interval {ends(verdict.interval, verdict)})"
     found = verdict.reason if verdict.effect is None else f"{found}: {verdict.reason}"
-    kind = "" if verdict.planned else ", exploratory"
+    kind = ("" if verdict.planned else ", exploratory") + ", provisional" * verdict.provisional
     claim = f"{verdict.question.claim} ({verdict.where}{kind})" if verdict.where else verdict.question.claim
     link = element("a", verdict.question.number, href=f"#claim-{verdict.place}", class_="place")
     return element("li", link, element("div", claim, element("span", found, class_="found")))
@@ -82,7 +77,7 @@ def _row(verdict: Verdict) -> Html:
     where = element("span", f"{verdict.where}, {kind}" if verdict.where else "computed", class_="note")
     return row(
         element("td", element("strong", f"{question.number} "), question.claim, where, class_="claim"),
-        _badge(verdict.verdict),
+        _badge(verdict),
         element(
             "td",
             question.statistic,

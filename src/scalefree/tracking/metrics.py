@@ -2,10 +2,9 @@
 this list, and a test compares it with what real runs log.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scalefree.measure import QUANTITIES
+from scalefree.bins import QUANTITIES
 
 # Placeholder in a name for `network` or a layer group (`stem`, `stage1` .., `head`, `batch_norm`).
 GROUP = "<group>"
@@ -122,13 +121,6 @@ FINAL = (
 )
 
 METRICS = (*AXES, *CURVES, *DERIVED, *MEASURED, *FINAL)
-
-
-def is_known(name: str, metrics: Iterable[Metric] = METRICS) -> bool:
-    """Whether a logged name is one of them, whatever its layer group."""
-    first, *rest = name.split("/")
-    pattern = "/".join([first, GROUP, *rest[1:]]) if rest else name
-    return any(metric.name == pattern for metric in metrics)
 
 
 def table() -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalefree.measure import QUANTITIES, histogram_arrays
+from scalefree.bins import QUANTITIES
+from scalefree.measure import histogram_arrays
 from scalefree.records import Record, RecordError
 from scalefree.records.identity import with_added_keys
 from scalefree.records.reading import parse

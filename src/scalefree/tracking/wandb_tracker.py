@@ -17,8 +17,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from scalefree.bins import QUANTITIES, Bins
 from scalefree.config import RunConfig
-from scalefree.measure import QUANTITIES, Bins, Distribution
+from scalefree.interruption import Interrupted
+from scalefree.measure import Distribution
 from scalefree.records import Record, cell_identity, cell_slug, run_identity, scientific_config
 from scalefree.records.identity import optimizer_label
 from scalefree.tracking.deadline import NoAnswer, within
@@ -159,7 +161,9 @@ class WandbTracker:
         if self.run is None or self.hangs:
             return
         self._try(lambda: self.run.finish(exit_code=0 if error is None else 1), FINISH_TIMEOUT + GRACE)
-        if not (self.failed or self._online):
+        # After a failure this session's folder may have less than an older one: nothing, or no summary.
+        whole = error is None or isinstance(error, Interrupted)
+        if whole and not (self.failed or self._online):
             self._try(self._remove_older_sessions, LOG_TIMEOUT)
 
     def _remove_older_sessions(self) -> None:

@@ -48,8 +48,14 @@ class NotFinite:
     loss: float = math.nan
 
     def add(self, before: int, losses: list[float]) -> None:
-        """Add an epoch's losses; `before` is the number of steps taken before it."""
-        found = [(step, loss) for step, loss in enumerate(losses, before + 1) if not math.isfinite(loss)]
+        """Add an epoch's losses; `before` is the number of steps taken before it.
+
+        Steps that were added before are left out: a run that is interrupted during an epoch's evaluation ends the epoch
+        twice.
+        """
+        found = [
+            (step, loss) for step, loss in enumerate(losses, before + 1) if step > self.last and not math.isfinite(loss)
+        ]
         if found and not self.steps:
             self.first, self.loss = found[0]
         if found:

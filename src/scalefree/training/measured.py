@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from scalefree.measure import QUANTITIES, Distribution, drown_out_shares, measure
+from scalefree.bins import QUANTITIES
+from scalefree.measure import Distribution, drown_out_shares, measure
 from scalefree.optim.adam_family import AdamFamily
 from scalefree.optim.rules import Reading
 from scalefree.training.task import Task

@@ -35,6 +35,11 @@ class Speedups:
     flat: FlatParameters | None = None
     native: str | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether the run has any."""
+        return self != Speedups()
+
 
 def captures(config: RunConfig, device: torch.device) -> bool:
     """Whether steps are captured as graphs: on CUDA, unless runner=plain, for our own element-wise optimizers."""
