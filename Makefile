@@ -28,6 +28,7 @@ help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "with PROFILE=$(PROFILE) RESULTS=$(RESULTS) JOBS=$(JOBS) PYTHON=$(PYTHON) DATA=$(DATA)"
+	@echo "PROFILE: what to train; RESULTS: the store; JOBS: runs at a time; DATA: a folder with CIFAR, instead of its download"
 
 # The targets. Each runs a script once $(READY) is up to date; the text after ## is its line in the list.
 

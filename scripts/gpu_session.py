@@ -133,7 +133,7 @@ def unpack(back: Path, results: Path) -> int:
         ValueError: `back` is not a folder, or an archive is damaged or not made by `pack`; none of it is unpacked.
     """
     if not back.is_dir():
-        raise ValueError(f"back={back} is not a folder")
+        raise ValueError(f"back={back} is not a folder; name the one with what earlier sessions packed")
     done = {path.parent.name for path in (results / "runs").glob("*/record.json")}
     count = 0
     for path in sorted(back.glob("*.tar*")):

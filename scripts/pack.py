@@ -40,7 +40,7 @@ def wheels(folder: Path) -> list[Path]:
             continue
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", wanted]
         if subprocess.run(command).returncode != 0:
-            raise ValueError(f"pip could not make a wheel of {wanted}")
+            raise ValueError(f"pip could not make a wheel of {wanted}; its message is above")
     found = sorted(folder.iterdir())
     if other := [path.name for path in found if not path.name.endswith("-py3-none-any.whl")]:
         raise ValueError(f"{folder} holds {', '.join(other)}, which may not run on another machine; remove it")

@@ -1,7 +1,8 @@
 """Train the runs that a profile's experiments still lack, then draw the figures and judge the claims.
 
-If the profile's step sizes and decays are chosen by selection seeds, those grids are trained first. The choice of each
-complete grid is written to configs/frozen/<profile>.yaml, and then the runs that were waiting for it are trained.
+If the profile's step sizes and decays are chosen by selection seeds, those grids are trained first. Each complete grid
+whose cell is not yet in configs/frozen/<profile>.yaml chooses it there (freeze.py chooses all of them again), and then
+the runs that were waiting for it are trained.
 
     python scripts/reproduce.py [profile=quick] [experiment=all] [results_dir=results] [jobs=<cores>] [tracking=offline]
                                 [dataset_root=DIR] [draw=yes]
@@ -55,7 +56,10 @@ def to_train(
         validate(configured)
         configs.append(configured)
     if not configs and not any(one.waiting for one in experiments):
-        raise ConfigError(f"profile={profile} has no runs of {', '.join(one.name for one in experiments)}")
+        raise ConfigError(
+            f"profile={profile} has no runs of {', '.join(one.name for one in experiments)}; python scripts/status.py "
+            f"profile={profile} lists the experiments that have some"
+        )
     return configs
 
 
@@ -136,8 +140,6 @@ def main() -> int:
         if root and isinstance(settings, LocalSettings) and not os.path.isdir(root):
             raise ValueError(f"dataset_root={root} does not exist; name the folder that holds CIFAR, or leave it out")
         configs = to_train(experiments := loaded(chosen, profile, results_dir), *machine)
-        if not configs and not any(one.waiting for one in experiments):
-            raise ValueError(f"profile={profile} has no runs of {', '.join(chosen)}")
     except ValueError as error:
         return refused(one_line(error))
 

@@ -92,7 +92,8 @@ def as_sweeps(arguments: list[str]) -> list[str]:
         raise ValueError(f"experiment={named['experiment']} has many runs; add -m")
     for key, of in named.items():
         if not re.fullmatch(r"\w+(, *\w+)*" if key == "experiment" else r"\w+", of, re.ASCII):
-            raise ValueError(f"{key}={of} is not {'names separated by commas' if key == 'experiment' else 'one name'}")
+            wanted = "names separated by commas" if key == "experiment" else "one name; write profile=quick"
+            raise ValueError(f"{key}={of} is not {wanted}")
     rest = [argument for argument, match in zip(arguments, found, strict=True) if not match]
     return [*rest, *(f"hydra.sweeper.{key}={f'[{of}]' if key == 'experiment' else of}" for key, of in named.items())]
 

@@ -164,7 +164,8 @@ class GridSweeper(BasicSweeper):
             )
         runs = runs_of(found)
         if not runs:
-            raise ConfigError(f"{named} has no runs{' that can be trained yet' if waiting else ''}")
+            look = f"; python scripts/status.py profile={self.profile} lists the experiments that have some"
+            raise ConfigError(f"{named} has no runs{' that can be trained yet' if waiting else look}")
         if len(runs) * len(jobs) > MOST_JOBS:
             raise ConfigError(f"this multirun has more than {MOST_JOBS} jobs; split it into smaller ones")
         combined = []

@@ -14,7 +14,7 @@ def _check(key: str, name: str, most: int, forbidden: str = "") -> None:
     if len(name) > most:
         raise ValueError(f"{key}={name[:20]}... has {len(name)} characters; wandb allows at most {most}")
     if wrong := [character for character in name if character in forbidden or not character.isprintable()]:
-        raise ValueError(f"{key}={name!r} contains {wrong[0]!r}, which wandb refuses")
+        raise ValueError(f"{key}={name!r} contains {wrong[0]!r}, which wandb refuses; leave it out")
 
 
 def check_wandb_address(project: str, entity: str | None) -> None:

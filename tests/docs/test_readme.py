@@ -27,3 +27,9 @@ def test_every_folder_and_module_of_the_package_has_a_line_in_the_tree() -> None
     folder = ROOT / "src" / "scalefree"
     there = {path.name for path in folder.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
     assert there - {"__init__.py"} <= set(listed)
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
+def test_no_line_of_prose_is_too_long_to_read_in_a_terminal(page: str) -> None:
+    prose = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 132 and not line.startswith("|")] == []

@@ -48,7 +48,9 @@ def too_short(at: At) -> str:
     for method in ("adamw", "adaml2"):
         found = _forgotten_after(at, method)
         if found is None:
-            return f"{method} has no gradient histograms, so it is not known whether v has forgotten the start"
+            return (
+                f"{look(method).label} has no gradient histograms, so it is not known whether v has forgotten the start"
+            )
         needed, may_be_more, taken = found
         if taken < needed or may_be_more:
             least = "at least " if may_be_more else "about "

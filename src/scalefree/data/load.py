@@ -83,7 +83,8 @@ def load_dataset(
         chosen = held_out(train.labels, validation_fraction, VALIDATION_SEED)
         if not chosen.any() or chosen.all():
             raise DatasetError(
-                f"dataset.validation_fraction={validation_fraction:g} of {len(train.labels)} images leaves a part empty"
+                f"dataset.validation_fraction={validation_fraction:g} of {len(train.labels)} images leaves a part "
+                "empty; choose a fraction that leaves images in both parts, or 0 for no validation split"
             )
         validation = _split(RawSplit(train.images[chosen], train.labels[chosen]))
         train = RawSplit(train.images[~chosen], train.labels[~chosen])

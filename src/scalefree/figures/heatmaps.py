@@ -31,7 +31,7 @@ from scalefree.optimizers import ordered
 
 HEATMAP_NOTE = (
     "Cells: mean final test error over seeds; {frame}ring: the lowest mean test error, by which the paper "
-    "chooses but no claim here does; hatched: a seed diverged; crossed: not trained; *: seeds missing"
+    "chooses; no claim here uses it; hatched: a seed diverged; crossed: not trained; *: seeds missing"
 )
 # The pages are drawn from the first of these experiments that has grids of such networks.
 _SOURCES = {False: (SELECTION, "without_bn", "corners"), True: (SELECTION, "with_bn")}

@@ -95,7 +95,9 @@ def build(chosen: OptimizerConfig, parameters: list[nn.Parameter]) -> Optimizer:
     try:
         optimizer = of(parameters, **given)
     except Exception as error:
-        raise ConfigError(f"optimizer.target={chosen.target} refuses its arguments: {_said(error)}") from None
+        raise ConfigError(
+            f"optimizer.target={chosen.target} refuses its arguments: {_said(error)}; check optimizer.arguments"
+        ) from None
     for group in optimizer.param_groups:
         for name in given:
             # A class that accepts any argument may silently ignore a misspelt one.
@@ -150,17 +152,20 @@ def try_out(chosen: OptimizerConfig) -> None:
         if closure is not None and closure.default is inspect.Parameter.empty:
             raise ConfigError(
                 f"optimizer.target={chosen.target} needs a closure, which evaluates the loss several times per step; "
-                "here a step has only one gradient"
+                "here a step has only one gradient; choose another optimizer"
             )
         if hasattr(optimizer, "train") and hasattr(optimizer, "eval"):
             raise ConfigError(
                 f"optimizer.target={chosen.target} needs train() and eval() calls around evaluations, which are not "
-                "made here, so the wrong weights would be evaluated"
+                "made here, so the wrong weights would be evaluated; choose another optimizer"
             )
         try:
             _take_steps(optimizer, first, STEPS, seed=1)
         except Exception as error:
-            raise ConfigError(f"optimizer.target={chosen.target} cannot take a step: {_said(error)}") from None
+            raise ConfigError(
+                f"optimizer.target={chosen.target} cannot take a step: {_said(error)}; check "
+                "optimizer.arguments or choose another optimizer"
+            ) from None
         second = [nn.Parameter(p.detach().clone()) for p in first]
         try:
             archive = io.BytesIO()
@@ -172,13 +177,16 @@ def try_out(chosen: OptimizerConfig) -> None:
         except pickle.PickleError:
             raise ConfigError(
                 f"optimizer.target={chosen.target} has more in its state_dict than tensors and plain values, but "
-                "checkpoints are loaded without pickle"
+                "checkpoints are loaded without pickle; choose another optimizer"
             ) from None
         except Exception as error:
-            raise ConfigError(f"optimizer.target={chosen.target} cannot be resumed: {_said(error)}") from None
+            raise ConfigError(
+                f"optimizer.target={chosen.target} cannot be resumed: {_said(error)}; check "
+                "optimizer.arguments or choose another optimizer"
+            ) from None
         _take_steps(optimizer, first, STEPS, seed=2)
     if not all(torch.equal(p, q) for p, q in zip(first, second, strict=True)):
         raise ConfigError(
             f"optimizer.target={chosen.target} does not continue bit for bit from its state_dict: it draws "
-            "random numbers or keeps part of its state elsewhere"
+            "random numbers or keeps part of its state elsewhere; choose another optimizer"
         )

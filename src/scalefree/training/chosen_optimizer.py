@@ -51,7 +51,10 @@ def check_table() -> None:
     for key in built.keys() - OPTIMIZERS.keys():
         raise ConfigError(f"the rule {key} in scalefree.optim.RULES has no row in scalefree/optimizers.py; add one")
     for key in OPTIMIZERS.keys() - built.keys():
-        raise ConfigError(f"optimizer={key} has a row in scalefree/optimizers.py but no class in scalefree.optim.RULES")
+        raise ConfigError(
+            f"optimizer={key} has a row in scalefree/optimizers.py but no class in scalefree.optim.RULES; add "
+            "one, or remove the row"
+        )
 
 
 def check_optimizers(optimizers: Iterable[OptimizerConfig]) -> None:

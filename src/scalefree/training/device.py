@@ -17,7 +17,10 @@ def choose_device(device: str, precision: str = "fp32") -> torch.device:
         ConfigError: `cuda` without a CUDA device; tf32 without one, as the record would claim what was not computed.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda, but torch sees no CUDA device; use device=auto or device=cpu")
+        raise ConfigError(
+            "device=cuda, but torch sees no CUDA device; check the driver with nvidia-smi, or use device=auto or "
+            "device=cpu"
+        )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "tf32" and device != "cuda":
