@@ -15,6 +15,13 @@ ENTITY ?=
 PROJECT ?= scalefree
 DRY_RUN ?= false
 
+# A variable given on the command line that nothing reads is a mistake, such as profile= in place of PROFILE=.
+READ := PROFILE RESULTS JOBS PYTHON DATA RUNS ENTITY PROJECT DRY_RUN EXTRAS SHELL
+UNREAD := $(strip $(foreach name,$(filter-out $(READ),$(.VARIABLES)),$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(UNREAD),)
+$(error nothing reads $(UNREAD)=; the variables are $(filter-out EXTRAS SHELL,$(READ)))
+endif
+
 # What the targets below need (pyproject.toml, optional-dependencies); `atlas` adds more.
 EXTRAS := dev,sweeps,dashboards,export
 PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)

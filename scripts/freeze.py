@@ -3,8 +3,9 @@
     python scripts/freeze.py [profile=digits] [results_dir=results]
 
 Writes configs/frozen/<profile>.yaml, from which the confirmation runs take their cells. An incomplete grid chooses
-nothing and keeps its previous cell; a winner at the edge of its grid is pointed out, because the grid should be
-extended there. reproduce.py makes any choice that has not been made yet; this script makes every choice again.
+nothing and keeps its previous cell; a cell that no grid tries any more is dropped; a winner at the edge of its grid is
+pointed out, because the grid should be extended there. reproduce.py makes any choice that has not been made yet; this
+script makes every choice again.
 """
 
 import sys
@@ -46,6 +47,9 @@ def main() -> int:
     for grid in selection_grids(profile, records):
         if grid.done < grid.runs:
             print(unfinished(grid, grid.method in (now if now.cells else before).cells.get(grid.network, {})))
+    for network, methods in sorted(before.cells.items() if now.cells else ()):
+        for method in sorted(methods.keys() - now.cells.get(network, {}).keys()):
+            print(f"{network:<32} {method:<32} dropped, because no grid tries it")
     if not now.cells:
         refused(f"profile={profile} has no complete grid in the experiment selection; train more of its runs")
         return 1

@@ -1,8 +1,10 @@
 """Foreign text on a terminal: shown with its control characters escaped."""
 
+import math
+
 import pytest
 
-from scalefree.terminal import shown
+from scalefree.terminal import duration, shown
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,19 @@ def test_text_is_shown_in_one_line(text: str, expected: str) -> None:
 
 def test_other_objects_are_shown_as_text() -> None:
     assert shown(OSError(2, "No such file", "a\nb")) == r"[Errno 2] No such file: 'a\nb'"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-1, "0 s"),
+        (119.4, "119 s"),
+        (120, "2 min"),
+        (11_100, "3 h 5 min"),
+        (1e300, "more than a century"),
+        (math.inf, "more than a century"),
+        (math.nan, "more than a century"),
+    ],
+)
+def test_durations_are_short_whatever_a_record_says(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected

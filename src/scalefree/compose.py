@@ -45,7 +45,10 @@ def tables() -> dict[str, dict[str, dict[str, Any]]]:
 
 def options_of(group: str) -> list[str]:
     """What there is to choose in a group, sorted."""
-    return sorted(tables().get(group) or (path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
+    return sorted(
+        tables().get(group)
+        or (path.stem for path in (CONFIG_DIR / group).glob("*.yaml") if not path.name.startswith("."))
+    )
 
 
 def choices(*groups: str) -> str:
@@ -136,6 +139,14 @@ def to_run_config(composed: DictConfig) -> RunConfig:
     return config
 
 
+def _is_text(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
     """Compose a root configuration (`config`, `experiments`) with overrides; `hydra` includes Hydra's own section.
 
@@ -151,6 +162,9 @@ def compose_tree(name: str, overrides: Sequence[str], *, hydra: bool = False) ->
             return compose(name, overrides=list(overrides), return_hydra_config=hydra)
     except ConfigError:
         raise
+    except UnicodeDecodeError as error:  # which names no file
+        unreadable = [str(path) for path in sorted(CONFIG_DIR.rglob("*.yaml")) if not _is_text(path)]
+        raise ConfigError(f"{', '.join(unreadable) or 'a configuration file'} is not UTF-8 text: {error}") from None
     except Exception as error:  # besides its own kinds, Hydra raises ValueError, KeyError, OverflowError ...
         raise ConfigError(one_line(error)) from error
 

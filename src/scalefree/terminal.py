@@ -9,8 +9,14 @@ def _shown(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+# Longer durations come from records with impossible times.
+_LONGEST = 100 * 365 * 24 * 3600
+
+
 def duration(seconds: float) -> str:
     """`45 s`, `12 min` or `3 h 5 min`; never negative, whatever the clock or rounding does."""
+    if not seconds <= _LONGEST:
+        return "more than a century"
     seconds = max(0, round(seconds))
     if seconds < 120:
         return f"{seconds} s"

@@ -116,7 +116,10 @@ def test_the_equal_decay_claim_with_batch_norm_uses_a_decay_above_0(tmp_path: Pa
 def test_what_a_decay_is_worth_is_measured_from_the_best_step_size_without_one(tmp_path: Path) -> None:
     """Which may be another than the rule's own, and which another experiment need not train."""
     cells = made_cells("digits")
-    at = {**cells.cells["resnet80w8-nobn"], "no_decay": dataclasses.replace(cell(8e-3, 0.0), edges=("larger lr",))}
+    at = {
+        **cells.cells["resnet80w8-nobn"],
+        "no_decay": dataclasses.replace(cell(8e-3, 0.0, "resnet80w8-nobn", "adamw"), edges=("larger lr",)),
+    }
     loaded = load("digits", dataclasses.replace(cells, cells={**cells.cells, "resnet80w8-nobn": at}), tmp_path)
 
     def model(config: RunConfig) -> Made:

@@ -13,6 +13,7 @@ from scalefree.config import RunConfig
 from scalefree.experiments import Cell as Place
 from scalefree.experiments import Experiment, experiment_names, load_experiment
 from scalefree.experiments.frozen import DECAYED, NO_DECAY, Cell, Frozen, as_yaml
+from scalefree.optimizers import TRAINS_ADAM
 from scalefree.records import Outcome, Record, run_identity, run_name, scientific_config
 
 # Step size and decay by method, all different, so that no cell can be mistaken for another method's.
@@ -32,19 +33,27 @@ NETWORKS = {
     "cifar16": ("20w8-nobn", "56w8-nobn", "110w8-nobn", "56w8-bn", "56w8-nobn-fixup"),
 }
 # The other parts of a record's name do not matter here.
-CHOSEN_BY = "made-lr{lr:g}-wd{decay:g}-seed100-0123456789ab"
+CHOSEN_BY = "made-{network}-{rule}-lr{lr:g}-wd{decay:g}-seed100-0123456789ab"
 
 
-def cell(lr: float, decay: float) -> Cell:
-    return Cell(lr, decay, 0.25, (CHOSEN_BY.format(lr=lr, decay=decay),))
+def cell(lr: float, decay: float, network: str, rule: str) -> Cell:
+    """A cell chosen by a record of the network and the rule."""
+    return Cell(lr, decay, 0.25, (CHOSEN_BY.format(network=network, rule=rule, lr=lr, decay=decay),))
+
+
+def cells_of(network: str, **others: tuple[float, float]) -> dict[str, Cell]:
+    """A cell for every method in a network; `others` replace those of `CELLS`."""
+    found = {NO_DECAY: cell(*WITHOUT, network, TRAINS_ADAM)}
+    for method, (lr, decay) in {**CELLS, **others}.items():
+        found[method] = cell(lr, decay, network, method)
+        found[method + DECAYED] = cell(lr, decay or 1e-4, network, method)
+    return found
 
 
 def made_cells(profile: str, **others: tuple[float, float]) -> Frozen:
-    """A cell for every method in every network of a profile; `others` replace those of `CELLS`."""
-    chosen = {method: cell(*at) for method, at in {**CELLS, **others}.items()}
-    decayed = {method + DECAYED: cell(at.lr, at.weight_decay or 1e-4) for method, at in chosen.items()}
-    every = {**chosen, **decayed, NO_DECAY: cell(*WITHOUT)}
-    return Frozen({f"resnet{network}": every for network in NETWORKS[profile]}, 7, "ab" * 32)
+    """Such cells in every network of a profile."""
+    networks = [f"resnet{kind}" for kind in NETWORKS[profile]]
+    return Frozen({network: cells_of(network, **others) for network in networks}, 7, "ab" * 32)
 
 
 @contextlib.contextmanager

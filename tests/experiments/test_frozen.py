@@ -14,7 +14,13 @@ from scalefree.experiments.frozen import Cell, Frozen, as_yaml, frozen_path, rea
 
 
 def test_a_written_file_is_read_back(tmp_path: Path) -> None:
-    odd = Cell(1e-05, 0.0, 1 / 3, ("made-lr1e-5-wd0-seed100-0123456789ab",), ("larger lr", "smaller weight_decay"))
+    odd = Cell(
+        1e-05,
+        0.0,
+        1 / 3,
+        ("made-resnet20-nobn-adamw-lr1e-5-wd0-seed100-0123456789ab",),
+        ("larger lr", "smaller weight_decay"),
+    )
     published = Cell(5e-4, 1e-4, None, ())
     with frozen(None, tmp_path):
         for content in (
@@ -33,9 +39,7 @@ def test_without_a_file_nothing_is_frozen(tmp_path: Path) -> None:
 
 def spoiled(change: Callable[[Any], object]) -> str:
     """The file of a single cell, changed."""
-    tree = OmegaConf.to_container(
-        OmegaConf.create(as_yaml("made", Frozen({"net": {"adamw": cell(1e-3, 1e-4)}}, 7, "")))
-    )
+    tree = OmegaConf.to_container(OmegaConf.create(as_yaml("made", Frozen({"net": {"adamw": CELL}}, 7, ""))))
     assert isinstance(tree, dict)
     change(tree)
     return OmegaConf.to_yaml(OmegaConf.create(tree))
@@ -45,7 +49,8 @@ def set_to(**values: Any) -> Callable[[Any], object]:
     return lambda tree: tree["cells"]["net"]["adamw"].update(values)
 
 
-NAME = "made-lr1e-3-wd1e-4-seed100-0123456789ab"
+NAME = "made-net-adamw-lr1e-3-wd1e-4-seed100-0123456789ab"
+CELL = cell(1e-3, 1e-4, "net", "adamw")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,19 @@ NAME = "made-lr1e-3-wd1e-4-seed100-0123456789ab"
         spoiled(lambda tree: tree["cells"]["net"]["adamw"].pop("lr")),
         spoiled(lambda tree: tree["cells"].update(net=3)),
         spoiled(lambda tree: tree.update(records="many")),
+        spoiled(lambda tree: tree.update(records=True)),
+        spoiled(lambda tree: tree.update(records=-3)),
+        spoiled(lambda tree: tree.update(more={})),
+        spoiled(lambda tree: tree.pop("digest")),
+        # The record of another network or method.
+        spoiled(lambda tree: tree["cells"].update(deeper=tree["cells"].pop("net"))),
+        spoiled(lambda tree: tree["cells"]["net"].update(adaml2=tree["cells"]["net"].pop("adamw"))),
+        spoiled(lambda tree: tree["cells"].update({3: tree["cells"].pop("net")})),
+        # A decay where there is none, and none where there is one.
+        spoiled(lambda tree: tree["cells"]["net"].update(no_decay=tree["cells"]["net"].pop("adamw"))),
+        spoiled(
+            lambda tree: tree["cells"]["net"].update(adamw_decayed={"lr": 1e-3, "weight_decay": 0, "chosen_by": []})
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line_that_names_the_script(content: str, tmp_path: Path) -> None:
@@ -84,7 +102,7 @@ def test_a_wrong_file_is_refused_in_one_line_that_names_the_script(content: str,
 
 def test_the_unspoiled_file_is_read(tmp_path: Path) -> None:
     with frozen(spoiled(set_to()), tmp_path):
-        assert read_frozen("digits").cells["net"]["adamw"] == cell(1e-3, 1e-4)
+        assert read_frozen("digits").cells["net"]["adamw"] == CELL
 
 
 def test_a_damaged_file_stops_experiments_but_not_the_selection(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Cells of methods whose names are not plain words: torch optimizers with arguments of all kinds."""
 
+import functools
 from pathlib import Path
 
 from experiments.made import cell, frozen
@@ -20,8 +21,9 @@ ALL_ARGUMENTS = method(
 
 
 def test_cells_of_torch_optimizers_are_read_back(tmp_path: Path) -> None:
+    of = functools.partial(cell, network="resnet20w8-nobn", rule="NAdam")
     wanted = Frozen(
-        {"resnet20w8-nobn": {ALL_ARGUMENTS: cell(1e-3, 0.0), ALL_ARGUMENTS + DECAYED: cell(2e-3, 1e-4)}}, 2, "ab" * 32
+        {"resnet20w8-nobn": {ALL_ARGUMENTS: of(1e-3, 0.0), ALL_ARGUMENTS + DECAYED: of(2e-3, 1e-4)}}, 2, "ab" * 32
     )
     with frozen(wanted, tmp_path):
         assert read_frozen("made") == wanted

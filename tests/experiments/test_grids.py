@@ -1,6 +1,7 @@
 """Grids: products, shared runs, frozen cells, and the paper's own numbers."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.made import CELLS, NETWORKS, WITHOUT, frozen, load, made_cells
+from experiments.made import CELLS, NETWORKS, WITHOUT, cells_of, frozen, load, made_cells
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError, validate
 from scalefree.experiments import Experiment, experiment_names, load_experiment, profile_names, runs_of
@@ -244,9 +245,73 @@ def test_an_experiment_without_its_keys_or_with_others_is_refused(
     load_experiment.cache_clear()
     with pytest.raises(
         ConfigError,
-        match=f"^the file of experiment own must have the keys title and grids, and no others; it has {has}$",
+        match=f"the experiment's file must have the keys title and grids, and no others; it has {has}$",
     ):
         load_experiment("own", "smoke")
+
+
+FOLDER = {**GRID, "dataset": "image_folder", "dataset.root": "anywhere"}
+
+
+@pytest.mark.parametrize(
+    ("grids", "said"),
+    [
+        (None, "must be a list for each profile"),
+        ([GRID], "must be a list for each profile"),
+        ({"smoke": GRID}, "must be a list for each profile"),
+        ({"smoke": "abc"}, "must be a list for each profile"),
+        ({3: [GRID]}, "has grids for unknown profiles: 3"),
+        ({"smoke": ["abc"]}, "abc is not a mapping of a run's keys to values"),
+        ({"smoke": [None]}, "None is not a mapping of a run's keys to values"),
+        ({"smoke": [{**GRID, "seed": "${profile.nothing}"}]}, "Interpolation key 'profile.nothing' not found"),
+        ({"smoke": [{**GRID, "seed": []}]}, "a grid with no value for seed has no runs"),
+        ({"smoke": [{**GRID, "model.deep": 8}]}, "model.deep"),
+        ({"smoke": [{**OWN, "cell": None}]}, "an empty cell or decay_times means nothing"),
+        ({"smoke": [{**OWN, "cell": "own", "decay_times": None}]}, "an empty cell or decay_times means nothing"),
+        ({"smoke": [FOLDER]}, "dataset=image_folder needs dataset.fingerprint too"),
+    ],
+)
+def test_an_impossible_grid_is_refused_with_its_experiment_and_profile(
+    grids: object, said: str, written: Callable[[object], Experiment]
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
+        written(grids)
+    assert str(refused.value).startswith("experiment own under profile smoke: ")
+
+
+def test_an_image_folder_whose_images_are_known_can_be_in_a_grid(written: Callable[[object], Experiment]) -> None:
+    assert len(written({"smoke": [{**FOLDER, "dataset.fingerprint": "0" * 12 + "-" + "1" * 12}]}).cells) == 4
+
+
+@pytest.mark.parametrize("text", ["description: x\n", "description: x\noverrides:\n", "overrides: [a=1]\n", "- a\n"])
+def test_a_profile_without_what_its_runs_share_is_refused(
+    text: str, written: Callable[[object], Experiment], tmp_path: Path
+) -> None:
+    written({"smoke": [GRID]})
+    (tmp_path / "configs" / "profile" / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="experiment own under profile mine: "):
+        load_experiment("own", "mine")
+
+
+def test_hidden_files_are_ignored_and_other_names_refused(
+    written: Callable[[object], Experiment], tmp_path: Path
+) -> None:
+    folder = tmp_path / "configs" / "experiment"
+    written({"smoke": [GRID]})
+    known = experiment_names()
+    (folder / ".#corners.yaml").symlink_to("nowhere")
+    (folder / "._corners.yaml").write_bytes(bytes(range(256)))
+    assert experiment_names() == known
+    (folder / "corners (copy).yaml").write_text("")
+    with pytest.raises(ConfigError, match=r"corners \(copy\)\.yaml has a name that cannot be chosen"):
+        experiment_names()
+
+
+def test_a_file_that_is_not_text_is_named(written: Callable[[object], Experiment], tmp_path: Path) -> None:
+    written({"smoke": [GRID]})
+    (tmp_path / "configs" / "profile" / "mine.yaml").write_bytes("description: Gr\u00f6\u00dfe".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"profile/mine\.yaml is not UTF-8 text"):
+        load_experiment("own", "mine")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +327,7 @@ def test_an_experiment_without_its_keys_or_with_others_is_refused(
 def test_a_grid_can_refer_to_frozen_cells(
     cell: str, times: float, expected: object, written: Callable[[object], Experiment], tmp_path: Path
 ) -> None:
-    cells = Frozen({"resnet20-nobn": made_cells("digits").cells["resnet20w8-nobn"]}, 7, "")
+    cells = Frozen({"resnet20-nobn": cells_of("resnet20-nobn")}, 7, "")
     more = {} if times == 1 else {"decay_times": times}
     with frozen(cells, tmp_path):
         experiment = written({"smoke": [{**OWN, "cell": cell, **more}]})
@@ -273,7 +338,7 @@ def test_a_grid_can_refer_to_frozen_cells(
 
 
 def test_only_networks_without_a_frozen_cell_wait(written: Callable[[object], Experiment], tmp_path: Path) -> None:
-    cells = Frozen({"resnet20-nobn": made_cells("digits").cells["resnet20w8-nobn"]}, 7, "")
+    cells = Frozen({"resnet20-nobn": cells_of("resnet20-nobn")}, 7, "")
     with frozen(cells, tmp_path):
         experiment = written({"smoke": [{**OWN, "model.depth": [20, 32], "cell": "own"}]})
     assert {cell.config.model.depth for cell in experiment.cells} == {20}

@@ -94,11 +94,30 @@ def test_runs_of_an_image_folder_are_found_without_knowing_its_fingerprint(tiny:
     assert missing.record is None
 
 
+@pytest.mark.parametrize(("folder", "found"), [("somewhere", True), ("elsewhere", False)])
+def test_the_runs_of_another_image_folder_are_not_found(folder: str, found: bool, tiny: Make) -> None:
+    asked = tiny({"dataset": "image_folder", "dataset.root": "any/somewhere", "dataset.per_class": None})
+    store = Store(asked.results_dir)
+    read = with_values(asked, {"dataset.fingerprint": "aa11aa11aa11-bb22bb22bb22"})
+    put(store, hand_made(read, 0.2, environment={"device": "cpu: A", "dataset_root": folder}))
+    (result,), _ = results_for([asked], store)
+    assert (result.record is not None) == found
+
+
+def test_different_names_have_different_folders() -> None:
+    """Even if they are long, or differ only in what a folder's name cannot have."""
+    store, long = Store("anywhere"), "where=" + "x" * 200
+    names = ["a_b", "a b", "a/b", long, long + "y"]
+    folders = {folder_of(store, name) for name in names}
+    assert len(folders) == len(names) and all(len(folder.name) <= 100 for folder in folders)
+    assert folder_of(store, "a_b").name == "a_b"
+
+
 def test_names_are_safe_as_folder_names(done: list[RunConfig]) -> None:
     store = Store(done[0].results_dir)
     results, failures = results_for(done, store)
     assert name_of(survey({"": results}, store, failures)).startswith("weight_decay-")
-    assert folder_of(store, "[a=b, c]/../x").name == "a=b-c-..-x"
+    assert folder_of(store, "[a=b, c]/../x").name.startswith("a=b-c-..-x-")
 
 
 def test_matplotlib_is_imported_only_for_drawing() -> None:

@@ -249,3 +249,10 @@ def test_clean_keeps_the_environment_and_the_results(checkout: Checkout) -> None
     assert checkout.make("clean").returncode == 0
     assert all((checkout.folder / name).exists() for name in kept)
     assert not any((checkout.folder / name).parent.exists() for name in removed)
+
+
+def test_a_variable_that_nothing_reads_is_refused(checkout: Checkout) -> None:
+    """The scripts have keys in small letters, the Makefile has variables in capitals."""
+    done = checkout.make("status", "profile=smoke", "DATA=/a b")
+    assert done.returncode == 2 and "nothing reads profile=; the variables are PROFILE " in done.stderr
+    assert checkout.calls() == []

@@ -48,3 +48,17 @@ def test_impossible_directories_are_refused_by_name(
     assert str(refused.value).startswith("results_dir")
     with pytest.raises(ConfigError, match=r"^OTHER_STORE"):
         check_results_dir(path, "OTHER_STORE")
+
+
+@pytest.mark.parametrize("part", ["runs", "archives"])
+def test_a_store_whose_disk_is_not_mounted_is_refused(part: str, tmp_path: Path) -> None:
+    """It would look empty, and everything would be trained again."""
+    (tmp_path / part).symlink_to(tmp_path / "unmounted")
+    with pytest.raises(ConfigError, match=f"/{part} is a broken link; repair or remove it"):
+        check_results_dir(tmp_path)
+    (tmp_path / "unmounted").mkdir()
+    check_results_dir(tmp_path)
+    (tmp_path / part).unlink()
+    (tmp_path / part).write_text("")
+    with pytest.raises(ConfigError, match=f"/{part} is not a directory"):
+        check_results_dir(tmp_path)

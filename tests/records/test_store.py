@@ -334,3 +334,14 @@ def test_only_runs_with_held_out_images_have_a_validation_error() -> None:
     assert made(0.1, final_validation_error=0.5).validation_error == 0.5
     diverged = made_up_diverged(run_config({"dataset.validation_fraction": 0.1}))
     assert diverged.validation_error == 2.0 and diverged.test_error == 2.0
+
+
+def test_a_run_behind_a_broken_link_is_reported(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    one, other = (record(run_config({"seed": seed}), 0.125) for seed in range(2))
+    for each in (one, other):
+        put(store, each, CURVES, HISTOGRAMS)
+    there = store.directory(other.name)
+    there.rename(store.root / "elsewhere")
+    there.symlink_to(store.root / "unmounted")
+    assert store.names() == [one.name]
+    assert f"left out: {there} is a broken link" in caplog.text

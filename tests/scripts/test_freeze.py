@@ -43,7 +43,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(CONFIG_DIR, folder)
     (folder / "profile" / "own.yaml").write_text(PROFILE)
     for name, grids in {"selection": SELECTION, "corners": OWN}.items():
-        content = {"name": name, "title": "Made", "grids": {"own": grids}}
+        content = {"title": "Made", "grids": {"own": grids}}
         (folder / "experiment" / f"{name}.yaml").write_text(f"# @package experiment\n{json.dumps(content)}")
     for module in ("compose", "experiments.grid", "experiments.frozen"):
         monkeypatch.setattr(f"scalefree.{module}.CONFIG_DIR", folder)
@@ -120,12 +120,15 @@ def test_a_changed_cell_is_reported(
     assert call("freeze.py", ["profile=own"], monkeypatch) == 0
     cells = read_frozen("own").cells["resnet8w4-nobn"]
     elsewhere = {**cells, "adaml2": Cell(0.5, 0.0, None, ())}
-    write_frozen("own", Frozen({"resnet8w4-nobn": elsewhere}, 0, ""))
+    gone = {"resnet110-nobn": {"adamw": Cell(1e-3, 1e-4, None, ())}}
+    write_frozen("own", Frozen({"resnet8w4-nobn": elsewhere, **gone}, 0, ""))
     capfd.readouterr()
     assert call("freeze.py", ["profile=own"], monkeypatch) == 0
     out, _ = capfd.readouterr()
     moved = [line for line in out.splitlines() if "was lr 0.5, weight_decay 0" in line]
     assert len(moved) == 1 and " adaml2 " in moved[0]
+    (dropped,) = [line.split() for line in out.splitlines() if "dropped" in line]
+    assert dropped[:2] == ["resnet110-nobn", "adamw"] and "resnet110-nobn" not in read_frozen("own").cells
 
 
 @pytest.mark.parametrize(

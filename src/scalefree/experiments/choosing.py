@@ -142,7 +142,8 @@ def fill_in(profile: str, records: Mapping[str, Record]) -> dict[str, dict[str, 
 
 
 def choose_again(profile: str, records: Mapping[str, Record]) -> tuple[Frozen, Frozen]:
-    """Choose every cell again and write the profile's file; an incomplete grid keeps its previous cell.
+    """Choose every cell again and write the profile's file; an incomplete grid keeps its previous cell. Cells that no
+    grid tries any more are dropped.
 
     Returns:
         The previous and the new cells. If no grid is complete, there are no new ones, and nothing is written.

@@ -19,13 +19,14 @@ from omegaconf import OmegaConf
 from scalefree.compose import CONFIG_DIR
 from scalefree.config import ConfigError
 from scalefree.files import atomic_write
+from scalefree.optimizers import TRAINS_ADAM
 
 # Suffix for a method's best cell with a decay above 0.
 DECAYED = "_decayed"
 # The best cell of Adam without a decay.
 NO_DECAY = "no_decay"
-# Step size and decay in the name of a record.
-NAMED_CELL = re.compile(r"-lr([0-9.e-]+)-wd([0-9.e-]+)-seed\d")
+# Network and method, step size and decay in the name of a record.
+NAMED_CELL = re.compile(r"(?P<trained>.+)-lr(?P<lr>[0-9.e-]+)-wd(?P<wd>[0-9.e-]+)-seed\d")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Frozen:
     digest: str
 
 
+class DamagedCells(ConfigError):
+    """The file of frozen cells cannot be used; the message says which and what to do."""
+
+
 def frozen_path(profile: str) -> Path:
     """Where a profile's cells are kept."""
     return CONFIG_DIR / "frozen" / f"{profile}.yaml"
@@ -73,7 +78,7 @@ def read_frozen(profile: str) -> Frozen:
     """The committed cells of a profile; empty if nothing has been chosen yet.
 
     Raises:
-        ConfigError: the file is not as `as_yaml` writes it.
+        DamagedCells: the file is not as `as_yaml` writes it, or a cell's records are another's.
     """
     path = frozen_path(profile)
     if not path.exists():
@@ -81,17 +86,26 @@ def read_frozen(profile: str) -> Frozen:
     try:
         tree: Any = OmegaConf.to_container(OmegaConf.load(path))
         cells = {
-            network: {method: _cell(values, f"{network}, {method}") for method, values in methods.items()}
+            network: {method: _cell(values, network, method) for method, values in methods.items()}
             for network, methods in tree["cells"].items()
         }
-        return Frozen(cells, int(tree["records"]), str(tree["digest"]))
+        records, digest = tree["records"], tree["digest"]
+        if tree.keys() != {"records", "digest", "cells"} or type(records) is not int or records < 0:
+            raise ValueError("it needs a number of records, a digest and cells, and nothing else")
+        return Frozen(cells, records, str(digest))
     except Exception as error:  # YAML and OmegaConf raise many kinds, all with the same meaning here
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"{path} is not a file of frozen cells ({why}); write it with scripts/freeze.py") from None
+        raise DamagedCells(
+            f"{path} is not a file of frozen cells ({why}); restore it with git, or remove it and write it with "
+            "scripts/freeze.py"
+        ) from None
 
 
-def _cell(values: Mapping[str, Any], where: str) -> Cell:
-    """One entry, with its types checked; an unknown key is refused."""
+def _cell(values: Mapping[str, Any], network: str, method: str) -> Cell:
+    """One entry, with its types checked; an unknown key is refused, and so are records of another cell."""
+    where = f"{network}, {method}"
+    if not isinstance(network, str) or not isinstance(method, str):
+        raise ValueError(f"{where} is not a network and a method")
     cell = Cell(**{"validation_error": None, "edges": (), **values})
     error = cell.validation_error
     numbers = (cell.lr, cell.weight_decay, *(() if error is None else (error,)))
@@ -103,12 +117,20 @@ def _cell(values: Mapping[str, Any], where: str) -> Cell:
         or not all(isinstance(text, str) for text in (*cell.chosen_by, *cell.edges))
     ):
         raise ValueError(f"{where} has impossible values")
+    if (method == NO_DECAY and cell.weight_decay) or (method.endswith(DECAYED) and not cell.weight_decay):
+        raise ValueError(f"{where} has weight_decay {cell.weight_decay:g}")
     if (error is None) != (not cell.chosen_by):
         raise ValueError(f"{where} needs both a validation_error and the records that chose it, or neither")
+    # A record is named after the rule, or the class of another package; without a decay the methods that are Adam share
+    # its runs.
+    rule = method.removesuffix(DECAYED).partition("(")[0].rpartition(".")[2]
+    trained = {rule} if cell.weight_decay else {rule, TRAINS_ADAM}
     for name in cell.chosen_by:
         named = NAMED_CELL.search(name)
-        if named is None or tuple(map(float, named.groups())) != (cell.lr, cell.weight_decay):
+        if named is None or (float(named["lr"]), float(named["wd"])) != (cell.lr, cell.weight_decay):
             raise ValueError(f"{where} is at lr {cell.lr:g}, weight_decay {cell.weight_decay:g}, and {name} is not")
+        if not any(named["trained"].endswith(f"-{network}-{one}") for one in trained):
+            raise ValueError(f"{name} is not a record of {where}")
     known = None if error is None else float(error)
     return Cell(float(cell.lr), float(cell.weight_decay), known, tuple(cell.chosen_by), tuple(cell.edges))
 

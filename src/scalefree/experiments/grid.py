@@ -14,16 +14,18 @@ import functools
 import itertools
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.compose import CONFIG_DIR, compose_tree, run_config
+from scalefree.compose import CONFIG_DIR, compose_tree, one_line, run_config
 from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
 from scalefree.datasets import DATASETS
-from scalefree.experiments.frozen import DECAYED, NO_DECAY, Frozen, read_frozen
+from scalefree.experiments.frozen import DECAYED, NO_DECAY, DamagedCells, Frozen, read_frozen
 from scalefree.optimizers import ADAM, OPTIMIZERS, TRAINS_ADAM, method, row_of
 from scalefree.records import model_label, run_identity, run_name
 
@@ -73,15 +75,20 @@ class Experiment:
 
 
 def _files(folder: str) -> list[str]:
-    """The names of the files in a folder of configs/.
+    """The names of the files in a folder of configs/, except hidden ones, which editors leave there.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, or one has a name that Hydra cannot read.
     """
-    found = sorted(path.stem for path in (CONFIG_DIR / folder).glob("*.yaml"))
-    if not found:
+    files = sorted(path for path in (CONFIG_DIR / folder).glob("*.yaml") if not path.name.startswith("."))
+    if not files:
         raise ConfigError(f"{CONFIG_DIR / folder} contains no files; install scalefree again from a complete checkout")
-    return found
+    for path in files:
+        if not re.fullmatch(r"[\w-]+", path.stem, re.ASCII):
+            raise ConfigError(
+                f"{path} has a name that cannot be chosen; rename it with letters, digits and underscores"
+            )
+    return [path.stem for path in files]
 
 
 def experiment_names() -> list[str]:
@@ -97,6 +104,8 @@ def profile_names() -> list[str]:
 def _config(values: Mapping[str, Any], frozen: Callable[[], Frozen]) -> RunConfig | Waiting:
     """The configuration, with step size and decay of the cell that `cell` names if there is one."""
     wanted = dict(values)
+    if None in (wanted.get("cell", ""), wanted.get("decay_times", "")):
+        raise ConfigError("a grid with an empty cell or decay_times means nothing; give it a value or remove it")
     of, times = wanted.pop("cell", None), wanted.pop("decay_times", None)
     if of is None:
         if times is not None:
@@ -134,11 +143,51 @@ def cell_of(config: RunConfig) -> Cell:
 
 
 def product(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All combinations of the listed values; a value that is not a list counts as one value."""
+    """All combinations of the listed values; a value that is not a list counts as one value.
+
+    Raises:
+        ConfigError: a list is empty, so that there would be no combination.
+    """
+    for key, values in grid.items():
+        if values == []:
+            raise ConfigError(f"a grid with no value for {key} has no runs; give one or remove the grid")
     axes = [
         [(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in grid.items()
     ]
     return [dict(combination) for combination in itertools.product(*axes)]
+
+
+def _read(name: str, profile: str) -> tuple[str, list[dict[str, Any]]]:
+    """An experiment's title, and its grids under a profile with what the profile shares.
+
+    Raises:
+        ConfigError: one of the two files is not as docs/extending.md describes it.
+    """
+    composed = compose_tree("experiments", [f"profile={profile}", f"+experiment={name}"])
+    # Interpolations are resolved only in this profile's grids, because others may refer to things that it lacks.
+    written: Any = OmegaConf.to_container(composed)
+    experiment = written.get("experiment")
+    if not isinstance(experiment, dict) or experiment.keys() != {"title", "grids"}:
+        found = ", ".join(map(str, experiment)) if isinstance(experiment, dict) and experiment else "none"
+        raise ConfigError(f"the experiment's file must have the keys title and grids, and no others; it has {found}")
+    by_profile = experiment["grids"]
+    if not isinstance(by_profile, dict) or not all(isinstance(grids, list) for grids in by_profile.values()):
+        raise ConfigError("the grids in the experiment's file must be a list for each profile; see docs/extending.md")
+    if unknown := sorted(str(other) for other in by_profile if other not in profile_names()):
+        raise ConfigError(f"the experiment's file has grids for unknown profiles: {', '.join(unknown)}")
+    if not isinstance(written["profile"], dict) or not isinstance(written["profile"].get("overrides"), dict):
+        raise ConfigError("the profile's file must have the keys that its runs share, or {}, under overrides:")
+    try:
+        grids: Any = OmegaConf.to_container(
+            composed.experiment.grids.get(profile) or OmegaConf.create([]), resolve=True
+        )
+        shared: Any = OmegaConf.to_container(composed.profile.overrides, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from None
+    for grid in (shared, *grids):
+        if not isinstance(grid, dict) or not all(isinstance(key, str) for key in grid):
+            raise ConfigError(f"{grid} is not a mapping of a run's keys to values; see docs/extending.md")
+    return str(experiment["title"]), [{**shared, **grid} for grid in grids]
 
 
 @functools.cache
@@ -153,29 +202,28 @@ def load_experiment(name: str, profile: str) -> Experiment:
         raise ConfigError(f"experiment={name} is unknown; choose one of {', '.join(experiment_names())}")
     if profile not in profile_names():
         raise ConfigError(f"profile={profile} is unknown; choose one of {', '.join(profile_names())}")
-    composed = compose_tree("experiments", [f"profile={profile}", f"+experiment={name}"])
-    experiment = composed.get("experiment", {})
-    if set(experiment) != {"title", "grids"}:
-        raise ConfigError(
-            f"the file of experiment {name} must have the keys title and grids, and no others; it has "
-            f"{', '.join(map(str, experiment)) or 'none'}"
-        )
-    if unknown := set(experiment["grids"]) - set(profile_names()):
-        raise ConfigError(f"experiment {name} has grids for unknown profiles: {', '.join(sorted(unknown))}")
-    # Only this profile's grids, because a grid may refer to things that other profiles lack.
-    grids: Any = OmegaConf.to_container(experiment["grids"].get(profile) or OmegaConf.create([]), resolve=True)
-    shared: Any = OmegaConf.to_container(composed["profile"]["overrides"], resolve=True)
-    frozen = functools.cache(functools.partial(read_frozen, profile))
-    cells: dict[str, Cell] = {}
-    waiting: list[Waiting] = []
-    for grid in grids:
-        for values in product({**shared, **grid}):
-            config = _config(values, frozen)
-            if isinstance(config, Waiting):
-                waiting.append(config)
-            else:
-                cells.setdefault(run_identity(config), cell_of(config))
-    return Experiment(name, experiment["title"], tuple(cells.values()), tuple(waiting))
+    try:
+        title, grids = _read(name, profile)
+        frozen = functools.cache(functools.partial(read_frozen, profile))
+        cells: dict[str, Cell] = {}
+        waiting: list[Waiting] = []
+        for grid in grids:
+            for values in product(grid):
+                config = _config(values, frozen)
+                if isinstance(config, Waiting):
+                    waiting.append(config)
+                elif config.dataset.name == "image_folder" and config.dataset.fingerprint is None:
+                    raise ConfigError(
+                        "dataset=image_folder needs dataset.fingerprint too, because a run's identity depends on its "
+                        "images; train one run with scripts/train.py, whose record.json has it"
+                    )
+                else:
+                    cells.setdefault(run_identity(config), cell_of(config))
+    except DamagedCells:
+        raise  # the same for all experiments
+    except ConfigError as error:
+        raise ConfigError(f"experiment {name} under profile {profile}: {error}") from error
+    return Experiment(name, title, tuple(cells.values()), tuple(waiting))
 
 
 def with_dataset_root(config: RunConfig, root: str) -> RunConfig:

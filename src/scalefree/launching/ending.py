@@ -11,11 +11,14 @@ from scalefree.experiments.grid import Cell
 from scalefree.experiments.results import Result
 from scalefree.experiments.survey import Survey, for_every_method, listed, results_of, short, survey, values_of
 from scalefree.experiments.survey_table import short_table
+from scalefree.paths import name_as_text
 from scalefree.records import Record, RecordError, Store, run_identity, run_name
 from scalefree.terminal import shown
 
 log = logging.getLogger(__name__)
 
+# Characters of a folder's name.
+LONGEST = 100
 # The key of an image folder's run that is unknown until its images have been read.
 _FINGERPRINT = "dataset.fingerprint"
 
@@ -29,10 +32,13 @@ def _record(store: Store, config: RunConfig) -> Record | None:
 
 
 def _of_unread_images(known: Iterable[Record], config: RunConfig) -> list[Record]:
-    """The records of a configuration without a fingerprint: those of every image folder among the known ones."""
+    """The records of a configuration without a fingerprint: those of image folders with its folder's name."""
     wanted = values_of(config)
+    folder = name_as_text(Path(config.dataset.root or "").name)
     found = []
     for record in known:
+        if record.environment.get("dataset_root", folder) != folder:
+            continue
         (result,), _ = results_of([record])
         if result.config.seed == config.seed and {**values_of(result.config), _FINGERPRINT: None} == wanted:
             found.append(record)
@@ -74,8 +80,11 @@ def title_of(of: Survey) -> str:
 
 
 def folder_of(store: Store, name: str) -> Path:
-    """The folder of a sweep's figures."""
-    return store.root / "figures" / "sweeps" / re.sub(r"[^A-Za-z0-9_.+=-]+", "-", name).strip("-.")[:100]
+    """The folder of a sweep's figures; a name that is too long for one, or has other characters, gets a hash of it."""
+    safe = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", name).strip("-.")
+    if safe != name or len(safe) > LONGEST:
+        safe = f"{safe[: LONGEST - 7]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return store.root / "figures" / "sweeps" / safe
 
 
 def draw(of: Survey, title: str, name: str) -> None:

@@ -214,7 +214,7 @@ class Archive:
 
 
 @functools.cache
-def _say_once(message: str) -> None:
+def say_once(message: str) -> None:
     """Log a warning once, because a sweep looks up each of its runs."""
     log.warning(message)
 
@@ -229,7 +229,7 @@ def sound_archives(folder: Path, holding: str | None = None) -> list[Archive]:
                 if holding is None or holding in index:
                     found.append(archive)
         except RecordError as error:
-            _say_once(f"left out: {error}")
+            say_once(f"left out: {error}")
     return found
 
 

@@ -14,7 +14,8 @@ def check_results_dir(path: str | Path, key: str = "results_dir") -> None:
     A directory that does not exist yet is allowed, and so is a read-only one, whose records can be read.
 
     Raises:
-        ConfigError: it is not a path, it or a parent is not a directory, or the file system refuses the name.
+        ConfigError: it is not a path; it, a parent, or one of the store's two folders in it is not a directory; or the
+            file system refuses the name.
     """
     try:
         whole = Path(written_path(key, os.fspath(path)))
@@ -34,4 +35,9 @@ def check_results_dir(path: str | Path, key: str = "results_dir") -> None:
             raise ConfigError(f"{key}={path} is impossible: {reason}") from None
         if not is_directory:
             raise ConfigError(f"{key}={path} is impossible: {part} is not a directory; name another")
-        return
+        break
+    for part in (whole / "runs", whole / "archives"):
+        # They look empty where a disk is not mounted, and everything would be trained again.
+        if os.path.lexists(part) and not part.is_dir():
+            what = "a broken link" if part.is_symlink() else "not a directory"
+            raise ConfigError(f"{key}={path} is impossible: {part} is {what}; repair or remove it")

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scalefree.files import atomic_write
-from scalefree.records.archive import sound_archives
+from scalefree.records.archive import say_once, sound_archives
 from scalefree.records.arrays import check_curves, check_histograms
 from scalefree.records.checksums import as_text, sealed
 from scalefree.records.claim import claim
@@ -108,7 +108,11 @@ class Store:
         """The sorted names of all runs with a directory or an archived record."""
         found: set[str] = set()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            found.update(path.name for path in (self.root / "runs").iterdir() if path.is_dir())
+            for path in (self.root / "runs").iterdir():
+                if path.is_dir():
+                    found.add(path.name)
+                elif path.is_symlink():
+                    say_once(f"left out: {path} is a broken link; repair or remove it")
         return sorted(found.union(*(archive.names() for archive in sound_archives(self.archives))))
 
     def read(self, name: str) -> Record | None:

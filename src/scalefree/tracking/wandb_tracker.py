@@ -23,6 +23,7 @@ from scalefree.interruption import Interrupted
 from scalefree.measure import Distribution
 from scalefree.records import Record, cell_identity, cell_slug, run_identity, scientific_config
 from scalefree.records.identity import optimizer_label
+from scalefree.terminal import shown
 from scalefree.tracking.deadline import NoAnswer, within
 from scalefree.tracking.metrics import CURVES
 from scalefree.tracking.sessions import sessions
@@ -83,7 +84,8 @@ class WandbTracker:
             within(seconds, action)
         except Exception as error:  # wandb can fail in many ways, none of which matters to the result
             if not self.failed:
-                log.warning("continuing %s without wandb: %s: %s", self.name, type(error).__name__, error)
+                why = " ".join(str(error).split())
+                log.warning("continuing %s without wandb: %s: %s", self.name, type(error).__name__, shown(why))
             self.failed = True
             if isinstance(error, NoAnswer):
                 self.hangs = True
