@@ -48,7 +48,7 @@ def test_outcomes_of_the_peak_claim(mean: float, size: float, expected: str, dig
         ("adaml2", (32, 12), 131, "Adam-l2's v needs about 27,726 steps"),
         ("adaml2", (32, 12), 34, "Adam-l2's v needs at least 27,726 steps"),
         ("adaml2", (16, 16), 34, ""),
-        ("adamw", None, 131, "adamw has no gradient histograms"),
+        ("adamw", None, 131, "AdamW has no gradient histograms"),
     ],
 )
 def test_a_peak_is_not_judged_while_v_remembers_the_start(
