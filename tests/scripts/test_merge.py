@@ -54,14 +54,17 @@ def test_conflicts_and_damage_give_exit_code_1(
     assert str(damaged) in capfd.readouterr().out and not Path("new").exists()
 
 
-def test_an_unwritable_store_gives_exit_code_1(
+def test_an_unwritable_store_gives_exit_code_1_or_is_refused(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     add(Path("other"), 0)
     Path("results").mkdir()
-    Path("results/runs").write_text("in the way")
+    Path("results/locks").write_text("in the way")
     assert call("merge.py", ["other"], monkeypatch) == 1
     assert capfd.readouterr().err.startswith("error: ")
+    Path("results/runs").write_text("in the way")
+    assert call("merge.py", ["other"], monkeypatch) == 2, "refused before any work"
+    assert "results/runs is not a directory" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
