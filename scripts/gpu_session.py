@@ -217,8 +217,9 @@ def main() -> int:
     """Exit codes: 0 done or out of time, 2 refused before any work."""
     started = time.monotonic()
     try:
-        plans = [argument for argument in given() if argument.startswith("profile=")]
-        told = [argument for argument in given() if argument not in plans]
+        arguments = given()
+        plans = [argument for argument in arguments if argument.startswith("profile=")]
+        told = [argument for argument in arguments if argument not in plans]
         options = parse(
             told, data="", out="", seconds="540", jobs="16", back="", tests="yes", results=str(ROOT / "results")
         )

@@ -43,12 +43,14 @@ def tables() -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
+def files_of(folder: str) -> list[Path]:
+    """The files in a folder of configs/, sorted, except hidden ones, which editors leave there."""
+    return sorted(path for path in (CONFIG_DIR / folder).glob("*.yaml") if not path.name.startswith("."))
+
+
 def options_of(group: str) -> list[str]:
     """What there is to choose in a group, sorted."""
-    return sorted(
-        tables().get(group)
-        or (path.stem for path in (CONFIG_DIR / group).glob("*.yaml") if not path.name.startswith("."))
-    )
+    return sorted(tables().get(group) or (path.stem for path in files_of(group)))
 
 
 def choices(*groups: str) -> str:

@@ -83,13 +83,19 @@ def test_a_killed_run_has_a_complete_history(tmp_path: Path) -> None:
     assert_complete(config, run(config).record)
 
 
-def test_a_broken_wandb_session_removes_no_earlier_one(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = tiny(VALUES)
+def interrupted(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stops the run in its second epoch; returns the folder of that session."""
     with monkeypatch.context() as patch:
         at_steps(patch, {9: signal.SIGTERM})
         with pytest.raises(Interrupted):
             run(config)
-    (before,) = run_folders(Path(config.results_dir))
+    (folder,) = run_folders(Path(config.results_dir))
+    return folder
+
+
+def test_a_broken_wandb_session_removes_no_earlier_one(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(VALUES)
+    before = interrupted(config, monkeypatch)
     original = wandb.init
 
     def broken(**arguments: Any) -> Any:
@@ -104,11 +110,7 @@ def test_a_broken_wandb_session_removes_no_earlier_one(tiny: Make, monkeypatch: 
 
 def test_a_session_that_failed_removes_no_earlier_one(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(VALUES)
-    with monkeypatch.context() as patch:
-        at_steps(patch, {9: signal.SIGTERM})
-        with pytest.raises(Interrupted):
-            run(config)
-    (before,) = run_folders(Path(config.results_dir))
+    before = interrupted(config, monkeypatch)
     with monkeypatch.context() as patch:
         at_steps(patch, {10: RuntimeError("broken")})
         with pytest.raises(RuntimeError, match="broken"):

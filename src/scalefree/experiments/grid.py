@@ -22,7 +22,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scalefree.compose import CONFIG_DIR, compose_tree, one_line, run_config
+from scalefree.compose import CONFIG_DIR, compose_tree, files_of, one_line, run_config
 from scalefree.config import OPTIONS, ConfigError, RunConfig, with_values
 from scalefree.datasets import DATASETS
 from scalefree.experiments.frozen import DECAYED, NO_DECAY, DamagedCells, Frozen, read_frozen
@@ -75,12 +75,12 @@ class Experiment:
 
 
 def _files(folder: str) -> list[str]:
-    """The names of the files in a folder of configs/, except hidden ones, which editors leave there.
+    """The names of the files in a folder of configs/, as they are chosen.
 
     Raises:
         ConfigError: there are none, or one has a name that Hydra cannot read.
     """
-    files = sorted(path for path in (CONFIG_DIR / folder).glob("*.yaml") if not path.name.startswith("."))
+    files = files_of(folder)
     if not files:
         raise ConfigError(f"{CONFIG_DIR / folder} contains no files; install scalefree again from a complete checkout")
     for path in files:
@@ -173,7 +173,7 @@ def _read(name: str, profile: str) -> tuple[str, list[dict[str, Any]]]:
     by_profile = experiment["grids"]
     if not isinstance(by_profile, dict) or not all(isinstance(grids, list) for grids in by_profile.values()):
         raise ConfigError("the grids in the experiment's file must be a list for each profile; see docs/extending.md")
-    if unknown := sorted(str(other) for other in by_profile if other not in profile_names()):
+    if unknown := sorted(map(str, by_profile.keys() - set(profile_names()))):
         raise ConfigError(f"the experiment's file has grids for unknown profiles: {', '.join(unknown)}")
     if not isinstance(written["profile"], dict) or not isinstance(written["profile"].get("overrides"), dict):
         raise ConfigError("the profile's file must have the keys that its runs share, or {}, under overrides:")

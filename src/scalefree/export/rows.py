@@ -140,10 +140,11 @@ def histogram_rows(record: Record, histograms: Arrays) -> Iterator[Row]:
         return
     epochs = histograms["epoch"].tolist()
     steps = histograms["step"].tolist() if "step" in histograms else [None] * len(epochs)
+    edges_by = {quantity: bin_edges(quantity, edges_of(histograms, quantity)) for quantity in QUANTITIES}
+    counts_by = {quantity: counts_of(histograms, quantity) for quantity in QUANTITIES}
     for place, (epoch, step) in enumerate(zip(epochs, steps, strict=True)):
-        for quantity in QUANTITIES:
-            edges = bin_edges(quantity, edges_of(histograms, quantity))
-            for group, measured in counts_of(histograms, quantity).items():
+        for quantity, edges in edges_by.items():
+            for group, measured in counts_by[quantity].items():
                 counts = measured[place]
                 for index in np.flatnonzero(counts).tolist():
                     yield (record.name, epoch, step, quantity, group, index, *edges[index], int(counts[index]))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from scalefree.config import ResNetConfig, RunConfig
+from scalefree.datasets import DATASETS
 from scalefree.experiments.arms import arm_of
 from scalefree.figures.heatmap import ErrorGrid, error_grid
 from scalefree.figures.histograms import UNDERFLOW_PLACE
@@ -77,10 +78,11 @@ def is_published(config: RunConfig) -> bool:
     """Whether the paper's numbers are for this network, data set and loss (whatever the length of training)."""
     model = config.model
     dataset = config.dataset
+    row = DATASETS[dataset.name]
     return (
         isinstance(model, ResNetConfig)
         and (model.depth, model.width, model.batch_norm, model.initialization) == (110, 16, False, "kaiming")
-        and (dataset.name, dataset.per_class, dataset.resolution in (None, 32)) == ("cifar10", None, True)
+        and (dataset.name, dataset.per_class, row.averages(dataset.resolution)) == ("cifar10", None, False)
         and arm_of(config).is_usual
     )
 

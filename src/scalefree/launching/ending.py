@@ -1,9 +1,10 @@
 """The end of a multirun: the table of results in the terminal and their figures in the store."""
 
+import functools
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scalefree.config import RunConfig
@@ -49,12 +50,11 @@ def results_for(configs: Iterable[RunConfig], store: Store) -> tuple[list[Result
     """A result for each run, without a record if it is missing, and the reasons of failed runs by identity."""
     results: list[Result] = []
     failures: dict[str, str] = {}
-    known: Mapping[str, Record] | None = None
+    known = functools.cache(store.records)
     for config in {run_name(config): config for config in configs}.values():
         unread = config.dataset.name == "image_folder" and config.dataset.fingerprint is None
         if unread:
-            known = store.records() if known is None else known
-            records = _of_unread_images(known.values(), config)
+            records = _of_unread_images(known().values(), config)
         else:
             record = _record(store, config)
             records = [] if record is None else [record]

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scalefree.bins import QUANTITIES, Bins
+from scalefree.compose import one_line
 from scalefree.config import RunConfig
 from scalefree.interruption import Interrupted
 from scalefree.measure import Distribution
 from scalefree.records import Record, cell_identity, cell_slug, run_identity, scientific_config
 from scalefree.records.identity import optimizer_label
-from scalefree.terminal import shown
 from scalefree.tracking.deadline import NoAnswer, within
 from scalefree.tracking.metrics import CURVES
 from scalefree.tracking.sessions import sessions
@@ -84,8 +84,7 @@ class WandbTracker:
             within(seconds, action)
         except Exception as error:  # wandb can fail in many ways, none of which matters to the result
             if not self.failed:
-                why = " ".join(str(error).split())
-                log.warning("continuing %s without wandb: %s: %s", self.name, type(error).__name__, shown(why))
+                log.warning("continuing %s without wandb: %s: %s", self.name, type(error).__name__, one_line(error))
             self.failed = True
             if isinstance(error, NoAnswer):
                 self.hangs = True

@@ -13,11 +13,11 @@ def environment(task: Task) -> dict[str, Any]:
     """The record's description of the session that trains this task."""
     config = task.config
     # The fast loop is the plain one where nothing in it can be sped up, as for torch's optimizers on CUDA.
-    runner = config.runner if config.runner not in ("auto", "fast") else "fast" if task.fast.any else "plain"
+    loop = "fast" if task.fast.any else "plain"
     return {
         **versions(),
         **describe(task.device),
-        "runner": runner,
+        "runner": loop if config.runner in ("auto", "fast") else config.runner,
         "convolutions": f"torch and {task.fast.native}" if task.fast.native else "torch",
         "dataset_root": None if config.dataset.root is None else name_as_text(Path(config.dataset.root).name),
     }
