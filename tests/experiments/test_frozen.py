@@ -87,7 +87,7 @@ CELL = cell(1e-3, 1e-4, "net", "adamw")
         spoiled(lambda tree: tree["cells"]["net"].update(adaml2=tree["cells"]["net"].pop("adamw"))),
         spoiled(lambda tree: tree["cells"].update({3: tree["cells"].pop("net")})),
         # A decay where there is none, and none where there is one.
-        spoiled(lambda tree: tree["cells"]["net"].update(no_decay=tree["cells"]["net"].pop("adamw"))),
+        spoiled(lambda tree: tree["cells"]["net"].update(no_decay={"lr": 1e-3, "weight_decay": 1e-4, "chosen_by": []})),
         spoiled(
             lambda tree: tree["cells"]["net"].update(adamw_decayed={"lr": 1e-3, "weight_decay": 0, "chosen_by": []})
         ),
